@@ -1,0 +1,1 @@
+"""The embedded default: tool chain, AWS and Kubernetes on this machine."""

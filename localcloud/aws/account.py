@@ -1,0 +1,67 @@
+"""What an AWS account holds before an instance is created: a network, a node, an identity provider."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import boto3
+
+from localcloud.settings import REGION, Settings
+
+CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+GROUP = "nodes"
+
+
+def client(settings: Settings, service: str) -> Any:
+    """Return a boto3 client of the embedded AWS, whatever the caller's own AWS settings are."""
+    return boto3.client(service, region_name=REGION, endpoint_url=settings.aws_endpoint, **CREDENTIALS)
+
+
+@dataclass(frozen=True)
+class Account:
+    """The ids that a stack's configuration names."""
+
+    vpc_id: str
+    subnet_ids: list[str]
+    node_security_group_id: str
+    autoscaling_groups: list[str]
+    oidc_provider_arn: str
+
+
+def create(settings: Settings) -> dict[str, Any]:
+    """Make the network, the node's instance and its autoscaling group; return the `Account` as a dict.
+
+    The instance has the node's address, as the network and the subnet have the node's
+    network: what reads targets from the API finds the node at the address it really has.
+    """
+    ec2 = client(settings, "ec2")
+    vpc = ec2.create_vpc(CidrBlock=settings.vpc_cidr)["Vpc"]["VpcId"]
+    zone = f"{REGION}a"
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=settings.subnet_cidr, AvailabilityZone=zone)["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName=GROUP, Description="The cluster's nodes", VpcId=vpc)["GroupId"]
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    instance = ec2.run_instances(
+        ImageId=image,
+        InstanceType="t3.xlarge",
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=subnet,
+        PrivateIpAddress=settings.node_address,
+        SecurityGroupIds=[group],
+    )["Instances"][0]["InstanceId"]
+    autoscaling = client(settings, "autoscaling")
+    autoscaling.create_launch_configuration(
+        LaunchConfigurationName=GROUP, ImageId=image, InstanceType="t3.xlarge", SecurityGroups=[group]
+    )
+    autoscaling.create_auto_scaling_group(
+        AutoScalingGroupName=GROUP,
+        LaunchConfigurationName=GROUP,
+        MinSize=0,
+        MaxSize=1,
+        DesiredCapacity=0,
+        VPCZoneIdentifier=subnet,
+    )
+    autoscaling.attach_instances(AutoScalingGroupName=GROUP, InstanceIds=[instance])
+    provider = client(settings, "iam").create_open_id_connect_provider(
+        Url=settings.oidc_issuer, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
+    )["OpenIDConnectProviderArn"]
+    return asdict(Account(vpc, [subnet], group, [GROUP], provider))

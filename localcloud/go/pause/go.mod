@@ -1,0 +1,3 @@
+module opstrace.local/tools/pause
+
+go 1.26

@@ -1,0 +1,217 @@
+"""Every file that the node's programs read: certificates, kubeconfigs and configurations."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from localcloud.files import write_whole
+from localcloud.node.images import PAUSE
+from localcloud.node.pki import Authority, signing_key
+from localcloud.settings import REGION, Settings
+
+STS_HOST = f"sts.{REGION}.amazonaws.com"
+LOAD_BALANCER_ZONE = f"elb.{REGION}.amazonaws.com"
+
+
+def write_all(settings: Settings, containerd: Path) -> None:
+    """Write the configuration of every program below `settings.home`.
+
+    `containerd` is the folder of containerd's programs and of the CNI plugins.
+    """
+    for folder in (settings.home, settings.node, settings.node / "edge"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (settings.logs, settings.node / "cni", settings.node / "volumes"):
+        folder.mkdir(exist_ok=True)
+    _write_certificates(settings)
+    _write_containerd(settings, containerd)
+    _write_kubernetes(settings)
+    _write_dns(settings)
+
+
+def _write_certificates(settings: Settings) -> None:
+    authority = Authority.load_or_create(settings.pki)
+    local = ["127.0.0.1", "localhost", settings.node_address]
+    services = ["10.96.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    servers = {"apiserver": [*local, *services], "kubelet-server": [settings.name, *local], "aws": [STS_HOST, *local]}
+    for name, names in servers.items():
+        _write_pair(settings.node / name, authority.issue(name, names=names))
+    _write_pair(settings.node / "apiserver-kubelet", authority.issue("apiserver", organization="system:masters"))
+    write_whole(settings.node / "service-accounts.pem", signing_key(), 0o600)
+    clients = {
+        "kube-controller-manager": ("system:kube-controller-manager", ""),
+        "kube-scheduler": ("system:kube-scheduler", ""),
+        "kube-proxy": ("system:kube-proxy", ""),
+        "kubelet": (f"system:node:{settings.name}", "system:nodes"),
+    }
+    for name, (user, group) in clients.items():
+        _write_kubeconfig(settings, settings.node / f"{name}.kubeconfig", authority.issue(user, organization=group))
+    administrator = authority.issue("administrator", organization="system:masters")
+    _write_kubeconfig(settings, settings.kubeconfig, administrator)
+
+
+def _write_pair(path: Path, pair: tuple[bytes, bytes]) -> None:
+    write_whole(path.with_suffix(".pem"), pair[0])
+    write_whole(Path(f"{path}-key.pem"), pair[1], 0o600)
+
+
+def _write_kubeconfig(settings: Settings, path: Path, pair: tuple[bytes, bytes]) -> None:
+    def encoded(data: bytes) -> str:
+        return base64.b64encode(data).decode()
+
+    name = settings.home.name
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "clusters": [
+            {
+                "name": name,
+                "cluster": {
+                    "server": settings.kubernetes_endpoint,
+                    "certificate-authority-data": encoded(settings.ca.read_bytes()),
+                },
+            }
+        ],
+        "users": [
+            {
+                "name": name,
+                "user": {"client-certificate-data": encoded(pair[0]), "client-key-data": encoded(pair[1])},
+            }
+        ],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+    }
+    write_whole(path, json.dumps(content, indent=2), 0o600)
+
+
+def _write_containerd(settings: Settings, programs: Path) -> None:
+    state = settings.node / "containerd"
+    write_whole(
+        settings.node / "containerd.toml",
+        f'''version = 2
+root = "{state}/root"
+state = "/run/containerd/state"
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs"]
+[grpc]
+  address = "/run/containerd/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{PAUSE}"
+  # Without it runc dies in a nested namespace: "can't get final child's PID from pipe: EOF".
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "{programs}"
+    conf_dir = "{settings.node}/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+''',
+    )
+    bridge = {
+        "type": "bridge",
+        "bridge": "opstrace",
+        "isGateway": True,
+        "ipMasq": False,  # pods reach the node and each other; there is nothing further to reach
+        "hairpinMode": True,
+        "ipam": {
+            "type": "host-local",
+            "dataDir": "/run/cni",
+            "ranges": [[{"subnet": settings.pod_cidr}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }
+    chain = {"cniVersion": "0.4.0", "name": "opstrace", "plugins": [bridge]}
+    write_whole(settings.node / "cni" / "10-bridge.conflist", json.dumps(chain))
+
+
+def _write_kubernetes(settings: Settings) -> None:
+    kubelet: dict[str, Any] = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "failCgroupV1": False,
+        "cgroupDriver": "cgroupfs",
+        "cgroupRoot": f"/{settings.name}",
+        "enforceNodeAllocatable": [],
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": False},
+            "x509": {"clientCAFile": str(settings.ca)},
+        },
+        "authorization": {"mode": "AlwaysAllow"},  # of those who hold a client certificate of this authority
+        "tlsCertFile": f"{settings.node}/kubelet-server.pem",
+        "tlsPrivateKeyFile": f"{settings.node}/kubelet-server-key.pem",
+        "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
+        "failSwapOn": False,
+        "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%"},
+        "imageGCHighThresholdPercent": 100,  # images come from this machine alone and could not be had again
+        "clusterDNS": [settings.node_address],
+        "clusterDomain": "cluster.local",
+        "resolvConf": f"{settings.node}/resolv.conf",
+        "syncFrequency": "5s",  # how soon a changed ConfigMap reaches its pods
+        "maxPods": 250,
+    }
+    proxy = {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "nftables",
+        "clientConnection": {"kubeconfig": f"{settings.node}/kube-proxy.kubeconfig"},
+        "clusterCIDR": settings.pod_cidr,
+        "conntrack": {"maxPerCore": 0},
+    }
+    write_whole(settings.node / "kubelet.json", json.dumps(kubelet))
+    write_whole(settings.node / "kube-proxy.json", json.dumps(proxy))
+    write_whole(settings.node / "resolv.conf", f"nameserver {settings.node_address}\n")
+
+
+def _write_dns(settings: Settings) -> None:
+    # Cortex can be given no other STS endpoint than the region's own name, so this name leads here.
+    write_whole(
+        settings.node / "cluster.Corefile",
+        f"""cluster.local:53 in-addr.arpa:53 {{
+    bind {settings.node_address}
+    kubernetes cluster.local in-addr.arpa {{
+        kubeconfig {settings.kubeconfig}
+        ttl 5
+    }}
+}}
+{STS_HOST}:53 {{
+    bind {settings.node_address}
+    hosts {{
+        {settings.node_address} {STS_HOST}
+    }}
+}}
+.:53 {{
+    bind {settings.node_address}
+    template ANY ANY {{
+        rcode NXDOMAIN
+    }}
+}}
+""",
+    )
+
+
+def write_zone_dns(settings: Settings, zones: dict[str, str]) -> bool:
+    """Write the Corefile of the name server for `zones` (name to hosted zone id); tell whether it changed."""
+    route53 = "\n".join(f"        route53 {name}:{zone} {{\n            refresh 1s\n        }}" for name, zone in zones.items())
+    names = " ".join(f"{name}:{settings.dns_port}" for name in zones)
+    served = f"{names} {{\n    bind 127.0.0.1\n{route53}\n}}\n" if zones else ""
+    content = f"""{served}{LOAD_BALANCER_ZONE}:{settings.dns_port} {{
+    bind 127.0.0.1
+    template IN A {{
+        answer "{{{{ .Name }}}} 30 IN A 127.0.0.1"
+    }}
+    template IN AAAA {{
+        rcode NOERROR
+    }}
+}}
+.:{settings.dns_port} {{
+    bind 127.0.0.1
+    reload 2s 1s
+    template ANY ANY {{
+        rcode REFUSED
+    }}
+}}
+"""
+    path = settings.node / "edge" / "Corefile"
+    if path.exists() and path.read_text() == content:
+        return False
+    write_whole(path, content)
+    return True

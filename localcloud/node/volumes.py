@@ -1,0 +1,103 @@
+"""Volumes of the storage class `local`: a folder on this machine for each claim, as local-path-provisioner does.
+
+Run as `python -m localcloud.node.volumes SETTINGS_HOME SLOT`.
+"""
+
+import logging
+import shutil
+import sys
+import time
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+from localcloud.node.services import Cluster
+from localcloud.settings import Settings
+
+STORAGE_CLASS = "local"
+PROVISIONER = "localcloud.opstrace/folder"
+POLL_SECONDS = 0.5
+CONFLICT = 409
+
+log = logging.getLogger("volumes")
+
+
+def storage_class() -> dict[str, Any]:
+    """Return the manifest of the storage class, the cluster's default one."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": STORAGE_CLASS,
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate",
+    }
+
+
+def volume(claim: dict[str, Any], folder: Path, node: str) -> dict[str, Any]:
+    """Return the manifest of the volume that serves `claim` from `folder`."""
+    metadata = claim["metadata"]
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {
+            "name": f"pvc-{metadata['uid']}",
+            "annotations": {"pv.kubernetes.io/provisioned-by": PROVISIONER},
+        },
+        "spec": {
+            "capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]},
+            "accessModes": claim["spec"]["accessModes"],
+            "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": STORAGE_CLASS,
+            "local": {"path": str(folder)},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "namespace": metadata["namespace"],
+                "name": metadata["name"],
+                "uid": metadata["uid"],
+            },
+        },
+    }
+
+
+def reconcile(cluster: Cluster, settings: Settings) -> None:
+    """Make a volume for each claim that waits for one, and remove those whose claim is gone."""
+    for claim in cluster.call("GET", "/api/v1/persistentvolumeclaims")["items"]:
+        if claim["spec"].get("storageClassName") == STORAGE_CLASS and not claim["spec"].get("volumeName"):
+            wanted = volume(claim, settings.node / "volumes" / claim["metadata"]["uid"], settings.name)
+            Path(wanted["spec"]["local"]["path"]).mkdir(exist_ok=True)
+            try:
+                cluster.call("POST", "/api/v1/persistentvolumes", wanted)
+                log.info("made %s", wanted["metadata"]["name"])
+            except urllib.error.HTTPError as error:
+                if error.code != CONFLICT:  # there already, and not bound yet
+                    raise
+    for found in cluster.call("GET", "/api/v1/persistentvolumes")["items"]:
+        released = found.get("status", {}).get("phase") in ("Released", "Failed")
+        if found["spec"].get("storageClassName") == STORAGE_CLASS and released:
+            shutil.rmtree(found["spec"]["local"]["path"], ignore_errors=True)
+            cluster.call("DELETE", f"/api/v1/persistentvolumes/{found['metadata']['name']}")
+            log.info("removed %s", found["metadata"]["name"])
+
+
+def main() -> None:
+    """Serve the storage class until the process ends."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    settings = Settings(int(sys.argv[2]), Path(sys.argv[1]))
+    cluster = Cluster(settings)
+    while True:
+        try:
+            reconcile(cluster, settings)
+        except (urllib.error.URLError, OSError) as error:
+            log.warning("%s", error)
+        time.sleep(POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

