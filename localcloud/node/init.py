@@ -32,12 +32,17 @@ class StartError(Exception):
     """A service did not come up; the text is shown to the user."""
 
 
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
 def _wait(what: str, check: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
     while not check():
-        if time.monotonic() > deadline:
+        if time.monotonic() - started > seconds:
             raise StartError(f"{what} was not ready after {seconds:.0f} s")
         time.sleep(0.1)
+    _say(f"{what} is ready after {time.monotonic() - started:.1f} s")
 
 
 class Supervisor:
@@ -77,7 +82,7 @@ class Supervisor:
             with self._lock:
                 service = self._running.pop(pid, None)
             if service:
-                print(f"{service.name} ended with {os.waitstatus_to_exitcode(status)}; starting it again", flush=True)
+                _say(f"{service.name} ended with {os.waitstatus_to_exitcode(status)}; starting it again")
                 time.sleep(RESTART_SECONDS)
                 self.start(service)
 
@@ -88,7 +93,8 @@ def _prepare(settings: Settings) -> None:
     Path("/run/containerd").mkdir()
     subprocess.run(["hostname", settings.name], check=True)
     hosts = settings.node / "hosts"
-    hosts.write_text(f"127.0.0.1 localhost {settings.name}\n")
+    # The node's address too: servers look up the name of what they bind to, and nobody else would answer.
+    hosts.write_text(f"127.0.0.1 localhost\n{settings.node_address} {settings.name}\n")
     subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
     _wait("the node's network", lambda: network.configure_inside(settings), 10)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
@@ -98,10 +104,12 @@ def _prepare(settings: Settings) -> None:
 
 
 def _import_image(containerd: str, archive: str) -> None:
+    started = time.monotonic()
     command = [f"{containerd}/ctr", "-n", "k8s.io", "images", "import", archive]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise StartError(f"the image {Path(archive).name} cannot be imported: {done.stderr.strip()}")
+    _say(f"{Path(archive).stem} is imported after {time.monotonic() - started:.1f} s")
 
 
 def main() -> None:

@@ -1,0 +1,118 @@
+"""What the resource types of the AWS stand-in have in common: clients, waiting, tags, and the table's shape."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.plugins.provider import Properties, ProviderError
+
+POLL_SECONDS = 0.5
+RETRIES = {"max_attempts": 6, "mode": "standard"}  # with backoff and jitter
+
+
+class AwsApi:
+    """One account and region; `endpoints` maps a service to a URL that is not AWS's own."""
+
+    def __init__(self, config: Properties) -> None:
+        self.region: str = config.get("region", "")
+        self._session = boto3.session.Session(
+            region_name=self.region or None,
+            profile_name=config.get("profile"),
+            aws_access_key_id=config.get("accessKey"),
+            aws_secret_access_key=config.get("secretKey"),
+            aws_session_token=config.get("token"),
+        )
+        self._endpoints: dict[str, str] = {}
+        for entry in config.get("endpoints", []):
+            self._endpoints |= entry
+        path_style = "path" if config.get("s3UsePathStyle") else "auto"
+        self._config = Config(retries=RETRIES, s3={"addressing_style": path_style}, connect_timeout=5)
+        self._clients: dict[str, Any] = {}
+
+    def __getattr__(self, service: str) -> Any:
+        if service not in self._clients:
+            endpoint = self._endpoints.get(service)
+            self._clients[service] = self._session.client(service, endpoint_url=endpoint, config=self._config)
+        return self._clients[service]
+
+    def account(self) -> str:
+        """Return the account's number."""
+        return str(self.sts.get_caller_identity()["Account"])
+
+
+def error_code(error: ClientError) -> str:
+    """Return the service's own name of the error, such as `NoSuchBucket`."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def absent(*codes: str) -> Callable[[Callable[[], Any]], Any]:
+    """Return a function that runs a call and answers None where AWS says one of `codes`."""
+
+    def run(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except ClientError as error:
+            if error_code(error) in codes:
+                return None
+            raise
+
+    return run
+
+
+def wait_until(what: str, check: Callable[[], bool], timeout: float) -> None:
+    """Wait until `check` is true; raises `ProviderError` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not check():
+        if time.monotonic() > deadline:
+            raise ProviderError(f"{what} after {timeout:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def explained(error: ClientError | BotoCoreError) -> ProviderError:
+    """Return AWS's error as the engine shall show it."""
+    return ProviderError(str(error))
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags in the form most AWS APIs take."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def tag_dict(tags: list[dict[str, str]]) -> dict[str, str]:
+    """Return tags of most AWS APIs as a dict."""
+    return {entry["Key"]: entry["Value"] for entry in tags}
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """One entry of the table.
+
+    `required` and `optional` are all the inputs that it takes; `fixed` those that only a
+    new resource can have; `computed` the outputs that nobody knows before it is there.
+    `write_only` inputs cannot be read back; `documents` are JSON texts, compared by content.
+    The functions raise botocore's errors; `read` returns None where the resource is gone.
+    """
+
+    required: tuple[str, ...]
+    create: Callable[[AwsApi, Properties, float], str]
+    read: Callable[[AwsApi, str, Properties], Properties | None]
+    delete: Callable[[AwsApi, str, Properties], None]
+    update: Callable[[AwsApi, str, Properties, Properties], None] | None = None
+    optional: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
+    write_only: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    auto_name: str = ""
+    auto_name_length: int = 255
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Every input that the type takes."""
+        return (*self.required, *self.optional)

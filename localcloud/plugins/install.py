@@ -1,0 +1,85 @@
+"""Putting plugins where the engine looks for them: official ones where they can be had, else the stand-ins."""
+
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from localcloud.files import write_whole
+from scripts.terminal import note
+
+STAND_INS = ("aws", "kubernetes", "random")
+ROOT = Path(__file__).parent.parent.parent
+DOWNLOAD_SECONDS = 300
+
+
+def _launcher(module: str, extra: str = "") -> str:
+    return f'#!/bin/sh\n{extra}PYTHONPATH="{ROOT}" exec "{sys.executable}" -m {module} "$@"\n'
+
+
+def plugin_folder(home: Path, name: str) -> Path:
+    """Return where the engine with `PULUMI_HOME` `home` expects the plugin for the SDK that is installed."""
+    return home / "plugins" / f"resource-{name}-v{version(f'pulumi-{name}')}"
+
+
+def is_stand_in(home: Path, name: str) -> bool:
+    """Tell whether the plugin found there is one of ours."""
+    program = plugin_folder(home, name) / f"pulumi-resource-{name}"
+    return program.exists() and program.read_bytes()[:2] == b"#!"
+
+
+def install(home: Path, programs: Path) -> Path:
+    """Fill `home` (`PULUMI_HOME`) with plugins, and return the folder of programs to put on PATH.
+
+    `programs` is the folder of the engine. Where it has its own language host it is an
+    official release, and `pulumi plugin install` is tried before a stand-in is used.
+    """
+    bin_folder = home / "bin"
+    bin_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    official = (programs / "pulumi-language-python").exists()
+    for program in programs.iterdir():
+        _place(program, bin_folder / program.name)
+    if not official:
+        # gRPC's fork handlers print a warning whenever the program is started; no call of ours forks alone.
+        settings = f'export OPSTRACE_LANGUAGE_EXEC="{programs / "pulumi-language-python-exec"}"\n'
+        settings += "export GRPC_ENABLE_FORK_SUPPORT=false\n"
+        host = _launcher("localcloud.plugins.language_host", settings)
+        write_whole(bin_folder / "pulumi-language-python", host, 0o755)
+    for name in STAND_INS:
+        if not (official and _download(home, programs, name)):
+            folder = plugin_folder(home, name)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / f"pulumi-resource-{name}", _launcher(f"localcloud.plugins.{name}"), 0o755)
+    return bin_folder
+
+
+def _place(program: Path, place: Path) -> None:
+    # Not a symbolic link: the engine looks for its language host beside the file that it really is.
+    if place.exists() and place.stat().st_mtime_ns == program.stat().st_mtime_ns:
+        return
+    partial = place.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        partial.hardlink_to(program)
+    except OSError:  # on another file system
+        shutil.copy2(program, partial)
+    partial.replace(place)
+
+
+def _download(home: Path, programs: Path, name: str) -> bool:
+    """Fetch the official plugin, once; return whether it is there."""
+    folder = plugin_folder(home, name)
+    if folder.exists() and not is_stand_in(home, name):
+        return True
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [str(programs / "pulumi"), "plugin", "install", "resource", name, version(f"pulumi-{name}")]
+    environment = {"PULUMI_HOME": str(home), "HOME": str(Path.home()), "PATH": str(programs)}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
+    except subprocess.TimeoutExpired:
+        note(f"  the official {name} plugin cannot be downloaded in {DOWNLOAD_SECONDS} s; a stand-in is used")
+        return False
+    if done.returncode:
+        note(f"  the official {name} plugin cannot be downloaded; a stand-in is used")
+    return done.returncode == 0

@@ -1,0 +1,86 @@
+"""Property values between the engine's wire form and plain Python.
+
+Numbers that are whole become `int`; a value that is not known yet, in a preview,
+is `UNKNOWN`. Secrets arrive bare: the plugins do not announce that they accept
+secrets, so the engine unwraps them and marks the outputs of the same names again
+(`annotateSecrets` in pulumi/sdk/go/common/resource/plugin).
+"""
+
+from typing import Any
+
+from google.protobuf import struct_pb2
+
+UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # plugin.UnknownStringValue of the engine
+
+
+class Unknown:
+    """A value that only a real update will show."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __deepcopy__(self, memo: object) -> "Unknown":
+        return self
+
+
+UNKNOWN = Unknown()
+
+
+def _decoded(value: struct_pb2.Value) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return decode(value.struct_value)
+    if kind == "list_value":
+        return [_decoded(entry) for entry in value.list_value.values]
+    if kind == "number_value":
+        return int(value.number_value) if value.number_value.is_integer() else value.number_value
+    if kind == "string_value":
+        return UNKNOWN if value.string_value == UNKNOWN_TEXT else value.string_value
+    return value.bool_value if kind == "bool_value" else None
+
+
+def decode(struct: struct_pb2.Struct) -> dict[str, Any]:
+    """Return the properties as plain Python; nulls are left out, as the engine means 'not given' by them."""
+    decoded = {key: _decoded(value) for key, value in struct.fields.items()}
+    return {key: value for key, value in decoded.items() if value is not None}
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, Unknown):
+        return UNKNOWN_TEXT
+    if isinstance(value, dict):
+        return {str(key): _encodable(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encodable(entry) for entry in value]
+    return value
+
+
+def encode(properties: dict[str, Any]) -> struct_pb2.Struct:
+    """Return the properties in wire form."""
+    struct = struct_pb2.Struct()
+    struct.update(_encodable(properties))
+    return struct
+
+
+def has_unknown(value: Any) -> bool:
+    """Tell whether anything in `value` is not known yet."""
+    if isinstance(value, dict):
+        return any(has_unknown(entry) for entry in value.values())
+    if isinstance(value, list):
+        return any(has_unknown(entry) for entry in value)
+    return isinstance(value, Unknown)
+
+
+def changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
+    """Return the property paths (`spec.template.spec.containers[0].image`) in which two values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        paths = []
+        for key in sorted({*old, *new}):
+            inner = f"{path}.{key}" if path else key
+            paths += changed_paths(old.get(key), new.get(key), inner)
+        return paths
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            found for index, pair in enumerate(zip(old, new, strict=True)) for found in changed_paths(*pair, f"{path}[{index}]")
+        ]
+    return [] if old == new else [path]

@@ -1,0 +1,5 @@
+"""`python -m scripts`: the `opstrace` command."""
+
+from scripts.cli import main
+
+main()

@@ -1,0 +1,47 @@
+"""The `opstrace` command: its verbs, each in a module of its group that is loaded only when it is called."""
+
+import importlib
+import sys
+
+import click
+
+from components.errors import UserError
+from scripts.terminal import stderr
+
+VERBS = {
+    "local": "scripts.local",
+    "env": "scripts.local",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they are named: `ta-create-token` must not wait for an engine."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order in which they are shown."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the verb's command, or None where there is no such verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def opstrace() -> None:
+    """Run your own multi-tenant observability on AWS and Kubernetes."""
+
+
+def main() -> None:
+    """Run the command: handled errors exit 1 with one line `error: …`, wrong usage exits 2."""
+    try:
+        opstrace(prog_name="opstrace")
+    except UserError as error:
+        stderr.print(f"error: {error}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        stderr.print("error: interrupted", markup=False)
+        sys.exit(130)

@@ -1,0 +1,78 @@
+"""`opstrace local …` and `opstrace env`: the embedded cloud and the shell that uses it."""
+
+import dataclasses
+import json
+import shlex
+
+import click
+
+from localcloud import cloud
+from scripts.terminal import note
+
+
+@click.group()
+def local() -> None:
+    """Start, stop and look at the cloud that is embedded in this machine."""
+
+
+@local.command()
+def up() -> None:
+    """Start Kubernetes and AWS on this machine; does nothing where they run."""
+    here = cloud.up()
+    note(f"Kubernetes answers at {here.kubernetes_endpoint}, AWS at {here.aws_endpoint}.")
+    note('eval "$(./opstrace env local)" makes this shell use them.')
+
+
+@local.command()
+def down() -> None:
+    """Stop the embedded cloud. What is stored in it is lost."""
+    lost = cloud.down()
+    if lost:
+        note(
+            f"Lost with it: all resources and data of {', '.join(lost)}. Their state is kept: `./opstrace local up`, then "
+            "`pulumi up --refresh` for each, bring them back without their data."
+        )
+
+
+@local.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(as_json: bool) -> None:
+    """Show what runs, and what of it differs from a real cloud."""
+    found = cloud.status()
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), indent=2))
+        return
+    click.echo(f"running:           {'yes' if found.running else 'no'}")
+    click.echo(f"Kubernetes:        {found.kubernetes}")
+    click.echo(f"AWS:               {found.aws}")
+    click.echo(f"load balancer:     {found.https}")
+    click.echo(f"DNS:               {found.dns}")
+    click.echo(f"network policies:  {'enforced' if found.network_policies_enforced else 'accepted, but not enforced'}")
+    click.echo(f"Pulumi plugins:    {_plugins(found.stand_ins)}")
+    click.echo(f"stacks:            {', '.join(found.stacks) or 'none'}")
+
+
+def _plugins(stand_ins: list[str]) -> str:
+    return f"stand-ins for {', '.join(stand_ins)}" if stand_ins else "official"
+
+
+@local.command()
+@click.argument("part", required=False)
+@click.option("--lines", default=50, show_default=True, help="How many lines from the end.")
+def logs(part: str | None, lines: int) -> None:
+    """Print the log of PART, or the names of all parts."""
+    found = cloud.log_files(cloud.require_running())
+    if part is None:
+        click.echo("\n".join(found))
+    elif part not in found:
+        raise click.UsageError(f"no part is called {part!r}; there are {', '.join(found)}")
+    else:
+        click.echo("\n".join(found[part].read_text(errors="replace").splitlines()[-lines:]))
+
+
+@click.command()
+@click.argument("provider", type=click.Choice(["local"]))
+def env(provider: str) -> None:
+    """Print the shell commands that let plain pulumi and kubectl use the embedded cloud."""
+    for name, value in cloud.environment(cloud.require_running()).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
