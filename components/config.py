@@ -1,0 +1,243 @@
+"""The stack's typed configuration: what may stand under `opstrace:` and what is refused.
+
+All problems are found at once and before anything is declared. The JSON schema
+beside the stacks (`stacks/opstrace.schema.json`) is made from these classes.
+"""
+
+import difflib
+import ipaddress
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from components.errors import ConfigError, KeyFileError
+from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
+from components.names import DOMAIN_PATTERN, instance_name_problem, tenant_name_problem
+
+PREFIX = "opstrace:"
+
+
+class Section(BaseModel):
+    """What all parts of the configuration share: camelCase names, no unknown ones, no changes after reading."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
+
+
+class TenantConfig(Section):
+    """One tenant of the instance."""
+
+    name: Annotated[str, Field(description="1 to 30 characters of a-z and 0-9; part of the tenant's host names.")]
+
+    @field_validator("name")
+    @classmethod
+    def _valid(cls, name: str) -> str:
+        problem = tenant_name_problem(name)
+        if problem:
+            raise ValueError(problem)
+        return name
+
+
+class DataApiConfig(Section):
+    """Who may reach the tenants' APIs, and which keys sign the tokens that they show."""
+
+    authentication: Annotated[
+        bool, Field(description="Whether requests must show a tenant API token. False lets everybody in.")
+    ] = True
+    allowed_cidrs: Annotated[
+        list[str], Field(description="IPv4 ranges from which the load balancer takes connections.", min_length=1)
+    ] = ["0.0.0.0/0"]
+    public_keys: Annotated[
+        dict[str, str], Field(description="Key id (kid) to public key in PEM form. `ta-pubkeys-add` writes them.")
+    ] = {}
+    legacy_push_errors: Annotated[
+        bool,
+        Field(description="Answer pushes that the back end failed with 409 instead of 5xx: clients drop the data."),
+    ] = False
+
+    @field_validator("allowed_cidrs")
+    @classmethod
+    def _ranges(cls, ranges: list[str]) -> list[str]:
+        for entry in ranges:
+            try:
+                ipaddress.IPv4Network(entry)
+            except ValueError as error:
+                raise ValueError(f"{entry!r} is no IPv4 range such as 203.0.113.0/24: {error}") from error
+        return ranges
+
+    @field_validator("public_keys")
+    @classmethod
+    def _keys(cls, keys: dict[str, str]) -> dict[str, str]:
+        for kid, pem in keys.items():
+            try:
+                real = key_id(public_key(pem))
+            except KeyFileError as error:
+                raise ValueError(f"key {kid}: {error}") from error
+            if real != kid:
+                raise ValueError(f"key {kid}: its PEM text has the key id {real}; write it under that id")
+        size = len(flat_key_set(keys))
+        if size > SECRET_BYTES:
+            raise ValueError(
+                f"{len(keys)} keys are {size} bytes, but a Secrets Manager secret holds {SECRET_BYTES}; remove some"
+            )
+        return keys
+
+    @model_validator(mode="after")
+    def _someone_can_sign(self) -> "DataApiConfig":
+        if self.authentication and not self.public_keys:
+            raise ValueError("authentication is on, but publicKeys holds no key: no token could be valid")
+        return self
+
+
+class ClusterConfig(Section):
+    """The Kubernetes cluster that the instance runs in."""
+
+    context: Annotated[str | None, Field(description="Context of the kubeconfig; the current one unless set.")] = None
+    storage_class: Annotated[
+        str | None, Field(description="Storage class of write-ahead logs; the cluster's default one unless set.")
+    ] = None
+    oidc_provider_arn: Annotated[
+        str, Field(description="ARN of the IAM identity provider of the cluster's service account tokens.")
+    ]
+    oidc_issuer: Annotated[str, Field(description="Issuer URL of the cluster's service account tokens.")]
+    node_security_group_id: Annotated[
+        str, Field(description="Security group of the nodes; it is opened to the load balancer.")
+    ]
+
+
+class LoadBalancerConfig(Section):
+    """The network load balancer in front of the gateway."""
+
+    vpc_id: Annotated[str, Field(description="VPC of the cluster.")]
+    subnet_ids: Annotated[list[str], Field(description="Subnets in which the load balancer listens.", min_length=1)]
+    autoscaling_groups: Annotated[
+        list[str], Field(description="Autoscaling groups whose nodes are the load balancer's targets.", min_length=1)
+    ]
+    node_port: Annotated[int, Field(description="Port of the gateway on every node.", ge=30000, le=32767)] = 30443
+    port: Annotated[int, Field(description="Port of the tenants' APIs.", ge=1, le=65535)] = 443
+    internal: Annotated[bool, Field(description="Whether the load balancer has private addresses only.")] = False
+
+
+class AwsConfig(Section):
+    """The AWS account that the instance uses."""
+
+    region: Annotated[str, Field(description="Region of all that is created.", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    endpoints: Annotated[
+        dict[str, str], Field(description="Service (s3, sts, …) to a URL that is used in place of AWS's own.")
+    ] = {}
+    ca_bundle: Annotated[
+        str | None,
+        Field(description="Certificates in PEM form, the only ones that pods trust when they speak to AWS."),
+    ] = None
+
+
+class StackConfig(Section):
+    """Everything under `opstrace:` of a stack."""
+
+    domain: Annotated[str, Field(description="DNS name below which the instance's own zone is made.")]
+    tenants: Annotated[list[TenantConfig], Field(description="The tenants, at least one.", min_length=1)]
+    data_api: DataApiConfig
+    cluster: ClusterConfig
+    load_balancer: LoadBalancerConfig
+    aws: AwsConfig
+    tags: Annotated[dict[str, str], Field(description="Tags of everything that is created in AWS.")] = {}
+
+    @field_validator("domain")
+    @classmethod
+    def _dns_name(cls, domain: str) -> str:
+        if not re.fullmatch(DOMAIN_PATTERN, domain):
+            raise ValueError(f"{domain!r} is no DNS name such as example.com, in lower case and without a final dot")
+        return domain
+
+    @field_validator("tenants")
+    @classmethod
+    def _distinct(cls, tenants: list[TenantConfig]) -> list[TenantConfig]:
+        names = [tenant.name for tenant in tenants]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"given more than once: {', '.join(twice)}; a tenant's name is its identity")
+        return tenants
+
+
+def _known_names(path: tuple[int | str, ...]) -> list[str]:
+    """Return the names that may stand where `path` does."""
+    model: Any = StackConfig
+    for part in path[:-1]:
+        if isinstance(part, str):
+            fields = {field.alias or name: field for name, field in model.model_fields.items()}
+            model = fields[part].annotation
+            model = getattr(model, "__args__", (model,))[0]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _described(error: Mapping[str, Any]) -> str:
+    path = tuple(part for part in error["loc"] if part != "[key]")
+    where = PREFIX + ".".join(str(part) for part in path)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(path[-1]), _known_names(path), 1)
+        return f"{where}: there is no such setting" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
+    if error["type"] == "missing":
+        return f"{where}: is required, but not set"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    value = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) and repr(given) not in message else ""
+    return f"{where}: {message}{value}"
+
+
+def from_settings(settings: Mapping[str, Any], instance: str) -> StackConfig:
+    """Return the configuration of the stack `instance` from its `opstrace:` settings, without that prefix.
+
+    Raises `ConfigError` with every problem, one a line.
+    """
+    problems = [problem] if (problem := instance_name_problem(instance)) else []
+    config = None
+    try:
+        config = StackConfig.model_validate(dict(settings))
+    except ValidationError as error:
+        problems += [_described(entry) for entry in error.errors()]
+    if problems or config is None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{count} in the configuration of stack {instance}:\n  - " + "\n  - ".join(problems))
+    return config
+
+
+def from_engine(texts: Mapping[str, str], instance: str) -> StackConfig:
+    """Return the configuration from what the engine hands to a program: full keys to text, objects as JSON."""
+    settings: dict[str, Any] = {}
+    for key, text in texts.items():
+        if key.startswith(PREFIX):
+            name = key.removeprefix(PREFIX)
+            settings[name] = text if name == "domain" else _decoded(text)
+    return from_settings(settings, instance)
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a stack file (`stacks/Pulumi.<instance>.yaml`)."""
+    inner = StackConfig.model_json_schema(by_alias=True)
+    definitions = inner.pop("$defs")
+    properties = {f"{PREFIX}{name}": schema for name, schema in inner["properties"].items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Stack file of an Opstrace instance",
+        "type": "object",
+        "properties": {
+            "config": {
+                "type": "object",
+                "properties": properties,
+                "required": [f"{PREFIX}{name}" for name in inner["required"]],
+                "patternProperties": {f"^(?!{PREFIX})": {}},
+                "additionalProperties": False,
+            }
+        },
+        "$defs": definitions,
+    }

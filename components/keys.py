@@ -1,0 +1,63 @@
+"""Public keys: reading them, their ids, and the two forms in which an instance holds them."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from components.errors import KeyFileError
+
+MINIMUM_BITS = 2048
+TOKEN_ISSUER = "opstrace-cli"  # the `iss` claim of every tenant API token
+SECRET_BYTES = 65536  # AWS Secrets Manager user guide, 'Quotas': a secret value holds 64 KiB
+
+
+def public_key(pem: str) -> RSAPublicKey:
+    """Return the RSA public key in `pem`; raises `KeyFileError` with what is wrong with it."""
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyFileError("not a public key in PEM form (-----BEGIN PUBLIC KEY-----)") from error
+    if not isinstance(key, RSAPublicKey):
+        raise KeyFileError(f"a {type(key).__name__.strip('_')}, but only RSA keys can sign RS256 tokens")
+    if key.key_size < MINIMUM_BITS:
+        raise KeyFileError(f"an RSA key of {key.key_size} bits, but RS256 needs {MINIMUM_BITS} at least (RFC 7518, 3.3)")
+    return key
+
+
+def canonical_pem(key: RSAPublicKey) -> str:
+    """Return the key as SPKI PEM text, trimmed at both ends."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode().strip()
+
+
+def key_id(key: RSAPublicKey) -> str:
+    """Return the `kid`: SHA-1, in hex, of the SPKI PEM text trimmed of white space, as the original computed it."""
+    return hashlib.sha1(canonical_pem(key).encode(), usedforsecurity=False).hexdigest()
+
+
+def _unsigned(number: int) -> str:
+    """Return `number` as RFC 7518 wants it: base64url of the big-endian bytes, without padding."""
+    data = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def json_web_key_set(keys: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
+    """Return kid to PEM as a JSON Web Key Set (RFC 7517).
+
+    Every key names its `alg` and `use`: without these Envoy takes RS512 and PS256 as well.
+    """
+    entries = []
+    for kid, pem in sorted(keys.items()):
+        numbers = public_key(pem).public_numbers()
+        entry = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid}
+        entries.append(entry | {"n": _unsigned(numbers.n), "e": _unsigned(numbers.e)})
+    return {"keys": entries}
+
+
+def flat_key_set(keys: Mapping[str, str]) -> str:
+    """Return kid to PEM as the JSON text that Secrets Manager holds."""
+    return json.dumps({kid: pem.strip() for kid, pem in sorted(keys.items())}, separators=(",", ":"))
