@@ -115,6 +115,8 @@ def environment(here: Settings) -> dict[str, str]:
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(here.pulumi / "passphrase"),
         "KUBECONFIG": str(here.kubeconfig),
         "AWS_ENDPOINT_URL": here.aws_endpoint,
+        "AWS_ENDPOINT_URL_S3": here.s3_endpoint,
+        "AWS_CA_BUNDLE": str(here.ca),
         "AWS_REGION": REGION,
         **{name.upper(): value for name, value in CREDENTIALS.items()},
     }
@@ -131,9 +133,10 @@ def stack_settings(here: Settings) -> dict[str, Any]:
                 service: here.aws_endpoint
                 for service in (
                     *("acm", "autoscaling", "ec2", "elbv2", "iam"),
-                    *("route53", "s3", "secretsmanager", "sts"),
+                    *("route53", "secretsmanager", "sts"),
                 )
-            },
+            }
+            | {"s3": here.s3_endpoint},
             "caBundle": here.ca.read_text(),
         },
         "cluster": {

@@ -71,6 +71,11 @@ class Settings:
         return f"http://{self.node_address}:5000"
 
     @property
+    def s3_endpoint(self) -> str:
+        """S3 over TLS: the buckets' policies refuse whoever comes without."""
+        return f"https://{self.node_address}"
+
+    @property
     def kubernetes_endpoint(self) -> str:
         return f"https://{self.node_address}:6443"
 

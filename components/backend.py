@@ -1,0 +1,123 @@
+"""What a back end of one binary needs of Kubernetes: configuration, Service and StatefulSet."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.identity import SERVICE_ACCOUNT
+from components.options import child
+from components.workload import (
+    CA_FILE,
+    POD_SECURITY,
+    TOKEN_FOLDER,
+    Aws,
+    aws_environment,
+    container,
+    labels,
+    selector,
+    token_volume,
+)
+
+CONFIG_FOLDER = "/etc/opstrace"
+DATA_FOLDER = "/data"
+SERVICE_PORT = 80
+STOP_SECONDS = 300  # for what is in memory to reach the bucket
+
+
+@dataclass(frozen=True)
+class BackendArgs:
+    """`config` is the back end's configuration file, as JSON, which is YAML too."""
+
+    program: str
+    image: str
+    component: str
+    instance: str
+    namespace: pulumi.Output[str]
+    config: pulumi.Output[str]
+    http_port: int
+    role_arn: pulumi.Output[str]
+    aws: Aws
+    storage_class: str | None
+    volume_size: str
+    requests: Mapping[str, str]
+    memory_limit: str
+
+
+def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> None:
+    """Declare the ConfigMap, the Service and the StatefulSet of a back end, all named after its program."""
+    marks = labels(args.program, args.component, args.instance)
+    metadata = {"name": args.program, "namespace": args.namespace, "labels": marks}
+    certificates = {"ca.pem": args.aws.ca_bundle} if args.aws.ca_bundle else {}
+    config = kubernetes.core.v1.ConfigMap(
+        f"{name}-config",
+        metadata=metadata,
+        data={"config.yaml": args.config, **certificates},
+        opts=child(parent),
+    )
+    kubernetes.core.v1.Service(
+        f"{name}-service",
+        metadata=metadata,
+        spec={
+            "selector": selector(args.program, args.instance),
+            "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": "http"}],
+        },
+        opts=child(parent),
+    )
+    digest = args.config.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
+    kubernetes.apps.v1.StatefulSet(
+        f"{name}-stateful-set",
+        metadata=metadata,
+        spec={
+            "serviceName": args.program,
+            "replicas": 1,
+            "selector": {"matchLabels": selector(args.program, args.instance)},
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
+            "template": {
+                "metadata": {"labels": marks, "annotations": {"opstrace/config": digest}},
+                "spec": _pod(args),
+            },
+            "volumeClaimTemplates": [_claim(args)],
+        },
+        opts=child(parent, config),
+    )
+
+
+def _pod(args: BackendArgs) -> dict[str, Any]:
+    main = container(
+        args.program,
+        args.image,
+        [f"-config.file={CONFIG_FOLDER}/config.yaml"],
+        ports={"http": args.http_port},
+        probe=("/ready", "http"),
+        requests=args.requests,
+        memory_limit=args.memory_limit,
+    )
+    main["env"] = aws_environment(args.aws, args.role_arn)
+    main["volumeMounts"] = [
+        {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+        {"name": "aws-token", "mountPath": TOKEN_FOLDER, "readOnly": True},
+        {"name": "data", "mountPath": DATA_FOLDER},
+    ]
+    assert not args.aws.ca_bundle or CA_FILE.startswith(CONFIG_FOLDER)
+    return {
+        "serviceAccountName": SERVICE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "securityContext": POD_SECURITY,
+        "terminationGracePeriodSeconds": STOP_SECONDS,
+        "containers": [main],
+        "volumes": [{"name": "config", "configMap": {"name": args.program}}, token_volume()],
+    }
+
+
+def _claim(args: BackendArgs) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": args.volume_size}},
+    }
+    if args.storage_class:
+        spec["storageClassName"] = args.storage_class
+    return {"metadata": {"name": "data"}, "spec": spec}

@@ -1,0 +1,134 @@
+"""The gateway: one Envoy Deployment, the only door to all tenants' data."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.gateway_config import (
+    CONFIG_FOLDER,
+    HEALTH_PORT,
+    KEYS_FILE,
+    KEYS_FOLDER,
+    LISTEN_PORT,
+    GatewaySettings,
+    bootstrap,
+    keys_file,
+)
+from components.names import GATEWAY_NAMESPACE
+from components.options import child
+from components.versions import ENVOY_IMAGE
+from components.workload import POD_SECURITY, RESTRICTED_NAMESPACE, container, labels, selector
+
+REPLICAS = 2
+DRAIN_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class GatewayArgs:
+    """`public_keys` maps a key id to PEM text; `node_port` is where the load balancer reaches every node."""
+
+    settings: GatewaySettings
+    public_keys: Mapping[str, str]
+    node_port: int
+
+
+class Gateway(pulumi.ComponentResource):
+    """Namespace, configuration, keys, Deployment, Service and disruption budget."""
+
+    namespace: pulumi.Output[str]
+
+    def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("opstrace:gateway:Gateway", name, None, opts)
+        instance = args.settings.instance
+        marks = labels("gateway", "gateway", instance)
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={"name": GATEWAY_NAMESPACE, "labels": marks | RESTRICTED_NAMESPACE},
+            opts=child(self),
+        )
+        within = namespace.metadata.name
+        config = bootstrap(args.settings)
+        contents = {"config": {"envoy.json": config}, "keys": {KEYS_FILE: keys_file(instance, args.public_keys)}}
+        maps = [
+            kubernetes.core.v1.ConfigMap(
+                f"{name}-{part}",
+                metadata={"name": f"gateway-{part}", "namespace": within, "labels": marks},
+                data=data,
+                opts=child(self),
+            )
+            for part, data in contents.items()
+        ]
+        kubernetes.apps.v1.Deployment(
+            f"{name}-deployment",
+            metadata={"name": "gateway", "namespace": within, "labels": marks},
+            spec=_deployment(instance, marks, config),
+            opts=child(self, *maps),
+        )
+        kubernetes.core.v1.Service(
+            f"{name}-service",
+            metadata={"name": "gateway", "namespace": within, "labels": marks},
+            spec={
+                "type": "NodePort",
+                "selector": selector("gateway", instance),
+                "ports": [{"name": "http", "port": 80, "targetPort": "http", "nodePort": args.node_port}],
+            },
+            opts=child(self),
+        )
+        kubernetes.policy.v1.PodDisruptionBudget(
+            f"{name}-disruption-budget",
+            metadata={"name": "gateway", "namespace": within, "labels": marks},
+            spec={"maxUnavailable": 1, "selector": {"matchLabels": selector("gateway", instance)}},
+            opts=child(self),
+        )
+        self.namespace = within
+        self.register_outputs({"namespace": self.namespace})
+
+
+def _deployment(instance: str, marks: Mapping[str, str], config: str) -> dict[str, Any]:
+    envoy = container(
+        "envoy",
+        ENVOY_IMAGE,
+        ["-c", f"{CONFIG_FOLDER}/envoy.json", "--disable-hot-restart", "--concurrency", "2", "--log-level", "warn"],
+        ports={"http": LISTEN_PORT, "health": HEALTH_PORT},
+        probe=("/ready", "health"),
+        requests={"cpu": "50m", "memory": "96Mi"},
+        memory_limit="512Mi",
+    )
+    envoy["lifecycle"] = {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}  # until no node sends anything here
+    envoy["volumeMounts"] = [
+        {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+        {"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True},
+    ]
+    apart = {"labelSelector": {"matchLabels": selector("gateway", instance)}, "topologyKey": "kubernetes.io/hostname"}
+    return {
+        "replicas": REPLICAS,
+        "selector": {"matchLabels": selector("gateway", instance)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "template": {
+            "metadata": {
+                "labels": dict(marks),
+                # New keys reach a running Envoy by the file that it watches; all else needs a new pod.
+                "annotations": {"opstrace/config": hashlib.sha256(config.encode()).hexdigest()[:16]},
+            },
+            "spec": {
+                "automountServiceAccountToken": False,
+                "securityContext": POD_SECURITY,
+                "terminationGracePeriodSeconds": 30,
+                "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+                "affinity": {
+                    "podAntiAffinity": {
+                        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": apart}]
+                    }
+                },
+                "containers": [envoy],
+                "volumes": [
+                    {"name": "config", "configMap": {"name": "gateway-config"}},
+                    {"name": "keys", "configMap": {"name": "gateway-keys"}},
+                ],
+            },
+        },
+    }

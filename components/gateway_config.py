@@ -1,0 +1,269 @@
+"""The gateway's Envoy configuration. It names no tenant: one more changes nothing here.
+
+The tenant comes from the host name, the upstream from the tenant (Envoy's dynamic
+forward proxy), and the keys from a file that Envoy watches.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components import gateway_lua
+from components.keys import TOKEN_ISSUER, json_web_key_set
+from components.names import APIS, Api, token_audience
+
+LISTEN_PORT = 8080
+HEALTH_PORT = 8081
+CONFIG_FOLDER = "/etc/envoy"
+KEYS_FOLDER = "/etc/envoy-keys"
+KEYS_FILE = "jwt.json"
+QUERY_SECONDS = 300
+CLOCK_SKEW_SECONDS = 5
+HTTP = "type.googleapis.com/envoy.extensions.filters.http"
+JWT_TYPE = f"{HTTP}.jwt_authn.v3.JwtAuthentication"
+
+# What of the back ends can be reached from outside, and under which path there: nothing else can.
+CORTEX_READS = (
+    "query",
+    "query_range",
+    "series",
+    "labels",
+    "label/[^/]+/values",
+    "metadata",
+    "read",
+)
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """`domain` is the instance's."""
+
+    instance: str
+    domain: str
+    authentication: bool
+    legacy_push_errors: bool
+
+
+def _route(regex: str, *, push: bool = False, websocket: bool = False, prefix: str = "") -> dict[str, Any]:
+    """Return a route for the paths that `regex` matches whole; `prefix` goes before the path upstream."""
+    action: dict[str, Any] = {
+        "cluster": "tenant",
+        "host_rewrite_header": "x-opstrace-upstream",
+        "timeout": "0s" if websocket else f"{QUERY_SECONDS}s",
+    }
+    if prefix:
+        action["regex_rewrite"] = {"pattern": {"regex": "^(.*)$"}, "substitution": f"{prefix}\\1"}
+    if websocket:
+        action["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": True}]
+    route: dict[str, Any] = {"match": {"safe_regex": {"regex": regex}}, "route": action}
+    if not push:
+        route["typed_per_filter_config"] = {
+            "push-answers": {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
+        }
+    return route
+
+
+ROUTES: dict[Api, list[dict[str, Any]]] = {
+    "cortex": [
+        _route("/api/v1/push", push=True),
+        _route(f"/api/v1/({'|'.join(CORTEX_READS)})", prefix="/prometheus"),
+    ],
+    "loki": [
+        _route("/loki/api/v1/push", push=True),
+        _route("/loki/api/v1/tail", websocket=True),
+        _route("/loki/api/v1/[^/].*"),
+    ],
+}
+
+
+def _lua(name: str, code: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "typed_config": {"@type": f"{HTTP}.lua.v3.Lua", "default_source_code": {"inline_string": code}},
+    }
+
+
+def _per_api(name: str, codes: Mapping[Api, str]) -> list[dict[str, Any]]:
+    """Return one Lua filter for each API; a virtual host runs its own alone."""
+    return [_lua(f"{name}-{api}", code) for api, code in codes.items()]
+
+
+DNS_CACHE: dict[str, Any] = {
+    "name": "tenants",
+    "dns_lookup_family": "V4_ONLY",
+    "dns_refresh_rate": "5s",
+    "dns_min_refresh_rate": "1s",
+    "host_ttl": "30s",  # a tenant that is gone is forgotten
+    "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "2s"},
+}
+
+
+def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
+    domain, on = settings.domain, settings.authentication
+    before = {api: gateway_lua.before_authentication(api, domain, authentication=on) for api in APIS}
+    after = {api: gateway_lua.after_authentication(api, domain) for api in APIS}
+    source = {"path": f"{KEYS_FOLDER}/{KEYS_FILE}", "watched_directory": {"path": KEYS_FOLDER}}
+    token = {
+        "name": "token",
+        "config_discovery": {
+            "config_source": {"path_config_source": source, "initial_fetch_timeout": "5s"},
+            "type_urls": [JWT_TYPE],
+        },
+    }
+    return [
+        *_per_api("before", before),
+        *([token, *_per_api("after", after)] if on else []),
+        _lua("push-answers", gateway_lua.push_answers(legacy_errors=settings.legacy_push_errors)),
+        {
+            "name": "forward",
+            "typed_config": {
+                "@type": f"{HTTP}.dynamic_forward_proxy.v3.FilterConfig",
+                "dns_cache_config": DNS_CACHE,
+            },
+        },
+        {"name": "router", "typed_config": {"@type": f"{HTTP}.router.v3.Router"}},
+    ]
+
+
+def _virtual_host(api: Api, *, authentication: bool) -> dict[str, Any]:
+    """Return the virtual host of an API; the other APIs' filters are off in it."""
+    others = [other for other in APIS if other != api]
+    names = [f"before-{other}" for other in others]
+    names += [f"after-{other}" for other in others] if authentication else []
+    off = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
+    return {
+        "name": api,
+        "domains": [f"{api}.*"],
+        "routes": ROUTES[api],
+        "typed_per_filter_config": {name: off for name in names},
+    }
+
+
+def _local_replies() -> dict[str, Any]:
+    """Return how Envoy's own answers read: as the original's did."""
+
+    def mapper(details: str, status: int, body: str) -> dict[str, Any]:
+        expression = f"response.code_details.startsWith('{details}')"
+        return {
+            "filter": {
+                "extension_filter": {
+                    "name": "cel",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                        "expression": expression,
+                    },
+                }
+            },
+            "status_code": status,
+            "body": {"inline_string": body},
+            "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
+        }
+
+    return {
+        "mappers": [
+            mapper("jwt_authn", 401, "bad authentication token"),
+            mapper("dns_resolution_failure", 404, "no such tenant"),
+        ]
+    }
+
+
+def _listener(settings: GatewaySettings) -> dict[str, Any]:
+    hosts = [_virtual_host(api, authentication=settings.authentication) for api in APIS]
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "gateway",
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "use_remote_address": True,
+        "common_http_protocol_options": {"headers_with_underscores_action": "DROP_HEADER", "idle_timeout": "600s"},
+        "request_headers_timeout": "10s",
+        "local_reply_config": _local_replies(),
+        "route_config": {"virtual_hosts": hosts},
+        "http_filters": _filters(settings),
+    }
+    return {
+        "name": "gateway",
+        "address": {"socket_address": {"address": "0.0.0.0", "port_value": LISTEN_PORT}},
+        "listener_filters": [
+            {
+                "name": "proxy-protocol",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
+                },
+            }
+        ],
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def _health_listener() -> dict[str, Any]:
+    reply = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "health",
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "health",
+                    "domains": ["*"],
+                    "routes": [{"match": {"path": "/ready"}, "direct_response": {"status": 200}}],
+                }
+            ]
+        },
+        "http_filters": [{"name": "router", "typed_config": {"@type": f"{HTTP}.router.v3.Router"}}],
+    }
+    return {
+        "name": "health",
+        "address": {"socket_address": {"address": "0.0.0.0", "port_value": HEALTH_PORT}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": reply}]}],
+    }
+
+
+def bootstrap(settings: GatewaySettings) -> str:
+    """Return the configuration that Envoy starts with, as JSON. It has no admin port."""
+    tenant_cluster = {
+        "name": "tenant",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "connect_timeout": "5s",
+        "cluster_type": {
+            "name": "envoy.clusters.dynamic_forward_proxy",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+                "dns_cache_config": DNS_CACHE,
+            },
+        },
+    }
+    content = {
+        "node": {"id": "gateway", "cluster": settings.instance},
+        "static_resources": {"listeners": [_listener(settings), _health_listener()], "clusters": [tenant_cluster]},
+    }
+    return json.dumps(content, indent=1)
+
+
+def keys_file(instance: str, public_keys: Mapping[str, str]) -> str:
+    """Return the file from which Envoy takes the filter that verifies tokens, as JSON (ECDS).
+
+    Everything that the filter's defaults would let pass is closed here: tokens in URLs,
+    without expiry, or long expired.
+    """
+    provider = {
+        "issuer": TOKEN_ISSUER,
+        "audiences": [token_audience(instance)],
+        "require_expiration": True,
+        "clock_skew_seconds": CLOCK_SKEW_SECONDS,
+        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        "forward": True,  # the next step removes it, together with what else came in the header
+        "payload_in_metadata": "token",
+        "header_in_metadata": "token_header",
+        "jwt_cache_config": {"jwt_cache_size": 1000},
+        "local_jwks": {"inline_string": json.dumps(json_web_key_set(public_keys))},
+    }
+    rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "tenant"}}]
+    config = {"@type": JWT_TYPE, "providers": {"tenant": provider}, "rules": rules}
+    resource = {
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": "token",
+        "typed_config": config,
+    }
+    return json.dumps({"resources": [resource]}, indent=1)

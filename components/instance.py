@@ -1,0 +1,87 @@
+"""An instance: the shared base of its tenants, and its own tenant `system`."""
+
+from dataclasses import dataclass, replace
+
+import pulumi
+import pulumi_aws as aws
+
+from components.config import StackConfig
+from components.entrance import Entrance, EntranceArgs
+from components.gateway import Gateway, GatewayArgs
+from components.gateway_config import GatewaySettings
+from components.names import SYSTEM, instance_domain
+from components.options import child
+from components.tenant import Tenant, TenantArgs
+from components.trust_store import TrustStore, TrustStoreArgs
+from components.workload import Aws
+
+
+@dataclass(frozen=True)
+class InstanceArgs:
+    """The instance's name and the stack's configuration."""
+
+    instance: str
+    config: StackConfig
+
+
+class Instance(pulumi.ComponentResource):
+    """Hosted zone, trust store, load balancer, gateway and system tenant."""
+
+    domain: str
+    name_servers: pulumi.Output[list[str]]
+    trusted_key_ids: list[str]
+
+    def __init__(self, name: str, args: InstanceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("opstrace:instance:Instance", name, None, opts)
+        config = args.config
+        self._tags = {"opstrace:instance": args.instance, **config.tags}
+        self.domain = instance_domain(args.instance, config.domain)
+        zone = aws.route53.Zone(
+            f"{name}-zone",
+            name=self.domain,
+            comment=f"Opstrace instance {args.instance}",
+            tags=self._tags,
+            opts=child(self),
+        )
+        keys = config.data_api.public_keys
+        TrustStore(f"{name}-trust-store", TrustStoreArgs(args.instance, keys, self._tags), child(self))
+        self._entrance = Entrance(f"{name}-entrance", self._entrance_args(args, zone), child(self))
+        settings = GatewaySettings(
+            args.instance, self.domain, config.data_api.authentication, config.data_api.legacy_push_errors
+        )
+        Gateway(f"{name}-gateway", GatewayArgs(settings, keys, config.load_balancer.node_port), child(self))
+        self._zone_id = zone.zone_id
+        self.name_servers = zone.name_servers
+        self.trusted_key_ids = sorted(keys)
+        self._args = args
+        Tenant("system", self.tenant_args(SYSTEM), child(self))
+        self.register_outputs({"domain": self.domain, "name_servers": self.name_servers})
+
+    def _entrance_args(self, args: InstanceArgs, zone: aws.route53.Zone) -> EntranceArgs:
+        return EntranceArgs(
+            instance=args.instance,
+            domain=self.domain,
+            zone_id=zone.zone_id,
+            allowed_cidrs=args.config.data_api.allowed_cidrs,
+            node_security_group_id=args.config.cluster.node_security_group_id,
+            load_balancer=args.config.load_balancer,
+            tags=self._tags,
+        )
+
+    def tenant_args(self, tenant: str) -> TenantArgs:
+        """Return what a tenant called `tenant` needs of this instance."""
+        config = self._args.config
+        base = TenantArgs(
+            tenant=tenant,
+            instance=self._args.instance,
+            domain=self.domain,
+            zone_id=self._zone_id,
+            listener_arn=self._entrance.listener_arn,
+            entrance_dns_name=self._entrance.dns_name,
+            oidc_provider_arn=config.cluster.oidc_provider_arn,
+            oidc_issuer=config.cluster.oidc_issuer,
+            storage_class=config.cluster.storage_class,
+            aws=Aws(config.aws.region, config.aws.endpoints, config.aws.ca_bundle),
+            tags=self._tags,
+        )
+        return replace(base, tags={**self._tags, "opstrace:tenant": tenant})

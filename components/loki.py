@@ -1,0 +1,98 @@
+"""A Loki in one process: a tenant's logs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.backend import DATA_FOLDER, BackendArgs, declare_backend
+from components.versions import LOKI_IMAGE
+from components.workload import Aws
+
+HTTP_PORT = 3100
+SCHEMA_START = "2024-01-01"  # before any instance: data of every age is in one schema
+RETENTION = "168h"  # the original's 7 days
+
+
+@dataclass(frozen=True)
+class LokiArgs:
+    """`buckets`: physical names by kind; `logs` is used."""
+
+    instance: str
+    tenant: str
+    namespace: pulumi.Output[str]
+    buckets: Mapping[str, pulumi.Output[str]]
+    role_arn: pulumi.Output[str]
+    aws: Aws
+    storage_class: str | None
+
+
+def loki_config(aws: Aws, bucket: str) -> dict[str, Any]:
+    """Return Loki's configuration: everything in one process, chunks in S3, the log of writes on the volume."""
+    s3: dict[str, Any] = {"bucketnames": bucket, "region": aws.region}
+    if aws.s3_is_elsewhere():
+        s3 |= {"endpoint": aws.endpoints["s3"], "s3forcepathstyle": True, "insecure": aws.s3_is_plain()}
+    return {
+        "auth_enabled": True,
+        "target": "all",
+        "server": {"http_listen_port": HTTP_PORT, "grpc_listen_port": 9096, "log_level": "warn"},
+        "common": {
+            "path_prefix": DATA_FOLDER,
+            "replication_factor": 1,
+            "ring": {"kvstore": {"store": "inmemory"}},
+            "instance_addr": "127.0.0.1",
+            "storage": {"s3": s3},
+        },
+        "schema_config": {
+            "configs": [
+                {
+                    "from": SCHEMA_START,
+                    "store": "tsdb",
+                    "object_store": "s3",
+                    "schema": "v13",
+                    "index": {"prefix": "index_", "period": "24h"},
+                }
+            ]
+        },
+        "ingester": {
+            "lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"},
+            "wal": {"enabled": True, "dir": f"{DATA_FOLDER}/wal", "flush_on_shutdown": True},
+        },
+        "compactor": {
+            "retention_enabled": True,
+            "delete_request_store": "s3",
+            "working_directory": f"{DATA_FOLDER}/compactor",
+        },
+        "limits_config": {"retention_period": RETENTION, "allow_structured_metadata": True},
+        "analytics": {"reporting_enabled": False},
+    }
+
+
+class Loki(pulumi.ComponentResource):
+    """The default logs back end of a tenant."""
+
+    service: str
+
+    def __init__(self, name: str, args: LokiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("opstrace:loki:Loki", name, None, opts)
+        config = args.buckets["logs"].apply(lambda bucket: json.dumps(loki_config(args.aws, bucket), indent=1))
+        backend = BackendArgs(
+            program="loki",
+            image=LOKI_IMAGE,
+            component="logs",
+            instance=args.instance,
+            namespace=args.namespace,
+            config=config,
+            http_port=HTTP_PORT,
+            role_arn=args.role_arn,
+            aws=args.aws,
+            storage_class=args.storage_class,
+            volume_size="10Gi",
+            requests={"cpu": "50m", "memory": "256Mi"},
+            memory_limit="2Gi",
+        )
+        declare_backend(name, backend, self)
+        self.service = "loki"
+        self.register_outputs({"service": self.service})

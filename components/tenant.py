@@ -1,0 +1,112 @@
+"""A tenant: an isolated place for metrics and logs, with its own names, buckets, workloads and role."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+
+from components.buckets import BucketsArgs, declare_buckets
+from components.certificate import RECORD_TTL_SECONDS, CertificateArgs, validated_certificate
+from components.cortex import Cortex, CortexArgs
+from components.identity import SERVICE_ACCOUNT, IdentityArgs, declare_role
+from components.loki import Loki, LokiArgs
+from components.names import APIS, GATEWAY_NAMESPACE, api_host, namespace
+from components.options import child
+from components.workload import RESTRICTED_NAMESPACE, Aws, labels
+
+
+@dataclass(frozen=True)
+class TenantArgs:
+    """What a tenant needs of its instance, as plain values, and its back ends.
+
+    `metrics` and `logs` declare a back end from its args: by default one of the tenant's own.
+    """
+
+    tenant: str
+    instance: str
+    domain: str
+    zone_id: pulumi.Input[str]
+    listener_arn: pulumi.Input[str]
+    entrance_dns_name: pulumi.Input[str]
+    oidc_provider_arn: str
+    oidc_issuer: str
+    storage_class: str | None
+    aws: Aws
+    tags: Mapping[str, str]
+    metrics: Callable[[str, CortexArgs, pulumi.ResourceOptions], pulumi.Resource] = Cortex
+    logs: Callable[[str, LokiArgs, pulumi.ResourceOptions], pulumi.Resource] = Loki
+
+
+class Tenant(pulumi.ComponentResource):
+    """Everything of one tenant; nothing outside depends on any of it."""
+
+    namespace: pulumi.Output[str]
+    buckets: Mapping[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("opstrace:tenant:Tenant", name, None, opts)
+        self.namespace = self._namespace(name, args)
+        self.buckets = {**declare_buckets(name, BucketsArgs(args.instance, args.tenant, args.tags), self)}
+        identity = IdentityArgs(
+            args.instance,
+            args.tenant,
+            args.oidc_provider_arn,
+            args.oidc_issuer,
+            list(self.buckets.values()),
+            args.tags,
+        )
+        role_arn = declare_role(name, identity, self)
+        common = (args.instance, args.tenant, self.namespace, self.buckets, role_arn, args.aws, args.storage_class)
+        args.metrics(f"{name}-cortex", CortexArgs(*common), child(self))
+        args.logs(f"{name}-loki", LokiArgs(*common), child(self))
+        self._names(name, args)
+        self.register_outputs({"namespace": self.namespace, "buckets": self.buckets})
+
+    def _namespace(self, name: str, args: TenantArgs) -> pulumi.Output[str]:
+        marks = labels("tenant", "tenant", args.instance) | {"opstrace/tenant": args.tenant}
+        made = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={"name": namespace(args.tenant), "labels": marks | RESTRICTED_NAMESPACE},
+            opts=child(self),
+        )
+        within = made.metadata.name
+        kubernetes.core.v1.ServiceAccount(
+            f"{name}-service-account",
+            metadata={"name": SERVICE_ACCOUNT, "namespace": within, "labels": marks},
+            automount_service_account_token=False,
+            opts=child(self),
+        )
+        gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": GATEWAY_NAMESPACE}}}
+        kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-network-policy",
+            metadata={"name": "gateway-only", "namespace": within, "labels": marks},
+            spec={
+                "podSelector": {},
+                "policyTypes": ["Ingress"],
+                "ingress": [{"from": [gateway, {"podSelector": {}}]}],
+            },
+            opts=child(self),
+        )
+        return within
+
+    def _names(self, name: str, args: TenantArgs) -> None:
+        domain = f"{args.tenant}.{args.domain}"
+        certificate = validated_certificate(name, CertificateArgs(domain, args.zone_id, args.tags), self)
+        aws.lb.ListenerCertificate(
+            f"{name}-listener-certificate",
+            listener_arn=args.listener_arn,
+            certificate_arn=certificate.arn,
+            opts=child(self),
+        )
+        for api in APIS:
+            aws.route53.Record(
+                f"{name}-{api}-record",
+                zone_id=args.zone_id,
+                name=api_host(api, args.tenant, args.domain),
+                type="CNAME",
+                records=[args.entrance_dns_name],
+                ttl=RECORD_TTL_SECONDS,
+                opts=child(self),
+            )
