@@ -62,7 +62,7 @@ def declare_buckets(name: str, args: BucketsArgs, parent: pulumi.Resource) -> di
         prefix = bucket_prefix(args.instance, args.tenant, kind, 2 * RANDOM_BYTES)
         bucket = aws.s3.Bucket(
             f"{name}-{kind}-bucket",
-            bucket=ending.hex.apply(lambda digits, prefix=prefix: f"{prefix}{digits}"),
+            bucket=pulumi.Output.concat(prefix, ending.hex),
             force_destroy=True,
             tags={
                 **args.tags,

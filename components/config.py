@@ -241,3 +241,7 @@ def json_schema() -> dict[str, Any]:
         },
         "$defs": definitions,
     }
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

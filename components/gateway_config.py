@@ -58,9 +58,7 @@ def _route(regex: str, *, push: bool = False, websocket: bool = False, prefix: s
         action["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": True}]
     route: dict[str, Any] = {"match": {"safe_regex": {"regex": regex}}, "route": action}
     if not push:
-        route["typed_per_filter_config"] = {
-            "push-answers": {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
-        }
+        route["typed_per_filter_config"] = {"push-answers": {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}}
     return route
 
 
@@ -136,7 +134,7 @@ def _virtual_host(api: Api, *, authentication: bool) -> dict[str, Any]:
         "name": api,
         "domains": [f"{api}.*"],
         "routes": ROUTES[api],
-        "typed_per_filter_config": {name: off for name in names},
+        "typed_per_filter_config": dict.fromkeys(names, off),
     }
 
 

@@ -25,7 +25,9 @@ def public_key(pem: str) -> RSAPublicKey:
     if not isinstance(key, RSAPublicKey):
         raise KeyFileError(f"a {type(key).__name__.strip('_')}, but only RSA keys can sign RS256 tokens")
     if key.key_size < MINIMUM_BITS:
-        raise KeyFileError(f"an RSA key of {key.key_size} bits, but RS256 needs {MINIMUM_BITS} at least (RFC 7518, 3.3)")
+        raise KeyFileError(
+            f"an RSA key of {key.key_size} bits, but RS256 needs {MINIMUM_BITS} at least (RFC 7518, 3.3)"
+        )
     return key
 
 

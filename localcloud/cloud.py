@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,13 +128,10 @@ def stack_settings(here: Settings) -> dict[str, Any]:
         "domain": DOMAIN,
         "aws": {
             "region": REGION,
-            "endpoints": {
-                service: here.aws_endpoint
-                for service in (
-                    *("acm", "autoscaling", "ec2", "elbv2", "iam"),
-                    *("route53", "secretsmanager", "sts"),
-                )
-            }
+            "endpoints": dict.fromkeys(
+                (*("acm", "autoscaling", "ec2", "elbv2", "iam"), *("route53", "secretsmanager", "sts")),
+                here.aws_endpoint,
+            )
             | {"s3": here.s3_endpoint},
             "caBundle": here.ca.read_text(),
         },
@@ -164,5 +160,3 @@ def ca_file(here: Settings) -> Path:
 def log_files(here: Settings) -> dict[str, Path]:
     """Return the logs of the cloud's parts, by name."""
     return {path.stem: path for path in sorted(here.logs.glob("*.log"))}
-
-

@@ -9,8 +9,17 @@ from components.errors import UserError
 from scripts.terminal import stderr
 
 VERBS = {
-    "local": "scripts.local",
+    "create": "scripts.instances",
+    "destroy": "scripts.instances",
+    "list": "scripts.instances",
+    "status": "scripts.instances",
     "env": "scripts.local",
+    "ta-create-keypair": "scripts.tokens",
+    "ta-create-token": "scripts.tokens",
+    "ta-pubkeys-add": "scripts.pubkeys",
+    "ta-pubkeys-list": "scripts.pubkeys",
+    "ta-pubkeys-remove": "scripts.pubkeys",
+    "local": "scripts.local",
 }
 
 
@@ -25,7 +34,8 @@ class Verbs(click.Group):
         """Return the verb's command, or None where there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        command = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name.replace("-", "_"))
+        name = {"list": "list_"}.get(cmd_name, cmd_name.replace("-", "_"))
+        command = getattr(importlib.import_module(VERBS[cmd_name]), name)
         assert isinstance(command, click.Command)
         return command
 

@@ -100,6 +100,7 @@ class Edge:
         self._acm = client(settings, "acm")
         self._balancers = client(settings, "elbv2")
         self._route53 = client(settings, "route53")
+        self._sound_zones: set[str] = set()
 
     def follow(self) -> None:
         """Bring the files in line with the API once."""
@@ -109,6 +110,9 @@ class Edge:
         }
         if write_zone_dns(self._settings, zones):
             log.info("zones: %s", ", ".join(zones) or "none")
+        for zone in set(zones.values()) - self._sound_zones:
+            self._mend_authority(zone)
+            self._sound_zones.add(zone)
         proven = records(self._route53)
         listeners, clusters = [], []
         for balancer in self._balancers.describe_load_balancers()["LoadBalancers"]:
@@ -121,6 +125,19 @@ class Edge:
                     clusters.append(group)
         self._write(CLUSTERS, CLUSTER_TYPE, clusters)
         self._write(LISTENERS, LISTENER_TYPE, listeners)
+
+    def _mend_authority(self, zone: str) -> None:
+        """Give a zone the SOA record that Route53 makes: moto's is a text that no name server can read."""
+        found = self._route53.get_hosted_zone(Id=zone)
+        server = found["DelegationSet"]["NameServers"][0].rstrip(".")
+        record = {
+            "Name": found["HostedZone"]["Name"],
+            "Type": "SOA",
+            "TTL": 900,
+            "ResourceRecords": [{"Value": f"{server}. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 30"}],
+        }
+        change = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]}
+        self._route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=change)
 
     def _allowed(self, balancer: dict[str, Any]) -> list[str]:
         groups = balancer.get("SecurityGroups") or []

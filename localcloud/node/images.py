@@ -41,16 +41,12 @@ def _libraries(program: Path) -> list[str]:
 
 def images() -> list[Image]:
     """Return every image that the cluster runs, its tool fetched or built where it must be."""
-    pause, cortex, loki, envoy = (
-        ensure(tool) for tool in (catalog.PAUSE, catalog.CORTEX, catalog.LOKI, catalog.ENVOY)
-    )
+    pause, cortex, loki, envoy = (ensure(tool) for tool in (catalog.PAUSE, catalog.CORTEX, catalog.LOKI, catalog.ENVOY))
     return [
         Image(PAUSE, pause / "pause", "/pause"),
         Image(f"quay.io/cortexproject/cortex:v{catalog.CORTEX.version}", cortex / "cortex", "/bin/cortex"),
         Image(f"docker.io/grafana/loki:{catalog.LOKI.version}", loki / "loki", "/usr/bin/loki"),
-        Image(
-            f"docker.io/envoyproxy/envoy:v{catalog.ENVOY.version}", envoy / "envoy", "/usr/local/bin/envoy"
-        ),
+        Image(f"docker.io/envoyproxy/envoy:v{catalog.ENVOY.version}", envoy / "envoy", "/usr/local/bin/envoy"),
     ]
 
 

@@ -50,8 +50,8 @@ class Authority:
                 return cls(key, certificate)
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
-        usage = {name: False for name in ("content_commitment", "data_encipherment", "encipher_only")}
-        usage |= {name: False for name in ("decipher_only", "key_agreement", "key_encipherment")}
+        usage = dict.fromkeys(("content_commitment", "data_encipherment", "encipher_only"), False)
+        usage |= dict.fromkeys(("decipher_only", "key_agreement", "key_encipherment"), False)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(CA_NAME)
@@ -91,9 +91,7 @@ class Authority:
             .not_valid_after(now + LIFE)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         if names:
             alternatives = x509.SubjectAlternativeName([_alternative_name(name) for name in names])

@@ -40,7 +40,9 @@ class Aws:
         decoded = {key: _from_text(value) for key, value in config.items()}
         self._api = AwsApi(decoded)
 
-    def check(self, call: Call, old: Properties, new: Properties, seed: bytes) -> tuple[Properties, list[tuple[str, str]]]:
+    def check(
+        self, call: Call, old: Properties, new: Properties, seed: bytes
+    ) -> tuple[Properties, list[tuple[str, str]]]:
         """Fill in the name and the defaults; report inputs that are missing or that the table does not have."""
         entry = _type(call.type)
         inputs = dict(entry.defaults) | copy.deepcopy(new)
@@ -110,7 +112,9 @@ class Aws:
                 now[name] = inputs[name]
         return Found(identity, state | now | live | {"id": identity}, now)
 
-    def update(self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties) -> Properties:
+    def update(
+        self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties
+    ) -> Properties:
         """Change the resource in place and read it back."""
         entry = _type(call.type)
         changed = {path.split(".")[0].split("[")[0] for path in changed_paths(old_inputs, new)}

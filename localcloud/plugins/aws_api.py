@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud.plugins.provider import Properties, ProviderError
 
 POLL_SECONDS = 0.5
-RETRIES = {"max_attempts": 6, "mode": "standard"}  # with backoff and jitter
+RETRIES: Any = {"max_attempts": 6, "mode": "standard"}  # with backoff and jitter
 
 
 class AwsApi:
@@ -30,8 +30,8 @@ class AwsApi:
         self._endpoints: dict[str, str] = {}
         for entry in config.get("endpoints", []):
             self._endpoints |= entry
-        path_style = "path" if config.get("s3UsePathStyle") else "auto"
-        self._config = Config(retries=RETRIES, s3={"addressing_style": path_style}, connect_timeout=5)
+        path_style: Any = {"addressing_style": "path" if config.get("s3UsePathStyle") else "auto"}
+        self._config = Config(retries=RETRIES, s3=path_style, connect_timeout=5)
         self._clients: dict[str, Any] = {}
 
     def __getattr__(self, service: str) -> Any:

@@ -60,7 +60,9 @@ def _delete_zone(api: AwsApi, identity: str, state: Properties) -> None:
         pages = no_zone(
             lambda: list(api.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=identity))
         )
-        own = [entry for page in pages or [] for entry in page["ResourceRecordSets"] if entry["Type"] not in ("SOA", "NS")]
+        own = [
+            entry for page in pages or [] for entry in page["ResourceRecordSets"] if entry["Type"] not in ("SOA", "NS")
+        ]
         if own:
             changes = [{"Action": "DELETE", "ResourceRecordSet": entry} for entry in own]
             api.route53.change_resource_record_sets(HostedZoneId=identity, ChangeBatch={"Changes": changes})
@@ -106,7 +108,11 @@ def _create_record(api: AwsApi, inputs: Properties, timeout: float) -> str:
 
 
 def _read_record(api: AwsApi, identity: str, known: Properties) -> Properties | None:
-    zone, name, kind = identity.split("_", 1)[0], identity.split("_", 1)[1].rsplit("_", 1)[0], identity.rsplit("_", 1)[-1]
+    zone, name, kind = (
+        identity.split("_", 1)[0],
+        identity.split("_", 1)[1].rsplit("_", 1)[0],
+        identity.rsplit("_", 1)[-1],
+    )
     found = _find_record(api, zone, name, kind)
     if found is None:
         return None
@@ -598,9 +604,7 @@ TYPES = {
         create=_create_certificate,
         read=_read_certificate,
         update=_update_certificate,
-        delete=lambda api, identity, state: no_certificate(
-            lambda: api.acm.delete_certificate(CertificateArn=identity)
-        ),
+        delete=lambda api, identity, state: no_certificate(lambda: api.acm.delete_certificate(CertificateArn=identity)),
     ),
     "aws:acm/certificateValidation:CertificateValidation": ResourceType(
         required=("certificateArn",),
@@ -670,9 +674,7 @@ TYPES = {
         create=_create_security_group,
         read=_read_security_group,
         update=_retag_ec2,
-        delete=lambda api, identity, state: no_security_group(
-            lambda: api.ec2.delete_security_group(GroupId=identity)
-        ),
+        delete=lambda api, identity, state: no_security_group(lambda: api.ec2.delete_security_group(GroupId=identity)),
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule("ingress"),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule("egress"),

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from localcloud.plugins.aws_api import AwsApi, ResourceType, absent, tag_dict, tag_list, wait_until
+from localcloud.plugins.aws_api import AwsApi, ResourceType, absent, tag_dict, tag_list
 from localcloud.plugins.provider import Properties, ProviderError
 
 no_bucket = absent("NoSuchBucket", "404")
@@ -237,6 +237,10 @@ def _put_role_policy(api: AwsApi, inputs: Properties, timeout: float = 0) -> str
     return f"{inputs['role']}:{inputs['name']}"
 
 
+def _update_role_policy(api: AwsApi, new: Properties) -> None:
+    _put_role_policy(api, new)
+
+
 def _read_role_policy(api: AwsApi, identity: str, known: Properties) -> Properties | None:
     role, _, name = identity.partition(":")
     found = no_entity(lambda: api.iam.get_role_policy(RoleName=role, PolicyName=name))
@@ -337,7 +341,7 @@ TYPES = {
         auto_name="name",
         create=_put_role_policy,
         read=_read_role_policy,
-        update=lambda api, identity, old, new: _put_role_policy(api, new) and None,
+        update=lambda api, identity, old, new: _update_role_policy(api, new),
         delete=_delete_role_policy,
     ),
 }

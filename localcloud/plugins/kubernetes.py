@@ -84,7 +84,9 @@ class Kubernetes:
         metadata = found["metadata"]
         return f"{metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else metadata["name"]
 
-    def check(self, call: Call, old: Properties, new: Properties, seed: bytes) -> tuple[Properties, list[tuple[str, str]]]:
+    def check(
+        self, call: Call, old: Properties, new: Properties, seed: bytes
+    ) -> tuple[Properties, list[tuple[str, str]]]:
         """Fill in the name, and let the API server judge what is known already."""
         failures = [(key, "is required") for key in ("apiVersion", "kind") if not new.get(key)]
         if failures:
@@ -160,7 +162,9 @@ class Kubernetes:
         metadata = {"namespace": namespace, "name": name}
         return {"apiVersion": api_version.removeprefix("core/"), "kind": kind, "metadata": metadata}
 
-    def update(self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties) -> Properties:
+    def update(
+        self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties
+    ) -> Properties:
         """Apply the new inputs and wait until the object is done."""
         path = self._path(new)
         self._api.apply(path, new)

@@ -13,7 +13,9 @@ from localcloud.plugins.provider import ProviderError
 FIELD_MANAGER = "pulumi-kubernetes"
 NOT_FOUND = 404
 CONFLICT = 409
-RETRIES = urllib3.Retry(total=5, backoff_factor=0.3, backoff_jitter=0.3, status_forcelist=[429, 500, 503], allowed_methods=None)
+RETRIES = urllib3.Retry(
+    total=5, backoff_factor=0.3, backoff_jitter=0.3, status_forcelist=[429, 500, 503], allowed_methods=None
+)
 
 
 class ApiError(ProviderError):
@@ -34,7 +36,9 @@ class KubernetesApi:
             else:
                 loaded = config.new_client_from_config(config_file=kubeconfig, context=context)
         except config.ConfigException as error:
-            raise ProviderError(f"kubeconfig {kubeconfig or '(default)'}, context {context or '(current)'}: {error}") from error
+            raise ProviderError(
+                f"kubeconfig {kubeconfig or '(default)'}, context {context or '(current)'}: {error}"
+            ) from error
         self._client: client.ApiClient = loaded
         self._pool = loaded.rest_client.pool_manager
         self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}
@@ -48,7 +52,9 @@ class KubernetesApi:
         try:
             answer = self._pool.request(method, url, body=data, headers=headers, retries=RETRIES, timeout=30)
         except urllib3.exceptions.HTTPError as error:
-            raise ProviderError(f"the Kubernetes API at {self._client.configuration.host} does not answer: {error}") from error
+            raise ProviderError(
+                f"the Kubernetes API at {self._client.configuration.host} does not answer: {error}"
+            ) from error
         decoded = json.loads(answer.data) if answer.data else {}
         if answer.status >= 400:
             raise ApiError(answer.status, decoded.get("message", answer.data.decode(errors="replace")))
@@ -64,7 +70,10 @@ class KubernetesApi:
                 raise ProviderError(f"this cluster has no API {api_version}, which {kind} needs: {error}") from error
             for resource in resources:
                 if "/" not in resource["name"]:
-                    self._kinds[(api_version, resource["kind"])] = (f"{root}|{resource['name']}", resource["namespaced"])
+                    self._kinds[(api_version, resource["kind"])] = (
+                        f"{root}|{resource['name']}",
+                        resource["namespaced"],
+                    )
         if key not in self._kinds:
             raise ProviderError(f"this cluster has no {kind} in {api_version}")
         return self._kinds[key]
@@ -100,7 +109,9 @@ class KubernetesApi:
     def delete(self, path: str) -> bool:
         """Ask for the object's deletion, its dependents first; return False where it is gone already."""
         try:
-            self.request("DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"})
+            self.request(
+                "DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+            )
         except ApiError as error:
             if error.code == NOT_FOUND:
                 return False

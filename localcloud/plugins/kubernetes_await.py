@@ -82,7 +82,9 @@ def _pod_reasons(api: KubernetesApi, found: Object) -> list[str]:
         for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
             waiting, last = container["state"].get("waiting"), container.get("lastState", {}).get("terminated")
             if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
-                reasons.append(f"pod {name}, container {container['name']}: {waiting['reason']} {waiting.get('message', '')}")
+                reasons.append(
+                    f"pod {name}, container {container['name']}: {waiting['reason']} {waiting.get('message', '')}"
+                )
             if last:
                 said = f"exit code {last.get('exitCode')} {last.get('reason', '')} {last.get('message', '')}"
                 reasons.append(f"pod {name}, container {container['name']}: {said}")

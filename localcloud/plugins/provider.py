@@ -13,9 +13,8 @@ from typing import Any, Protocol
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
-from pulumi.runtime.proto import plugin_pb2, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
-from pulumi.runtime.proto import provider_pb2_grpc
 
 from localcloud.plugins.values import changed_paths, decode, encode
 
@@ -74,7 +73,9 @@ class Provider(Protocol):
     def configure(self, config: Properties) -> None:
         """Take the provider resource's inputs, before any other call."""
 
-    def check(self, call: Call, old: Properties, new: Properties, seed: bytes) -> tuple[Properties, list[tuple[str, str]]]:
+    def check(
+        self, call: Call, old: Properties, new: Properties, seed: bytes
+    ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs with defaults filled in, and what is wrong as pairs of property and reason."""
 
     def diff(self, call: Call, old_inputs: Properties, old_state: Properties, new: Properties) -> Change:
@@ -89,7 +90,9 @@ class Provider(Protocol):
     def read(self, call: Call, identity: str, inputs: Properties, state: Properties) -> Found | None:
         """Return the live resource, None where it is gone. `inputs` is empty on import."""
 
-    def update(self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties) -> Properties:
+    def update(
+        self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties
+    ) -> Properties:
         """Change the resource in place; return its new state."""
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -171,9 +174,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             return pb.UpdateResponse(
                 properties=encode(self._answer(context, lambda: self._provider.preview(call, new, old_state)))
             )
-        state = self._answer(
-            context, lambda: self._provider.update(call, request.id, old_state, old_inputs, new)
-        )
+        state = self._answer(context, lambda: self._provider.update(call, request.id, old_state, old_inputs, new))
         return pb.UpdateResponse(properties=encode(state))
 
     def Delete(self, request: Any, context: Any) -> Any:

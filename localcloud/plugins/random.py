@@ -29,7 +29,9 @@ class Random:
     def configure(self, config: Properties) -> None:
         """Take nothing: the plugin has no configuration."""
 
-    def check(self, call: Call, old: Properties, new: Properties, seed: bytes) -> tuple[Properties, list[tuple[str, str]]]:
+    def check(
+        self, call: Call, old: Properties, new: Properties, seed: bytes
+    ) -> tuple[Properties, list[tuple[str, str]]]:
         """Accept `byteLength`, `prefix` and `keepers` of a RandomId."""
         if call.type != RANDOM_ID:
             raise ProviderError(f"the stand-in for pulumi-random has no {call.type}; use the official plugin")
@@ -43,7 +45,7 @@ class Random:
 
     def preview(self, call: Call, inputs: Properties, old_state: Properties) -> Properties:
         """Return the inputs, and every form of the value as unknown."""
-        return inputs | {name: UNKNOWN for name in ("hex", "dec", "b64Url", "b64Std")}
+        return inputs | dict.fromkeys(("hex", "dec", "b64Url", "b64Std"), UNKNOWN)
 
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         """Draw the bytes."""
@@ -56,7 +58,9 @@ class Random:
         known = inputs or {"byteLength": len(data)}
         return Found(identity, _state(known, data), known)
 
-    def update(self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties) -> Properties:
+    def update(
+        self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties
+    ) -> Properties:
         """Never called: every change replaces."""
         raise ProviderError("a RandomId cannot be changed")
 

@@ -81,6 +81,8 @@ def changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
         return paths
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return [
-            found for index, pair in enumerate(zip(old, new, strict=True)) for found in changed_paths(*pair, f"{path}[{index}]")
+            found
+            for index, pair in enumerate(zip(old, new, strict=True))
+            for found in changed_paths(*pair, f"{path}[{index}]")
         ]
     return [] if old == new else [path]

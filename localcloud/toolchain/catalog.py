@@ -37,10 +37,7 @@ PULUMI = Tool(
     (
         Release(
             "https://get.pulumi.com/releases/sdk/pulumi-v3.255.0-linux-x64.tar.gz",
-            {
-                name: f"pulumi/{name}"
-                for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
-            },
+            {name: f"pulumi/{name}" for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")},
         ),
         GoModule(
             module="pulumi",

@@ -37,8 +37,9 @@ class Unavailable(Exception):
 class Source(Protocol):
     """A place that a tool can come from."""
 
-    estimate: float
-    """Seconds that providing the tool takes on two cores."""
+    @property
+    def estimate(self) -> float:
+        """Seconds that providing the tool takes on two cores."""
 
     def fingerprint(self) -> str:
         """Return a text that changes whenever what this source would provide changes."""

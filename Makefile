@@ -1,0 +1,36 @@
+# The project's one task runner; CI runs `make test`.
+PYTHON := .venv/bin/python
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help setup lint types unit engine e2e test schema
+
+help:
+	@echo "make test    everything that CI runs: lint, types, unit, engine, e2e"
+	@echo "make setup   .venv with all that the tests need"
+	@echo "make schema  stacks/opstrace.schema.json from the typed configuration"
+
+setup:
+	@./opstrace --help >/dev/null
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c constraints.txt
+
+lint: setup
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: setup
+	$(PYTHON) -m mypy components scripts localcloud
+
+unit: setup
+	$(PYTHON) -m pytest tests/unit
+
+engine: setup
+	$(PYTHON) -m pytest tests/engine
+
+e2e: setup
+	$(PYTHON) -m pytest tests/e2e
+
+test: lint types
+	$(PYTHON) -m pytest tests/unit tests/engine tests/e2e
+
+schema: setup
+	$(PYTHON) -m components.config > stacks/opstrace.schema.json

@@ -1,0 +1,35 @@
+"""Asking the gateway one thing, to see whether it answers."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import urllib3
+
+TIMEOUT_SECONDS = 5.0
+
+
+def status_of(url: str, ca_file: Path | None, token: str | None = None) -> int | None:
+    """Return the HTTP status that a GET of `url` gets, None where nobody answers.
+
+    Names under `localhost` are this machine's loopback (RFC 6761), which curl and browsers
+    know and the system's resolver may not.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    local = host.endswith(".localhost")
+    pool = urllib3.HTTPSConnectionPool(
+        "127.0.0.1" if local else host,
+        parts.port or 443,
+        ca_certs=str(ca_file) if ca_file else None,
+        server_hostname=host,
+        assert_hostname=host,
+        retries=False,
+        timeout=TIMEOUT_SECONDS,
+    )
+    headers = {"Host": parts.netloc} | ({"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        return int(pool.request("GET", parts.path or "/", headers=headers).status)
+    except (urllib3.exceptions.HTTPError, OSError):
+        return None
+    finally:
+        pool.close()

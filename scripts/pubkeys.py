@@ -1,0 +1,67 @@
+"""`ta-pubkeys-add`, `-list` and `-remove`: whose tokens an instance accepts."""
+
+from pathlib import Path
+
+import click
+
+from components.errors import UserError
+from components.keys import canonical_pem, key_id
+from scripts.engine import Engine
+from scripts.keyfiles import read_public_key
+from scripts.providers import PROVIDERS, provider
+from scripts.stackfile import StackFile, literal, require
+
+NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack's file.")
+PROVIDER = click.argument("provider_name", metavar="PROVIDER", type=click.Choice(PROVIDERS))
+
+
+def _finish(file: StackFile, provider_name: str, no_apply: bool) -> None:
+    file.config()
+    engine = None if no_apply else Engine(provider(provider_name).environment, file.instance)
+    file.write()
+    if engine:
+        engine.up()
+
+
+@click.command()
+@PROVIDER
+@click.argument("instance")
+@click.argument("key_file", type=click.Path(path_type=Path))
+@NO_APPLY
+def ta_pubkeys_add(provider_name: str, instance: str, key_file: Path, no_apply: bool) -> None:
+    """Let INSTANCE accept tokens signed with the key in KEY_FILE, a public key or a key pair."""
+    file = require(instance)
+    key = read_public_key(key_file)
+    kid = key_id(key)
+    keys = file.part("dataApi").setdefault("publicKeys", {})
+    if kid in keys:
+        raise UserError(f"the key {kid} is there already")
+    keys[kid] = literal(canonical_pem(key) + "\n")
+    _finish(file, provider_name, no_apply)
+
+
+@click.command()
+@PROVIDER
+@click.argument("instance")
+def ta_pubkeys_list(provider_name: str, instance: str) -> None:
+    """Print the ids of the keys that INSTANCE accepts."""
+    for kid in require(instance).config().data_api.public_keys:
+        click.echo(kid)
+
+
+@click.command()
+@PROVIDER
+@click.argument("instance")
+@click.argument("key_id_", metavar="KEY_ID")
+@click.option("--force", is_flag=True, help="Remove the last key too: no token is valid then.")
+@NO_APPLY
+def ta_pubkeys_remove(provider_name: str, instance: str, key_id_: str, force: bool, no_apply: bool) -> None:
+    """Refuse all tokens that were signed with the key KEY_ID from now on."""
+    file = require(instance)
+    keys = file.part("dataApi").setdefault("publicKeys", {})
+    if key_id_ not in keys:
+        raise UserError(f"there is no key {key_id_}; there are {', '.join(keys) or 'none'}")
+    if len(keys) == 1 and not force:
+        raise UserError(f"{key_id_} is the last key: without it no token is valid; --force removes it all the same")
+    del keys[key_id_]
+    _finish(file, provider_name, no_apply)
