@@ -1,0 +1,53 @@
+"""What several test folders share: an embedded cloud of the tests' own, in another slot than the user's."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SLOT = "1"
+COMMAND_SECONDS = 3600  # a first run builds every tool from source
+
+
+def run(*command: str, cwd: Path = ROOT, env: dict[str, str] | None = None, check: bool = True, timeout: float = 300):
+    """Run a command to its end; a failure shows everything that it said."""
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def base_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user whose state folder is new and whose cloud has the tests' slot."""
+    state = tmp_path_factory.mktemp("state")
+    return dict(os.environ) | {"XDG_STATE_HOME": str(state), "OPSTRACE_LOCAL_SLOT": SLOT}
+
+
+@pytest.fixture(scope="session")
+def cloud(base_environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The environment of a shell that uses a running embedded cloud."""
+    # Output goes to the test's own: building tools from source takes minutes and should be seen.
+    subprocess.run(["./opstrace", "local", "up"], cwd=ROOT, env=base_environment, check=True, timeout=COMMAND_SECONDS)
+    exports = run("./opstrace", "env", "local", env=base_environment).stdout
+    shell = run("sh", "-c", f"{exports}\nenv -0", env=base_environment).stdout
+    yield dict(line.split("=", 1) for line in shell.split("\0") if "=" in line)
+    run("./opstrace", "local", "down", env=base_environment)
+    assert_nothing_left()
+
+
+def assert_nothing_left() -> None:
+    """Fail if anything of the tests' cloud is still on this machine."""
+    name = f"opst{SLOT}"
+    assert not (Path("/sys/class/net") / name).exists()
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/{name}"))
+    assert f"/opstrace/local-{SLOT}/" not in Path("/proc/self/mounts").read_text()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        assert f"/opstrace/local-{SLOT}/node".encode() not in command, command

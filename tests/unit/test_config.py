@@ -1,0 +1,77 @@
+"""The typed configuration: what is refused, and that the committed schema is current."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.config import from_engine, from_settings, json_schema
+from components.errors import ConfigError
+from components.keys import canonical_pem, key_id
+from scripts.keyfiles import new_key
+
+ROOT = Path(__file__).parent.parent.parent
+KEY = new_key().public_key()
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "domain": "example.com",
+        "tenants": [{"name": "default"}],
+        "dataApi": {"publicKeys": {key_id(KEY): canonical_pem(KEY)}},
+        "cluster": {"oidcProviderArn": "arn", "oidcIssuer": "https://issuer", "nodeSecurityGroupId": "sg-1"},
+        "loadBalancer": {"vpcId": "vpc-1", "subnetIds": ["subnet-1"], "autoscalingGroups": ["nodes"]},
+        "aws": {"region": "us-west-2"},
+    }
+    return base | changes
+
+
+def test_a_good_configuration_passes() -> None:
+    config = from_settings(settings(), "showdown")
+    assert config.tenants[0].name == "default"
+    assert config.load_balancer.port == 443
+
+
+def test_the_engine_s_texts_are_read() -> None:
+    texts = {f"opstrace:{k}": v if isinstance(v, str) else json.dumps(v) for k, v in settings().items()}
+    assert from_engine(texts | {"aws:region": "x"}, "showdown") == from_settings(settings(), "showdown")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"tenants": []}, "at least 1"),
+        ({"tenants": [{"name": "a"}, {"name": "a"}]}, "given more than once: a"),
+        ({"tenants": [{"name": "system"}]}, "instance's own tenant"),
+        ({"tenants": [{"nmae": "a"}]}, "did you mean 'name'"),
+        ({"tenents": []}, "did you mean 'tenants'"),
+        ({"dataApi": {}}, "holds no key"),
+        ({"dataApi": {"publicKeys": {"0": canonical_pem(KEY)}}}, key_id(KEY)),
+        ({"dataApi": {"publicKeys": {"0": "x"}}}, "not a public key in PEM form"),
+        ({"dataApi": {"authentication": False, "allowedCidrs": ["10.0.0.1/8"]}}, "10.0.0.1/8"),
+        ({"domain": "Example"}, "no DNS name"),
+        ({"aws": {"region": "west"}}, "given: 'west'"),
+    ],
+)
+def test_a_bad_setting_is_named(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_settings(settings(**changes), "showdown")
+    assert told in str(caught.value)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(ConfigError, match="3 problems") as caught:
+        from_settings(settings(domain="X", tenants=[{"name": "A"}]), "UP")
+    assert all(value in str(caught.value) for value in ("'UP'", "'X'", "'A'"))
+
+
+def test_more_keys_than_a_secret_holds_are_refused_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.config.SECRET_BYTES", 400)
+    with pytest.raises(ConfigError, match=r"1 keys are \d+ bytes, but a Secrets Manager secret holds 400"):
+        from_settings(settings(), "showdown")
+
+
+def test_the_committed_schema_is_current() -> None:
+    committed = json.loads((ROOT / "stacks" / "opstrace.schema.json").read_text())
+    assert committed == json_schema(), "run `make schema`"

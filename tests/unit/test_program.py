@@ -1,0 +1,97 @@
+"""The program, declared against mocks: the shape of what it makes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.config import from_settings
+from components.instance import Instance, InstanceArgs
+from components.tenant import Tenant
+from tests.unit.test_config import settings
+
+
+class Recorder(pulumi.runtime.Mocks):
+    def __init__(self) -> None:
+        self.resources: list[pulumi.runtime.MockResourceArgs] = []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.resources.append(args)
+        state = dict(args.inputs) | {
+            "arn": f"arn:{args.name}",
+            "dnsName": "lb.example",
+            "zoneId": "Z1",
+            "hex": "0a0b0c0d",
+        }
+        if args.typ == "aws:acm/certificate:Certificate":
+            option = {"resourceRecordName": "_a.b.", "resourceRecordType": "CNAME", "resourceRecordValue": "c."}
+            state["domainValidationOptions"] = [option]
+        return f"{args.name}-id", state
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the program calls no function, but did {args.token}")
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[list[pulumi.runtime.MockResourceArgs]]:
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project="opstrace", stack="showdown")
+
+    @pulumi.runtime.test
+    def declare() -> pulumi.Output[Any]:
+        instance = Instance("instance", InstanceArgs("showdown", from_settings(settings(), "showdown")))
+        tenant = Tenant("tenant-default", instance.tenant_args("default"))
+        return pulumi.Output.all(*tenant.buckets.values(), instance.name_servers)
+
+    declare()
+    yield recorder.resources
+
+
+def of_default(recorded: list[pulumi.runtime.MockResourceArgs]) -> list[pulumi.runtime.MockResourceArgs]:
+    return [entry for entry in recorded if entry.name.startswith("tenant-default")]
+
+
+def test_the_recording_sees_resources(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    assert len(recorded) > 50
+
+
+def test_a_tenant_has_30_resources_at_most(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    assert 20 < len(of_default(recorded)) <= 30
+
+
+def test_a_tenant_has_three_buckets_all_shut(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    kinds = [entry.typ for entry in of_default(recorded)]
+    assert kinds.count("aws:s3/bucket:Bucket") == 3
+    assert kinds.count("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock") == 3
+    policies = [entry for entry in of_default(recorded) if entry.typ == "aws:s3/bucketPolicy:BucketPolicy"]
+    assert len(policies) == 3
+    for entry in policies:
+        statement = json.loads(entry.inputs["policy"])["Statement"][0]
+        assert statement["Effect"] == "Deny" and statement["Condition"]["Bool"]["aws:SecureTransport"] == "false"
+
+
+def test_no_manifest_holds_a_static_key(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    manifests = json.dumps([entry.inputs for entry in recorded if entry.typ.startswith("kubernetes:")], default=str)
+    assert "AWS_ROLE_ARN" in manifests
+    for forbidden in ("access_key", "AWS_SECRET", "PRIVATE KEY"):
+        assert forbidden not in manifests
+
+
+def test_every_pod_is_restricted(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    workloads = [entry for entry in recorded if entry.typ.startswith("kubernetes:apps/v1:")]
+    assert len(workloads) == 5
+    for entry in workloads:
+        spec = entry.inputs["spec"]["template"]["spec"]
+        assert spec["securityContext"]["runAsNonRoot"] and not spec["automountServiceAccountToken"]
+        for container in spec["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert container["resources"]["limits"]["memory"]
+        assert not [volume for volume in spec["volumes"] if "emptyDir" in volume]
+
+
+def test_the_gateway_names_no_tenant(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    parts = [entry for entry in recorded if entry.name.startswith("instance-gateway")]
+    assert parts
+    assert "default" not in json.dumps([entry.inputs.get("data") for entry in parts]).replace("default_source_code", "")

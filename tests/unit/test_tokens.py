@@ -1,0 +1,91 @@
+"""Keys, key files and tokens: tested by using what was made."""
+
+import stat
+from pathlib import Path
+
+import jwt
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import KeyFileError, UserError
+from components.keys import canonical_pem, json_web_key_set, key_id, public_key
+from scripts.keyfiles import new_key, read_key_pair, read_public_key, write_key_pair
+from scripts.tokens import sign, ta_create_token
+
+KEY = new_key()
+
+
+def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, form: PrivateFormat) -> bytes:
+    return key.private_bytes(Encoding.PEM, form, NoEncryption())
+
+
+def test_a_key_pair_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "pair.pem"
+    write_key_pair(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert read_key_pair(path).key_size == 2048
+
+
+def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "pair.pem"
+    path.write_text("precious")
+    with pytest.raises(KeyFileError, match="there already"):
+        write_key_pair(path)
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_both_forms_of_a_private_key_are_read(tmp_path: Path, form: PrivateFormat) -> None:
+    path = tmp_path / "pair.pem"
+    path.write_bytes(_pem(KEY, form))
+    assert read_key_pair(path).private_numbers() == KEY.private_numbers()
+    assert key_id(read_public_key(path)) == key_id(KEY.public_key())
+
+
+def test_bad_key_files_are_explained(tmp_path: Path) -> None:
+    path = tmp_path / "pair.pem"
+    with pytest.raises(KeyFileError, match="No such file"):
+        read_key_pair(path)
+    for content, reason in [
+        (b"nonsense", "no private key in PEM form"),
+        (_pem(ec.generate_private_key(ec.SECP256R1()), PrivateFormat.PKCS8), "only RSA keys"),
+        (_pem(rsa.generate_private_key(65537, 1024), PrivateFormat.PKCS8), "1024 bits"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(KeyFileError, match=reason):
+            read_key_pair(path)
+
+
+def test_a_token_verifies_with_the_key_set_and_carries_the_claims() -> None:
+    token = sign(KEY, "showdown", "default")
+    keys = json_web_key_set({key_id(KEY.public_key()): canonical_pem(KEY.public_key())})
+    header = jwt.get_unverified_header(token)
+    assert header == {"alg": "RS256", "typ": "JWT", "kid": key_id(KEY.public_key())}
+    found = jwt.PyJWKSet.from_dict(keys)[header["kid"]]
+    claims = jwt.decode(token, found, algorithms=["RS256"], audience="opstrace-cluster-showdown", issuer="opstrace-cli")
+    assert claims["sub"] == "tenant-default"
+    assert claims["exp"] - claims["iat"] == 315_576_000
+
+
+def test_the_command_prints_the_token_without_a_newline(tmp_path: Path) -> None:
+    path = tmp_path / "pair.pem"
+    write_key_pair(path)
+    done = CliRunner().invoke(ta_create_token, ["showdown", "default", str(path)])
+    assert done.exit_code == 0
+    assert done.stdout.count(".") == 2 and not done.stdout.endswith("\n")
+
+
+def test_the_command_refuses_bad_names(tmp_path: Path) -> None:
+    done = CliRunner().invoke(ta_create_token, ["Show", "UP", str(tmp_path / "none.pem")])
+    assert isinstance(done.exception, UserError)
+    assert "'Show'" in str(done.exception) and "'UP'" in str(done.exception)
+
+
+@given(st.text())
+def test_the_key_reader_raises_nothing_but_its_own_error(text: str) -> None:
+    with pytest.raises(KeyFileError):
+        public_key(text)

@@ -1,0 +1,97 @@
+"""Tools: from a release with the right checksum, never with a wrong one, whole or not at all."""
+
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from components.versions import CORTEX_IMAGE, ENVOY_IMAGE, LOKI_IMAGE
+from localcloud.errors import ToolError
+from localcloud.toolchain import catalog
+from localcloud.toolchain.sources import Release, Unavailable
+from localcloud.toolchain.store import Tool, ensure
+
+
+def _release() -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        content = b"#!/bin/sh\necho v1\n"
+        entry = tarfile.TarInfo("tool/tool")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    return data.getvalue()
+
+
+RELEASE = _release()
+CHECKSUM = hashlib.sha256(RELEASE).hexdigest()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path == "/tool.tar.gz"
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            if found:
+                self.wfile.write(RELEASE)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_address[1]}"
+        http.shutdown()
+
+
+def tool(*sources: Release) -> Tool:
+    return Tool("tool", "1", ("tool",), sources)
+
+
+def test_a_release_with_the_pinned_checksum_is_used(server: str) -> None:
+    home = ensure(tool(Release(f"{server}/tool.tar.gz", {"tool": "tool/tool"}, CHECKSUM)))
+    assert (home / "tool").read_text().endswith("echo v1\n")
+    assert [path.name for path in home.iterdir()] == ["tool"]
+
+
+def test_a_release_with_another_checksum_is_refused_and_nothing_is_kept(server: str, tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="nothing of it was used"):
+        ensure(tool(Release(f"{server}/tool.tar.gz", {"tool": "tool/tool"}, "0" * 64)))
+    assert not list((tmp_path / "opstrace" / "tools").glob("tool-*"))
+    assert not list((tmp_path / "opstrace" / "tools").glob(".partial*"))
+
+
+def test_a_release_without_a_pinned_checksum_is_not_even_fetched(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no checksum"):
+        Release("http://127.0.0.1:1/tool", {"tool": ""}).provide(tmp_path)
+
+
+def test_the_next_source_is_tried_where_one_has_nothing(server: str) -> None:
+    missing = Release(f"{server}/none.tar.gz", {"tool": "tool/tool"}, CHECKSUM)
+    there = Release(f"{server}/tool.tar.gz", {"tool": "tool/tool"}, CHECKSUM)
+    assert ensure(tool(missing, there)).is_dir()
+
+
+def test_where_no_source_has_it_every_reason_is_told(server: str) -> None:
+    with pytest.raises(ToolError, match=r"none\.tar\.gz answered 404"):
+        ensure(tool(Release(f"{server}/none.tar.gz", {"tool": ""}, CHECKSUM)))
+
+
+def test_what_a_killed_run_left_is_removed(server: str, tmp_path: Path) -> None:
+    left = tmp_path / "opstrace" / "tools" / ".partial-tool-killed"
+    left.mkdir(parents=True)
+    ensure(tool(Release(f"{server}/tool.tar.gz", {"tool": "tool/tool"}, CHECKSUM)))
+    assert not left.exists()
+
+
+def test_the_cluster_s_images_are_of_the_versions_that_the_program_names() -> None:
+    assert CORTEX_IMAGE.endswith(f":v{catalog.CORTEX.version}")
+    assert LOKI_IMAGE.endswith(f":{catalog.LOKI.version}")
+    assert ENVOY_IMAGE.endswith(f":v{catalog.ENVOY.version}")
