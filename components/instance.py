@@ -1,5 +1,6 @@
 """An instance: the shared base of its tenants, and its own tenant `system`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pulumi
@@ -28,7 +29,7 @@ class Instance(pulumi.ComponentResource):
     """Hosted zone, trust store, load balancer, gateway and system tenant."""
 
     domain: str
-    name_servers: pulumi.Output[list[str]]
+    name_servers: pulumi.Output[Sequence[str]]
     trusted_key_ids: list[str]
 
     def __init__(self, name: str, args: InstanceArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from components.backend import DATA_FOLDER, BackendArgs, declare_backend
+from components.names import BucketKind
 from components.versions import LOKI_IMAGE
 from components.workload import Aws
 
@@ -23,7 +24,7 @@ class LokiArgs:
     instance: str
     tenant: str
     namespace: pulumi.Output[str]
-    buckets: Mapping[str, pulumi.Output[str]]
+    buckets: Mapping[BucketKind, pulumi.Output[str]]
     role_arn: pulumi.Output[str]
     aws: Aws
     storage_class: str | None

@@ -12,7 +12,7 @@ from components.certificate import RECORD_TTL_SECONDS, CertificateArgs, validate
 from components.cortex import Cortex, CortexArgs
 from components.identity import SERVICE_ACCOUNT, IdentityArgs, declare_role
 from components.loki import Loki, LokiArgs
-from components.names import APIS, GATEWAY_NAMESPACE, api_host, namespace
+from components.names import APIS, GATEWAY_NAMESPACE, BucketKind, api_host, namespace
 from components.options import child
 from components.workload import RESTRICTED_NAMESPACE, Aws, labels
 
@@ -43,12 +43,12 @@ class Tenant(pulumi.ComponentResource):
     """Everything of one tenant; nothing outside depends on any of it."""
 
     namespace: pulumi.Output[str]
-    buckets: Mapping[str, pulumi.Output[str]]
+    buckets: Mapping[BucketKind, pulumi.Output[str]]
 
     def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:tenant:Tenant", name, None, opts)
         self.namespace = self._namespace(name, args)
-        self.buckets = {**declare_buckets(name, BucketsArgs(args.instance, args.tenant, args.tags), self)}
+        self.buckets = declare_buckets(name, BucketsArgs(args.instance, args.tenant, args.tags), self)
         identity = IdentityArgs(
             args.instance,
             args.tenant,
@@ -62,7 +62,7 @@ class Tenant(pulumi.ComponentResource):
         args.metrics(f"{name}-cortex", CortexArgs(*common), child(self))
         args.logs(f"{name}-loki", LokiArgs(*common), child(self))
         self._names(name, args)
-        self.register_outputs({"namespace": self.namespace, "buckets": self.buckets})
+        self.register_outputs({"namespace": self.namespace, "buckets": dict(self.buckets)})
 
     def _namespace(self, name: str, args: TenantArgs) -> pulumi.Output[str]:
         marks = labels("tenant", "tenant", args.instance) | {"opstrace/tenant": args.tenant}

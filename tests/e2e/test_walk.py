@@ -1,0 +1,298 @@
+"""The walk of a new user: the tests run in order, on one instance; real curl, Prometheus, Cortex, Loki and Envoy."""
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dns.resolver
+import pytest
+from ruamel.yaml import YAML
+
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+from tests.conftest import ROOT, run
+
+Shell = dict[str, str]
+INSTANCE = "walk"
+DOMAIN = f"{INSTANCE}.opstrace.localhost"
+PORT = 8444
+LAUNCHER = str(ROOT / "opstrace")
+STACK_FILE = ROOT / "stacks" / f"Pulumi.{INSTANCE}.yaml"
+
+
+class Walk:
+    """A user with a shell, in a folder of their own."""
+
+    def __init__(self, folder: Path, shell: Shell) -> None:
+        self.folder, self.shell = folder, shell
+        self.ca = shell["AWS_CA_BUNDLE"]
+
+    def opstrace(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return run(LAUNCHER, *arguments, cwd=self.folder, env=self.shell, check=check)
+
+    def pulumi(self, *arguments: str) -> str:
+        return str(run("pulumi", "--non-interactive", *arguments, "--stack", INSTANCE, env=self.shell).stdout)
+
+    def token(self, tenant: str) -> str:
+        return (self.folder / f"tenant-api-token-{tenant}").read_text()
+
+    def curl(self, url: str, *arguments: str, token: str | None = None) -> tuple[int, str]:
+        header = ["-H", f"Authorization: Bearer {token}"] if token else []
+        command = ["curl", "-s", "-m", "20", "--cacert", self.ca, "-w", "\n%{http_code}", *header, *arguments, url]
+        body, _, status = run(*command, check=False).stdout.rpartition("\n")
+        return int(status), body
+
+
+def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        time.sleep(0.5)
+
+
+def url(api: str, tenant: str, path: str) -> str:
+    return f"https://{api}.{tenant}.{DOMAIN}:{PORT}{path}"
+
+
+LABELS = "/api/v1/labels"
+
+
+@pytest.fixture(scope="module")
+def walk(cloud: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    made = Walk(tmp_path_factory.mktemp("user"), cloud)
+    said = made.opstrace("create", "local", INSTANCE, "--tenant", "default").stderr
+    assert "curl --cacert" in said
+    yield made
+    made.opstrace("destroy", "local", INSTANCE, "--yes")
+    assert INSTANCE not in made.opstrace("list", "local").stdout
+    assert not STACK_FILE.exists()
+
+
+def test_without_a_token_nobody_comes_in(walk: Walk) -> None:
+    assert walk.curl(url("cortex", "default", LABELS)) == (401, "Authorization header missing or invalid")
+
+
+def test_the_tenant_s_token_opens_metrics_and_logs(walk: Walk) -> None:
+    assert walk.curl(url("cortex", "default", LABELS), token=walk.token("default"))[0] == 200
+    assert walk.curl(url("loki", "default", "/loki/api/v1/labels"), token=walk.token("default"))[0] == 200
+
+
+def test_token_files_are_their_owner_s_alone(walk: Walk) -> None:
+    for tenant in ("default", "system"):
+        assert (walk.folder / f"tenant-api-token-{tenant}").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_create_is_refused(walk: Walk) -> None:
+    done = walk.opstrace("create", "local", INSTANCE, "--tenant", "default", check=False)
+    assert done.returncode == 1 and "is there already" in done.stderr
+    done = walk.opstrace("create", "local", "another", "--tenant", "default", check=False)
+    assert done.returncode == 1 and f"holds the instance {INSTANCE}" in done.stderr
+
+
+def test_a_second_tenant_is_a_line_of_yaml_and_plain_pulumi_up(walk: Walk) -> None:
+    pair = walk.folder / "custom-keypair.pem"
+    walk.opstrace("ta-create-keypair", str(pair))
+    token = walk.opstrace("ta-create-token", INSTANCE, "newtenant", str(pair)).stdout
+    (walk.folder / "tenant-api-token-newtenant").write_text(token)
+    walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(pair))
+    assert len(walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split()) == 2
+    yaml = YAML()
+    content = yaml.load(STACK_FILE.read_text())
+    content["config"]["opstrace:tenants"].append({"name": "newtenant"})
+    with STACK_FILE.open("w") as file:
+        yaml.dump(content, file)
+    walk.pulumi("up", "--yes", "--skip-preview")
+    eventually(lambda: walk.curl(url("cortex", "newtenant", LABELS), token=token)[0] == 200)
+    eventually(lambda: walk.curl(url("loki", "newtenant", "/loki/api/v1/labels"), token=token)[0] == 200)
+
+
+def test_tenants_are_apart(walk: Walk) -> None:
+    status, body = walk.curl(url("cortex", "newtenant", LABELS), token=walk.token("default"))
+    assert (status, body) == (401, "bad authentication token: unexpected tenant: default")
+    assert walk.curl(url("cortex", "nosuch", LABELS), "-k", token=walk.token("default"))[0] == 401
+    assert walk.curl(url("cortex", "default", "/config"), token=walk.token("default"))[0] == 404
+    assert walk.curl(url("loki", "default", "/metrics"), token=walk.token("default"))[0] == 404
+
+
+def test_a_tenant_that_does_not_exist_is_404_even_with_a_good_token(walk: Walk) -> None:
+    pair = walk.folder / "custom-keypair.pem"
+    token = walk.opstrace("ta-create-token", INSTANCE, "nosuch", str(pair)).stdout
+    assert walk.curl(url("cortex", "nosuch", LABELS), "-k", token=token) == (404, "no such tenant")
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        ("XXBearer {token}", "Authorization header format invalid. Expecting 'Bearer <AUTHTOKEN>'"),
+        ("bearer {token}", "Authorization header format invalid. Expecting 'Bearer <AUTHTOKEN>'"),
+        ("Bearer {token}x", "bad authentication token"),
+        ("Bearer a.b.c", "bad authentication token"),
+    ],
+)
+def test_hostile_headers_are_refused(walk: Walk, header: str, body: str) -> None:
+    given = f"Authorization: {header.format(token=walk.token('default'))}"
+    assert walk.curl(url("cortex", "default", LABELS), "-H", given) == (401, body)
+
+
+def test_a_token_in_the_url_is_ignored(walk: Walk) -> None:
+    assert walk.curl(url("cortex", "default", f"{LABELS}?access_token={walk.token('default')}"))[0] == 401
+
+
+def test_names_are_answered_from_the_hosted_zone(walk: Walk) -> None:
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = ["127.0.0.1"], 8054
+    for api in ("cortex", "loki"):
+        answer = resolver.resolve(f"{api}.newtenant.{DOMAIN}", "A")
+        assert answer[0].to_text() == "127.0.0.1"
+        assert "elb" in answer.response.to_text()
+
+
+def test_log_lines_come_back(walk: Walk) -> None:
+    line = {"stream": {"job": "walk"}, "values": [[str(time.time_ns()), "hello from the walk"]]}
+    push = ["-H", "Content-Type: application/json", "-H", "X-Scope-OrgID: default"]
+    token = walk.token("newtenant")
+    body = json.dumps({"streams": [line]})
+    assert walk.curl(url("loki", "newtenant", "/loki/api/v1/push"), *push, "-d", body, token=token)[0] == 204
+    query = url("loki", "newtenant", "/loki/api/v1/query_range?query=%7Bjob%3D%22walk%22%7D")
+    eventually(lambda: "hello from the walk" in walk.curl(query, token=token)[1])
+    elsewhere = url("loki", "default", "/loki/api/v1/query_range?query=%7Bjob%3D%22walk%22%7D")
+    assert "hello" not in walk.curl(elsewhere, token=walk.token("default"))[1]
+
+
+@pytest.fixture
+def prometheus(walk: Walk) -> Iterator[int]:
+    """A real Prometheus that scrapes itself and writes to the new tenant; yields its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    config = {
+        "global": {"scrape_interval": "1s"},
+        "scrape_configs": [{"job_name": "self", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}],
+        "remote_write": [
+            {
+                "url": url("cortex", "newtenant", "/api/v1/push"),
+                "authorization": {"credentials_file": str(walk.folder / "tenant-api-token-newtenant")},
+                "tls_config": {"ca_file": walk.ca},
+            }
+        ],
+    }
+    (walk.folder / "prometheus.yml").write_text(json.dumps(config))
+    hosts = walk.folder / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost cortex.newtenant.{DOMAIN}\n")
+    program = ensure(catalog.PROMETHEUS) / "prometheus"
+    # The system's resolver does not know that names under localhost are this machine; curl does.
+    script = f"mount --bind {hosts} /etc/hosts && exec {program} --config.file=prometheus.yml \
+        --storage.tsdb.path=tsdb --web.listen-address=127.0.0.1:{port}"
+    with (walk.folder / "prometheus.log").open("w") as log:
+        process = subprocess.Popen(["unshare", "--mount", "sh", "-c", script], cwd=walk.folder, stderr=log, stdout=log)
+    yield port
+    process.terminate()
+    process.wait(20)
+
+
+def test_a_real_prometheus_writes_and_the_samples_come_back(walk: Walk, prometheus: int) -> None:
+    query = url("cortex", "newtenant", "/api/v1/query?query=up%7Bjob%3D%22self%22%7D")
+
+    def found() -> bool:
+        status, body = walk.curl(query, token=walk.token("newtenant"))
+        return status == 200 and len(json.loads(body)["data"]["result"]) == 1
+
+    eventually(found)
+    other = url("cortex", "default", "/api/v1/query?query=up%7Bjob%3D%22self%22%7D")
+    assert json.loads(walk.curl(other, token=walk.token("default"))[1])["data"]["result"] == []
+
+
+def test_an_accepted_sample_survives_the_loss_of_its_pod(walk: Walk) -> None:
+    before = "/api/v1/query?query=count_over_time(up%7Bjob%3D%22self%22%7D%5B1h%5D)"
+    query = url("cortex", "newtenant", before)
+
+    def count() -> int:
+        status, body = walk.curl(query, token=walk.token("newtenant"))
+        result = json.loads(body)["data"]["result"] if status == 200 else []
+        return int(result[0]["value"][1]) if result else 0
+
+    samples = count()
+    assert samples > 0
+    run("kubectl", "-n", "newtenant-tenant", "delete", "pod", "cortex-0", "--grace-period=0", "--force", env=walk.shell)
+    time.sleep(1)
+    eventually(lambda: count() >= samples)
+
+
+def test_status_shows_the_tenants(walk: Walk) -> None:
+    found = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)
+    assert set(found["tenants"]) == {"default", "newtenant"}
+    assert all(facts["gateway"] for facts in found["tenants"].values())
+    assert walk.opstrace("list", "local").stdout.split() == [INSTANCE]
+
+
+def _resources(walk: Walk) -> list[dict]:
+    return json.loads(walk.pulumi("stack", "export"))["deployment"]["resources"]
+
+
+def test_nothing_outside_a_tenant_depends_on_one(walk: Walk) -> None:
+    resources = _resources(walk)
+    parents = {entry["urn"]: entry.get("parent") for entry in resources}
+
+    def tenant_of(urn: str | None) -> str | None:
+        while urn and "opstrace:tenant:Tenant::" not in urn:
+            urn = parents.get(urn)
+        return urn
+
+    seen = set()
+    for entry in resources:
+        by_property = (entry.get("propertyDependencies") or {}).values()
+        needs = [*entry.get("dependencies", []), *itertools.chain.from_iterable(by_property)]
+        for needed in needs:
+            owner = tenant_of(needed)
+            seen.add(owner)
+            assert owner is None or owner == tenant_of(entry["urn"]), (entry["urn"], needed)
+    assert len(seen - {None}) == 3
+
+
+def test_no_token_and_no_private_key_is_in_the_state(walk: Walk) -> None:
+    state = walk.pulumi("stack", "export") + STACK_FILE.read_text()
+    assert "PRIVATE KEY" not in state
+    for tenant in ("default", "newtenant", "system"):
+        assert walk.token(tenant).rsplit(".", 1)[-1] not in state
+
+
+def test_an_up_without_changes_changes_nothing(walk: Walk) -> None:
+    done = run("pulumi", "--non-interactive", "preview", "--json", "--stack", INSTANCE, env=walk.shell).stdout
+    assert set(json.loads(done[done.index("{") :])["changeSummary"]) == {"same"}
+
+
+def test_a_tenant_alone_can_be_destroyed_and_the_others_never_miss_a_request(walk: Walk) -> None:
+    urn = next(entry["urn"] for entry in _resources(walk) if entry["urn"].endswith("Tenant::tenant-newtenant"))
+    code = (
+        "import subprocess,sys,time\n"
+        "bad=0;n=0;end=time.time()+float(sys.argv[1])\n"
+        "while time.time()<end:\n"
+        " s=subprocess.run(sys.argv[2:],capture_output=True,text=True).stdout;n+=1;bad+=s!='200';time.sleep(0.2)\n"
+        "print(n,bad)\n"
+    )
+    header = f"Authorization: Bearer {walk.token('default')}"
+    ask = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "--cacert", walk.ca, "-H", header]
+    asker = subprocess.Popen(
+        [sys.executable, "-c", code, "20", *ask, url("cortex", "default", LABELS)], stdout=subprocess.PIPE, text=True
+    )
+    walk.pulumi("destroy", "--yes", "--skip-preview", "--target", urn, "--target-dependents")
+    asked, missed = map(int, asker.communicate(timeout=60)[0].split())
+    assert asked > 20 and missed == 0
+    token = walk.token("newtenant")
+    eventually(lambda: walk.curl(url("cortex", "newtenant", LABELS), "-k", token=token)[0] == 404)
+    assert walk.curl(url("cortex", "default", LABELS), token=walk.token("default"))[0] == 200
+
+
+def test_a_configuration_with_errors_is_refused_whole_by_plain_pulumi(walk: Walk) -> None:
+    before = STACK_FILE.read_text()
+    STACK_FILE.write_text(before.replace("name: newtenant", "nmae: NEW").replace("opstrace:aws:", "opstrace:awss:"))
+    done = run("pulumi", "--non-interactive", "preview", "--stack", INSTANCE, env=walk.shell, check=False)
+    STACK_FILE.write_text(before)
+    said = done.stdout + done.stderr
+    assert "did you mean 'name'" in said and "did you mean 'aws'" in said and "Traceback" not in said

@@ -1,0 +1,40 @@
+"""The program of the engine tests: one resource of each kind of plugin, changed by configuration."""
+
+import os
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+import pulumi_random as random
+
+config = pulumi.Config()
+url = os.environ["AWS_ENDPOINT_URL"]
+endpoints = [aws.ProviderEndpointArgs(s3=os.environ["AWS_ENDPOINT_URL_S3"], secretsmanager=url)]
+provider = aws.Provider("aws", region="us-west-2", endpoints=endpoints, s3_use_path_style=True)
+opts = pulumi.ResourceOptions(provider=provider)
+
+ending = random.RandomId("ending", byte_length=4)
+bucket = aws.s3.Bucket(
+    "bucket",
+    bucket=pulumi.Output.concat("contract-", ending.hex),
+    tags={"colour": config.get("colour") or "red"},
+    opts=opts,
+)
+secret = aws.secretsmanager.Secret("secret", name="contract", recovery_window_in_days=0, opts=opts)
+aws.secretsmanager.SecretVersion("version", secret_id=secret.id, secret_string="canary-of-the-test", opts=opts)
+space = kubernetes.core.v1.Namespace("space", metadata={"name": config.get("space") or "contract"})
+kubernetes.core.v1.ConfigMap(
+    "map", metadata={"name": "map", "namespace": space.metadata.name}, data={"bucket": bucket.bucket}
+)
+if config.get("broken"):
+    pod = {
+        "metadata": {"labels": {"app": "broken"}},
+        "spec": {"containers": [{"name": "main", "image": "registry.invalid/none:1"}]},
+    }
+    kubernetes.apps.v1.Deployment(
+        "broken",
+        metadata={"name": "broken", "namespace": space.metadata.name},
+        spec={"replicas": 1, "selector": {"matchLabels": {"app": "broken"}}, "template": pod},
+        opts=pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create="8s", update="8s")),
+    )
+pulumi.export("bucket", bucket.bucket)
