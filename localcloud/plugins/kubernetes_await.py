@@ -66,31 +66,41 @@ RULES: dict[str, Callable[[Object], str | None]] = {
 }
 
 
+def _pod_states(pod: Object) -> list[str]:
+    """Return what keeps one pod from being ready, as far as its status says."""
+    status, name = pod.get("status", {}), pod["metadata"]["name"]
+    reasons = [
+        f"pod {name}: {condition.get('message')}"
+        for condition in status.get("conditions", [])
+        if condition["type"] == "PodScheduled" and condition["status"] == "False"
+    ]
+    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        waiting, last = container["state"].get("waiting"), container.get("lastState", {}).get("terminated")
+        what = f"pod {name}, container {container['name']}"
+        if waiting:
+            reasons.append(f"{what}: {waiting['reason']} {waiting.get('message', '')}")
+        if last:
+            reasons.append(f"{what}: exit code {last.get('exitCode')} {last.get('reason', '')} {last.get('message', '')}")
+    return reasons
+
+
+def _warnings(api: KubernetesApi, namespace: str, name: str) -> list[str]:
+    """Return the warnings among the events of one object."""
+    field = f"involvedObject.name={name},type=Warning"
+    events = api.list(f"/api/v1/namespaces/{namespace}/events", fieldSelector=field)
+    return [f"{event['reason']}: {event['message']}" for event in events]
+
+
 def _pod_reasons(api: KubernetesApi, found: Object) -> list[str]:
-    """Return what the object's pods say of themselves, each once."""
+    """Return what the object, its pods and their events say of why it is not ready, each once."""
     selector = found.get("spec", {}).get("selector", {}).get("matchLabels")
     if not selector:
         return []
     namespace = found["metadata"]["namespace"]
     labels = ",".join(f"{key}={value}" for key, value in selector.items())
-    reasons = []
+    reasons = _warnings(api, namespace, found["metadata"]["name"])
     for pod in api.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels):
-        status, name = pod.get("status", {}), pod["metadata"]["name"]
-        for condition in status.get("conditions", []):
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                reasons.append(f"pod {name}: {condition.get('message')}")
-        for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-            waiting, last = container["state"].get("waiting"), container.get("lastState", {}).get("terminated")
-            if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
-                reasons.append(
-                    f"pod {name}, container {container['name']}: {waiting['reason']} {waiting.get('message', '')}"
-                )
-            if last:
-                said = f"exit code {last.get('exitCode')} {last.get('reason', '')} {last.get('message', '')}"
-                reasons.append(f"pod {name}, container {container['name']}: {said}")
-    field = f"involvedObject.name={found['metadata']['name']},type=Warning"
-    for event in api.list(f"/api/v1/namespaces/{namespace}/events", fieldSelector=field):
-        reasons.append(f"{event['reason']}: {event['message']}")
+        reasons += _pod_states(pod) + _warnings(api, namespace, pod["metadata"]["name"])
     return list(dict.fromkeys(reason.strip() for reason in reasons))
 
 

@@ -110,6 +110,13 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=self._version)
 
+    def GetSchema(self, request: Any, context: Any) -> Any:
+        text = (
+            f"the stand-in for {self._provider.package} carries no schema, from which code would be generated; "
+            "`pulumi import` works with --generate-code=false"
+        )
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+
     def CheckConfig(self, request: Any, context: Any) -> Any:
         return pb.CheckResponse(inputs=request.news)
 
