@@ -117,6 +117,7 @@ def environment(here: Settings) -> dict[str, str]:
         "AWS_ENDPOINT_URL_S3": here.s3_endpoint,
         "AWS_CA_BUNDLE": str(here.ca),
         "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,  # the name that boto3 and version 1 of the AWS CLI know
         **{name.upper(): value for name, value in CREDENTIALS.items()},
     }
 

@@ -11,7 +11,7 @@ from localcloud.node.pki import Authority, signing_key
 from localcloud.settings import REGION, Settings
 
 STS_HOST = f"sts.{REGION}.amazonaws.com"
-LOAD_BALANCER_ZONE = f"elb.{REGION}.amazonaws.com"
+LOAD_BALANCER_ZONE = f"{REGION}.elb.amazonaws.com"  # below which moto names its load balancers
 
 
 def write_all(settings: Settings, containerd: Path) -> None:
@@ -190,8 +190,9 @@ def _write_dns(settings: Settings) -> None:
 
 def write_zone_dns(settings: Settings, zones: dict[str, str]) -> bool:
     """Write the Corefile of the name server for `zones` (name to hosted zone id); tell whether it changed."""
+    # The final dot makes the plugin know the zone when it is asked; without it, it loads the zone in vain.
     route53 = "\n".join(
-        f"        route53 {name}:{zone} {{\n            refresh 1s\n        }}" for name, zone in zones.items()
+        f"    route53 {name}.:{zone} {{\n        refresh 1s\n    }}" for name, zone in zones.items()
     )
     names = " ".join(f"{name}:{settings.dns_port}" for name in zones)
     served = f"{names} {{\n    bind 127.0.0.1\n{route53}\n}}\n" if zones else ""

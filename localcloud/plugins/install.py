@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from localcloud.files import write_whole
+from localcloud.toolchain.catalog import is_official_pulumi
 from scripts.terminal import note
 
 STAND_INS = ("aws", "kubernetes", "random")
@@ -37,8 +38,8 @@ def install(home: Path, programs: Path) -> Path:
     """
     bin_folder = home / "bin"
     bin_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    official = (programs / "pulumi-language-python").exists()
-    for program in programs.iterdir():
+    official = is_official_pulumi(programs)
+    for program in programs.glob("pulumi*"):
         _place(program, bin_folder / program.name)
     if not official:
         # gRPC's fork handlers print a warning whenever the program is started; no call of ours forks alone.

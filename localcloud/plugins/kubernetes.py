@@ -32,6 +32,12 @@ def _set_name(manifest: Properties, name: str, seed: bytes) -> None:
         metadata["name"] = f"{name[:54].lower()}-{seed.hex()[:8]}"
 
 
+def _name(manifest: Properties) -> Any:
+    # The engine asks what would follow from the deletion of another resource with whole properties unknown.
+    metadata = manifest.get("metadata", {})
+    return UNKNOWN if isinstance(metadata, Unknown) else metadata.get("name")
+
+
 def _live_form(found: Properties) -> Properties:
     """Return the object without what the server alone writes, to compare two of them."""
     stripped = copy.deepcopy(found)
@@ -106,8 +112,7 @@ class Kubernetes:
         if mutable and self._config.get(mutable) in (True, "true"):
             fixed = list(IDENTITY)
         replaces = [path for path in paths if any(re.match(pattern, path) for pattern in fixed)]
-        same_name = old_inputs.get("metadata", {}).get("name") == new["metadata"].get("name")
-        return Change(paths, replaces, delete_first=same_name)
+        return Change(paths, replaces, delete_first=_name(old_inputs) == _name(new))
 
     def preview(self, call: Call, inputs: Properties, old_state: Properties) -> Properties:
         """Return what the API server would make of it, where all is known and its namespace is there."""

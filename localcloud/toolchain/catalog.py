@@ -19,10 +19,19 @@ KUBERNETES_PROGRAMS = (
 CNI_PLUGINS = ("bridge", "host-local", "loopback")
 
 
+def is_official_pulumi(folder: Path) -> bool:
+    """Tell whether the engine in `folder` has the official language host beside it, not our script of that name."""
+    host = folder / "pulumi-language-python"
+    if not host.exists():
+        return False
+    with host.open("rb") as file:
+        return file.read(2) != b"#!"
+
+
 def _suitable_pulumi() -> Path | None:
     """Return the folder of an official Pulumi on PATH, which has its language hosts beside it."""
     found = shutil.which("pulumi")
-    if not found or not (Path(found).resolve().parent / "pulumi-language-python").exists():
+    if not found or not is_official_pulumi(Path(found).resolve().parent):
         return None
     answer = subprocess.run([found, "version"], capture_output=True, text=True).stdout
     version = re.match(r"v(\d+)\.(\d+)\.", answer)

@@ -95,3 +95,12 @@ def test_the_cluster_s_images_are_of_the_versions_that_the_program_names() -> No
     assert CORTEX_IMAGE.endswith(f":v{catalog.CORTEX.version}")
     assert LOKI_IMAGE.endswith(f":{catalog.LOKI.version}")
     assert ENVOY_IMAGE.endswith(f":v{catalog.ENVOY.version}")
+
+
+def test_our_own_language_host_on_path_is_not_taken_for_an_official_release(tmp_path: Path) -> None:
+    host = tmp_path / "pulumi-language-python"
+    assert not catalog.is_official_pulumi(tmp_path)
+    host.write_bytes(b"\x7fELF")
+    assert catalog.is_official_pulumi(tmp_path)
+    host.write_text("#!/bin/sh\n")
+    assert not catalog.is_official_pulumi(tmp_path)
