@@ -9,10 +9,11 @@ from components.errors import UserError
 from scripts.terminal import stderr
 
 VERBS = {
-    "create": "scripts.instances",
+    "create": "scripts.create",
     "destroy": "scripts.instances",
     "list": "scripts.instances",
     "status": "scripts.instances",
+    "recover": "scripts.instances",
     "env": "scripts.local",
     "ta-create-keypair": "scripts.tokens",
     "ta-create-token": "scripts.tokens",

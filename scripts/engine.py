@@ -1,14 +1,35 @@
 """The Pulumi engine, called as a person would: the plain CLI, its output passed through."""
 
 import json
+import re
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+import psutil
+
 from components.errors import UserError
+from scripts.aws import Clients
+from scripts.pending import settled
 from scripts.stackfile import ROOT
+from scripts.terminal import note
+
+# As the file and bucket backends print a lock (pulumi/pkg/backend/diy/lock.go).
+LOCK = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
+
+
+def _is_dead(lock: Mapping[str, str]) -> bool:
+    """Tell whether a lock was taken by a process of this machine that has ended."""
+    if lock["host"] != socket.gethostname():
+        return False
+    try:
+        return not psutil.Process(int(lock["pid"])).name().startswith("pulumi")
+    except psutil.NoSuchProcess:
+        return True
 
 
 class Engine:
@@ -30,6 +51,12 @@ class Engine:
             self._command(*arguments), cwd=ROOT, env=self._environment, capture_output=True, text=True
         )
 
+    def _answer(self, what: str, *arguments: str) -> Any:
+        done = self._quiet(*arguments, "--stack", self._instance)
+        if done.returncode:
+            raise UserError(f"{what} of {self._instance} cannot be read: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
     def stacks(self) -> list[str]:
         """Return the names of all stacks of the project in this backend."""
         done = self._quiet("stack", "ls", "--json")
@@ -45,32 +72,89 @@ class Engine:
                 raise UserError(f"the stack {self._instance} cannot be made: {done.stderr.strip()}")
         self._quiet("stack", "select", self._instance)
 
+    def has_succeeded(self) -> bool:
+        """Tell whether an update of the stack ever succeeded, whatever happened to it since."""
+        history = self._answer("the history", "stack", "history", "--json", "--page-size", "0")
+        return any(entry["kind"] == "update" and entry["result"] == "succeeded" for entry in history)
+
     def resources(self) -> list[dict[str, Any]]:
         """Return the resources in the stack's state."""
-        done = self._quiet("stack", "export", "--stack", self._instance)
-        if done.returncode:
-            raise UserError(f"the state of {self._instance} cannot be read: {done.stderr.strip()}")
-        deployment = json.loads(done.stdout).get("deployment") or {}
+        deployment = self._answer("the state", "stack", "export").get("deployment") or {}
         return list(deployment.get("resources") or [])
 
     def outputs(self) -> dict[str, Any]:
-        """Return the stack's outputs; none of them is secret."""
-        done = self._quiet("stack", "output", "--json", "--stack", self._instance)
-        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+        """Return the stack's outputs, none of which is secret; after a failed update some or all are missing."""
+        return dict(self._answer("the outputs", "stack", "output", "--json"))
 
     def run(self, *arguments: str) -> None:
-        """Run an operation with its output on stderr; raises `UserError` when it fails."""
-        command = self._command(*arguments, "--stack", self._instance)
-        done = subprocess.run(command, cwd=ROOT, env=self._environment, stdout=sys.stderr)
-        if done.returncode:
+        """Run an operation with its output on stderr; raises `UserError` when it fails.
+
+        A lock that a process of this machine left when it was killed is cleared first.
+        """
+        said = self._run_once(*arguments)
+        if said is not None and self._cleared(said):
+            said = self._run_once(*arguments)
+        if said is not None:
             raise UserError(f"`pulumi {arguments[0]}` failed; what it says stands above, and it can be run again")
 
-    def up(self) -> None:
-        """Apply the stack's configuration."""
+    def _run_once(self, *arguments: str) -> str | None:
+        """Return None, or what was said on stderr by an operation that failed."""
+        command = self._command(*arguments, "--stack", self._instance)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=self._environment, stdout=sys.stderr, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if not LOCK.search(line) and "currently locked" not in line:  # explained in our own words
+                sys.stderr.write(line)
+        return "".join(said) if process.wait() else None
+
+    def _cleared(self, said: str) -> bool:
+        """Clear the locks that `said` complains of if their owners are dead; return False if there are none."""
+        locks = [found.groupdict() for found in LOCK.finditer(said)]
+        for lock in locks:
+            if not _is_dead(lock):
+                raise UserError(
+                    f"the stack {self._instance} is being changed by pulumi, process {lock['pid']} of {lock['user']} on "
+                    f"{lock['host']}, since {lock['since']}; wait for its end. If that process is gone, "
+                    f"`pulumi cancel {self._instance}` gives its lock back"
+                )
+        for lock in locks:
+            note(f"The lock of pulumi process {lock['pid']}, which was killed at work, is cleared.")
+        if locks:
+            self._quiet("cancel", "--yes", self._instance)
+        return bool(locks)
+
+    def settle(self, aws: Clients) -> bool:
+        """Take into the state what a killed update made without having noted its id; return whether one did."""
+        state = self._answer("the state", "stack", "export")
+        if not (state.get("deployment") or {}).get("pending_operations"):
+            return False
+        mended, taken, dropped = settled(state, aws)
+        note(
+            f"The last update was killed at work: of {len(taken) + len(dropped)} creates it is not known how they went."
+        )
+        for urn in taken:
+            note(f"  looked up and taken into the state, if it is there: {urn.rsplit('::', 1)[-1]}")
+        for urn in dropped:
+            note(f"  not there, or harmless to do again: {urn.rsplit('::', 1)[-1]}")
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # 0600
+            json.dump(mended, file)
+            file.flush()
+            self.run("stack", "import", "--file", file.name)
+        self.run("refresh", "--yes", "--skip-preview")
+        return True
+
+    def up(self, aws: Clients) -> None:
+        """Apply the stack's configuration, after what an update that was killed left is settled."""
+        self.settle(aws)
         self.run("up", "--yes", "--skip-preview")
 
-    def destroy(self) -> None:
+    def destroy(self, aws: Clients) -> None:
         """Remove every resource, then the stack itself."""
+        self.settle(aws)
         self.run("destroy", "--yes", "--skip-preview")
         done = self._quiet("stack", "rm", "--yes", "--preserve-config", self._instance)
         if done.returncode:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
 PROVIDERS = ("aws", "local")
+PROVIDER = click.argument("provider_name", metavar="PROVIDER", type=click.Choice(PROVIDERS))
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,29 @@ import click
 
 from components.errors import UserError
 from components.keys import canonical_pem, key_id
+from scripts.aws import Clients
 from scripts.engine import Engine
 from scripts.keyfiles import read_public_key
-from scripts.providers import PROVIDERS, provider
+from scripts.preflight import require_account, require_cluster
+from scripts.providers import PROVIDER, provider
 from scripts.stackfile import StackFile, literal, require
 
 NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack's file.")
-PROVIDER = click.argument("provider_name", metavar="PROVIDER", type=click.Choice(PROVIDERS))
 
 
 def _finish(file: StackFile, provider_name: str, no_apply: bool) -> None:
-    file.config()
-    engine = None if no_apply else Engine(provider(provider_name).environment, file.instance)
+    """Write the file and apply it; nothing is written where it cannot be applied."""
+    config = file.config()
+    if no_apply:
+        file.write()
+        return
+    where = provider(provider_name)
+    engine = Engine(where.environment, file.instance)
+    aws = Clients(where.environment, config)
+    require_account(aws)
+    require_cluster(where.environment, config, file.instance)
     file.write()
-    if engine:
-        engine.up()
+    engine.up(aws)
 
 
 @click.command()

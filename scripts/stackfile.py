@@ -73,6 +73,10 @@ class StackFile:
         """Give the setting `opstrace:<name>` a value."""
         self._content.setdefault("config", CommentedMap())[PREFIX + name] = literal(value)
 
+    def entry(self, name: str) -> Any:
+        """Return the value of `opstrace:<name>` itself, to be changed in place."""
+        return self._content["config"][PREFIX + name]
+
     def part(self, name: str) -> Any:
         """Return the mapping `opstrace:<name>` itself, to be changed in place; an empty one where there is none."""
         return self._content.setdefault("config", CommentedMap()).setdefault(PREFIX + name, CommentedMap())

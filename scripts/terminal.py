@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.status import Status
+from rich.table import Table
 
 HEARTBEAT_SECONDS = 30
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -17,6 +18,12 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 def note(text: str) -> None:
     """Print one line of progress on stderr."""
     stderr.print(text, markup=False)
+
+
+def show(table: Table) -> None:
+    """Print a table on stderr as wide as it is: URLs and paths are there to be copied."""
+    wide = Console(stderr=True, highlight=False, width=max(stderr.width, 240))
+    wide.print(table)
 
 
 def _duration(seconds: float) -> str:

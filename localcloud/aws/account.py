@@ -1,5 +1,7 @@
 """What an AWS account holds before an instance is created: a network, a node, an identity provider."""
 
+import secrets
+import urllib.request
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ from localcloud.settings import REGION, Settings
 
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 GROUP = "nodes"
+SEED = 1
 
 
 def client(settings: Settings, service: str) -> Any:
@@ -32,7 +35,9 @@ def create(settings: Settings) -> dict[str, Any]:
 
     The instance has the node's address, as the network and the subnet have the node's
     network: what reads targets from the API finds the node at the address it really has.
+    The ids are the same ones each time: a stack's file names them, and outlives a reboot.
     """
+    _seed(settings, SEED)
     ec2 = client(settings, "ec2")
     vpc = ec2.create_vpc(CidrBlock=settings.vpc_cidr)["Vpc"]["VpcId"]
     zone = f"{REGION}a"
@@ -64,4 +69,11 @@ def create(settings: Settings) -> dict[str, Any]:
     provider = client(settings, "iam").create_open_id_connect_provider(
         Url=settings.oidc_issuer, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
     )["OpenIDConnectProviderArn"]
+    _seed(settings, secrets.randbits(64))
     return asdict(Account(vpc, [subnet], group, [GROUP], provider))
+
+
+def _seed(settings: Settings, number: int) -> None:
+    """Let moto draw its ids from here on as `number` says."""
+    request = urllib.request.Request(f"{settings.aws_endpoint}/moto-api/seed?a={number}", method="POST")
+    urllib.request.urlopen(request, timeout=10).close()

@@ -191,9 +191,7 @@ def _write_dns(settings: Settings) -> None:
 def write_zone_dns(settings: Settings, zones: dict[str, str]) -> bool:
     """Write the Corefile of the name server for `zones` (name to hosted zone id); tell whether it changed."""
     # The final dot makes the plugin know the zone when it is asked; without it, it loads the zone in vain.
-    route53 = "\n".join(
-        f"    route53 {name}.:{zone} {{\n        refresh 1s\n    }}" for name, zone in zones.items()
-    )
+    route53 = "\n".join(f"    route53 {name}.:{zone} {{\n        refresh 1s\n    }}" for name, zone in zones.items())
     names = " ".join(f"{name}:{settings.dns_port}" for name in zones)
     served = f"{names} {{\n    bind 127.0.0.1\n{route53}\n}}\n" if zones else ""
     content = f"""{served}{LOAD_BALANCER_ZONE}:{settings.dns_port} {{

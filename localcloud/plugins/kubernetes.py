@@ -129,8 +129,10 @@ class Kubernetes:
         path = self._path(inputs)
         present = self._api.get(path)
         if present:
+            owner = present["metadata"].get("labels", {}).get("app.kubernetes.io/instance")
+            belongs = f" (it belongs to the instance {owner})" if owner else ""
             raise ProviderError(
-                f"{inputs['kind']} {self._identity(present)} is there already and was not made by this stack; "
+                f"{inputs['kind']} {self._identity(present)} is there already and was not made by this stack{belongs}; "
                 f"`pulumi import {call.type} {call.name} {self._identity(present)}` takes it over, or remove it"
             )
         made = self._api.apply(path, inputs)

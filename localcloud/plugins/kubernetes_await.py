@@ -80,7 +80,9 @@ def _pod_states(pod: Object) -> list[str]:
         if waiting:
             reasons.append(f"{what}: {waiting['reason']} {waiting.get('message', '')}")
         if last:
-            reasons.append(f"{what}: exit code {last.get('exitCode')} {last.get('reason', '')} {last.get('message', '')}")
+            reasons.append(
+                f"{what}: exit code {last.get('exitCode')} {last.get('reason', '')} {last.get('message', '')}"
+            )
     return reasons
 
 

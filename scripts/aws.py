@@ -1,0 +1,35 @@
+"""AWS, as the command itself speaks to it: clients for the account and the endpoints of a stack."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from components.config import StackConfig
+
+CONNECT_SECONDS = 5
+
+
+class Clients:
+    """boto3's clients by service, with the credentials of `environment` and the endpoints of `config`."""
+
+    def __init__(self, environment: Mapping[str, str], config: StackConfig) -> None:
+        self._session = boto3.session.Session(
+            region_name=config.aws.region,
+            profile_name=environment.get("AWS_PROFILE"),
+            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
+        )
+        self._endpoints = config.aws.endpoints
+        retries: Any = {"max_attempts": 3, "mode": "standard"}
+        self._config = Config(connect_timeout=CONNECT_SECONDS, retries=retries)
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, service: str) -> Any:
+        """Return the client of a service, such as `route53`."""
+        if service not in self._made:
+            endpoint = self._endpoints.get(service)
+            self._made[service] = self._session.client(service, endpoint_url=endpoint, config=self._config)  # type: ignore[call-overload]
+        return self._made[service]
