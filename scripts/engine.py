@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import psutil
+import tenacity
 
 from components.errors import UserError
 from scripts.aws import Clients
@@ -20,6 +21,8 @@ from scripts.terminal import note
 
 # As the file and bucket backends print a lock (pulumi/pkg/backend/diy/lock.go).
 LOCK = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
+
+HALF_WRITTEN = re.compile(r"\bEOF\b|unexpected end of JSON")
 
 
 def _is_dead(lock: Mapping[str, str]) -> bool:
@@ -51,15 +54,25 @@ class Engine:
             self._command(*arguments), cwd=ROOT, env=self._environment, capture_output=True, text=True
         )
 
+    @tenacity.retry(
+        # The file backend does not replace a state at once: who reads while it is written sees half of it.
+        retry=tenacity.retry_if_result(lambda done: done.returncode != 0 and HALF_WRITTEN.search(done.stderr)),
+        stop=tenacity.stop_after_delay(5),
+        wait=tenacity.wait_random(0.1, 0.4),
+        retry_error_callback=lambda attempts: attempts.outcome.result() if attempts.outcome else None,
+    )
+    def _read(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._quiet(*arguments)
+
     def _answer(self, what: str, *arguments: str) -> Any:
-        done = self._quiet(*arguments, "--stack", self._instance)
+        done = self._read(*arguments, "--stack", self._instance)
         if done.returncode:
             raise UserError(f"{what} of {self._instance} cannot be read: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
     def stacks(self) -> list[str]:
         """Return the names of all stacks of the project in this backend."""
-        done = self._quiet("stack", "ls", "--json")
+        done = self._read("stack", "ls", "--json")
         if done.returncode:
             raise UserError(f"the engine's backend does not answer: {done.stderr.strip()}")
         return [entry["name"].rsplit("/", 1)[-1] for entry in json.loads(done.stdout)]

@@ -1,0 +1,58 @@
+"""A killed `pulumi up`, two at once, and what the command makes of what they leave."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from tests.conftest import ROOT, run
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, url
+
+TENANT = "crashing"
+
+
+def _start_up(walk: Walk, until: str) -> subprocess.Popen[str]:
+    """Start `pulumi up`, and return it once it has said `until`."""
+    command = ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview", "--stack", INSTANCE]
+    process = subprocess.Popen(command, cwd=ROOT, env=walk.shell, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    for line in process.stdout:
+        if until in line:
+            return process
+    raise AssertionError(f"pulumi up ended without saying {until!r}")
+
+
+def test_a_killed_up_converges_and_two_at_once_do_no_harm(walk: Walk) -> None:
+    before = STACK_FILE.read_text()
+    STACK_FILE.write_text(before.replace("- name: default\n", f"- name: default\n    - name: {TENANT}\n", 1))
+    process = _start_up(walk, f"aws:s3:Bucket tenant-{TENANT}")
+
+    # A second one at once is refused, by the command with the name of the process that is at work.
+    second = walk.opstrace("recover", "local", INSTANCE, check=False)
+    process.kill()
+    process.communicate()
+    assert second.returncode == 1 and f"process {process.pid} of" in second.stderr, second.stderr
+    time.sleep(1)
+    plain = run("pulumi", "--non-interactive", "up", "--yes", "--stack", INSTANCE, env=walk.shell, check=False)
+    assert plain.returncode and "pulumi cancel" in plain.stderr
+
+    done = walk.opstrace("recover", "local", INSTANCE)
+    assert f"The lock of pulumi process {process.pid}, which was killed at work, is cleared." in done.stderr
+    walk.pulumi("up", "--yes", "--skip-preview")
+    assert len(walk.buckets(TENANT)) == 3
+    urns = [entry["urn"] for entry in walk.resources()]
+    assert len(urns) == len({*urns}) and sum(f"tenant-{TENANT}" in urn for urn in urns) == 30
+
+    STACK_FILE.write_text(before)
+    walk.pulumi("up", "--yes", "--skip-preview")
+    assert walk.buckets(TENANT) == []
+    assert walk.curl(url("cortex", "default", LABELS), token=walk.token("default"))[0] == 200
+
+
+def test_no_plugin_outlives_its_engine(walk: Walk) -> None:
+    home = walk.shell["PULUMI_HOME"].encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment, command = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        assert not (home in environment and b"localcloud.plugins" in command), command

@@ -1,0 +1,84 @@
+"""What the e2e tests share: a user with a shell, one instance, and real curl."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.conftest import ROOT, run
+
+Shell = dict[str, str]
+INSTANCE = "walk"
+DOMAIN = f"{INSTANCE}.opstrace.localhost"
+PORT = 8444
+LAUNCHER = str(ROOT / "opstrace")
+STACK_FILE = ROOT / "stacks" / f"Pulumi.{INSTANCE}.yaml"
+LABELS = "/api/v1/labels"
+
+
+class Walk:
+    """A user with a shell, in a folder of their own."""
+
+    def __init__(self, folder: Path, shell: Shell) -> None:
+        self.folder, self.shell = folder, shell
+        self.ca = shell["AWS_CA_BUNDLE"]
+
+    def opstrace(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return run(LAUNCHER, *arguments, cwd=self.folder, env=self.shell, check=check)
+
+    def pulumi(self, *arguments: str) -> str:
+        return str(run("pulumi", "--non-interactive", *arguments, "--stack", INSTANCE, env=self.shell).stdout)
+
+    def kubectl(self, *arguments: str) -> str:
+        return str(run("kubectl", *arguments, env=self.shell).stdout)
+
+    def token(self, tenant: str) -> str:
+        return (self.folder / f"tenant-api-token-{tenant}").read_text()
+
+    def curl(self, url: str, *arguments: str, token: str | None = None) -> tuple[int, str]:
+        header = ["-H", f"Authorization: Bearer {token}"] if token else []
+        command = ["curl", "-s", "-m", "20", "--cacert", self.ca, "-w", "\n%{http_code}", *header, *arguments, url]
+        body, _, status = run(*command, check=False).stdout.rpartition("\n")
+        return int(status), body
+
+    def resources(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.pulumi("stack", "export"))["deployment"]["resources"])
+
+    def aws(self, service: str) -> Any:
+        url = self.shell["AWS_ENDPOINT_URL_S3" if service == "s3" else "AWS_ENDPOINT_URL"]
+        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        return boto3.client(service, "us-west-2", endpoint_url=url, verify=self.ca, **keys)
+
+    def buckets(self, tenant: str) -> list[str]:
+        found = self.aws("s3").list_buckets()["Buckets"]
+        return [entry["Name"] for entry in found if entry["Name"].startswith(f"{INSTANCE}-{tenant}-")]
+
+
+def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        time.sleep(0.5)
+
+
+def url(api: str, tenant: str, path: str) -> str:
+    return f"https://{api}.{tenant}.{DOMAIN}:{PORT}{path}"
+
+
+def assert_account_empty(walk: Walk) -> None:
+    """Fail if the account or the cluster holds anything that an instance makes."""
+    assert walk.aws("s3").list_buckets()["Buckets"] == []
+    assert walk.aws("route53").list_hosted_zones()["HostedZones"] == []
+    assert walk.aws("secretsmanager").list_secrets()["SecretList"] == []
+    assert walk.aws("iam").list_roles()["Roles"] == []
+    assert walk.aws("acm").list_certificates()["CertificateSummaryList"] == []
+    assert walk.aws("elbv2").describe_load_balancers()["LoadBalancers"] == []
+    assert walk.aws("elbv2").describe_target_groups()["TargetGroups"] == []
+    groups = [group["GroupName"] for group in walk.aws("ec2").describe_security_groups()["SecurityGroups"]]
+    assert {*groups} == {"default", "nodes"}
+    assert "-tenant" not in walk.kubectl("get", "namespaces", "-o", "name")
+    assert walk.kubectl("get", "persistentvolumes", "-o", "name") == ""
