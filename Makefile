@@ -20,7 +20,7 @@ lint: setup
 	$(PYTHON) -m ruff format --check .
 
 types: setup
-	$(PYTHON) -m mypy --cache-dir "$(MYPY_CACHE)" components scripts localcloud
+	$(PYTHON) -m mypy --cache-dir "$(MYPY_CACHE)" components scripts localcloud bench
 
 unit: setup
 	$(PYTHON) -m pytest tests/unit

@@ -35,6 +35,10 @@ def _is_dead(lock: Mapping[str, str]) -> bool:
         return True
 
 
+def _is_half_read(done: subprocess.CompletedProcess[str]) -> bool:
+    return done.returncode != 0 and HALF_WRITTEN.search(done.stderr) is not None
+
+
 class Engine:
     """`pulumi` in one environment, for one stack."""
 
@@ -56,10 +60,10 @@ class Engine:
 
     @tenacity.retry(
         # The file backend does not replace a state at once: who reads while it is written sees half of it.
-        retry=tenacity.retry_if_result(lambda done: done.returncode != 0 and HALF_WRITTEN.search(done.stderr)),
+        retry=tenacity.retry_if_result(_is_half_read),
         stop=tenacity.stop_after_delay(5),
         wait=tenacity.wait_random(0.1, 0.4),
-        retry_error_callback=lambda attempts: attempts.outcome.result() if attempts.outcome else None,
+        retry_error_callback=lambda attempts: attempts.outcome and attempts.outcome.result(),
     )
     def _read(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self._quiet(*arguments)

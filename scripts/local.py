@@ -27,6 +27,7 @@ def up() -> None:
 def down() -> None:
     """Stop the embedded cloud. What is stored in it is lost."""
     lost = cloud.down()
+    note("The embedded cloud is stopped: nothing of it runs, is mounted or listens on this machine.")
     if lost:
         note(
             f"Lost with it: all resources and data of {', '.join(lost)}. Their state is kept: `./opstrace local up`, then "
