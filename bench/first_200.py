@@ -66,7 +66,21 @@ class Bench:
         url = f"https://cortex.{tenant}.{INSTANCE}.opstrace.localhost:{PORT}/api/v1/labels"
         ca = self._folder / "state" / "opstrace" / f"local-{SLOT}" / "pki" / "ca.pem"
         header = f"Authorization: Bearer {token.read_text()}"
-        command = ["curl", "-s", "-m", "5", "-o", os.devnull, "-w", "%{http_code}", "--cacert", str(ca), "-H", header, url]
+        command = [
+            "curl",
+            "-s",
+            "-m",
+            "5",
+            "-o",
+            os.devnull,
+            "-w",
+            "%{http_code}",
+            "--cacert",
+            str(ca),
+            "-H",
+            header,
+            url,
+        ]
         deadline = time.monotonic() + ANSWER_SECONDS
         while subprocess.run(command, capture_output=True, text=True).stdout != "200":
             if time.monotonic() > deadline:
@@ -110,7 +124,11 @@ class Bench:
 
 def _machine() -> str:
     processor = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
     return f"{os.cpu_count()} cores ({processor}), {psutil.virtual_memory().total / 2**30:.0f} GiB"

@@ -26,6 +26,10 @@ CONFIG_FOLDER = "/etc/opstrace"
 DATA_FOLDER = "/data"
 SERVICE_PORT = 80
 STOP_SECONDS = 300  # for what is in memory to reach the bucket
+START_SECONDS = 1800  # to read a large log of writes again, after a crash
+RETENTION = "168h"  # the original's 7 days
+ANSWER_SECONDS = 310  # a little longer than the gateway waits
+MESSAGE_BYTES = 100 << 20  # a large push or query result; the default, 4 MiB, is less than what clients may send
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,19 @@ class BackendArgs:
     volume_size: str
     requests: Mapping[str, str]
     memory_limit: str
+
+
+def server(http_port: int, grpc_port: int) -> dict[str, Any]:
+    """Return the `server` block, which Cortex and Loki share."""
+    return {
+        "http_listen_port": http_port,
+        "grpc_listen_port": grpc_port,
+        "log_level": "warn",
+        "http_server_read_timeout": f"{ANSWER_SECONDS}s",
+        "http_server_write_timeout": f"{ANSWER_SECONDS}s",
+        "grpc_server_max_recv_msg_size": MESSAGE_BYTES,
+        "grpc_server_max_send_msg_size": MESSAGE_BYTES,
+    }
 
 
 def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> None:
@@ -95,6 +112,7 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         probe=("/ready", "http"),
         requests=args.requests,
         memory_limit=args.memory_limit,
+        start_seconds=START_SECONDS,
     )
     main["env"] = aws_environment(args.aws, args.role_arn)
     main["volumeMounts"] = [

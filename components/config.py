@@ -9,22 +9,59 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from components.errors import ConfigError, KeyFileError
 from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
-from components.names import DOMAIN_PATTERN, instance_name_problem, tenant_name_problem
+from components.names import (
+    DOMAIN_PATTERN,
+    SYSTEM,
+    instance_domain,
+    instance_name_problem,
+    tenant_name_problem,
+)
 
 PREFIX = "opstrace:"
+T = TypeVar("T")
+CERTIFICATE_NAME_LENGTH = 64  # AWS Certificate Manager user guide, 'Quotas': a domain name that is requested
+SERVICES = ("acm", "autoscaling", "ec2", "elbv2", "iam", "route53", "s3", "secretsmanager", "sts")
 
 
 class Section(BaseModel):
     """What all parts of the configuration share: camelCase names, no unknown ones, no changes after reading."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+def _raise_all(problems: list[str], value: T) -> T:
+    """Return `value`; raises `ValueError` with all problems, if any."""
+    if problems:
+        raise ValueError("; ".join(problems))
+    return value
+
+
+def _without_doubles(names: list[str]) -> list[str]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return _raise_all([f"given more than once: {', '.join(twice)}"] if twice else [], names)
+
+
+def _range_problem(text: str) -> str | None:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        return f"{text!r} is no IPv4 range such as 203.0.113.0/24: {error}"
+    return None if str(network) == text else f"{text!r} must be written {str(network)!r}, as AWS wants it"
+
+
+def _key_problem(kid: str, pem: str) -> str | None:
+    try:
+        real = key_id(public_key(pem))
+    except KeyFileError as error:
+        return f"key {kid}: {error}"
+    return None if real == kid else f"key {kid}: its PEM text has the key id {real}; write it under that id"
 
 
 class TenantConfig(Section):
@@ -61,23 +98,13 @@ class DataApiConfig(Section):
     @field_validator("allowed_cidrs")
     @classmethod
     def _ranges(cls, ranges: list[str]) -> list[str]:
-        for entry in ranges:
-            try:
-                ipaddress.IPv4Network(entry)
-            except ValueError as error:
-                raise ValueError(f"{entry!r} is no IPv4 range such as 203.0.113.0/24: {error}") from error
-        return ranges
+        problems = [problem for entry in ranges if (problem := _range_problem(entry))]
+        return _raise_all(problems, _without_doubles(ranges))
 
     @field_validator("public_keys")
     @classmethod
     def _keys(cls, keys: dict[str, str]) -> dict[str, str]:
-        for kid, pem in keys.items():
-            try:
-                real = key_id(public_key(pem))
-            except KeyFileError as error:
-                raise ValueError(f"key {kid}: {error}") from error
-            if real != kid:
-                raise ValueError(f"key {kid}: its PEM text has the key id {real}; write it under that id")
+        _raise_all([problem for kid, pem in keys.items() if (problem := _key_problem(kid, pem))], keys)
         size = len(flat_key_set(keys))
         if size > SECRET_BYTES:
             raise ValueError(
@@ -87,8 +114,11 @@ class DataApiConfig(Section):
 
     @model_validator(mode="after")
     def _someone_can_sign(self) -> "DataApiConfig":
-        if self.authentication and not self.public_keys:
-            raise ValueError("authentication is on, but publicKeys holds no key: no token could be valid")
+        if self.authentication and "public_keys" not in self.model_fields_set:
+            raise ValueError(
+                "authentication is on, but publicKeys is not set: no token could be valid; `ta-pubkeys-add` adds a key, "
+                "and an empty publicKeys means that nobody shall come in"
+            )
         return self
 
 
@@ -102,7 +132,10 @@ class ClusterConfig(Section):
     oidc_provider_arn: Annotated[
         str, Field(description="ARN of the IAM identity provider of the cluster's service account tokens.")
     ]
-    oidc_issuer: Annotated[str, Field(description="Issuer URL of the cluster's service account tokens.")]
+    oidc_issuer: Annotated[
+        str,
+        Field(description="Issuer URL of the cluster's service account tokens.", pattern=r"^https://[^\s/]\S*[^\s/]$"),
+    ]
     node_security_group_id: Annotated[
         str, Field(description="Security group of the nodes; it is opened to the load balancer.")
     ]
@@ -116,6 +149,12 @@ class LoadBalancerConfig(Section):
     autoscaling_groups: Annotated[
         list[str], Field(description="Autoscaling groups whose nodes are the load balancer's targets.", min_length=1)
     ]
+
+    @field_validator("autoscaling_groups")
+    @classmethod
+    def _distinct(cls, groups: list[str]) -> list[str]:
+        return _without_doubles(groups)
+
     node_port: Annotated[int, Field(description="Port of the gateway on every node.", ge=30000, le=32767)] = 30443
     port: Annotated[int, Field(description="Port of the tenants' APIs.", ge=1, le=65535)] = 443
     internal: Annotated[bool, Field(description="Whether the load balancer has private addresses only.")] = False
@@ -132,6 +171,24 @@ class AwsConfig(Section):
         str | None,
         Field(description="Certificates in PEM form, the only ones that pods trust when they speak to AWS."),
     ] = None
+
+    @field_validator("region")
+    @classmethod
+    def _partition(cls, region: str) -> str:
+        if region.startswith(("cn-", "us-gov-")):
+            raise ValueError(f"{region!r} is of another AWS partition, whose names are not supported")
+        return region
+
+    @field_validator("endpoints")
+    @classmethod
+    def _urls(cls, endpoints: dict[str, str]) -> dict[str, str]:
+        unknown = [
+            f"{name!r} is no service that is used; there are {', '.join(SERVICES)}"
+            for name in endpoints
+            if name not in SERVICES
+        ]
+        no_urls = [f"{url!r} is no URL" for url in endpoints.values() if not re.match(r"https?://\S", url)]
+        return _raise_all(unknown + no_urls, endpoints)
 
 
 class StackConfig(Section):
@@ -155,10 +212,7 @@ class StackConfig(Section):
     @field_validator("tenants")
     @classmethod
     def _distinct(cls, tenants: list[TenantConfig]) -> list[TenantConfig]:
-        names = [tenant.name for tenant in tenants]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"given more than once: {', '.join(twice)}; a tenant's name is its identity")
+        _without_doubles([tenant.name for tenant in tenants])
         return tenants
 
 
@@ -198,10 +252,24 @@ def from_settings(settings: Mapping[str, Any], instance: str) -> StackConfig:
         config = StackConfig.model_validate(dict(settings))
     except ValidationError as error:
         problems += [_described(entry) for entry in error.errors()]
+    if config:
+        problems += _long_names(config, instance)
     if problems or config is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{count} in the configuration of stack {instance}:\n  - " + "\n  - ".join(problems))
     return config
+
+
+def _long_names(config: StackConfig, instance: str) -> list[str]:
+    """Return what is too long for a certificate, which no setting alone can tell."""
+    domain = instance_domain(instance, config.domain)
+    names = [domain, *(f"{tenant}.{domain}" for tenant in (SYSTEM, *(tenant.name for tenant in config.tenants)))]
+    return [
+        f"{name} is {len(name)} characters, but ACM gives certificates to {CERTIFICATE_NAME_LENGTH} at most; "
+        "choose a shorter domain, instance or tenant name"
+        for name in names
+        if len(name) > CERTIFICATE_NAME_LENGTH
+    ]
 
 
 def from_engine(texts: Mapping[str, str], instance: str) -> StackConfig:

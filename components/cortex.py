@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from components.backend import DATA_FOLDER, BackendArgs, declare_backend
+from components.backend import DATA_FOLDER, RETENTION, BackendArgs, declare_backend, server
 from components.names import BucketKind
 from components.versions import CORTEX_IMAGE
 from components.workload import Aws
@@ -40,7 +40,8 @@ def cortex_config(aws: Aws, metrics_bucket: str, config_bucket: str) -> dict[str
     return {
         "target": "all",
         "auth_enabled": True,
-        "server": {"http_listen_port": HTTP_PORT, "grpc_listen_port": 9095, "log_level": "warn"},
+        "server": server(HTTP_PORT, 9095),
+        "limits": {"compactor_blocks_retention_period": RETENTION},
         "blocks_storage": {
             **s3(metrics_bucket),
             "tsdb": {"dir": f"{DATA_FOLDER}/tsdb", "flush_blocks_on_shutdown": True},

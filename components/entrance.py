@@ -106,12 +106,15 @@ class Entrance(pulumi.ComponentResource):
     def _targets(self, name: str, args: EntranceArgs) -> aws.lb.TargetGroup:
         targets = aws.lb.TargetGroup(
             f"{name}-targets",
-            name=f"opstrace-{args.instance}",
+            # Another port needs another group, and the listener lets the old one go only for a group that is there.
+            name=f"{args.instance}-{args.load_balancer.node_port}",
             port=args.load_balancer.node_port,
             protocol="TCP",
             vpc_id=args.load_balancer.vpc_id,
             target_type="instance",
             proxy_protocol_v2=True,  # the gateway sees the client's address
+            # With it, a pod whose request comes back to its own node would never get an answer.
+            preserve_client_ip="false",
             deregistration_delay=30,
             health_check={"protocol": "TCP", "interval": 10, "healthy_threshold": 2, "unhealthy_threshold": 2},
             tags=dict(args.tags),

@@ -21,6 +21,7 @@ KEYS_FILE = "jwt.json"
 QUERY_SECONDS = 300
 CLOCK_SKEW_SECONDS = 5
 HTTP = "type.googleapis.com/envoy.extensions.filters.http"
+UPSTREAM_HEADER = "x-opstrace-upstream"
 JWT_TYPE = f"{HTTP}.jwt_authn.v3.JwtAuthentication"
 
 # What of the back ends can be reached from outside, and under which path there: nothing else can.
@@ -47,19 +48,17 @@ class GatewaySettings:
 
 def _route(regex: str, *, push: bool = False, websocket: bool = False, prefix: str = "") -> dict[str, Any]:
     """Return a route for the paths that `regex` matches whole; `prefix` goes before the path upstream."""
-    action: dict[str, Any] = {
-        "cluster": "tenant",
-        "host_rewrite_header": "x-opstrace-upstream",
-        "timeout": "0s" if websocket else f"{QUERY_SECONDS}s",
-    }
+    action: dict[str, Any] = {"cluster": "tenant", "timeout": "0s" if websocket else f"{QUERY_SECONDS}s"}
     if prefix:
         action["regex_rewrite"] = {"pattern": {"regex": "^(.*)$"}, "substitution": f"{prefix}\\1"}
     if websocket:
         action["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": True}]
-    route: dict[str, Any] = {"match": {"safe_regex": {"regex": regex}}, "route": action}
+    # Here and not in the route's action, which is read too late: the name that the client used would be looked up.
+    upstream = {"@type": f"{HTTP}.dynamic_forward_proxy.v3.PerRouteConfig", "host_rewrite_header": UPSTREAM_HEADER}
+    filters: dict[str, Any] = {"forward": upstream}
     if not push:
-        route["typed_per_filter_config"] = {"push-answers": {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}}
-    return route
+        filters["push-answers"] = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
+    return {"match": {"safe_regex": {"regex": regex}}, "route": action, "typed_per_filter_config": filters}
 
 
 ROUTES: dict[Api, list[dict[str, Any]]] = {
@@ -90,6 +89,7 @@ def _per_api(name: str, codes: Mapping[Api, str]) -> list[dict[str, Any]]:
 DNS_CACHE: dict[str, Any] = {
     "name": "tenants",
     "dns_lookup_family": "V4_ONLY",
+    "max_hosts": 4096,  # the default, 1024, is full at 512 tenants with two APIs each
     "dns_refresh_rate": "5s",
     "dns_min_refresh_rate": "1s",
     "host_ttl": "30s",  # a tenant that is gone is forgotten
@@ -161,7 +161,8 @@ def _local_replies() -> dict[str, Any]:
     return {
         "mappers": [
             mapper("jwt_authn", 401, "bad authentication token"),
-            mapper("dns_resolution_failure", 404, "no such tenant"),
+            # The name server's own word that there is no such Service; where it does not answer, 503 lets clients retry.
+            mapper("dns_resolution_failure{cares_norecords", 404, "no such tenant"),
         ]
     }
 
@@ -224,6 +225,10 @@ def bootstrap(settings: GatewaySettings) -> str:
         "name": "tenant",
         "lb_policy": "CLUSTER_PROVIDED",
         "connect_timeout": "5s",
+        # One cluster serves all tenants: with the defaults (1024) one tenant's slow queries would stop all others.
+        "circuit_breakers": {
+            "thresholds": [dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 100_000)]
+        },
         "cluster_type": {
             "name": "envoy.clusters.dynamic_forward_proxy",
             "typed_config": {

@@ -68,7 +68,9 @@ function envoy_on_request(handle)
   local header = verified and verified["token_header"]
   local subject = payload and payload["sub"]
   local tenant = type(subject) == "string" and subject:match("^tenant%-([a-z0-9]+)$")
-  if not tenant or type(header and header["kid"]) ~= "string" then
+  local kid = header and header["kid"]
+  -- Not even an empty one: with it, every key would be tried.
+  if not tenant or type(kid) ~= "string" or #kid ~= 40 or not kid:match("^%x+$") then
     refuse(handle, "401", "bad authentication token") return
   end
   if tenant ~= handle:headers():get("x-opstrace-tenant") then

@@ -18,6 +18,8 @@ SECRET_BYTES = 65536  # AWS Secrets Manager user guide, 'Quotas': a secret value
 
 def public_key(pem: str) -> RSAPublicKey:
     """Return the RSA public key in `pem`; raises `KeyFileError` with what is wrong with it."""
+    if "PRIVATE KEY" in pem or pem.count("-----BEGIN") > 1:
+        raise KeyFileError("more than one public key in PEM form; a private key must never come here")
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -47,11 +49,20 @@ def _unsigned(number: int) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
+def _nobody() -> str:
+    """Return a modulus of 2,048 bits that came out of a hash: its factors, the private key, are known to nobody."""
+    digest = hashlib.shake_256(b"opstrace: no key is trusted").digest(MINIMUM_BITS // 8)
+    return _unsigned(int.from_bytes(digest, "big") | 1 | 1 << (MINIMUM_BITS - 1))
+
+
 def json_web_key_set(keys: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
     """Return kid to PEM as a JSON Web Key Set (RFC 7517).
 
     Every key names its `alg` and `use`: without these Envoy takes RS512 and PS256 as well.
+    Of no keys it is a set with one that nobody holds: Envoy refuses an empty set, and would keep the keys it has.
     """
+    if not keys:
+        return {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "nobody", "n": _nobody(), "e": "AQAB"}]}
     entries = []
     for kid, pem in sorted(keys.items()):
         numbers = public_key(pem).public_numbers()
@@ -62,4 +73,4 @@ def json_web_key_set(keys: Mapping[str, str]) -> dict[str, list[dict[str, str]]]
 
 def flat_key_set(keys: Mapping[str, str]) -> str:
     """Return kid to PEM as the JSON text that Secrets Manager holds."""
-    return json.dumps({kid: pem.strip() for kid, pem in sorted(keys.items())}, separators=(",", ":"))
+    return json.dumps({kid: canonical_pem(public_key(pem)) for kid, pem in sorted(keys.items())}, separators=(",", ":"))

@@ -7,14 +7,13 @@ from typing import Any
 
 import pulumi
 
-from components.backend import DATA_FOLDER, BackendArgs, declare_backend
+from components.backend import DATA_FOLDER, RETENTION, BackendArgs, declare_backend, server
 from components.names import BucketKind
 from components.versions import LOKI_IMAGE
 from components.workload import Aws
 
 HTTP_PORT = 3100
 SCHEMA_START = "2024-01-01"  # before any instance: data of every age is in one schema
-RETENTION = "168h"  # the original's 7 days
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def loki_config(aws: Aws, bucket: str) -> dict[str, Any]:
     return {
         "auth_enabled": True,
         "target": "all",
-        "server": {"http_listen_port": HTTP_PORT, "grpc_listen_port": 9096, "log_level": "warn"},
+        "server": server(HTTP_PORT, 9096),
         "common": {
             "path_prefix": DATA_FOLDER,
             "replication_factor": 1,
@@ -59,7 +58,12 @@ def loki_config(aws: Aws, bucket: str) -> dict[str, Any]:
         },
         "ingester": {
             "lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"},
-            "wal": {"enabled": True, "dir": f"{DATA_FOLDER}/wal", "flush_on_shutdown": True},
+            "wal": {
+                "enabled": True,
+                "dir": f"{DATA_FOLDER}/wal",
+                "flush_on_shutdown": True,
+                "replay_memory_ceiling": "1GB",
+            },
         },
         "compactor": {
             "retention_enabled": True,

@@ -72,14 +72,14 @@ class Tenant(pulumi.ComponentResource):
             opts=child(self),
         )
         within = made.metadata.name
-        kubernetes.core.v1.ServiceAccount(
+        account = kubernetes.core.v1.ServiceAccount(
             f"{name}-service-account",
             metadata={"name": SERVICE_ACCOUNT, "namespace": within, "labels": marks},
             automount_service_account_token=False,
             opts=child(self),
         )
         gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": GATEWAY_NAMESPACE}}}
-        kubernetes.networking.v1.NetworkPolicy(
+        policy = kubernetes.networking.v1.NetworkPolicy(
             f"{name}-network-policy",
             metadata={"name": "gateway-only", "namespace": within, "labels": marks},
             spec={
@@ -89,7 +89,8 @@ class Tenant(pulumi.ComponentResource):
             },
             opts=child(self),
         )
-        return within
+        # Whatever is put into the namespace comes after the policy that shuts it, and goes before it.
+        return pulumi.Output.all(within, account.id, policy.id).apply(lambda parts: parts[0])
 
     def _names(self, name: str, args: TenantArgs) -> None:
         domain = f"{args.tenant}.{args.domain}"

@@ -101,6 +101,7 @@ def container(
     probe: tuple[str, str],
     requests: Mapping[str, str],
     memory_limit: str,
+    start_seconds: int = 60,
 ) -> dict[str, Any]:
     """Return a container that may do nothing but its work; `probe` is the path and the port of its readiness."""
     http = {"path": probe[0], "port": probe[1]}
@@ -110,7 +111,7 @@ def container(
         "imagePullPolicy": "IfNotPresent",
         "args": args,
         "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
-        "startupProbe": {"httpGet": http, "periodSeconds": 1, "failureThreshold": 300},
+        "startupProbe": {"httpGet": http, "periodSeconds": 1, "failureThreshold": start_seconds},
         "readinessProbe": {"httpGet": http, "periodSeconds": 5, "timeoutSeconds": 3},
         "livenessProbe": {"tcpSocket": {"port": probe[1]}, "periodSeconds": 20, "failureThreshold": 6},
         # No CPU limit: throttling a database slows everybody who waits for it (memory cannot be given back, so it has one).

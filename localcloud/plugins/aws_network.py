@@ -324,6 +324,7 @@ def _set_group_attributes(api: AwsApi, arn: str, inputs: Properties) -> None:
     values = {
         "proxy_protocol_v2.enabled": str(bool(inputs.get("proxyProtocolV2"))).lower(),
         "deregistration_delay.timeout_seconds": str(inputs.get("deregistrationDelay", 300)),
+        **({"preserve_client_ip.enabled": inputs["preserveClientIp"]} if "preserveClientIp" in inputs else {}),
     }
     attributes = [{"Key": key, "Value": value} for key, value in values.items()]
     api.elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=attributes)
@@ -357,6 +358,7 @@ def _read_group(api: AwsApi, identity: str, known: Properties) -> Properties | N
         "targetType": group["TargetType"],
         "proxyProtocolV2": attributes.get("proxy_protocol_v2.enabled") == "true",
         "deregistrationDelay": int(attributes.get("deregistration_delay.timeout_seconds", 300)),
+        "preserveClientIp": attributes.get("preserve_client_ip.enabled", "true"),
         "healthCheck": {key: value for key, value in check.items() if value is not None},
         "region": api.region,
         "tags": tags,
@@ -630,7 +632,7 @@ TYPES = {
     ),
     "aws:lb/targetGroup:TargetGroup": ResourceType(
         required=("name", "port", "protocol", "vpcId"),
-        optional=("targetType", "proxyProtocolV2", "deregistrationDelay", "healthCheck", "tags"),
+        optional=("targetType", "proxyProtocolV2", "preserveClientIp", "deregistrationDelay", "healthCheck", "tags"),
         fixed=("name", "port", "protocol", "vpcId", "targetType"),
         computed=("arn", "arnSuffix"),
         auto_name="name",

@@ -28,6 +28,10 @@ def trusted_pair(walk: Walk) -> str:
     walk.opstrace("ta-create-keypair", str(path))
     walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(path))
     token = walk.opstrace("ta-create-token", INSTANCE, "default", str(path)).stdout
-    # The kubelet takes a changed ConfigMap to the pods, and Envoy the file that it watches.
-    eventually(lambda: walk.curl(url("cortex", "default", LABELS), token=token)[0] == 200, 90)
+
+    def everywhere() -> bool:
+        # Each of the gateway's two pods gets the changed ConfigMap in its own time, and each request goes to one of them.
+        return all(walk.curl(url("cortex", "default", LABELS), token=token)[0] == 200 for _ in range(15))
+
+    eventually(everywhere, 90)
     return str(path)

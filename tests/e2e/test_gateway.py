@@ -67,6 +67,7 @@ TOKENS = {
     "RS512": (Forgery(algorithm="RS512"), BAD),
     "PS256": (Forgery(algorithm="PS256"), BAD),
     "no kid": (Forgery(headers={"kid": None}), BAD),
+    "an empty kid": (Forgery(headers={"kid": ""}), BAD),
     "unknown kid": (Forgery(headers={"kid": "0" * 40}), BAD),
     "a path as kid": (Forgery(headers={"kid": "../../etc/passwd"}), BAD),
     "signed by a stranger under a known kid": (Forgery(by_stranger=True), BAD),

@@ -4,7 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from components.config import from_engine, from_settings, json_schema
 from components.errors import ConfigError
@@ -12,7 +17,14 @@ from components.keys import canonical_pem, key_id
 from scripts.keyfiles import new_key
 
 ROOT = Path(__file__).parent.parent.parent
-KEY = new_key().public_key()
+PAIR = new_key()
+KEY = PAIR.public_key()
+PRIVATE = canonical_pem(KEY) + "\n" + PAIR.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -46,10 +58,17 @@ def test_the_engine_s_texts_are_read() -> None:
         ({"tenants": [{"name": "system"}]}, "instance's own tenant"),
         ({"tenants": [{"nmae": "a"}]}, "did you mean 'name'"),
         ({"tenents": []}, "did you mean 'tenants'"),
-        ({"dataApi": {}}, "holds no key"),
+        ({"dataApi": {}}, "publicKeys is not set"),
         ({"dataApi": {"publicKeys": {"0": canonical_pem(KEY)}}}, key_id(KEY)),
         ({"dataApi": {"publicKeys": {"0": "x"}}}, "not a public key in PEM form"),
         ({"dataApi": {"authentication": False, "allowedCidrs": ["10.0.0.1/8"]}}, "10.0.0.1/8"),
+        ({"dataApi": {"authentication": False, "allowedCidrs": ["203.0.113.5"]}}, "'203.0.113.5/32'"),
+        ({"dataApi": {"authentication": False, "allowedCidrs": ["10.0.0.0/8", "10.0.0.0/8"]}}, "more than once"),
+        ({"data_api": {}}, "did you mean 'dataApi'"),
+        ({"dataApi": {"publicKeys": {key_id(KEY): PRIVATE}}}, "a private key must never come here"),
+        ({"domain": f"{'x' * 50}.example.com"}, "ACM gives certificates to 64 at most"),
+        ({"aws": {"region": "cn-north-1"}}, "another AWS partition"),
+        ({"aws": {"region": "us-west-2", "endpoints": {"s33": "127.0.0.1"}}}, "'127.0.0.1' is no URL"),
         ({"domain": "Example"}, "no DNS name"),
         ({"aws": {"region": "west"}}, "given: 'west'"),
     ],
@@ -75,3 +94,19 @@ def test_more_keys_than_a_secret_holds_are_refused_with_their_number(monkeypatch
 def test_the_committed_schema_is_current() -> None:
     committed = json.loads((ROOT / "stacks" / "opstrace.schema.json").read_text())
     assert committed == json_schema(), "run `make schema`"
+
+
+@given(st.dictionaries(st.sampled_from([*settings(), "other"]), JSON))
+def test_no_setting_raises_anything_but_the_one_error(changes: dict[str, Any]) -> None:
+    try:
+        from_settings(settings(**changes), "showdown")
+    except ConfigError as error:
+        assert "in the configuration of stack showdown" in str(error)
+
+
+def test_the_example_is_valid_but_for_the_key_that_create_adds() -> None:
+    content = YAML(typ="safe").load((ROOT / "stacks" / "Pulumi.example-aws.yaml").read_text())
+    found = {name.removeprefix("opstrace:"): value for name, value in content["config"].items()}
+    found["dataApi"]["publicKeys"] = {key_id(KEY): canonical_pem(KEY)}
+    assert from_settings(found, "example").tags == {"team": "observability"}
+    jsonschema.validate(content, json_schema())

@@ -8,6 +8,7 @@ import pulumi
 import pytest
 
 from components.config import from_settings
+from components.gateway_config import UPSTREAM_HEADER, GatewaySettings, bootstrap
 from components.instance import Instance, InstanceArgs
 from components.tenant import Tenant
 from tests.unit.test_config import settings
@@ -95,3 +96,14 @@ def test_the_gateway_names_no_tenant(recorded: list[pulumi.runtime.MockResourceA
     parts = [entry for entry in recorded if entry.name.startswith("instance-gateway")]
     assert parts
     assert "default" not in json.dumps([entry.inputs.get("data") for entry in parts]).replace("default_source_code", "")
+
+
+def test_the_gateway_looks_up_the_tenant_s_service_and_never_the_name_that_the_client_used() -> None:
+    settings = GatewaySettings("showdown", "showdown.example.com", authentication=True, legacy_push_errors=False)
+    listener = json.loads(bootstrap(settings))["static_resources"]["listeners"][0]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    routes = [route for host in manager["route_config"]["virtual_hosts"] for route in host["routes"]]
+    assert len(routes) >= 5
+    for route in routes:
+        assert route["typed_per_filter_config"]["forward"]["host_rewrite_header"] == UPSTREAM_HEADER
+        assert not [name for name in route["route"] if "host_rewrite" in name]
