@@ -15,13 +15,14 @@ class Clients:
     """boto3's clients by service, with the credentials of `environment` and the endpoints of `config`."""
 
     def __init__(self, environment: Mapping[str, str], config: StackConfig) -> None:
-        self._session = boto3.session.Session(
-            region_name=config.aws.region,
-            profile_name=environment.get("AWS_PROFILE"),
-            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-        )
+        self._account = {
+            "region_name": config.aws.region,
+            "profile_name": environment.get("AWS_PROFILE"),
+            "aws_access_key_id": environment.get("AWS_ACCESS_KEY_ID"),
+            "aws_secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY"),
+            "aws_session_token": environment.get("AWS_SESSION_TOKEN"),
+        }
+        self._session: Any = None
         self._endpoints = config.aws.endpoints
         retries: Any = {"max_attempts": 3, "mode": "standard"}
         self._config = Config(connect_timeout=CONNECT_SECONDS, retries=retries)
@@ -30,6 +31,8 @@ class Clients:
     def __getitem__(self, service: str) -> Any:
         """Return the client of a service, such as `route53`."""
         if service not in self._made:
+            if self._session is None:  # not before: a profile that is not there is an error of botocore's
+                self._session = boto3.session.Session(**self._account)
             endpoint = self._endpoints.get(service)
-            self._made[service] = self._session.client(service, endpoint_url=endpoint, config=self._config)  # type: ignore[call-overload]
+            self._made[service] = self._session.client(service, endpoint_url=endpoint, config=self._config)
         return self._made[service]

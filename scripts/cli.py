@@ -53,6 +53,9 @@ def main() -> None:
     except UserError as error:
         stderr.print(f"error: {error}", markup=False)
         sys.exit(1)
+    except OSError as error:
+        stderr.print(f"error: {error}", markup=False)
+        sys.exit(1)
     except KeyboardInterrupt:
         stderr.print("error: interrupted", markup=False)
         sys.exit(130)

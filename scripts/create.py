@@ -21,6 +21,7 @@ from components.names import (
     token_audience,
 )
 from scripts.aws import Clients
+from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.keyfiles import new_key, write_secret
 from scripts.preflight import require_account, require_cluster
@@ -82,25 +83,28 @@ def create(provider_name: str, instance: str, tenants: tuple[str, ...]) -> None:
     started = time.monotonic()
     where = provider(provider_name, start=True)
     engine = Engine(where.environment, instance)
-    if instance in engine.stacks() and engine.has_succeeded():
+    there = instance in engine.stacks()
+    if there and engine.has_succeeded():
         raise UserError(
             f"the instance {instance} is there already; add tenants to stacks/Pulumi.{instance}.yaml and run "
             "`pulumi up`, or destroy it first"
         )
     file = _prepared_file(instance, tenants, where)
+    if not there:
+        file.forget_stack()
     names = [*_tenant_names(file), SYSTEM]
     key = new_key()
     _trust(file, key_id(key.public_key()), canonical_pem(key.public_key()), _earlier_keys(names, instance))
     config = file.config()
-    aws = Clients(where.environment, config)
+    aws, cluster = Clients(where.environment, config), Cluster(where.environment, config)
     require_account(aws)
-    require_cluster(where.environment, config, instance)
+    require_cluster(cluster, instance)
     for tenant in names:
         token_file(tenant).unlink(missing_ok=True)  # of this instance, and of a key that is trusted no more
         write_secret(token_file(tenant), sign(key, instance, tenant).encode())
     file.write()
     engine.ensure_stack()
-    engine.up(aws)
+    engine.up(aws, cluster)
     _await_answers(config, instance, where)
     _show(config, instance, where, names, time.monotonic() - started)
 
@@ -129,7 +133,7 @@ def _earlier_keys(tenants: list[str], instance: str) -> set[str]:
 
 def _trust(file: StackFile, kid: str, pem: str, earlier: set[str]) -> None:
     """Let the stack's file trust one more key, and those of earlier creates no more; other keys stay."""
-    keys = file.part("dataApi").setdefault("publicKeys", {})
+    keys = file.public_keys()
     for gone in earlier & {*keys}:
         del keys[gone]
     keys[kid] = literal(pem + "\n")

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psutil
@@ -15,6 +15,7 @@ import tenacity
 
 from components.errors import UserError
 from scripts.aws import Clients
+from scripts.cluster import Cluster
 from scripts.pending import settled
 from scripts.stackfile import ROOT
 from scripts.terminal import note
@@ -121,12 +122,22 @@ class Engine:
             command, cwd=ROOT, env=self._environment, stdout=sys.stderr, stderr=subprocess.PIPE, text=True
         )
         assert process.stderr
-        said = []
-        for line in process.stderr:
+        said: list[str] = []
+        try:
+            self._pass_on(process.stderr, said)
+        except KeyboardInterrupt:
+            # The engine was interrupted too, at the same terminal: it gives its lock back when it is done.
+            self._pass_on(process.stderr, said)
+            process.wait()
+            raise
+        return "".join(said) if process.wait() else None
+
+    @staticmethod
+    def _pass_on(lines: Iterable[str], said: list[str]) -> None:
+        for line in lines:
             said.append(line)
             if not LOCK.search(line) and "currently locked" not in line:  # explained in our own words
                 sys.stderr.write(line)
-        return "".join(said) if process.wait() else None
 
     def _cleared(self, said: str) -> bool:
         """Clear the locks that `said` complains of if their owners are dead; return False if there are none."""
@@ -144,12 +155,18 @@ class Engine:
             self._quiet("cancel", "--yes", self._instance)
         return bool(locks)
 
-    def settle(self, aws: Clients) -> bool:
+    @staticmethod
+    def _pending(state: dict[str, Any]) -> bool:
+        return bool((state.get("deployment") or {}).get("pending_operations"))
+
+    def settle(self, aws: Clients, cluster: Cluster) -> bool:
         """Take into the state what a killed update made without having noted its id; return whether one did."""
-        state = self._answer("the state", "stack", "export")
-        if not (state.get("deployment") or {}).get("pending_operations"):
+        if not self._pending(self._answer("the state", "stack", "export")):
             return False
-        mended, taken, dropped = settled(state, aws)
+        # Takes the lock: what is pending now is pending for good, and not the work of an update that runs.
+        self.run("refresh", "--yes", "--skip-preview", "--skip-pending-creates")
+        state = self._answer("the state", "stack", "export")
+        mended, taken, dropped = settled(state, aws, cluster)
         note(
             f"The last update was killed at work: of {len(taken) + len(dropped)} creates it is not known how they went."
         )
@@ -157,6 +174,8 @@ class Engine:
             note(f"  looked up and taken into the state, if it is there: {urn.rsplit('::', 1)[-1]}")
         for urn in dropped:
             note(f"  not there, or harmless to do again: {urn.rsplit('::', 1)[-1]}")
+        if self._answer("the state", "stack", "export") != state:
+            raise UserError(f"the stack {self._instance} was changed by somebody else meanwhile; run this again")
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # 0600
             json.dump(mended, file)
             file.flush()
@@ -164,14 +183,14 @@ class Engine:
         self.run("refresh", "--yes", "--skip-preview")
         return True
 
-    def up(self, aws: Clients) -> None:
+    def up(self, aws: Clients, cluster: Cluster) -> None:
         """Apply the stack's configuration, after what an update that was killed left is settled."""
-        self.settle(aws)
+        self.settle(aws, cluster)
         self.run("up", "--yes", "--skip-preview")
 
-    def destroy(self, aws: Clients) -> None:
+    def destroy(self, aws: Clients, cluster: Cluster) -> None:
         """Remove every resource, then the stack itself."""
-        self.settle(aws)
+        self.settle(aws, cluster)
         self.run("destroy", "--yes", "--skip-preview")
         done = self._quiet("stack", "rm", "--yes", "--preserve-config", self._instance)
         if done.returncode:

@@ -9,6 +9,7 @@ from components.config import StackConfig
 from components.errors import UserError
 from components.names import APIS, SYSTEM, api_url, instance_domain, namespace
 from scripts.aws import Clients
+from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.preflight import require_account
 from scripts.probe import status_of
@@ -40,13 +41,17 @@ def destroy(provider_name: str, instance: str, yes: bool, preserve_config: bool)
     engine = Engine(where.environment, instance)
     _require_stack(engine, provider_name, instance)
     file = require(instance)
-    aws = Clients(where.environment, file.config())
+    config = file.config()
+    aws, cluster = Clients(where.environment, config), Cluster(where.environment, config)
     require_account(aws)
     if not yes:
         too = "" if preserve_config else f", and stacks/{file.path.name}"
         click.confirm(f"Remove the instance {instance}, all data of all its tenants{too}?", abort=True, err=True)
-    engine.destroy(aws)
-    if not preserve_config:
+    engine.destroy(aws, cluster)
+    if preserve_config:
+        file.forget_stack()
+        file.write()
+    else:
         file.path.unlink()
     note(f"The instance {instance} is gone; its tokens open nothing any more.")
 
@@ -67,9 +72,10 @@ def recover(provider_name: str, instance: str) -> None:
     where = provider(provider_name)
     engine = Engine(where.environment, instance)
     _require_stack(engine, provider_name, instance)
-    aws = Clients(where.environment, require(instance).config())
+    config = require(instance).config()
+    aws, cluster = Clients(where.environment, config), Cluster(where.environment, config)
     require_account(aws)
-    if not engine.settle(aws):
+    if not engine.settle(aws, cluster):
         engine.run("refresh", "--yes", "--skip-preview")  # a dead lock alone is cleared on the way
 
 

@@ -34,8 +34,12 @@ def write_secret(path: Path, content: bytes) -> None:
         ) from error
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        path.unlink()  # half a key is worse than none
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def write_key_pair(path: Path) -> None:

@@ -7,6 +7,7 @@ import click
 from components.errors import UserError
 from components.keys import canonical_pem, key_id
 from scripts.aws import Clients
+from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.keyfiles import read_public_key
 from scripts.preflight import require_account, require_cluster
@@ -24,11 +25,11 @@ def _finish(file: StackFile, provider_name: str, no_apply: bool) -> None:
         return
     where = provider(provider_name)
     engine = Engine(where.environment, file.instance)
-    aws = Clients(where.environment, config)
+    aws, cluster = Clients(where.environment, config), Cluster(where.environment, config)
     require_account(aws)
-    require_cluster(where.environment, config, file.instance)
+    require_cluster(cluster, file.instance)
     file.write()
-    engine.up(aws)
+    engine.up(aws, cluster)
 
 
 @click.command()
@@ -41,7 +42,7 @@ def ta_pubkeys_add(provider_name: str, instance: str, key_file: Path, no_apply: 
     file = require(instance)
     key = read_public_key(key_file)
     kid = key_id(key)
-    keys = file.part("dataApi").setdefault("publicKeys", {})
+    keys = file.public_keys()
     if kid in keys:
         raise UserError(f"the key {kid} is there already")
     keys[kid] = literal(canonical_pem(key) + "\n")
@@ -66,7 +67,7 @@ def ta_pubkeys_list(provider_name: str, instance: str) -> None:
 def ta_pubkeys_remove(provider_name: str, instance: str, key_id_: str, force: bool, no_apply: bool) -> None:
     """Refuse all tokens that were signed with the key KEY_ID from now on."""
     file = require(instance)
-    keys = file.part("dataApi").setdefault("publicKeys", {})
+    keys = file.public_keys()
     if key_id_ not in keys:
         raise UserError(f"there is no key {key_id_}; there are {', '.join(keys) or 'none'}")
     if len(keys) == 1 and not force:

@@ -59,6 +59,8 @@ class StackFile:
                 self._content = _yaml().load(self.path.read_text()) or CommentedMap()
             except YAMLError as error:
                 raise ConfigError(f"{self.path} is no YAML: {error}") from error
+            self._require_mapping(self._content, "the file")
+            self._require_mapping(self._content.setdefault("config", CommentedMap()), "config:")
 
     def exists(self) -> bool:
         """Tell whether the file is there."""
@@ -66,7 +68,7 @@ class StackFile:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings under `opstrace:`, without that prefix, as plain values."""
-        config = self._content.get("config") or {}
+        config = self._content.get("config", {})
         return {key.removeprefix(PREFIX): _plain(value) for key, value in config.items() if key.startswith(PREFIX)}
 
     def set(self, name: str, value: Any) -> None:
@@ -79,7 +81,24 @@ class StackFile:
 
     def part(self, name: str) -> Any:
         """Return the mapping `opstrace:<name>` itself, to be changed in place; an empty one where there is none."""
-        return self._content.setdefault("config", CommentedMap()).setdefault(PREFIX + name, CommentedMap())
+        found = self._content.setdefault("config", CommentedMap()).setdefault(PREFIX + name, CommentedMap())
+        return self._require_mapping(found, f"{PREFIX}{name}:")
+
+    def public_keys(self) -> Any:
+        """Return the mapping of key ids to PEM texts itself, to be changed in place."""
+        found = self.part("dataApi").setdefault("publicKeys", CommentedMap())
+        return self._require_mapping(found, f"{PREFIX}dataApi.publicKeys:")
+
+    def forget_stack(self) -> None:
+        """Drop what ties the file to a stack that is gone: the salt of its passphrase."""
+        self._content.pop("encryptionsalt", None)
+
+    def _require_mapping(self, found: Any, what: str) -> Any:
+        if not isinstance(found, Mapping):
+            raise ConfigError(
+                f"{self.path}: {what} must hold `name: value` lines, but holds {found!r}; fill it in or remove it"
+            )
+        return found
 
     def config(self) -> StackConfig:
         """Return the typed configuration; raises `ConfigError` with every problem."""

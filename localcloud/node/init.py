@@ -25,6 +25,14 @@ from localcloud.settings import Settings
 
 HOST_NETWORK = 3
 START_SECONDS = 60
+# What kubelet and CNI write to whatever their settings are; of another node on this machine, if it has one.
+PRIVATE_FOLDERS = (
+    "/var/lib/cni",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/log/pods",
+    "/usr/libexec/kubernetes",
+)
 RESTART_SECONDS = 1.0
 
 
@@ -50,7 +58,8 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._running: dict[int, Service] = {}
+        # The processes too: one that nobody holds is waited for by the next Popen, and its end is lost.
+        self._running: dict[int, tuple[Service, subprocess.Popen[bytes]]] = {}
         self._lock = threading.Lock()
 
     def start(self, service: Service) -> None:
@@ -67,7 +76,7 @@ class Supervisor:
                 env=os.environ | dict(service.environment),
                 pass_fds=[HOST_NETWORK] if service.on_host_network else [],
             )
-            self._running[process.pid] = service
+            self._running[process.pid] = (service, process)
 
     def reap(self) -> None:
         """Wait for processes that end, for ever: services are started again, orphans only taken note of."""
@@ -80,8 +89,9 @@ class Supervisor:
                 time.sleep(0.05)
                 continue
             with self._lock:
-                service = self._running.pop(pid, None)
-            if service:
+                found = self._running.pop(pid, None)
+            if found:
+                service = found[0]
                 _say(f"{service.name} ended with {os.waitstatus_to_exitcode(status)}; starting it again")
                 time.sleep(RESTART_SECONDS)
                 self.start(service)
@@ -91,6 +101,8 @@ def _prepare(settings: Settings) -> None:
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     Path("/run/containerd").mkdir()
+    for folder in PRIVATE_FOLDERS:
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
     subprocess.run(["hostname", settings.name], check=True)
     hosts = settings.node / "hosts"
     # The node's address too: servers look up the name of what they bind to, and nobody else would answer.

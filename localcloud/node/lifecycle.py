@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -19,7 +19,7 @@ import psutil
 from localcloud.errors import LocalCloudError
 from localcloud.files import write_whole
 from localcloud.node import cgroups, configuration, images, network
-from localcloud.node.init import HOST_NETWORK
+from localcloud.node.init import HOST_NETWORK, PRIVATE_FOLDERS
 from localcloud.settings import Settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -32,19 +32,30 @@ UNSHARE = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--mount-pro
 
 @dataclass(frozen=True)
 class Running:
-    """The process that holds the node; `create_time` tells it from a later one with its pid."""
+    """The process that holds the node; `started` tells it from a later one with its pid."""
 
     pid: int
-    create_time: float
+    started: str
+
+    @classmethod
+    def of(cls, pid: int) -> "Running":
+        return cls(pid, _started(pid))
 
     def process(self) -> psutil.Process | None:
         """Return the process if it still runs."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.create_time) < 1
+            same = _started(self.pid) == self.started
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, OSError):
             return None
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, as the kernel counts: a clock that is set does not change it."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]  # field 22 (proc(5))
+    return f"{boot} {ticks}"
 
 
 def running(settings: Settings) -> Running | None:
@@ -122,6 +133,7 @@ def start(settings: Settings) -> None:
 
 def _launch(settings: Settings, programs: Mapping[str, str], archives: list[str]) -> None:
     cgroups.create(settings.name)
+    _make_folders(settings)
     command = [
         *("unshare", *UNSHARE, sys.executable, "-m", "localcloud.node.init"),
         *(str(settings.home), str(settings.slot), json.dumps(dict(programs)), json.dumps(archives)),
@@ -136,14 +148,46 @@ def _launch(settings: Settings, programs: Mapping[str, str], archives: list[str]
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    created = psutil.Process(process.pid).create_time()
-    write_whole(settings.pid_file, json.dumps({"pid": process.pid, "create_time": created}))
+    write_whole(settings.pid_file, json.dumps(asdict(Running.of(process.pid))))
     try:
         network.connect(settings, _inner_process(process.pid))
         _await_ready(settings, process)
     except BaseException:
         _clean(settings, keep_logs=True)
         raise
+
+
+def _make_folders(settings: Settings) -> None:
+    """Make the folders that the node mounts over, and note which of them were not there."""
+    made = []
+    for folder in map(Path, PRIVATE_FOLDERS):
+        missing = [path for path in [folder, *folder.parents] if not path.exists()]
+        made += [str(path) for path in missing]
+        folder.mkdir(parents=True, exist_ok=True)
+    noted = settings.home / "folders.json"
+    if made or not noted.exists():
+        write_whole(noted, json.dumps(made))
+
+
+def _remove_folders(settings: Settings) -> None:
+    noted = settings.home / "folders.json"
+    if noted.exists():
+        for folder in sorted(json.loads(noted.read_text()), key=len, reverse=True):
+            with contextlib.suppress(OSError):  # somebody else's by now: it is not empty
+                Path(folder).rmdir()
+        noted.unlink()
+
+
+def _require_own(settings: Settings) -> None:
+    """Raise `LocalCloudError` where a cloud of this slot runs that belongs to another user or state folder."""
+    deadline = time.monotonic() + 5
+    while network.is_connected(settings):  # the cable goes soon after the node that it leads to
+        if time.monotonic() > deadline:
+            raise LocalCloudError(
+                f"another embedded cloud runs in slot {settings.slot}, started with another HOME or XDG_STATE_HOME; "
+                "end it with these, or set OPSTRACE_LOCAL_SLOT to another number from 0 to 9"
+            )
+        time.sleep(0.2)
 
 
 def _inner_process(pid: int) -> int:
@@ -176,12 +220,16 @@ def _clean(settings: Settings, *, keep_logs: bool = False) -> None:
     found = running(settings)
     process = found.process() if found else None
     if process:
-        for part in [*process.children(), process]:
+        parts = [*process.children(), process]
+        for part in parts:
             with contextlib.suppress(psutil.NoSuchProcess):
                 part.send_signal(signal.SIGKILL)
-        process.wait(STOP_SECONDS)
+        psutil.wait_procs(parts, STOP_SECONDS)
+    else:
+        _require_own(settings)
     cgroups.remove(settings.name)
     network.disconnect(settings)
+    _remove_folders(settings)
     shutil.rmtree(settings.node, ignore_errors=True)
     if not keep_logs:
         shutil.rmtree(settings.logs, ignore_errors=True)

@@ -3,16 +3,19 @@
 import copy
 import difflib
 import json
+import time
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.plugins import aws_network, aws_storage
-from localcloud.plugins.aws_api import AwsApi, ResourceType, explained
-from localcloud.plugins.provider import Call, Change, Found, Properties, ProviderError, main
+from localcloud.plugins.aws_api import POLL_SECONDS, AwsApi, ResourceType, error_code, explained, made
+from localcloud.plugins.provider import Call, Change, Found, Properties, ProviderError, cancelled, main
 from localcloud.plugins.values import UNKNOWN, changed_paths
 
 TYPES = aws_storage.TYPES | aws_network.TYPES
+# What was deleted before is taken off some time later: a load balancer's network interfaces, for one.
+STILL_USED = ("DependencyViolation", "ResourceInUse", "ResourceInUseException")
 EVERYWHERE = ("region",)  # an input of every resource since version 7 of the official plugin
 
 
@@ -34,6 +37,7 @@ class Aws:
 
     name = "aws"
     package = "pulumi-aws"
+    place: tuple[str, ...] = ("region",)
 
     def configure(self, config: Properties) -> None:
         """Take `region`, `endpoints`, `profile`, keys and `s3UsePathStyle`; other settings have no meaning here."""
@@ -83,7 +87,8 @@ class Aws:
         entry = _type(call.type)
         try:
             identity = entry.create(self._api, inputs, call.timeout)
-            return identity, self._state(entry, identity, inputs)
+            with made(identity, inputs):
+                return identity, self._state(entry, identity, inputs)
         except (ClientError, BotoCoreError) as error:
             raise explained(error) from error
 
@@ -119,20 +124,27 @@ class Aws:
         entry = _type(call.type)
         changed = {path.split(".")[0].split("[")[0] for path in changed_paths(old_inputs, new)}
         try:
-            if not changed <= {*entry.write_only}:
-                if entry.update is None:
+            # Without any change it is an update that finishes what a create could not.
+            if not changed or not changed <= {*entry.write_only}:
+                if entry.update is None and changed:
                     raise ProviderError(f"{call.type} cannot be changed in place")
-                entry.update(self._api, identity, old_inputs, new)
+                if entry.update:
+                    entry.update(self._api, identity, old_inputs, new)
             return self._state(entry, identity, new)
         except (ClientError, BotoCoreError) as error:
             raise explained(error) from error
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         """Remove the resource; one that is gone already is no error."""
-        try:
-            _type(call.type).delete(self._api, identity, state)
-        except (ClientError, BotoCoreError) as error:
-            raise explained(error) from error
+        deadline = time.monotonic() + call.timeout
+        while True:
+            try:
+                return _type(call.type).delete(self._api, identity, state)
+            except (ClientError, BotoCoreError) as error:
+                waits = isinstance(error, ClientError) and error_code(error) in STILL_USED
+                if not waits or cancelled.is_set() or time.monotonic() > deadline:
+                    raise explained(error) from error
+            time.sleep(POLL_SECONDS)
 
 
 def _from_text(value: Any) -> Any:

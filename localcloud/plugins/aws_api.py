@@ -1,7 +1,8 @@
 """What the resource types of the AWS stand-in have in common: clients, waiting, tags, and the table's shape."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.plugins.provider import Properties, ProviderError
+from localcloud.plugins.provider import NotReadyError, Properties, ProviderError, cancelled
 
 POLL_SECONDS = 0.5
 RETRIES: Any = {"max_attempts": 6, "mode": "standard"}  # with backoff and jitter
@@ -68,9 +69,18 @@ def wait_until(what: str, check: Callable[[], bool], timeout: float) -> None:
     """Wait until `check` is true; raises `ProviderError` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not check():
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or cancelled.is_set():
             raise ProviderError(f"{what} after {timeout:.0f} s")
         time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def made(identity: str, inputs: Properties) -> Iterator[None]:
+    """Hold what is still to be done to a resource that exists: the engine keeps its id, however that goes."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, ProviderError) as error:
+        raise NotReadyError(identity, inputs, inputs, [f"{identity} was made, but is not finished: {error}"]) from error
 
 
 def explained(error: ClientError | BotoCoreError) -> ProviderError:

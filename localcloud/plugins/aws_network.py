@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from localcloud.plugins.aws_api import AwsApi, ResourceType, absent, tag_dict, tag_list, wait_until
+from localcloud.plugins.aws_api import AwsApi, ResourceType, absent, made, tag_dict, tag_list, wait_until
 from localcloud.plugins.provider import Properties, ProviderError
 
 # Route53 -------------------------------------------------------------------------------------------------------------
@@ -18,7 +18,8 @@ def _create_zone(api: AwsApi, inputs: Properties, timeout: float) -> str:
         HostedZoneConfig={"Comment": inputs.get("comment", "")},
     )
     identity = str(answer["HostedZone"]["Id"].rsplit("/", 1)[-1])
-    _tag_zone(api, identity, {}, inputs)
+    with made(identity, inputs):
+        _tag_zone(api, identity, {}, inputs)
     return identity
 
 
@@ -151,7 +152,8 @@ def _create_certificate(api: AwsApi, inputs: Properties, timeout: float) -> str:
         options = api.acm.describe_certificate(CertificateArn=arn)["Certificate"].get("DomainValidationOptions", [])
         return bool(options) and all("ResourceRecord" in option for option in options)
 
-    wait_until(f"{arn} has no validation records", has_records, min(timeout, 60))
+    with made(arn, inputs):
+        wait_until(f"{arn} has no validation records", has_records, min(timeout, 60))
     return str(arn)
 
 
@@ -212,6 +214,7 @@ def _read_validation(api: AwsApi, identity: str, known: Properties) -> Propertie
 # Load balancers ------------------------------------------------------------------------------------------------------
 
 no_balancer = absent("LoadBalancerNotFound")
+DELETE_SECONDS = 600.0
 no_group = absent("TargetGroupNotFound")
 no_listener = absent("ListenerNotFound")
 
@@ -240,14 +243,15 @@ def _create_balancer(api: AwsApi, inputs: Properties, timeout: float) -> str:
         SecurityGroups=inputs.get("securityGroups", []),
         Tags=tag_list(inputs.get("tags", {})),
     )["LoadBalancers"][0]["LoadBalancerArn"]
-    _set_cross_zone(api, arn, inputs)
 
     def active() -> bool:
         state = api.elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["State"]["Code"]
         return bool(state == "active")
 
     # moto gives a new load balancer the state `provisioning` until it is described for the second time.
-    wait_until(f"{name} is not active", active, timeout)
+    with made(arn, inputs):
+        _set_cross_zone(api, arn, inputs)
+        wait_until(f"{name} is not active", active, timeout)
     return str(arn)
 
 
@@ -290,6 +294,12 @@ def _update_balancer(api: AwsApi, identity: str, old: Properties, new: Propertie
     _retag(api, identity, old, new)
 
 
+def _delete_balancer(api: AwsApi, identity: str, state: Properties) -> None:
+    no_balancer(lambda: api.elbv2.delete_load_balancer(LoadBalancerArn=identity))
+    gone = f"{identity} is still there"
+    wait_until(gone, lambda: _read_balancer(api, identity, state) is None, DELETE_SECONDS)
+
+
 def _health_check(inputs: Properties) -> dict[str, Any]:
     check = inputs.get("healthCheck", {})
     names = {
@@ -316,7 +326,8 @@ def _create_group(api: AwsApi, inputs: Properties, timeout: float) -> str:
         Tags=tag_list(inputs.get("tags", {})),
         **_health_check(inputs),
     )["TargetGroups"][0]["TargetGroupArn"]
-    _set_group_attributes(api, arn, inputs)
+    with made(arn, inputs):
+        _set_group_attributes(api, arn, inputs)
     return str(arn)
 
 
@@ -626,9 +637,7 @@ TYPES = {
         create=_create_balancer,
         read=_read_balancer,
         update=_update_balancer,
-        delete=lambda api, identity, state: no_balancer(
-            lambda: api.elbv2.delete_load_balancer(LoadBalancerArn=identity)
-        ),
+        delete=_delete_balancer,
     ),
     "aws:lb/targetGroup:TargetGroup": ResourceType(
         required=("name", "port", "protocol", "vpcId"),

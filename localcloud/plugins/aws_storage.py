@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from localcloud.plugins.aws_api import AwsApi, ResourceType, absent, tag_dict, tag_list
+from localcloud.plugins.aws_api import AwsApi, ResourceType, absent, made, tag_dict, tag_list
 from localcloud.plugins.provider import Properties, ProviderError
 
 no_bucket = absent("NoSuchBucket", "404")
@@ -20,7 +20,8 @@ def _create_bucket(api: AwsApi, inputs: Properties, timeout: float) -> str:
     location = {} if api.region == "us-east-1" else {"LocationConstraint": api.region}
     api.s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": location} if location else {}))
     if inputs.get("tags"):
-        api.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(inputs["tags"])})
+        with made(name, inputs):
+            api.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(inputs["tags"])})
     return str(name)
 
 

@@ -61,6 +61,7 @@ class Kubernetes:
 
     name = "kubernetes"
     package = "pulumi-kubernetes"
+    place: tuple[str, ...] = ("kubeconfig", "context")
 
     def __init__(self) -> None:
         self._config: Properties = {}
@@ -140,7 +141,12 @@ class Kubernetes:
         return identity, self._awaited(call, path, identity, inputs)
 
     def _awaited(self, call: Call, path: str, identity: str, inputs: Properties) -> Properties:
-        found, reasons = await_ready(self._api, path, call.timeout)
+        try:
+            found, reasons = await_ready(self._api, path, call.timeout)
+        except ProviderError as error:  # the object is there: its id must not be lost
+            raise NotReadyError(
+                identity, inputs, inputs, [f"{identity} was made, but cannot be watched: {error}"]
+            ) from error
         if reasons:
             raise NotReadyError(identity, found, inputs, reasons)
         return found

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from localcloud.plugins.kubernetes_api import KubernetesApi
+from localcloud.plugins.provider import cancelled
 
 Object = dict[str, Any]
 POLL_SECONDS = 0.25
@@ -117,7 +118,7 @@ def await_ready(api: KubernetesApi, path: str, timeout: float) -> tuple[Object, 
     if rule is None or annotations.get(SKIP_ANNOTATION) == "true":
         return found, []
     deadline = time.monotonic() + float(annotations.get(TIMEOUT_ANNOTATION, timeout))
-    while (missing := rule(found)) and time.monotonic() < deadline:
+    while (missing := rule(found)) and time.monotonic() < deadline and not cancelled.is_set():
         time.sleep(POLL_SECONDS)
         found = api.get(path) or found
     if missing:
@@ -129,7 +130,7 @@ def await_gone(api: KubernetesApi, path: str, uid: str, timeout: float) -> str |
     """Wait until the object with `uid` is gone from `path`; return why not when time ran out."""
     deadline = time.monotonic() + timeout
     while (found := api.get(path)) and found["metadata"]["uid"] == uid:
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or cancelled.is_set():
             left = ", ".join(found["metadata"].get("finalizers", [])) or "none"
             conditions = [entry.get("message", "") for entry in found.get("status", {}).get("conditions", [])]
             return f"still there after {timeout:.0f} s; finalizers: {left}. {' '.join(conditions)}".strip()

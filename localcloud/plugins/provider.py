@@ -23,6 +23,9 @@ PARENT_POLL_SECONDS = 0.5
 WORKERS = 64  # a call that waits for a workload holds one
 DEFAULT_TIMEOUT_SECONDS = 600.0
 
+cancelled = threading.Event()
+"""Set when the engine asks to stop: what waits gives up, and says how far it came."""
+
 
 class ProviderError(Exception):
     """The call failed; the text is what the engine shows beside the resource."""
@@ -65,9 +68,13 @@ class Found:
 
 
 class Provider(Protocol):
-    """What a plugin implements; every method may raise `ProviderError`."""
+    """What a plugin implements; every method may raise `ProviderError`.
+
+    `place` are the settings that say where resources are: with another, all of them are others.
+    """
 
     name: str
+    place: tuple[str, ...]
     package: str
 
     def configure(self, config: Properties) -> None:
@@ -124,7 +131,9 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         # The inputs are compared, as the official plugins do: a changed region or cluster is another provider.
         paths = changed_paths(decode(request.old_inputs), decode(request.news))
         changes = pb.DiffResponse.DIFF_SOME if paths else pb.DiffResponse.DIFF_NONE
-        return pb.DiffResponse(changes=changes, diffs=sorted({path.split(".")[0] for path in paths}))
+        names = sorted({path.split(".")[0] for path in paths})
+        replaces = [name for name in names if name in self._provider.place]
+        return pb.DiffResponse(changes=changes, diffs=names, replaces=replaces)
 
     def Configure(self, request: Any, context: Any) -> Any:
         self._answer(context, lambda: self._provider.configure(decode(request.args)))
@@ -194,6 +203,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
 
     def Cancel(self, request: Any, context: Any) -> Any:
+        cancelled.set()
         return empty_pb2.Empty()
 
     @staticmethod

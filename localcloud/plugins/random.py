@@ -25,6 +25,7 @@ class Random:
 
     name = "random"
     package = "pulumi-random"
+    place: tuple[str, ...] = ()
 
     def configure(self, config: Properties) -> None:
         """Take nothing: the plugin has no configuration."""
