@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from localcloud.node.init import PRIVATE_FOLDERS
+
 ROOT = Path(__file__).parent.parent
 SLOT = "1"
 COMMAND_SECONDS = 3600  # a first run builds every tool from source
@@ -30,6 +32,7 @@ def base_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
 @pytest.fixture(scope="session")
 def cloud(base_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """The environment of a shell that uses a running embedded cloud."""
+    folders = {folder: Path(folder).exists() for folder in PRIVATE_FOLDERS}
     # Output goes to the test's own: building tools from source takes minutes and should be seen.
     subprocess.run(["./opstrace", "local", "up"], cwd=ROOT, env=base_environment, check=True, timeout=COMMAND_SECONDS)
     exports = run("./opstrace", "env", "local", env=base_environment).stdout
@@ -37,6 +40,7 @@ def cloud(base_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     yield dict(line.split("=", 1) for line in shell.split("\0") if "=" in line)
     run("./opstrace", "local", "down", env=base_environment)
     assert_nothing_left()
+    assert folders == {folder: Path(folder).exists() for folder in PRIVATE_FOLDERS}
 
 
 def assert_nothing_left() -> None:

@@ -85,7 +85,7 @@ def _require_root() -> None:
     if sys.platform != "linux" or os.geteuid() != 0:
         raise LocalCloudError(
             "the embedded cluster needs root on Linux; run this as root, or use a cluster that you have "
-            "(kind, k3d and minikube make one) by `--context NAME` with its kubeconfig context"
+            "(a kubeconfig's; kind, k3d and minikube make one) and an AWS account with the provider `aws`"
         )
 
 

@@ -1,10 +1,13 @@
 """Putting plugins where the engine looks for them: official ones where they can be had, else the stand-ins."""
 
+import os
 import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from localcloud.files import write_whole
 from localcloud.toolchain.catalog import is_official_pulumi
@@ -12,6 +15,8 @@ from scripts.terminal import note
 
 STAND_INS = ("aws", "kubernetes", "random")
 ROOT = Path(__file__).parent.parent.parent
+PLUGIN_SERVER = "https://get.pulumi.com"
+REACH_SECONDS = 3
 DOWNLOAD_SECONDS = 300
 
 
@@ -33,8 +38,8 @@ def is_stand_in(home: Path, name: str) -> bool:
 def install(home: Path, programs: Path) -> Path:
     """Fill `home` (`PULUMI_HOME`) with plugins, and return the folder of programs to put on PATH.
 
-    `programs` is the folder of the engine. Where it has its own language host it is an
-    official release, and `pulumi plugin install` is tried before a stand-in is used.
+    `programs` is the folder of the engine; an official release brings its own language host.
+    The official plugins are fetched where their server can be reached, else stand-ins are used.
     """
     bin_folder = home / "bin"
     bin_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -47,8 +52,9 @@ def install(home: Path, programs: Path) -> Path:
         settings += "export GRPC_ENABLE_FORK_SUPPORT=false\n"
         host = _launcher("localcloud.plugins.language_host", settings)
         write_whole(bin_folder / "pulumi-language-python", host, 0o755)
+    reachable = _is_reachable()
     for name in STAND_INS:
-        if not (official and _download(home, programs, name)):
+        if not _download(home, programs, name, reachable=reachable):
             folder = plugin_folder(home, name)
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(folder / f"pulumi-resource-{name}", _launcher(f"localcloud.plugins.{name}"), 0o755)
@@ -68,14 +74,26 @@ def _place(program: Path, place: Path) -> None:
     partial.replace(place)
 
 
-def _download(home: Path, programs: Path, name: str) -> bool:
+def _is_reachable() -> bool:
+    try:
+        with urlopen(Request(PLUGIN_SERVER, method="HEAD"), timeout=REACH_SECONDS):
+            return True
+    except HTTPError:  # it answers
+        return True
+    except OSError:
+        return False
+
+
+def _download(home: Path, programs: Path, name: str, *, reachable: bool) -> bool:
     """Fetch the official plugin, once; return whether it is there."""
     folder = plugin_folder(home, name)
     if folder.exists() and not is_stand_in(home, name):
         return True
+    if not reachable:
+        return False
     shutil.rmtree(folder, ignore_errors=True)
     command = [str(programs / "pulumi"), "plugin", "install", "resource", name, version(f"pulumi-{name}")]
-    environment = {"PULUMI_HOME": str(home), "HOME": str(Path.home()), "PATH": str(programs)}
+    environment = os.environ | {"PULUMI_HOME": str(home)}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
     except subprocess.TimeoutExpired:

@@ -61,8 +61,8 @@ def pinned_checksums() -> dict[str, str]:
     return checksums
 
 
-def _download(url: str, into: Path) -> str:
-    """Write what `url` answers to the file `into`; return its SHA-256 in hex."""
+def download(url: str, into: Path) -> str:
+    """Write what `url` answers to the file `into`; return its SHA-256 in hex. Raises `Unavailable`."""
     digest = hashlib.sha256()
     try:
         with urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as answer, into.open("wb") as file:
@@ -103,7 +103,7 @@ class Release:
         if not checksum:
             raise Unavailable(f"no checksum of {self.url} is pinned in {CHECKSUMS.name}")
         archive = folder / "download"
-        found = _download(self.url, archive)
+        found = download(self.url, archive)
         if found != checksum:
             raise ToolError(
                 f"{self.url} has the SHA-256 {found}, but {checksum} is pinned: the file was changed or damaged "

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from components.versions import CORTEX_IMAGE, ENVOY_IMAGE, LOKI_IMAGE
 from localcloud.errors import ToolError
 from localcloud.toolchain import catalog
+from localcloud.toolchain.pin import pin, releases
 from localcloud.toolchain.sources import Release, Unavailable
 from localcloud.toolchain.store import Tool, ensure
 
@@ -89,6 +91,14 @@ def test_what_a_killed_run_left_is_removed(server: str, tmp_path: Path) -> None:
     left.mkdir(parents=True)
     ensure(tool(Release(f"{server}/tool.tar.gz", {"tool": "tool/tool"}, CHECKSUM)))
     assert not left.exists()
+
+
+def test_releases_are_pinned_all_or_none(server: str, tmp_path: Path) -> None:
+    file = tmp_path / "checksums.json"
+    assert pin([f"{server}/tool.tar.gz", f"{server}/none"], file) and not file.exists()
+    assert pin([f"{server}/tool.tar.gz"], file) == []
+    assert json.loads(file.read_text()) == {f"{server}/tool.tar.gz": CHECKSUM}
+    assert len(releases()) == 5
 
 
 def test_the_cluster_s_images_are_of_the_versions_that_the_program_names() -> None:

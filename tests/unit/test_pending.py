@@ -1,0 +1,79 @@
+"""Settling: what was made and is ours becomes part of the state, what is somebody else's never does."""
+
+from typing import Any
+
+import pytest
+
+from scripts.pending import settled
+
+TAGS = {"opstrace:instance": "showdown"}
+URN = "urn:pulumi:showdown::opstrace::t::n"
+
+
+class Answers:
+    """A client whose every call answers the same."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda **arguments: self._answer
+
+
+class FakeCluster:
+    def __init__(self, labels: dict[str, str] | None) -> None:
+        self._labels = labels
+
+    def labels(self, *arguments: Any) -> dict[str, str] | None:
+        return self._labels
+
+
+def state(kind: str, inputs: dict[str, Any], **more: Any) -> dict[str, Any]:
+    operation = {"type": "creating", "resource": {"urn": URN, "type": kind, "inputs": inputs, **more}}
+    return {"version": 3, "deployment": {"resources": [], "pending_operations": [operation]}}
+
+
+def ids(mended: dict[str, Any]) -> list[str]:
+    assert "pending_operations" not in mended["deployment"]
+    return [entry["id"] for entry in mended["deployment"]["resources"]]
+
+
+ROLE = ("aws:iam/role:Role", {"name": "opstrace-showdown-a", "tags": TAGS})
+
+
+@pytest.mark.parametrize(("tags", "found"), [([{"Key": "opstrace:instance", "Value": "showdown"}], True), ([], False)])
+def test_a_role_is_taken_in_by_its_tags_and_not_by_its_name_alone(tags: list[dict[str, str]], found: bool) -> None:
+    aws: Any = {"iam": Answers({"Role": {"RoleName": "opstrace-showdown-a", "Tags": tags}})}
+    mended, taken, dropped = settled(state(*ROLE), aws, FakeCluster(None))
+    assert ids(mended) == (["opstrace-showdown-a"] if found else [])
+    assert (taken, dropped) == (([URN], []) if found else ([], [URN]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"), [({"app": "ours", "more": "x"}, True), ({"app": "theirs"}, False), (None, False)]
+)
+def test_an_object_is_taken_in_by_its_labels(labels: dict[str, str] | None, found: bool) -> None:
+    metadata = {"name": "map", "namespace": "a-tenant", "labels": {"app": "ours"}}
+    inputs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    mended, _, _ = settled(state("kubernetes:core/v1:ConfigMap", inputs), {}, FakeCluster(labels))
+    assert ids(mended) == (["a-tenant/map"] if found else [])
+
+
+def test_an_id_that_the_engine_had_already_is_kept() -> None:
+    mended, _, _ = settled(state(*ROLE, id="known"), {}, FakeCluster(None))
+    assert ids(mended) == ["known"]
+
+
+def test_the_new_half_of_a_replacement_takes_the_place_of_the_old() -> None:
+    before = state(*ROLE, id="new")
+    before["deployment"]["resources"] = [{"urn": URN, "type": ROLE[0], "id": "old"}]
+    mended, _, _ = settled(before, {}, FakeCluster(None))
+    assert [(entry["id"], entry.get("delete", False)) for entry in mended["deployment"]["resources"]] == [
+        ("old", True),
+        ("new", False),
+    ]
+
+
+def test_what_does_no_harm_twice_is_dropped() -> None:
+    mended, _, dropped = settled(state("random:index/randomId:RandomId", {"byteLength": 4}), {}, FakeCluster(None))
+    assert ids(mended) == [] and dropped == [URN]
