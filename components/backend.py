@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.identity import SERVICE_ACCOUNT
+from components.names import BucketKind
 from components.options import child
 from components.workload import (
     CA_FILE,
@@ -33,22 +34,31 @@ MESSAGE_BYTES = 100 << 20  # a large push or query result; the default, 4 MiB, i
 
 
 @dataclass(frozen=True)
+class StoreArgs:
+    """What a back end needs of its tenant. `buckets`: physical names by kind."""
+
+    instance: str
+    namespace: pulumi.Output[str]
+    buckets: Mapping[BucketKind, pulumi.Output[str]]
+    role_arn: pulumi.Output[str]
+    aws: Aws
+    storage_class: str | None
+
+
+@dataclass(frozen=True)
 class BackendArgs:
     """`config` is the back end's configuration file, as JSON, which is YAML too."""
 
     program: str
     image: str
     component: str
-    instance: str
-    namespace: pulumi.Output[str]
     config: pulumi.Output[str]
     http_port: int
-    role_arn: pulumi.Output[str]
-    aws: Aws
-    storage_class: str | None
-    volume_size: str
-    requests: Mapping[str, str]
-    memory_limit: str
+    store: StoreArgs
+    volume_size: str = "10Gi"
+    cpu_request: str = "50m"
+    memory_request: str = "256Mi"
+    memory_limit: str = "2Gi"
 
 
 def server(http_port: int, grpc_port: int) -> dict[str, Any]:
@@ -66,9 +76,9 @@ def server(http_port: int, grpc_port: int) -> dict[str, Any]:
 
 def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> None:
     """Declare the ConfigMap, the Service and the StatefulSet of a back end, all named after its program."""
-    marks = labels(args.program, args.component, args.instance)
-    metadata = {"name": args.program, "namespace": args.namespace, "labels": marks}
-    certificates = {"ca.pem": args.aws.ca_bundle} if args.aws.ca_bundle else {}
+    marks = labels(args.program, args.component, args.store.instance)
+    metadata = {"name": args.program, "namespace": args.store.namespace, "labels": marks}
+    certificates = {"ca.pem": args.store.aws.ca_bundle} if args.store.aws.ca_bundle else {}
     config = kubernetes.core.v1.ConfigMap(
         f"{name}-config",
         metadata=metadata,
@@ -79,7 +89,7 @@ def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> No
         f"{name}-service",
         metadata=metadata,
         spec={
-            "selector": selector(args.program, args.instance),
+            "selector": selector(args.program, args.store.instance),
             "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": "http"}],
         },
         opts=child(parent),
@@ -91,7 +101,7 @@ def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> No
         spec={
             "serviceName": args.program,
             "replicas": 1,
-            "selector": {"matchLabels": selector(args.program, args.instance)},
+            "selector": {"matchLabels": selector(args.program, args.store.instance)},
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
             "template": {
                 "metadata": {"labels": marks, "annotations": {"opstrace/config": digest}},
@@ -110,17 +120,17 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         [f"-config.file={CONFIG_FOLDER}/config.yaml"],
         ports={"http": args.http_port},
         probe=("/ready", "http"),
-        requests=args.requests,
+        requests={"cpu": args.cpu_request, "memory": args.memory_request},
         memory_limit=args.memory_limit,
         start_seconds=START_SECONDS,
     )
-    main["env"] = aws_environment(args.aws, args.role_arn)
+    main["env"] = aws_environment(args.store.aws, args.store.role_arn)
     main["volumeMounts"] = [
         {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         {"name": "aws-token", "mountPath": TOKEN_FOLDER, "readOnly": True},
         {"name": "data", "mountPath": DATA_FOLDER},
     ]
-    assert not args.aws.ca_bundle or CA_FILE.startswith(CONFIG_FOLDER)
+    assert not args.store.aws.ca_bundle or CA_FILE.startswith(CONFIG_FOLDER)
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,
@@ -136,6 +146,6 @@ def _claim(args: BackendArgs) -> dict[str, Any]:
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": args.volume_size}},
     }
-    if args.storage_class:
-        spec["storageClassName"] = args.storage_class
+    if args.store.storage_class:
+        spec["storageClassName"] = args.store.storage_class
     return {"metadata": {"name": "data"}, "spec": spec}

@@ -164,6 +164,13 @@ class AwsConfig(Section):
     """The AWS account that the instance uses."""
 
     region: Annotated[str, Field(description="Region of all that is created.", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    parent_zone_id: Annotated[
+        str | None,
+        Field(
+            description="Hosted zone of the domain, in which the instance's zone is delegated; unset: that is yours to do.",
+            pattern=r"^Z[A-Z0-9]+$",
+        ),
+    ] = None
     endpoints: Annotated[
         dict[str, str], Field(description="Service (s3, sts, …) to a URL that is used in place of AWS's own.")
     ] = {}

@@ -1,31 +1,15 @@
 """A Cortex in one process: a tenant's metrics."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-from components.backend import DATA_FOLDER, RETENTION, BackendArgs, declare_backend, server
-from components.names import BucketKind
+from components.backend import DATA_FOLDER, RETENTION, BackendArgs, StoreArgs, declare_backend, server
 from components.versions import CORTEX_IMAGE
 from components.workload import Aws
 
 HTTP_PORT = 9009
-
-
-@dataclass(frozen=True)
-class CortexArgs:
-    """`buckets`: physical names by kind; `metrics` and `config` are used."""
-
-    instance: str
-    tenant: str
-    namespace: pulumi.Output[str]
-    buckets: Mapping[BucketKind, pulumi.Output[str]]
-    role_arn: pulumi.Output[str]
-    aws: Aws
-    storage_class: str | None
 
 
 def cortex_config(aws: Aws, metrics_bucket: str, config_bucket: str) -> dict[str, Any]:
@@ -72,7 +56,7 @@ class Cortex(pulumi.ComponentResource):
 
     service: str
 
-    def __init__(self, name: str, args: CortexArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:cortex:Cortex", name, None, opts)
         config = pulumi.Output.all(args.buckets["metrics"], args.buckets["config"]).apply(
             lambda names: json.dumps(cortex_config(args.aws, *names), indent=1)
@@ -81,16 +65,9 @@ class Cortex(pulumi.ComponentResource):
             program="cortex",
             image=CORTEX_IMAGE,
             component="metrics",
-            instance=args.instance,
-            namespace=args.namespace,
             config=config,
             http_port=HTTP_PORT,
-            role_arn=args.role_arn,
-            aws=args.aws,
-            storage_class=args.storage_class,
-            volume_size="10Gi",
-            requests={"cpu": "50m", "memory": "256Mi"},
-            memory_limit="2Gi",
+            store=args,
         )
         declare_backend(name, backend, self)
         self.service = "cortex"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pulumi
 import pulumi_aws as aws
 
+from components.certificate import RECORD_TTL_SECONDS
 from components.config import StackConfig
 from components.entrance import Entrance, EntranceArgs
 from components.gateway import Gateway, GatewayArgs
@@ -46,23 +47,39 @@ class Instance(pulumi.ComponentResource):
         )
         keys = config.data_api.public_keys
         TrustStore(f"{name}-trust-store", TrustStoreArgs(args.instance, keys, self._tags), child(self))
-        self._entrance = Entrance(f"{name}-entrance", self._entrance_args(args, zone), child(self))
+        self._zone_id = self._delegated(name, config.aws.parent_zone_id, zone)
+        self._entrance = Entrance(f"{name}-entrance", self._entrance_args(args), child(self))
         settings = GatewaySettings(
             args.instance, self.domain, config.data_api.authentication, config.data_api.legacy_push_errors
         )
         Gateway(f"{name}-gateway", GatewayArgs(settings, keys, config.load_balancer.node_port), child(self))
-        self._zone_id = zone.zone_id
         self.name_servers = zone.name_servers
         self.trusted_key_ids = sorted(keys)
         self._args = args
         Tenant("system", self.tenant_args(SYSTEM), child(self))
         self.register_outputs({"domain": self.domain, "name_servers": self.name_servers})
 
-    def _entrance_args(self, args: InstanceArgs, zone: aws.route53.Zone) -> EntranceArgs:
+    def _delegated(self, name: str, parent_zone_id: str | None, zone: aws.route53.Zone) -> pulumi.Output[str]:
+        """Delegate the zone in its parent, if one is given; return the zone's id once names in it can be found."""
+        if parent_zone_id is None:
+            return zone.zone_id
+        record = aws.route53.Record(
+            f"{name}-delegation-record",
+            zone_id=parent_zone_id,
+            name=self.domain,
+            type="NS",
+            records=zone.name_servers,
+            ttl=RECORD_TTL_SECONDS,
+            opts=child(self),
+        )
+        # ACM asks for validation records soon after a certificate is requested: not before they can be found.
+        return pulumi.Output.all(zone.zone_id, record.id).apply(lambda parts: str(parts[0]))
+
+    def _entrance_args(self, args: InstanceArgs) -> EntranceArgs:
         return EntranceArgs(
             instance=args.instance,
             domain=self.domain,
-            zone_id=zone.zone_id,
+            zone_id=self._zone_id,
             allowed_cidrs=args.config.data_api.allowed_cidrs,
             node_security_group_id=args.config.cluster.node_security_group_id,
             load_balancer=args.config.load_balancer,

@@ -1,32 +1,16 @@
 """A Loki in one process: a tenant's logs."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-from components.backend import DATA_FOLDER, RETENTION, BackendArgs, declare_backend, server
-from components.names import BucketKind
+from components.backend import DATA_FOLDER, RETENTION, BackendArgs, StoreArgs, declare_backend, server
 from components.versions import LOKI_IMAGE
 from components.workload import Aws
 
 HTTP_PORT = 3100
 SCHEMA_START = "2024-01-01"  # before any instance: data of every age is in one schema
-
-
-@dataclass(frozen=True)
-class LokiArgs:
-    """`buckets`: physical names by kind; `logs` is used."""
-
-    instance: str
-    tenant: str
-    namespace: pulumi.Output[str]
-    buckets: Mapping[BucketKind, pulumi.Output[str]]
-    role_arn: pulumi.Output[str]
-    aws: Aws
-    storage_class: str | None
 
 
 def loki_config(aws: Aws, bucket: str) -> dict[str, Any]:
@@ -80,23 +64,16 @@ class Loki(pulumi.ComponentResource):
 
     service: str
 
-    def __init__(self, name: str, args: LokiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:loki:Loki", name, None, opts)
         config = args.buckets["logs"].apply(lambda bucket: json.dumps(loki_config(args.aws, bucket), indent=1))
         backend = BackendArgs(
             program="loki",
             image=LOKI_IMAGE,
             component="logs",
-            instance=args.instance,
-            namespace=args.namespace,
             config=config,
             http_port=HTTP_PORT,
-            role_arn=args.role_arn,
-            aws=args.aws,
-            storage_class=args.storage_class,
-            volume_size="10Gi",
-            requests={"cpu": "50m", "memory": "256Mi"},
-            memory_limit="2Gi",
+            store=args,
         )
         declare_backend(name, backend, self)
         self.service = "loki"

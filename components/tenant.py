@@ -7,11 +7,12 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from components.backend import StoreArgs
 from components.buckets import BucketsArgs, declare_buckets
 from components.certificate import RECORD_TTL_SECONDS, CertificateArgs, validated_certificate
-from components.cortex import Cortex, CortexArgs
+from components.cortex import Cortex
 from components.identity import SERVICE_ACCOUNT, IdentityArgs, declare_role
-from components.loki import Loki, LokiArgs
+from components.loki import Loki
 from components.names import APIS, GATEWAY_NAMESPACE, BucketKind, api_host, namespace
 from components.options import child
 from components.workload import RESTRICTED_NAMESPACE, Aws, labels
@@ -35,8 +36,8 @@ class TenantArgs:
     storage_class: str | None
     aws: Aws
     tags: Mapping[str, str]
-    metrics: Callable[[str, CortexArgs, pulumi.ResourceOptions], pulumi.Resource] = Cortex
-    logs: Callable[[str, LokiArgs, pulumi.ResourceOptions], pulumi.Resource] = Loki
+    metrics: Callable[[str, StoreArgs, pulumi.ResourceOptions], pulumi.Resource] = Cortex
+    logs: Callable[[str, StoreArgs, pulumi.ResourceOptions], pulumi.Resource] = Loki
 
 
 class Tenant(pulumi.ComponentResource):
@@ -58,9 +59,9 @@ class Tenant(pulumi.ComponentResource):
             args.tags,
         )
         role_arn = declare_role(name, identity, self)
-        common = (args.instance, args.tenant, self.namespace, self.buckets, role_arn, args.aws, args.storage_class)
-        args.metrics(f"{name}-cortex", CortexArgs(*common), child(self))
-        args.logs(f"{name}-loki", LokiArgs(*common), child(self))
+        store = StoreArgs(args.instance, self.namespace, self.buckets, role_arn, args.aws, args.storage_class)
+        args.metrics(f"{name}-cortex", store, child(self))
+        args.logs(f"{name}-loki", store, child(self))
         self._names(name, args)
         self.register_outputs({"namespace": self.namespace, "buckets": dict(self.buckets)})
 

@@ -69,7 +69,7 @@ def _tenant_names(file: StackFile) -> list[str]:
     return [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
 
 
-@click.command()
+@click.command(short_help="Create an instance and its tenants.")
 @PROVIDER
 @click.argument("instance")
 @click.option("--tenant", "tenants", multiple=True, help="Name of a tenant; may be given several times.")

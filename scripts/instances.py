@@ -27,7 +27,7 @@ def _require_stack(engine: Engine, provider_name: str, instance: str) -> None:
         raise UserError(f"there is no instance {instance} on {provider_name}; {known}")
 
 
-@click.command()
+@click.command(short_help="Remove an instance and all its data.")
 @PROVIDER
 @click.argument("instance")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -64,7 +64,7 @@ def list_(provider_name: str) -> None:
         click.echo(name)
 
 
-@click.command()
+@click.command(short_help="Settle what a killed update left.")
 @PROVIDER
 @click.argument("instance")
 def recover(provider_name: str, instance: str) -> None:
@@ -79,7 +79,7 @@ def recover(provider_name: str, instance: str) -> None:
         engine.run("refresh", "--yes", "--skip-preview")  # a dead lock alone is cleared on the way
 
 
-@click.command()
+@click.command(short_help="Show an instance's tenants.")
 @PROVIDER
 @click.argument("instance")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -10,7 +10,7 @@ from localcloud import cloud
 from scripts.terminal import note
 
 
-@click.group()
+@click.group(short_help="Start, stop and see the embedded cloud.")
 def local() -> None:
     """Start, stop and look at the cloud that is embedded in this machine."""
 
@@ -71,7 +71,7 @@ def logs(part: str | None, lines: int) -> None:
         click.echo("\n".join(found[part].read_text(errors="replace").splitlines()[-lines:]))
 
 
-@click.command()
+@click.command(short_help="Print what a shell needs for it.")
 @click.argument("provider", type=click.Choice(["local"]))
 def env(provider: str) -> None:
     """Print the shell commands that let plain pulumi and kubectl use the embedded cloud."""

@@ -32,7 +32,7 @@ def _finish(file: StackFile, provider_name: str, no_apply: bool) -> None:
     engine.up(aws, cluster)
 
 
-@click.command()
+@click.command(short_help="Accept the tokens that a key signs.")
 @PROVIDER
 @click.argument("instance")
 @click.argument("key_file", type=click.Path(path_type=Path))
@@ -49,7 +49,7 @@ def ta_pubkeys_add(provider_name: str, instance: str, key_file: Path, no_apply: 
     _finish(file, provider_name, no_apply)
 
 
-@click.command()
+@click.command(short_help="Print the ids of the accepted keys.")
 @PROVIDER
 @click.argument("instance")
 def ta_pubkeys_list(provider_name: str, instance: str) -> None:
@@ -58,7 +58,7 @@ def ta_pubkeys_list(provider_name: str, instance: str) -> None:
         click.echo(kid)
 
 
-@click.command()
+@click.command(short_help="Accept the tokens of a key no more.")
 @PROVIDER
 @click.argument("instance")
 @click.argument("key_id_", metavar="KEY_ID")

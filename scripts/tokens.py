@@ -28,14 +28,14 @@ def sign(key: RSAPrivateKey, instance: str, tenant: str, *, now: int | None = No
     return jwt.encode(claims, key, algorithm="RS256", headers={"kid": key_id(key.public_key())})
 
 
-@click.command()
+@click.command(short_help="Make a key pair in a new file.")
 @click.argument("keypair_file", type=click.Path(path_type=Path))
 def ta_create_keypair(keypair_file: Path) -> None:
     """Make an RSA key pair in a new file KEYPAIR_FILE that only you can read."""
     write_key_pair(keypair_file)
 
 
-@click.command()
+@click.command(short_help="Print a token for a tenant.")
 @click.argument("instance")
 @click.argument("tenant")
 @click.argument("keypair_file", type=click.Path(path_type=Path))

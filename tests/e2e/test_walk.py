@@ -74,6 +74,13 @@ def test_names_are_answered_from_the_hosted_zone(walk: Walk) -> None:
         assert "elb" in answer.response.to_text()
 
 
+def test_a_websocket_with_a_token_follows_the_logs(walk: Walk) -> None:
+    upgrade = ["-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13"]
+    key = ["-H", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "-m", "3"]
+    asked = url("loki", "default", "/loki/api/v1/tail?query=%7Ba%3D%22b%22%7D")
+    assert walk.curl(asked, "--http1.1", *upgrade, *key, token=walk.token("default"))[0] == 101
+
+
 def test_log_lines_come_back(walk: Walk) -> None:
     line = {"stream": {"job": "walk"}, "values": [[str(time.time_ns()), "hello from the walk"]]}
     push = ["-H", "Content-Type: application/json", "-H", "X-Scope-OrgID: default"]

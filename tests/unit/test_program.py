@@ -23,7 +23,8 @@ class Recorder(pulumi.runtime.Mocks):
         state = dict(args.inputs) | {
             "arn": f"arn:{args.name}",
             "dnsName": "lb.example",
-            "zoneId": "Z1",
+            "zoneId": args.inputs.get("zoneId", "Z1"),
+            "nameServers": ["ns-1.example"],
             "hex": "0a0b0c0d",
         }
         if args.typ == "aws:acm/certificate:Certificate":
@@ -42,7 +43,8 @@ def recorded() -> Iterator[list[pulumi.runtime.MockResourceArgs]]:
 
     @pulumi.runtime.test
     def declare() -> pulumi.Output[Any]:
-        instance = Instance("instance", InstanceArgs("showdown", from_settings(settings(), "showdown")))
+        given = settings(aws={"region": "us-west-2", "parentZoneId": "ZPARENT"})
+        instance = Instance("instance", InstanceArgs("showdown", from_settings(given, "showdown")))
         tenant = Tenant("tenant-default", instance.tenant_args("default"))
         return pulumi.Output.all(*tenant.buckets.values(), instance.name_servers)
 
@@ -107,3 +109,10 @@ def test_the_gateway_looks_up_the_tenant_s_service_and_never_the_name_that_the_c
     for route in routes:
         assert route["typed_per_filter_config"]["forward"]["host_rewrite_header"] == UPSTREAM_HEADER
         assert not [name for name in route["route"] if "host_rewrite" in name]
+
+
+def test_the_zone_is_delegated_in_its_parent(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    found = [
+        entry.inputs for entry in recorded if entry.typ == "aws:route53/record:Record" and entry.inputs["type"] == "NS"
+    ]
+    assert [(entry["zoneId"], entry["name"]) for entry in found] == [("ZPARENT", "showdown.example.com")]

@@ -1,11 +1,16 @@
 """Tools: from a release with the right checksum, never with a wrong one, whole or not at all."""
 
+import errno
 import hashlib
 import io
 import json
+import os
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -99,6 +104,45 @@ def test_releases_are_pinned_all_or_none(server: str, tmp_path: Path) -> None:
     assert pin([f"{server}/tool.tar.gz"], file) == []
     assert json.loads(file.read_text()) == {f"{server}/tool.tar.gz": CHECKSUM}
     assert len(releases()) == 5
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A source that takes its time, and counts how often it is asked."""
+
+    asked: list[int]
+    estimate: float = 1
+    fault: int | None = None
+
+    def fingerprint(self) -> str:
+        return "slow"
+
+    def describe(self) -> str:
+        return "taking its time"
+
+    def provide(self, folder: Path) -> None:
+        self.asked.append(1)
+        time.sleep(0.3)
+        (folder / "tool").write_text("half")
+        if self.fault:
+            raise OSError(self.fault, os.strerror(self.fault))
+        (folder / "tool").chmod(0o755)
+
+
+def test_two_at_once_do_the_work_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    asked: list[int] = []
+    wanted = Tool("tool", "1", ("tool",), (Slow(asked),))
+    with ThreadPoolExecutor(2) as pool:
+        folders = {*pool.map(ensure, [wanted, wanted])}
+    assert len(folders) == len(asked) == 1
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ToolError, match="the disk is full"):
+        ensure(Tool("tool", "1", ("tool",), (Slow([], fault=errno.ENOSPC),)))
+    assert [path.name for path in (tmp_path / "opstrace" / "tools").iterdir()] == [".locks"]
 
 
 def test_the_cluster_s_images_are_of_the_versions_that_the_program_names() -> None:
