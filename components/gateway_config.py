@@ -92,7 +92,7 @@ DNS_CACHE: dict[str, Any] = {
     "max_hosts": 4096,  # the default, 1024, is full at 512 tenants with two APIs each
     "dns_refresh_rate": "5s",
     "dns_min_refresh_rate": "1s",
-    "host_ttl": "30s",  # a tenant that is gone is forgotten
+    "host_ttl": f"{gateway_lua.HOST_TTL_SECONDS}s",
     "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "2s"},
 }
 

@@ -4,6 +4,9 @@ The first looks at host and credentials before the token is verified, the second
 what the token says after that, the third at answers to pushes.
 """
 
+TURN_SECONDS = 30
+HOST_TTL_SECONDS = 20  # shorter than a turn, with the time that forgetting takes
+
 HOST = """
 local function tenant_of(handle)
   local host = (handle:headers():get(":authority") or ""):lower():gsub(":%d+$", "")
@@ -39,7 +42,12 @@ function envoy_on_request(handle)
   if not tenant then refuse(handle, "404", "no such tenant") return end
   local headers = handle:headers()
   headers:replace("x-opstrace-tenant", tenant)
-  headers:replace("x-opstrace-upstream", "__API__." .. tenant .. "-tenant.svc.cluster.local")
+  -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
+  -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
+  -- is forgotten (host_ttl) while the other is in use, and looked up anew.
+  local turn = math.floor(handle:timestamp() / (1000 * __TURN_SECONDS__)) % 2
+  local name = "__API__." .. tenant .. "-tenant.svc.cluster.local" .. (turn == 0 and "" or ".")
+  headers:replace("x-opstrace-upstream", name)
   headers:replace("x-scope-orgid", tenant)
   __CREDENTIALS__
 end
@@ -109,6 +117,7 @@ def before_authentication(api: str, domain: str, *, authentication: bool) -> str
     """Return the step that finds the tenant in the host name and holds the credentials to their grammar."""
     text = HOST + (BASE64 if authentication else "") + BEFORE_AUTHENTICATION
     text = text.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
+    text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS))
     return text.replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
 
 
