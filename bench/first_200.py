@@ -17,6 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from scripts.probe import status_of
 from scripts.stackfile import ROOT, StackFile
 
 INSTANCE, SLOT = "bench", "3"
@@ -65,24 +66,8 @@ class Bench:
     def await_200(self, tenant: str, token: Path) -> None:
         url = f"https://cortex.{tenant}.{INSTANCE}.opstrace.localhost:{PORT}/api/v1/labels"
         ca = self._folder / "state" / "opstrace" / f"local-{SLOT}" / "pki" / "ca.pem"
-        header = f"Authorization: Bearer {token.read_text()}"
-        command = [
-            "curl",
-            "-s",
-            "-m",
-            "5",
-            "-o",
-            os.devnull,
-            "-w",
-            "%{http_code}",
-            "--cacert",
-            str(ca),
-            "-H",
-            header,
-            url,
-        ]
         deadline = time.monotonic() + ANSWER_SECONDS
-        while subprocess.run(command, capture_output=True, text=True).stdout != "200":
+        while status_of(url, ca, token.read_text()) != 200:
             if time.monotonic() > deadline:
                 sys.exit(f"{url} did not answer 200 in {ANSWER_SECONDS} s")
             time.sleep(0.1)

@@ -19,6 +19,7 @@ from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
 from components.names import (
     DOMAIN_PATTERN,
     SYSTEM,
+    doubles,
     instance_domain,
     instance_name_problem,
     tenant_name_problem,
@@ -44,7 +45,7 @@ def _raise_all(problems: list[str], value: T) -> T:
 
 
 def _without_doubles(names: list[str]) -> list[str]:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = doubles(names)
     return _raise_all([f"given more than once: {', '.join(twice)}"] if twice else [], names)
 
 

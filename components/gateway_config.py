@@ -21,7 +21,6 @@ KEYS_FILE = "jwt.json"
 QUERY_SECONDS = 300
 CLOCK_SKEW_SECONDS = 5
 HTTP = "type.googleapis.com/envoy.extensions.filters.http"
-UPSTREAM_HEADER = "x-opstrace-upstream"
 JWT_TYPE = f"{HTTP}.jwt_authn.v3.JwtAuthentication"
 
 # What of the back ends can be reached from outside, and under which path there: nothing else can.
@@ -54,7 +53,10 @@ def _route(regex: str, *, push: bool = False, websocket: bool = False, prefix: s
     if websocket:
         action["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": True}]
     # Here and not in the route's action, which is read too late: the name that the client used would be looked up.
-    upstream = {"@type": f"{HTTP}.dynamic_forward_proxy.v3.PerRouteConfig", "host_rewrite_header": UPSTREAM_HEADER}
+    upstream = {
+        "@type": f"{HTTP}.dynamic_forward_proxy.v3.PerRouteConfig",
+        "host_rewrite_header": gateway_lua.UPSTREAM_HEADER,
+    }
     filters: dict[str, Any] = {"forward": upstream}
     if not push:
         filters["push-answers"] = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}

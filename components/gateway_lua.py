@@ -4,6 +4,7 @@ The first looks at host and credentials before the token is verified, the second
 what the token says after that, the third at answers to pushes.
 """
 
+UPSTREAM_HEADER = "x-opstrace-upstream"
 TURN_SECONDS = 30
 HOST_TTL_SECONDS = 20  # shorter than a turn, with the time that forgetting takes
 
@@ -47,7 +48,7 @@ function envoy_on_request(handle)
   -- is forgotten (host_ttl) while the other is in use, and looked up anew.
   local turn = math.floor(handle:timestamp() / (1000 * __TURN_SECONDS__)) % 2
   local name = "__API__." .. tenant .. "-tenant.svc.cluster.local" .. (turn == 0 and "" or ".")
-  headers:replace("x-opstrace-upstream", name)
+  headers:replace("__UPSTREAM_HEADER__", name)
   headers:replace("x-scope-orgid", tenant)
   __CREDENTIALS__
 end
@@ -117,7 +118,7 @@ def before_authentication(api: str, domain: str, *, authentication: bool) -> str
     """Return the step that finds the tenant in the host name and holds the credentials to their grammar."""
     text = HOST + (BASE64 if authentication else "") + BEFORE_AUTHENTICATION
     text = text.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
-    text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS))
+    text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS)).replace("__UPSTREAM_HEADER__", UPSTREAM_HEADER)
     return text.replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 INSTANCE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,21}[a-z0-9])$"
@@ -36,6 +37,11 @@ def tenant_name_problem(name: str) -> str | None:
     if re.fullmatch(TENANT_PATTERN, name):
         return None
     return f"tenant name {name!r}: must be 1 to 30 characters of a-z and 0-9, for it becomes part of DNS names"
+
+
+def doubles(names: Sequence[str]) -> list[str]:
+    """Return the names that are given more than once, sorted."""
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 def instance_domain(instance: str, domain: str) -> str:

@@ -5,6 +5,14 @@ import tempfile
 from pathlib import Path
 
 
+def is_script(path: Path) -> bool:
+    """Tell whether `path` is there and is a script: our launchers are, the official programs are not."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
+
+
 def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     """Replace `path` by a move; the file has `mode` from its first byte on."""
     data = content.encode() if isinstance(content, str) else content

@@ -50,10 +50,7 @@ def main() -> None:
     """Run the command: handled errors exit 1 with one line `error: …`, wrong usage exits 2."""
     try:
         opstrace(prog_name="opstrace")
-    except UserError as error:
-        stderr.print(f"error: {error}", markup=False)
-        sys.exit(1)
-    except OSError as error:
+    except (UserError, OSError) as error:
         stderr.print(f"error: {error}", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:

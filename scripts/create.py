@@ -15,16 +15,15 @@ from components.names import (
     APIS,
     SYSTEM,
     api_url,
+    doubles,
     instance_domain,
     instance_name_problem,
     tenant_name_problem,
     token_audience,
 )
-from scripts.aws import Clients
-from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.keyfiles import new_key, write_secret
-from scripts.preflight import require_account, require_cluster
+from scripts.preflight import reached, require_cluster
 from scripts.probe import status_of
 from scripts.providers import PROVIDER, Provider, provider
 from scripts.stackfile import StackFile, literal
@@ -42,7 +41,7 @@ def token_file(tenant: str) -> Path:
 def _check_names(instance: str, tenants: Iterable[str]) -> None:
     names = list(tenants)
     problems = [instance_name_problem(instance), *(tenant_name_problem(tenant) for tenant in names)]
-    twice = sorted({tenant for tenant in names if names.count(tenant) > 1})
+    twice = doubles(names)
     problems += [f"tenant given more than once: {', '.join(twice)}"] if twice else []
     found = [problem for problem in problems if problem]
     if found:
@@ -96,8 +95,7 @@ def create(provider_name: str, instance: str, tenants: tuple[str, ...]) -> None:
     key = new_key()
     _trust(file, key_id(key.public_key()), canonical_pem(key.public_key()), _earlier_keys(names, instance))
     config = file.config()
-    aws, cluster = Clients(where.environment, config), Cluster(where.environment, config)
-    require_account(aws)
+    aws, cluster = reached(where.environment, config)
     require_cluster(cluster, instance)
     for tenant in names:
         token_file(tenant).unlink(missing_ok=True)  # of this instance, and of a key that is trusted no more

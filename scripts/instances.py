@@ -8,10 +8,8 @@ import click
 from components.config import StackConfig
 from components.errors import UserError
 from components.names import APIS, SYSTEM, api_url, instance_domain, namespace
-from scripts.aws import Clients
-from scripts.cluster import Cluster
 from scripts.engine import Engine
-from scripts.preflight import require_account
+from scripts.preflight import reached
 from scripts.probe import status_of
 from scripts.providers import PROVIDER, Provider, provider
 from scripts.stackfile import require
@@ -41,9 +39,7 @@ def destroy(provider_name: str, instance: str, yes: bool, preserve_config: bool)
     engine = Engine(where.environment, instance)
     _require_stack(engine, provider_name, instance)
     file = require(instance)
-    config = file.config()
-    aws, cluster = Clients(where.environment, config), Cluster(where.environment, config)
-    require_account(aws)
+    aws, cluster = reached(where.environment, file.config())
     if not yes:
         too = "" if preserve_config else f", and stacks/{file.path.name}"
         click.confirm(f"Remove the instance {instance}, all data of all its tenants{too}?", abort=True, err=True)
@@ -72,9 +68,7 @@ def recover(provider_name: str, instance: str) -> None:
     where = provider(provider_name)
     engine = Engine(where.environment, instance)
     _require_stack(engine, provider_name, instance)
-    config = require(instance).config()
-    aws, cluster = Clients(where.environment, config), Cluster(where.environment, config)
-    require_account(aws)
+    aws, cluster = reached(where.environment, require(instance).config())
     if not engine.settle(aws, cluster):
         engine.run("refresh", "--yes", "--skip-preview")  # a dead lock alone is cleared on the way
 

@@ -1,7 +1,10 @@
 """What is looked at before anything is changed: do AWS and the cluster answer, and is the cluster free?"""
 
+from collections.abc import Mapping
+
 from botocore.exceptions import BotoCoreError, ClientError
 
+from components.config import StackConfig
 from components.errors import UserError
 from components.names import GATEWAY_NAMESPACE
 from scripts.aws import Clients
@@ -10,14 +13,19 @@ from scripts.cluster import Cluster
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 
 
-def require_account(clients: Clients) -> None:
-    """Raise `UserError` where AWS does not answer or refuses the caller's credentials."""
+def reached(environment: Mapping[str, str], config: StackConfig) -> tuple[Clients, Cluster]:
+    """Return the account and the cluster of a stack, the account having answered.
+
+    Raises `UserError` where AWS does not answer or refuses the caller's credentials.
+    """
+    clients = Clients(environment, config)
     try:
         clients["sts"].get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         raise UserError(
             f"AWS does not let the caller in: {error}; `aws sts get-caller-identity` must work in this shell first"
         ) from error
+    return clients, Cluster(environment, config)
 
 
 def require_cluster(cluster: Cluster, instance: str) -> None:

@@ -6,11 +6,9 @@ import click
 
 from components.errors import UserError
 from components.keys import canonical_pem, key_id
-from scripts.aws import Clients
-from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.keyfiles import read_public_key
-from scripts.preflight import require_account, require_cluster
+from scripts.preflight import reached, require_cluster
 from scripts.providers import PROVIDER, provider
 from scripts.stackfile import StackFile, literal, require
 
@@ -25,8 +23,7 @@ def _finish(file: StackFile, provider_name: str, no_apply: bool) -> None:
         return
     where = provider(provider_name)
     engine = Engine(where.environment, file.instance)
-    aws, cluster = Clients(where.environment, config), Cluster(where.environment, config)
-    require_account(aws)
+    aws, cluster = reached(where.environment, config)
     require_cluster(cluster, file.instance)
     file.write()
     engine.up(aws, cluster)

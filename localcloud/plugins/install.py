@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from localcloud.files import write_whole
+from localcloud.files import is_script, write_whole
 from localcloud.toolchain.catalog import is_official_pulumi
 from scripts.terminal import note
 
@@ -31,8 +31,7 @@ def plugin_folder(home: Path, name: str) -> Path:
 
 def is_stand_in(home: Path, name: str) -> bool:
     """Tell whether the plugin found there is one of ours."""
-    program = plugin_folder(home, name) / f"pulumi-resource-{name}"
-    return program.exists() and program.read_bytes()[:2] == b"#!"
+    return is_script(plugin_folder(home, name) / f"pulumi-resource-{name}")
 
 
 def install(home: Path, programs: Path) -> Path:
@@ -52,12 +51,13 @@ def install(home: Path, programs: Path) -> Path:
         settings += "export GRPC_ENABLE_FORK_SUPPORT=false\n"
         host = _launcher("localcloud.plugins.language_host", settings)
         write_whole(bin_folder / "pulumi-language-python", host, 0o755)
-    reachable = _is_reachable()
-    for name in STAND_INS:
-        if not _download(home, programs, name, reachable=reachable):
-            folder = plugin_folder(home, name)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / f"pulumi-resource-{name}", _launcher(f"localcloud.plugins.{name}"), 0o755)
+    missing = [name for name in STAND_INS if is_stand_in(home, name) or not plugin_folder(home, name).exists()]
+    if missing and _is_reachable():
+        missing = [name for name in missing if not _download(home, programs, name)]
+    for name in missing:
+        folder = plugin_folder(home, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / f"pulumi-resource-{name}", _launcher(f"localcloud.plugins.{name}"), 0o755)
     return bin_folder
 
 
@@ -84,14 +84,9 @@ def _is_reachable() -> bool:
         return False
 
 
-def _download(home: Path, programs: Path, name: str, *, reachable: bool) -> bool:
-    """Fetch the official plugin, once; return whether it is there."""
-    folder = plugin_folder(home, name)
-    if folder.exists() and not is_stand_in(home, name):
-        return True
-    if not reachable:
-        return False
-    shutil.rmtree(folder, ignore_errors=True)
+def _download(home: Path, programs: Path, name: str) -> bool:
+    """Fetch the official plugin; return whether it is there."""
+    shutil.rmtree(plugin_folder(home, name), ignore_errors=True)
     command = [str(programs / "pulumi"), "plugin", "install", "resource", name, version(f"pulumi-{name}")]
     environment = os.environ | {"PULUMI_HOME": str(home)}
     try:

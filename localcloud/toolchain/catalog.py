@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from localcloud.files import is_script
 from localcloud.toolchain.sources import DebianPackages, GoModule, PythonPackage, Release
 from localcloud.toolchain.store import Tool
 
@@ -22,10 +23,7 @@ CNI_PLUGINS = ("bridge", "host-local", "loopback")
 def is_official_pulumi(folder: Path) -> bool:
     """Tell whether the engine in `folder` has the official language host beside it, not our script of that name."""
     host = folder / "pulumi-language-python"
-    if not host.exists():
-        return False
-    with host.open("rb") as file:
-        return file.read(2) != b"#!"
+    return host.exists() and not is_script(host)
 
 
 def _suitable_pulumi() -> Path | None:

@@ -8,7 +8,8 @@ import pulumi
 import pytest
 
 from components.config import from_settings
-from components.gateway_config import UPSTREAM_HEADER, GatewaySettings, bootstrap
+from components.gateway_config import GatewaySettings, bootstrap
+from components.gateway_lua import UPSTREAM_HEADER
 from components.instance import Instance, InstanceArgs
 from components.tenant import Tenant
 from tests.unit.test_config import settings
