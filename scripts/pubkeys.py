@@ -6,27 +6,10 @@ import click
 
 from components.errors import UserError
 from components.keys import canonical_pem, key_id
-from scripts.engine import Engine
+from scripts.apply import NO_APPLY, finish
 from scripts.keyfiles import read_public_key
-from scripts.preflight import reached, require_cluster
-from scripts.providers import PROVIDER, provider
-from scripts.stackfile import StackFile, literal, require
-
-NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack's file.")
-
-
-def _finish(file: StackFile, provider_name: str, no_apply: bool) -> None:
-    """Write the file and apply it; nothing is written where it cannot be applied."""
-    config = file.config()
-    if no_apply:
-        file.write()
-        return
-    where = provider(provider_name)
-    engine = Engine(where.environment, file.instance)
-    aws, cluster = reached(where.environment, config)
-    require_cluster(cluster, file.instance)
-    file.write()
-    engine.up(aws, cluster)
+from scripts.providers import PROVIDER
+from scripts.stackfile import literal, require
 
 
 @click.command(short_help="Accept the tokens that a key signs.")
@@ -43,7 +26,7 @@ def ta_pubkeys_add(provider_name: str, instance: str, key_file: Path, no_apply: 
     if kid in keys:
         raise UserError(f"the key {kid} is there already")
     keys[kid] = literal(canonical_pem(key) + "\n")
-    _finish(file, provider_name, no_apply)
+    finish(file, provider_name, no_apply=no_apply)
 
 
 @click.command(short_help="Print the ids of the accepted keys.")
@@ -70,4 +53,4 @@ def ta_pubkeys_remove(provider_name: str, instance: str, key_id_: str, force: bo
     if len(keys) == 1 and not force:
         raise UserError(f"{key_id_} is the last key: without it no token is valid; --force removes it all the same")
     del keys[key_id_]
-    _finish(file, provider_name, no_apply)
+    finish(file, provider_name, no_apply=no_apply)
