@@ -19,7 +19,7 @@ from components.gateway_config import (
     keys_file,
 )
 from components.names import GATEWAY_NAMESPACE
-from components.options import child
+from components.options import child, manifest
 from components.versions import ENVOY_IMAGE
 from components.workload import POD_SECURITY, RESTRICTED_NAMESPACE, container, labels, selector
 
@@ -47,7 +47,7 @@ class Gateway(pulumi.ComponentResource):
         marks = labels("gateway", "gateway", instance)
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={"name": GATEWAY_NAMESPACE, "labels": marks | RESTRICTED_NAMESPACE},
+            metadata=manifest(name=GATEWAY_NAMESPACE, labels=marks | RESTRICTED_NAMESPACE),
             opts=child(self),
         )
         within = namespace.metadata.name
@@ -56,7 +56,7 @@ class Gateway(pulumi.ComponentResource):
         maps = [
             kubernetes.core.v1.ConfigMap(
                 f"{name}-{part}",
-                metadata={"name": f"gateway-{part}", "namespace": within, "labels": marks},
+                metadata=manifest(name=f"gateway-{part}", namespace=within, labels=marks),
                 data=data,
                 opts=child(self),
             )
@@ -64,31 +64,31 @@ class Gateway(pulumi.ComponentResource):
         ]
         kubernetes.apps.v1.Deployment(
             f"{name}-deployment",
-            metadata={"name": "gateway", "namespace": within, "labels": marks},
+            metadata=manifest(name="gateway", namespace=within, labels=marks),
             spec=_deployment(instance, marks, config),
             opts=child(self, *maps),
         )
         kubernetes.core.v1.Service(
             f"{name}-service",
-            metadata={"name": "gateway", "namespace": within, "labels": marks},
-            spec={
-                "type": "NodePort",
-                "selector": selector("gateway", instance),
-                "ports": [{"name": "http", "port": 80, "targetPort": "http", "nodePort": args.node_port}],
-            },
+            metadata=manifest(name="gateway", namespace=within, labels=marks),
+            spec=manifest(
+                type="NodePort",
+                selector=selector("gateway", instance),
+                ports=[{"name": "http", "port": 80, "targetPort": "http", "nodePort": args.node_port}],
+            ),
             opts=child(self),
         )
         kubernetes.policy.v1.PodDisruptionBudget(
             f"{name}-disruption-budget",
-            metadata={"name": "gateway", "namespace": within, "labels": marks},
-            spec={"maxUnavailable": 1, "selector": {"matchLabels": selector("gateway", instance)}},
+            metadata=manifest(name="gateway", namespace=within, labels=marks),
+            spec=manifest(maxUnavailable=1, selector={"matchLabels": selector("gateway", instance)}),
             opts=child(self),
         )
         self.namespace = within
         self.register_outputs({"namespace": self.namespace})
 
 
-def _deployment(instance: str, marks: Mapping[str, str], config: str) -> dict[str, Any]:
+def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
     envoy = container(
         "envoy",
         ENVOY_IMAGE,
