@@ -1,6 +1,7 @@
 """What a back end of one binary needs of Kubernetes: configuration, Service and StatefulSet."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ import pulumi_kubernetes as kubernetes
 
 from components.identity import SERVICE_ACCOUNT
 from components.names import BucketKind
-from components.options import child
+from components.options import child, manifest
+from components.tenant_config import BackendSize, TenantSettings
 from components.workload import (
     CA_FILE,
     POD_SECURITY,
@@ -24,11 +26,13 @@ from components.workload import (
 )
 
 CONFIG_FOLDER = "/etc/opstrace"
+RUNTIME_FILE = f"{CONFIG_FOLDER}/runtime.yaml"
+RUNTIME_SECONDS = 10
+GOSSIP_PORT = 7946
 DATA_FOLDER = "/data"
 SERVICE_PORT = 80
 STOP_SECONDS = 300  # for what is in memory to reach the bucket
 START_SECONDS = 1800  # to read a large log of writes again, after a crash
-RETENTION = "168h"  # the original's 7 days
 ANSWER_SECONDS = 310  # a little longer than the gateway waits
 MESSAGE_BYTES = 100 << 20  # a large push or query result; the default, 4 MiB, is less than what clients may send
 
@@ -38,6 +42,8 @@ class StoreArgs:
     """What a back end needs of its tenant. `buckets`: physical names by kind."""
 
     instance: str
+    tenant: str
+    settings: TenantSettings
     namespace: pulumi.Output[str]
     buckets: Mapping[BucketKind, pulumi.Output[str]]
     role_arn: pulumi.Output[str]
@@ -47,18 +53,24 @@ class StoreArgs:
 
 @dataclass(frozen=True)
 class BackendArgs:
-    """`config` is the back end's configuration file, as JSON, which is YAML too."""
+    """`config` is the back end's configuration file, as JSON, which is YAML too.
+
+    `limits` is what it is told about the tenant while it runs, under its own names.
+    """
 
     program: str
     image: str
     component: str
     config: pulumi.Output[str]
+    limits: Mapping[str, Any]
     http_port: int
+    size: BackendSize
     store: StoreArgs
-    volume_size: str = "10Gi"
-    cpu_request: str = "50m"
-    memory_request: str = "256Mi"
-    memory_limit: str = "2Gi"
+
+    @property
+    def replicas(self) -> int:
+        """Number of pods."""
+        return self.store.settings.pods().replicas
 
 
 def server(http_port: int, grpc_port: int) -> dict[str, Any]:
@@ -74,43 +86,95 @@ def server(http_port: int, grpc_port: int) -> dict[str, Any]:
     }
 
 
+def runtime_config() -> dict[str, Any]:
+    """Return the `runtime_config` block: the file that is read again and again while the back end runs."""
+    return {"file": RUNTIME_FILE, "period": f"{RUNTIME_SECONDS}s"}
+
+
+def ring_store(store: StoreArgs) -> dict[str, Any]:
+    """Return the `kvstore` of a ring: in memory where there is one pod, else what the pods tell each other."""
+    return {"store": "inmemory" if store.settings.pods().replicas == 1 else "memberlist"}
+
+
+def memberlist(program: str, store: StoreArgs) -> dict[str, Any]:
+    """Return the `memberlist` block, by which the pods of a back end find each other; empty where there is one pod."""
+    if store.settings.pods().replicas == 1:
+        return {}
+    # Through the Service: it leads to a pod that is ready, and the first one needs nobody.
+    settings = {"join_members": [f"{program}:{GOSSIP_PORT}"], "bind_port": GOSSIP_PORT, "rejoin_interval": "30s"}
+    return {"memberlist": settings | {"abort_if_cluster_join_fails": False}}
+
+
 def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> None:
-    """Declare the ConfigMap, the Service and the StatefulSet of a back end, all named after its program."""
+    """Declare the ConfigMap, the Service and the StatefulSet of a back end, all named after its program.
+
+    Where there are several pods, a disruption budget too.
+    """
     marks = labels(args.program, args.component, args.store.instance)
-    metadata = {"name": args.program, "namespace": args.store.namespace, "labels": marks}
+    metadata = manifest(name=args.program, namespace=args.store.namespace, labels=marks)
     certificates = {"ca.pem": args.store.aws.ca_bundle} if args.store.aws.ca_bundle else {}
     config = kubernetes.core.v1.ConfigMap(
         f"{name}-config",
         metadata=metadata,
-        data={"config.yaml": args.config, **certificates},
+        data={"config.yaml": args.config, "runtime.yaml": _runtime(args), **certificates},
         opts=child(parent),
     )
     kubernetes.core.v1.Service(
         f"{name}-service",
         metadata=metadata,
-        spec={
-            "selector": selector(args.program, args.store.instance),
-            "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": "http"}],
-        },
+        spec=_service(args),
         opts=child(parent),
     )
+    if args.replicas > 1:
+        kubernetes.policy.v1.PodDisruptionBudget(
+            f"{name}-disruption-budget",
+            metadata=metadata,
+            spec=manifest(maxUnavailable=1, selector={"matchLabels": selector(args.program, args.store.instance)}),
+            opts=child(parent),
+        )
+    # The tenant's limits are not in it: they reach running pods by the file that is read again.
     digest = args.config.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
     kubernetes.apps.v1.StatefulSet(
         f"{name}-stateful-set",
         metadata=metadata,
-        spec={
-            "serviceName": args.program,
-            "replicas": 1,
-            "selector": {"matchLabels": selector(args.program, args.store.instance)},
-            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
-            "template": {
-                "metadata": {"labels": marks, "annotations": {"opstrace/config": digest}},
-                "spec": _pod(args),
-            },
-            "volumeClaimTemplates": [_claim(args)],
-        },
+        spec=_stateful_set(args, marks, digest),
         opts=child(parent, config),
     )
+
+
+def _stateful_set(args: BackendArgs, marks: Mapping[str, str], digest: pulumi.Output[str]) -> Any:
+    return manifest(
+        serviceName=args.program,
+        replicas=args.replicas,
+        selector={"matchLabels": selector(args.program, args.store.instance)},
+        persistentVolumeClaimRetentionPolicy={"whenDeleted": "Delete", "whenScaled": "Retain"},
+        template={
+            "metadata": {"labels": dict(marks), "annotations": {"opstrace/config": digest}},
+            "spec": _pod(args),
+        },
+        volumeClaimTemplates=[_claim(args)],
+    )
+
+
+def _runtime(args: BackendArgs) -> str:
+    return json.dumps({"overrides": {args.store.tenant: dict(args.limits)}}, indent=1)
+
+
+def _service(args: BackendArgs) -> Any:
+    ports: list[dict[str, Any]] = [{"name": "http", "port": SERVICE_PORT, "targetPort": "http"}]
+    if args.replicas > 1:
+        ports.append({"name": "gossip", "port": GOSSIP_PORT, "targetPort": GOSSIP_PORT})
+    return manifest(selector=selector(args.program, args.store.instance), ports=ports)
+
+
+def _spread(args: BackendArgs) -> dict[str, Any]:
+    """Return how the pods are kept apart: in three zones and on three nodes where there are so many."""
+    if args.replicas == 1:
+        return {}
+    mine = {"labelSelector": {"matchLabels": selector(args.program, args.store.instance)}}
+    rule = mine | {"maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}
+    places = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    return {"topologySpreadConstraints": [rule | {"topologyKey": place} for place in places]}
 
 
 def _pod(args: BackendArgs) -> dict[str, Any]:
@@ -120,8 +184,8 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         [f"-config.file={CONFIG_FOLDER}/config.yaml"],
         ports={"http": args.http_port},
         probe=("/ready", "http"),
-        requests={"cpu": args.cpu_request, "memory": args.memory_request},
-        memory_limit=args.memory_limit,
+        requests={"cpu": args.size.cpu, "memory": args.size.memory},
+        memory_limit=args.size.memory_limit,
         start_seconds=START_SECONDS,
     )
     main["env"] = aws_environment(args.store.aws, args.store.role_arn)
@@ -138,13 +202,14 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         "terminationGracePeriodSeconds": STOP_SECONDS,
         "containers": [main],
         "volumes": [{"name": "config", "configMap": {"name": args.program}}, token_volume()],
+        **_spread(args),
     }
 
 
 def _claim(args: BackendArgs) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": args.volume_size}},
+        "resources": {"requests": {"storage": args.size.volume}},
     }
     if args.store.storage_class:
         spec["storageClassName"] = args.store.storage_class

@@ -10,18 +10,31 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components.names import BUCKET_KINDS, BucketKind, bucket_prefix
+from components.notices import shrinking_retention
 from components.options import child
+from components.section import hours
+from components.tenant_config import TenantSettings
 
 RANDOM_BYTES = 4
+SAFETY_DAYS = (
+    30  # a compacted object is younger than the data in it; a compactor that stands still has time to be mended
+)
+UPLOAD_DAYS = 7
 
 
 @dataclass(frozen=True)
 class BucketsArgs:
-    """`tags` are those of the stack; instance, tenant and kind are added."""
+    """`tags` are those of the stack and the tenant; instance, tenant and kind are added."""
 
     instance: str
     tenant: str
+    settings: TenantSettings
     tags: Mapping[str, str]
+
+    def retention_days(self, kind: BucketKind) -> int | None:
+        """Return for how many days the bucket's data is kept, None where it is for ever."""
+        kept = {"metrics": self.settings.retention.metrics, "logs": self.settings.retention.logs}.get(kind)
+        return None if kept is None else -(-hours(kept) // 24)
 
 
 def tls_only_policy(bucket: str) -> str:
@@ -57,35 +70,60 @@ def declare_buckets(name: str, args: BucketsArgs, parent: pulumi.Resource) -> di
     Encryption and the absence of ACLs are what S3 gives every new bucket since April 2023.
     """
     ending = random.RandomId(f"{name}-bucket-suffix", byte_length=RANDOM_BYTES, opts=child(parent))
-    names: dict[BucketKind, pulumi.Output[str]] = {}
-    for kind in BUCKET_KINDS:
-        prefix = bucket_prefix(args.instance, args.tenant, kind, 2 * RANDOM_BYTES)
-        bucket = aws.s3.Bucket(
-            f"{name}-{kind}-bucket",
-            bucket=pulumi.Output.concat(prefix, ending.hex),
-            force_destroy=True,
-            tags={
-                **args.tags,
-                "opstrace:instance": args.instance,
-                "opstrace:tenant": args.tenant,
-                "opstrace:kind": kind,
-            },
-            opts=child(parent),
-        )
-        closed = aws.s3.BucketPublicAccessBlock(
-            f"{name}-{kind}-access",
+    return {kind: _declare_bucket(name, kind, args, ending, parent) for kind in BUCKET_KINDS}
+
+
+def _declare_bucket(
+    name: str, kind: BucketKind, args: BucketsArgs, ending: random.RandomId, parent: pulumi.Resource
+) -> pulumi.Output[str]:
+    prefix = bucket_prefix(args.instance, args.tenant, kind, 2 * RANDOM_BYTES)
+    marks = {"opstrace:instance": args.instance, "opstrace:tenant": args.tenant, "opstrace:kind": kind}
+    retain = args.settings.on_delete == "retain"
+    stays = pulumi.ResourceOptions(retain_on_delete=retain)  # with what holds the bucket shut
+    bucket = aws.s3.Bucket(
+        f"{name}-{kind}-bucket",
+        bucket=pulumi.Output.concat(prefix, ending.hex),
+        force_destroy=not retain,
+        tags={**args.tags, **marks},
+        opts=child(parent, more=stays),
+    )
+    closed = aws.s3.BucketPublicAccessBlock(
+        f"{name}-{kind}-access",
+        bucket=bucket.bucket,
+        block_public_acls=True,
+        block_public_policy=True,
+        ignore_public_acls=True,
+        restrict_public_buckets=True,
+        opts=child(parent, more=stays),
+    )
+    aws.s3.BucketPolicy(
+        f"{name}-{kind}-policy",
+        bucket=bucket.bucket,
+        policy=bucket.bucket.apply(tls_only_policy),
+        opts=child(parent, closed, more=stays),
+    )
+    days = args.retention_days(kind)
+    if days is not None:
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-{kind}-lifecycle",
             bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child(parent),
+            rules=[expiry(days)],
+            opts=child(parent, more=pulumi.ResourceOptions.merge(stays, shrinking_retention(name, args.tenant, kind))),
         )
-        aws.s3.BucketPolicy(
-            f"{name}-{kind}-policy",
-            bucket=bucket.bucket,
-            policy=bucket.bucket.apply(tls_only_policy),
-            opts=child(parent, closed),
-        )
-        names[kind] = bucket.bucket
-    return names
+    return bucket.bucket
+
+
+def expiry(days: int) -> Any:
+    """Return the lifecycle rule that removes what no compactor did, long after its time, and unfinished uploads.
+
+    Typed as Any: to hold a list of them to all forms that the SDK takes, mypy needs 20 GB.
+    """
+    return aws.s3.BucketLifecycleConfigurationRuleArgs(
+        id="older-than-any-retention",
+        status="Enabled",
+        filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days + SAFETY_DAYS),
+        abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+            days_after_initiation=UPLOAD_DAYS
+        ),
+    )

@@ -8,11 +8,10 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from components.errors import ConfigError, KeyFileError
 from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
@@ -22,31 +21,18 @@ from components.names import (
     doubles,
     instance_domain,
     instance_name_problem,
-    tenant_name_problem,
 )
+from components.section import Section, raise_all
+from components.tenant_config import TenantConfig, TenantSettings
 
 PREFIX = "opstrace:"
-T = TypeVar("T")
 CERTIFICATE_NAME_LENGTH = 64  # AWS Certificate Manager user guide, 'Quotas': a domain name that is requested
 SERVICES = ("acm", "autoscaling", "ec2", "elbv2", "iam", "route53", "s3", "secretsmanager", "sts")
 
 
-class Section(BaseModel):
-    """What all parts of the configuration share: camelCase names, no unknown ones, no changes after reading."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
-
-
-def _raise_all(problems: list[str], value: T) -> T:
-    """Return `value`; raises `ValueError` with all problems, if any."""
-    if problems:
-        raise ValueError("; ".join(problems))
-    return value
-
-
 def _without_doubles(names: list[str]) -> list[str]:
     twice = doubles(names)
-    return _raise_all([f"given more than once: {', '.join(twice)}"] if twice else [], names)
+    return raise_all([f"given more than once: {', '.join(twice)}"] if twice else [], names)
 
 
 def _range_problem(text: str) -> str | None:
@@ -63,20 +49,6 @@ def _key_problem(kid: str, pem: str) -> str | None:
     except KeyFileError as error:
         return f"key {kid}: {error}"
     return None if real == kid else f"key {kid}: its PEM text has the key id {real}; write it under that id"
-
-
-class TenantConfig(Section):
-    """One tenant of the instance."""
-
-    name: Annotated[str, Field(description="1 to 30 characters of a-z and 0-9; part of the tenant's host names.")]
-
-    @field_validator("name")
-    @classmethod
-    def _valid(cls, name: str) -> str:
-        problem = tenant_name_problem(name)
-        if problem:
-            raise ValueError(problem)
-        return name
 
 
 class DataApiConfig(Section):
@@ -100,12 +72,12 @@ class DataApiConfig(Section):
     @classmethod
     def _ranges(cls, ranges: list[str]) -> list[str]:
         problems = [problem for entry in ranges if (problem := _range_problem(entry))]
-        return _raise_all(problems, _without_doubles(ranges))
+        return raise_all(problems, _without_doubles(ranges))
 
     @field_validator("public_keys")
     @classmethod
     def _keys(cls, keys: dict[str, str]) -> dict[str, str]:
-        _raise_all([problem for kid, pem in keys.items() if (problem := _key_problem(kid, pem))], keys)
+        raise_all([problem for kid, pem in keys.items() if (problem := _key_problem(kid, pem))], keys)
         size = len(flat_key_set(keys))
         if size > SECRET_BYTES:
             raise ValueError(
@@ -196,7 +168,7 @@ class AwsConfig(Section):
             if name not in SERVICES
         ]
         no_urls = [f"{url!r} is no URL" for url in endpoints.values() if not re.match(r"https?://\S", url)]
-        return _raise_all(unknown + no_urls, endpoints)
+        return raise_all(unknown + no_urls, endpoints)
 
 
 class StackConfig(Section):
@@ -204,6 +176,9 @@ class StackConfig(Section):
 
     domain: Annotated[str, Field(description="DNS name below which the instance's own zone is made.")]
     tenants: Annotated[list[TenantConfig], Field(description="The tenants, at least one.", min_length=1)]
+    tenant_defaults: Annotated[
+        TenantSettings, Field(description="Settings of all tenants, `system` among them, where their own say nothing.")
+    ] = TenantSettings()
     data_api: DataApiConfig
     cluster: ClusterConfig
     load_balancer: LoadBalancerConfig
@@ -223,20 +198,31 @@ class StackConfig(Section):
         _without_doubles([tenant.name for tenant in tenants])
         return tenants
 
+    def settings_of(self, tenant: str) -> TenantSettings:
+        """Return what `tenant` is set to, its own settings upon the defaults; `system` has the defaults."""
+        own = next((entry for entry in self.tenants if entry.name == tenant), None)
+        return own.upon(self.tenant_defaults) if own else self.tenant_defaults
 
-def _known_names(path: tuple[int | str, ...]) -> list[str]:
+
+def _model_in(annotation: Any) -> Any:
+    """Return the model that an annotation speaks of, itself or as a part; None where there is none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _known_names(path: Sequence[int | str]) -> list[str]:
     """Return the names that may stand where `path` does."""
     model: Any = StackConfig
     for part in path[:-1]:
         if isinstance(part, str):
             fields = {field.alias or name: field for name, field in model.model_fields.items()}
-            model = fields[part].annotation
-            model = getattr(model, "__args__", (model,))[0]
+            model = _model_in(fields[part].annotation)
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _described(error: Mapping[str, Any]) -> str:
-    path = tuple(part for part in error["loc"] if part != "[key]")
+    path = tuple(part for part in error["loc"] if not str(part).startswith("["))  # a key, or a form among several
     where = PREFIX + ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(path[-1]), _known_names(path), 1)

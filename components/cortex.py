@@ -5,48 +5,76 @@ from typing import Any
 
 import pulumi
 
-from components.backend import DATA_FOLDER, RETENTION, BackendArgs, StoreArgs, declare_backend, server
+from components.backend import (
+    DATA_FOLDER,
+    BackendArgs,
+    StoreArgs,
+    declare_backend,
+    memberlist,
+    ring_store,
+    runtime_config,
+    server,
+)
+from components.section import hours
+from components.tenant_config import TenantSettings
 from components.versions import CORTEX_IMAGE
-from components.workload import Aws
 
 HTTP_PORT = 9009
 
 
-def cortex_config(aws: Aws, metrics_bucket: str, config_bucket: str) -> dict[str, Any]:
+def cortex_limits(settings: TenantSettings) -> dict[str, Any]:
+    """Return what the tenant is allowed, under Cortex's names."""
+    limits = settings.limits.metrics.model_dump(exclude_none=True)
+    return limits | {"compactor_blocks_retention_period": f"{hours(settings.retention.metrics)}h"}
+
+
+def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> dict[str, Any]:
     """Return Cortex's configuration: everything in one process, blocks in S3, the log of writes on the volume."""
+    aws, replicas = store.aws, store.settings.pods().replicas
+    shared = replicas > 1
 
     def s3(bucket: str) -> dict[str, Any]:
         lookup = "path" if aws.s3_is_elsewhere() else "virtual-hosted"
         place = {"endpoint": aws.s3_host(), "region": aws.region, "bucket_name": bucket}
         return {"backend": "s3", "s3": place | {"insecure": aws.s3_is_plain(), "bucket_lookup_type": lookup}}
 
-    alone = {"kvstore": {"store": "inmemory"}}
+    ring = {"kvstore": ring_store(store)}
     return {
         "target": "all",
         "auth_enabled": True,
         "server": server(HTTP_PORT, 9095),
-        "limits": {"compactor_blocks_retention_period": RETENTION},
+        "runtime_config": runtime_config(),
+        **memberlist("cortex", store),
         "blocks_storage": {
             **s3(metrics_bucket),
             "tsdb": {"dir": f"{DATA_FOLDER}/tsdb", "flush_blocks_on_shutdown": True},
             "bucket_store": {"sync_dir": f"{DATA_FOLDER}/tsdb-sync"},
         },
-        "compactor": {"data_dir": f"{DATA_FOLDER}/compactor", "sharding_ring": alone},
+        "compactor": {"data_dir": f"{DATA_FOLDER}/compactor", "sharding_enabled": shared, "sharding_ring": ring},
         "ingester": {
             "lifecycler": {
-                "ring": {**alone, "replication_factor": 1},
+                "ring": {**ring, "replication_factor": replicas},
                 "min_ready_duration": "0s",
                 "final_sleep": "0s",
                 "join_after": "0s",
+                # Of several, one that restarts keeps its place: the others do not take its series meanwhile.
+                "unregister_on_shutdown": not shared,
             }
         },
-        "distributor": {"ring": alone, "shard_by_all_labels": True},
+        "distributor": {"ring": ring, "shard_by_all_labels": True},
         "querier": {"active_query_tracker_dir": f"{DATA_FOLDER}/active-queries"},
-        "store_gateway": {"sharding_ring": alone},
-        "ruler": {"rule_path": f"{DATA_FOLDER}/rules"},
+        "store_gateway": {
+            "sharding_enabled": shared,
+            "sharding_ring": {**ring, "replication_factor": replicas},
+        },
+        "ruler": {"rule_path": f"{DATA_FOLDER}/rules", "enable_sharding": shared, "ring": ring},
         # Another bucket than the blocks': the compactor takes every top-level name there for a tenant.
         "ruler_storage": s3(config_bucket),
-        "alertmanager": {"external_url": "http://localhost/alertmanager", "data_dir": f"{DATA_FOLDER}/alertmanager"},
+        "alertmanager": {
+            "external_url": "http://localhost/alertmanager",
+            "data_dir": f"{DATA_FOLDER}/alertmanager",
+            **({"sharding_enabled": True, "sharding_ring": ring} if shared else {}),
+        },
         "alertmanager_storage": s3(config_bucket),
     }
 
@@ -59,14 +87,16 @@ class Cortex(pulumi.ComponentResource):
     def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:cortex:Cortex", name, None, opts)
         config = pulumi.Output.all(args.buckets["metrics"], args.buckets["config"]).apply(
-            lambda names: json.dumps(cortex_config(args.aws, *names), indent=1)
+            lambda names: json.dumps(cortex_config(args, *names), indent=1)
         )
         backend = BackendArgs(
             program="cortex",
             image=CORTEX_IMAGE,
             component="metrics",
             config=config,
+            limits=cortex_limits(args.settings),
             http_port=HTTP_PORT,
+            size=args.settings.pods().metrics,
             store=args,
         )
         declare_backend(name, backend, self)

@@ -1,7 +1,7 @@
 """An instance: the shared base of its tenants, and its own tenant `system`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -89,8 +89,11 @@ class Instance(pulumi.ComponentResource):
     def tenant_args(self, tenant: str) -> TenantArgs:
         """Return what a tenant called `tenant` needs of this instance."""
         config = self._args.config
-        base = TenantArgs(
+        settings = config.settings_of(tenant)
+        owner = {"opstrace:owner": settings.owner} if settings.owner else {}
+        return TenantArgs(
             tenant=tenant,
+            settings=settings,
             instance=self._args.instance,
             domain=self.domain,
             zone_id=self._zone_id,
@@ -100,6 +103,5 @@ class Instance(pulumi.ComponentResource):
             oidc_issuer=config.cluster.oidc_issuer,
             storage_class=config.cluster.storage_class,
             aws=Aws(config.aws.region, config.aws.endpoints, config.aws.ca_bundle),
-            tags=self._tags,
+            tags={**self._tags, **settings.tags, **owner, "opstrace:tenant": tenant},
         )
-        return replace(base, tags={**self._tags, "opstrace:tenant": tenant})

@@ -5,16 +5,34 @@ from typing import Any
 
 import pulumi
 
-from components.backend import DATA_FOLDER, RETENTION, BackendArgs, StoreArgs, declare_backend, server
+from components.backend import (
+    DATA_FOLDER,
+    BackendArgs,
+    StoreArgs,
+    declare_backend,
+    memberlist,
+    ring_store,
+    runtime_config,
+    server,
+)
+from components.limits import LogsLimits
+from components.section import hours
+from components.tenant_config import TenantSettings
 from components.versions import LOKI_IMAGE
-from components.workload import Aws
 
 HTTP_PORT = 3100
 SCHEMA_START = "2024-01-01"  # before any instance: data of every age is in one schema
 
 
-def loki_config(aws: Aws, bucket: str) -> dict[str, Any]:
+def loki_limits(settings: TenantSettings) -> dict[str, Any]:
+    """Return what the tenant is allowed, under Loki's names."""
+    limits = settings.limits.logs.model_dump(exclude_none=True)
+    return limits | {"retention_period": f"{hours(settings.retention.logs)}h"}
+
+
+def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
     """Return Loki's configuration: everything in one process, chunks in S3, the log of writes on the volume."""
+    aws, replicas = store.aws, store.settings.pods().replicas
     s3: dict[str, Any] = {"bucketnames": bucket, "region": aws.region}
     if aws.s3_is_elsewhere():
         s3 |= {"endpoint": aws.endpoints["s3"], "s3forcepathstyle": True, "insecure": aws.s3_is_plain()}
@@ -22,11 +40,13 @@ def loki_config(aws: Aws, bucket: str) -> dict[str, Any]:
         "auth_enabled": True,
         "target": "all",
         "server": server(HTTP_PORT, 9096),
+        "runtime_config": runtime_config(),
+        **memberlist("loki", store),
         "common": {
             "path_prefix": DATA_FOLDER,
-            "replication_factor": 1,
-            "ring": {"kvstore": {"store": "inmemory"}},
-            "instance_addr": "127.0.0.1",
+            "replication_factor": replicas,
+            "ring": {"kvstore": ring_store(store)},
+            **({"instance_addr": "127.0.0.1"} if replicas == 1 else {}),
             "storage": {"s3": s3},
         },
         "schema_config": {
@@ -54,7 +74,9 @@ def loki_config(aws: Aws, bucket: str) -> dict[str, Any]:
             "delete_request_store": "s3",
             "working_directory": f"{DATA_FOLDER}/compactor",
         },
-        "limits_config": {"retention_period": RETENTION, "allow_structured_metadata": True},
+        "limits_config": {"allow_structured_metadata": True},
+        # What a tenant may ask for by /config/tenant/v1/limits, which leads to no other tenant's.
+        "tenant_limits_allow_publish": sorted({*LogsLimits.model_fields, "retention_period"}),
         "analytics": {"reporting_enabled": False},
     }
 
@@ -66,13 +88,15 @@ class Loki(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:loki:Loki", name, None, opts)
-        config = args.buckets["logs"].apply(lambda bucket: json.dumps(loki_config(args.aws, bucket), indent=1))
+        config = args.buckets["logs"].apply(lambda bucket: json.dumps(loki_config(args, bucket), indent=1))
         backend = BackendArgs(
             program="loki",
             image=LOKI_IMAGE,
             component="logs",
             config=config,
+            limits=loki_limits(args.settings),
             http_port=HTTP_PORT,
+            size=args.settings.pods().logs,
             store=args,
         )
         declare_backend(name, backend, self)

@@ -14,7 +14,8 @@ from components.cortex import Cortex
 from components.identity import SERVICE_ACCOUNT, IdentityArgs, declare_role
 from components.loki import Loki
 from components.names import APIS, GATEWAY_NAMESPACE, BucketKind, api_host, namespace
-from components.options import child
+from components.options import child, manifest, protected
+from components.tenant_config import TenantSettings
 from components.workload import RESTRICTED_NAMESPACE, Aws, labels
 
 
@@ -26,6 +27,7 @@ class TenantArgs:
     """
 
     tenant: str
+    settings: TenantSettings
     instance: str
     domain: str
     zone_id: pulumi.Input[str]
@@ -47,9 +49,9 @@ class Tenant(pulumi.ComponentResource):
     buckets: Mapping[BucketKind, pulumi.Output[str]]
 
     def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("opstrace:tenant:Tenant", name, None, opts)
+        super().__init__("opstrace:tenant:Tenant", name, None, protected(opts, on=args.settings.protect))
         self.namespace = self._namespace(name, args)
-        self.buckets = declare_buckets(name, BucketsArgs(args.instance, args.tenant, args.tags), self)
+        self.buckets = declare_buckets(name, BucketsArgs(args.instance, args.tenant, args.settings, args.tags), self)
         identity = IdentityArgs(
             args.instance,
             args.tenant,
@@ -59,7 +61,16 @@ class Tenant(pulumi.ComponentResource):
             args.tags,
         )
         role_arn = declare_role(name, identity, self)
-        store = StoreArgs(args.instance, self.namespace, self.buckets, role_arn, args.aws, args.storage_class)
+        store = StoreArgs(
+            args.instance,
+            args.tenant,
+            args.settings,
+            self.namespace,
+            self.buckets,
+            role_arn,
+            args.aws,
+            args.storage_class,
+        )
         args.metrics(f"{name}-cortex", store, child(self))
         args.logs(f"{name}-loki", store, child(self))
         self._names(name, args)
@@ -67,27 +78,32 @@ class Tenant(pulumi.ComponentResource):
 
     def _namespace(self, name: str, args: TenantArgs) -> pulumi.Output[str]:
         marks = labels("tenant", "tenant", args.instance) | {"opstrace/tenant": args.tenant}
+        owner = {"annotations": {"opstrace/owner": args.settings.owner}} if args.settings.owner else {}
         made = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={"name": namespace(args.tenant), "labels": marks | RESTRICTED_NAMESPACE},
+            metadata=manifest(
+                name=namespace(args.tenant),
+                labels={**args.settings.labels, **marks, **RESTRICTED_NAMESPACE},
+                **owner,
+            ),
             opts=child(self),
         )
         within = made.metadata.name
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-service-account",
-            metadata={"name": SERVICE_ACCOUNT, "namespace": within, "labels": marks},
+            metadata=manifest(name=SERVICE_ACCOUNT, namespace=within, labels=marks),
             automount_service_account_token=False,
             opts=child(self),
         )
         gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": GATEWAY_NAMESPACE}}}
         policy = kubernetes.networking.v1.NetworkPolicy(
             f"{name}-network-policy",
-            metadata={"name": "gateway-only", "namespace": within, "labels": marks},
-            spec={
-                "podSelector": {},
-                "policyTypes": ["Ingress"],
-                "ingress": [{"from": [gateway, {"podSelector": {}}]}],
-            },
+            metadata=manifest(name="gateway-only", namespace=within, labels=marks),
+            spec=manifest(
+                podSelector={},
+                policyTypes=["Ingress"],
+                ingress=[{"from": [gateway, {"podSelector": {}}]}],
+            ),
             opts=child(self),
         )
         # Whatever is put into the namespace comes after the policy that shuts it, and goes before it.

@@ -94,6 +94,7 @@ FINDERS: dict[str, Find] = {
     "aws:s3/bucket:Bucket": lambda aws, i: i["bucket"],
     "aws:s3/bucketPolicy:BucketPolicy": lambda aws, i: i["bucket"],
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": lambda aws, i: i["bucket"],
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": lambda aws, i: i["bucket"],
     "aws:iam/role:Role": _role,
     "aws:iam/rolePolicy:RolePolicy": lambda aws, i: f"{i['role']}:{i['name']}",
     "aws:secretsmanager/secret:Secret": _secret,

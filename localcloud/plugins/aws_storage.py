@@ -128,6 +128,34 @@ def _encryption_from_aws(answer: dict[str, Any]) -> Properties:
     }
 
 
+def _lifecycle_to_aws(inputs: Properties) -> dict[str, Any]:
+    rules = []
+    for rule in inputs["rules"]:
+        entry: dict[str, Any] = {"ID": rule["id"], "Status": rule["status"]}
+        entry["Filter"] = {"Prefix": (rule.get("filter") or {}).get("prefix", "")}
+        if rule.get("expiration"):
+            entry["Expiration"] = {"Days": int(rule["expiration"]["days"])}
+        if rule.get("abortIncompleteMultipartUpload"):
+            days = int(rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"])
+            entry["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": days}
+        rules.append(entry)
+    return {"LifecycleConfiguration": {"Rules": rules}}
+
+
+def _lifecycle_from_aws(answer: dict[str, Any]) -> Properties:
+    rules = []
+    for rule in answer["Rules"]:
+        prefix = rule.get("Prefix") or (rule.get("Filter") or {}).get("Prefix") or ""
+        entry: Properties = {"id": rule["ID"], "status": rule["Status"], "filter": {"prefix": prefix}}
+        if "Days" in rule.get("Expiration", {}):
+            entry["expiration"] = {"days": rule["Expiration"]["Days"]}
+        if "AbortIncompleteMultipartUpload" in rule:
+            days = rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+            entry["abortIncompleteMultipartUpload"] = {"daysAfterInitiation": days}
+        rules.append(entry)
+    return {"rules": rules}
+
+
 # Secrets Manager -----------------------------------------------------------------------------------------------------
 
 no_secret = absent("ResourceNotFoundException")
@@ -301,6 +329,15 @@ TYPES = {
         "ServerSideEncryptionConfigurationNotFoundError",
         to_aws=_encryption_to_aws,
         from_aws=_encryption_from_aws,
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _part_of_bucket(
+        "put_bucket_lifecycle_configuration",
+        "get_bucket_lifecycle_configuration",
+        "delete_bucket_lifecycle",
+        "rules",
+        "NoSuchLifecycleConfiguration",
+        to_aws=_lifecycle_to_aws,
+        from_aws=_lifecycle_from_aws,
     ),
     "aws:secretsmanager/secret:Secret": ResourceType(
         required=("name",),

@@ -6,10 +6,12 @@ secrets, so the engine unwraps them and marks the outputs of the same names agai
 (`annotateSecrets` in pulumi/sdk/go/common/resource/plugin).
 """
 
+import re
 from typing import Any
 
 from google.protobuf import struct_pb2
 
+PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$]*")
 UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # plugin.UnknownStringValue of the engine
 
 
@@ -71,13 +73,19 @@ def has_unknown(value: Any) -> bool:
     return isinstance(value, Unknown)
 
 
+def _inner(path: str, key: str) -> str:
+    """Return the path of `key` in the value at `path`; a key with a dot in it is quoted."""
+    if not PLAIN_KEY.fullmatch(key):
+        return f'{path}["{key}"]'
+    return f"{path}.{key}" if path else key
+
+
 def changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
     """Return the property paths (`spec.template.spec.containers[0].image`) in which two values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         paths = []
         for key in sorted({*old, *new}):
-            inner = f"{path}.{key}" if path else key
-            paths += changed_paths(old.get(key), new.get(key), inner)
+            paths += changed_paths(old.get(key), new.get(key), _inner(path, key))
         return paths
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return [

@@ -1,5 +1,6 @@
 """The program, declared against mocks: the shape of what it makes."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -37,8 +38,18 @@ class Recorder(pulumi.runtime.Mocks):
         raise AssertionError(f"the program calls no function, but did {args.token}")
 
 
+async def _registered(*hook: object) -> None:
+    """What the SDK's mocks have no place for."""
+
+
 @pytest.fixture(scope="module")
 def recorded() -> Iterator[list[pulumi.runtime.MockResourceArgs]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pulumi.resource_hooks.register_resource_hook", lambda hook: asyncio.ensure_future(_registered()))
+        yield _declared()
+
+
+def _declared() -> list[pulumi.runtime.MockResourceArgs]:
     recorder = Recorder()
     pulumi.runtime.set_mocks(recorder, project="opstrace", stack="showdown")
 
@@ -50,7 +61,7 @@ def recorded() -> Iterator[list[pulumi.runtime.MockResourceArgs]]:
         return pulumi.Output.all(*tenant.buckets.values(), instance.name_servers)
 
     declare()
-    yield recorder.resources
+    return recorder.resources
 
 
 def of_default(recorded: list[pulumi.runtime.MockResourceArgs]) -> list[pulumi.runtime.MockResourceArgs]:
@@ -62,7 +73,9 @@ def test_the_recording_sees_resources(recorded: list[pulumi.runtime.MockResource
 
 
 def test_a_tenant_has_30_resources_at_most(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
-    assert 20 < len(of_default(recorded)) <= 30
+    """Components exist in the state alone; what a tenant costs is what the providers make."""
+    made = [entry for entry in of_default(recorded) if not entry.typ.startswith("opstrace:")]
+    assert 20 < len(made) <= 30
 
 
 def test_a_tenant_has_three_buckets_all_shut(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:

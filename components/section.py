@@ -1,0 +1,48 @@
+"""What all parts of the typed configuration share."""
+
+import re
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+HOURS = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
+
+
+class Section(BaseModel):
+    """A part of the configuration: camelCase names, no unknown ones, no changes after reading."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+def raise_all(problems: list[str], value: T) -> T:
+    """Return `value`; raises `ValueError` with all problems, if any."""
+    if problems:
+        raise ValueError("; ".join(problems))
+    return value
+
+
+def hours(duration: str) -> int:
+    """Return a duration such as `30d` in hours; raises `ValueError` where it is none."""
+    found = re.fullmatch(r"([1-9]\d{0,6})([hdwy])", duration)
+    if not found:
+        raise ValueError(f"{duration!r} is no duration such as 36h, 30d, 4w or 1y")
+    return int(found[1]) * HOURS[found[2]]
+
+
+def _checked(duration: str) -> str:
+    hours(duration)
+    return duration
+
+
+Duration = Annotated[str, AfterValidator(_checked)]
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with what `over` says laid upon it, mapping by mapping."""
+    both = {
+        name: merged(base[name], value) if isinstance(value, dict) and isinstance(base.get(name), dict) else value
+        for name, value in over.items()
+    }
+    return base | both
