@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localcloud import lifecycle
 from localcloud.aws.account import CREDENTIALS, Account
 from localcloud.errors import LocalCloudError
 from localcloud.files import write_whole
-from localcloud.node import lifecycle
 from localcloud.node.volumes import STORAGE_CLASS
 from localcloud.plugins.install import STAND_INS, install, is_stand_in
 from localcloud.settings import DOMAIN, REGION, Settings, settings

@@ -11,6 +11,7 @@ from pathlib import Path
 from localcloud.errors import LocalCloudError
 
 REGION = "us-west-2"
+STS_HOST = f"sts.{REGION}.amazonaws.com"
 DOMAIN = "opstrace.localhost"  # names under localhost reach this machine alone (RFC 6761)
 SLOTS = 10
 

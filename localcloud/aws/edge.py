@@ -16,9 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.account import client
 from localcloud.aws.certificates import Certificates, records
+from localcloud.aws.dns import write_zone_dns
 from localcloud.files import write_whole
-from localcloud.node.configuration import write_zone_dns
-from localcloud.node.pki import Authority
+from localcloud.pki import Authority
 from localcloud.settings import Settings
 
 POLL_SECONDS = 1.0

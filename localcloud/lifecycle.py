@@ -1,25 +1,23 @@
-"""Starting and ending the node, from outside its namespaces."""
+"""Starting and ending the embedded cloud: everything of it ends with the one process that holds it."""
 
 import contextlib
 import fcntl
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
+from localcloud.aws import services
 from localcloud.errors import LocalCloudError
 from localcloud.files import write_whole
-from localcloud.node import cgroups, configuration, images, network
-from localcloud.node.init import HOST_NETWORK, PRIVATE_FOLDERS
+from localcloud.node import images, namespaces
 from localcloud.settings import Settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -27,12 +25,11 @@ from scripts.terminal import step
 
 START_SECONDS = 180
 STOP_SECONDS = 20
-UNSHARE = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--mount-proc", "--kill-child")
 
 
 @dataclass(frozen=True)
 class Running:
-    """The process that holds the node; `started` tells it from a later one with its pid."""
+    """The process that holds the embedded cloud; `started` tells it from a later one with its pid."""
 
     pid: int
     started: str
@@ -59,7 +56,7 @@ def _started(pid: int) -> str:
 
 
 def running(settings: Settings) -> Running | None:
-    """Return the node that runs, or None."""
+    """Return the process that holds the embedded cloud, or None."""
     try:
         found = Running(**json.loads(settings.pid_file.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -68,7 +65,7 @@ def running(settings: Settings) -> Running | None:
 
 
 def is_ready(settings: Settings) -> bool:
-    """Tell whether the node runs and has come up whole."""
+    """Tell whether the embedded cloud runs and has come up whole."""
     return running(settings) is not None and (settings.node / "ready").exists()
 
 
@@ -79,14 +76,6 @@ def locked(settings: Settings) -> Iterator[None]:
     with (settings.home / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _require_root() -> None:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        raise LocalCloudError(
-            "the embedded cluster needs root on Linux; run this as root, or use a cluster that you have "
-            "(a kubeconfig's; kind, k3d and minikube make one) and an AWS account with the provider `aws`"
-        )
 
 
 def _require_free_ports(settings: Settings) -> None:
@@ -112,92 +101,39 @@ def _owner(port: int) -> str:
 
 
 def start(settings: Settings) -> None:
-    """Bring the node up, building what it needs first; does nothing where it runs already.
+    """Bring the embedded cloud up, building what it needs first; does nothing where it runs already.
 
     Raises `LocalCloudError` with the reason and the log to read when it does not come up.
     """
-    _require_root()
-    tools = [*catalog.NODE, *catalog.SERVICES]
-    programs = {tool.name: str(ensure(tool)) for tool in tools}
+    namespaces.require_root()
+    programs = {tool.name: str(ensure(tool)) for tool in (*catalog.NODE, *catalog.SERVICES)}
     archives = [str(images.archive(image)) for image in images.images()]
     with locked(settings):
         if is_ready(settings):
             return
         _clean(settings)
         _require_free_ports(settings)
-        configuration.write_all(settings, Path(programs["containerd"]))
-        configuration.write_zone_dns(settings, {})
+        for folder in (settings.node, settings.logs):
+            folder.mkdir(exist_ok=True, mode=0o700)
+        services.write_files(settings)
+        namespaces.prepare(settings, programs)
         with step("starting Kubernetes and AWS on this machine", 25):
-            _launch(settings, programs, archives)
+            _launch(settings, namespaces.command(settings, programs, archives))
 
 
-def _launch(settings: Settings, programs: Mapping[str, str], archives: list[str]) -> None:
-    cgroups.create(settings.name)
-    _make_folders(settings)
-    command = [
-        *("unshare", *UNSHARE, sys.executable, "-m", "localcloud.node.init"),
-        *(str(settings.home), str(settings.slot), json.dumps(dict(programs)), json.dumps(archives)),
-    ]
-    root = Path(__file__).parent.parent.parent
-    with (settings.logs / "node.log").open("ab") as output:
+def _launch(settings: Settings, command: list[str]) -> None:
+    root = Path(__file__).parent.parent
+    with (settings.logs / "cloud.log").open("ab") as output:
         process = subprocess.Popen(
-            ["sh", "-c", f'exec {HOST_NETWORK}</proc/self/ns/net && exec "$@"', "sh", *command],
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     write_whole(settings.pid_file, json.dumps(asdict(Running.of(process.pid))))
     try:
-        network.connect(settings, _inner_process(process.pid))
+        namespaces.connect(settings, process.pid)
         _await_ready(settings, process)
     except BaseException:
         _clean(settings, keep_logs=True)
         raise
-
-
-def _make_folders(settings: Settings) -> None:
-    """Make the folders that the node mounts over, and note which of them were not there."""
-    made = []
-    for folder in map(Path, PRIVATE_FOLDERS):
-        missing = [path for path in [folder, *folder.parents] if not path.exists()]
-        made += [str(path) for path in missing]
-        folder.mkdir(parents=True, exist_ok=True)
-    noted = settings.home / "folders.json"
-    if made or not noted.exists():
-        write_whole(noted, json.dumps(made))
-
-
-def _remove_folders(settings: Settings) -> None:
-    noted = settings.home / "folders.json"
-    if noted.exists():
-        for folder in sorted(json.loads(noted.read_text()), key=len, reverse=True):
-            with contextlib.suppress(OSError):  # somebody else's by now: it is not empty
-                Path(folder).rmdir()
-        noted.unlink()
-
-
-def _require_own(settings: Settings) -> None:
-    """Raise `LocalCloudError` where a cloud of this slot runs that belongs to another user or state folder."""
-    deadline = time.monotonic() + 5
-    while network.is_connected(settings):  # the cable goes soon after the node that it leads to
-        if time.monotonic() > deadline:
-            raise LocalCloudError(
-                f"another embedded cloud runs in slot {settings.slot}, started with another HOME or XDG_STATE_HOME; "
-                "end it with these, or set OPSTRACE_LOCAL_SLOT to another number from 0 to 9"
-            )
-        time.sleep(0.2)
-
-
-def _inner_process(pid: int) -> int:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        children = psutil.Process(pid).children()
-        if children:
-            return children[0].pid
-        time.sleep(0.02)
-    raise LocalCloudError("the node's namespaces could not be made; `unshare` says why in logs/node.log")
 
 
 def _await_ready(settings: Settings, process: subprocess.Popen[bytes]) -> None:
@@ -211,7 +147,7 @@ def _await_ready(settings: Settings, process: subprocess.Popen[bytes]) -> None:
 
 
 def stop(settings: Settings) -> None:
-    """End the node and remove everything of it from this machine, but not the engine's state."""
+    """End the embedded cloud and remove everything of it from this machine, but not the engine's state."""
     with locked(settings):
         _clean(settings)
 
@@ -220,17 +156,29 @@ def _clean(settings: Settings, *, keep_logs: bool = False) -> None:
     found = running(settings)
     process = found.process() if found else None
     if process:
-        parts = [*process.children(), process]
-        for part in parts:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                part.send_signal(signal.SIGKILL)
-        psutil.wait_procs(parts, STOP_SECONDS)
+        _end(process)
     else:
-        _require_own(settings)
-    cgroups.remove(settings.name)
-    network.disconnect(settings)
-    _remove_folders(settings)
+        namespaces.require_own(settings)
+    namespaces.remove_traces(settings)
     shutil.rmtree(settings.node, ignore_errors=True)
     if not keep_logs:
         shutil.rmtree(settings.logs, ignore_errors=True)
     settings.pid_file.unlink(missing_ok=True)
+
+
+def _end(process: psutil.Process) -> None:
+    """End the process that holds everything, then what is left of its session."""
+    session = process.pid
+    process.kill()
+    left = [other for other in psutil.process_iter() if other != process and _session(other.pid) == session]
+    for other in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            other.kill()
+    psutil.wait_procs([process, *left], STOP_SECONDS)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
