@@ -89,6 +89,7 @@ class Instance(pulumi.ComponentResource):
     def tenant_args(self, tenant: str) -> TenantArgs:
         """Return what a tenant called `tenant` needs of this instance."""
         config = self._args.config
+        aliases = [alias.model_dump() for alias in config.cluster.host_aliases]
         base = TenantArgs(
             tenant=tenant,
             instance=self._args.instance,
@@ -99,7 +100,7 @@ class Instance(pulumi.ComponentResource):
             oidc_provider_arn=config.cluster.oidc_provider_arn,
             oidc_issuer=config.cluster.oidc_issuer,
             storage_class=config.cluster.storage_class,
-            aws=Aws(config.aws.region, config.aws.endpoints, config.aws.ca_bundle),
+            aws=Aws(config.aws.region, config.aws.endpoints, config.aws.ca_bundle, aliases),
             tags=self._tags,
         )
         return replace(base, tags={**self._tags, "opstrace:tenant": tenant})
