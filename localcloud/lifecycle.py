@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from localcloud.aws import services
+from localcloud import borrowed, ports
+from localcloud.aws import alone, services
 from localcloud.errors import LocalCloudError
 from localcloud.files import write_whole
 from localcloud.node import images, namespaces
@@ -78,47 +78,32 @@ def locked(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _require_free_ports(settings: Settings) -> None:
-    kinds = ((settings.https_port, socket.SOCK_STREAM), (settings.dns_port, socket.SOCK_DGRAM))
-    for port, kind in kinds:
-        with socket.socket(socket.AF_INET, kind) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise LocalCloudError(
-                    f"port {port} of 127.0.0.1 is in use by {_owner(port)}; stop it, or set OPSTRACE_LOCAL_SLOT "
-                    "to another number from 0 to 9, which moves all ports by as much"
-                ) from error
-
-
-def _owner(port: int) -> str:
-    for connection in psutil.net_connections("inet"):
-        if connection.laddr and connection.laddr.port == port and connection.pid:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
-    return "another process"
-
-
 def start(settings: Settings) -> None:
     """Bring the embedded cloud up, building what it needs first; does nothing where it runs already.
 
     Raises `LocalCloudError` with the reason and the log to read when it does not come up.
     """
-    namespaces.require_root()
-    programs = {tool.name: str(ensure(tool)) for tool in (*catalog.NODE, *catalog.SERVICES)}
-    archives = [str(images.archive(image)) for image in images.images()]
+    if not settings.borrowed:
+        namespaces.require_root()
+    tools = catalog.AWS if settings.borrowed else (*catalog.NODE, *catalog.SERVICES)
+    programs = {tool.name: str(ensure(tool)) for tool in tools}
+    archives = [] if settings.borrowed else [str(images.archive(image)) for image in images.images()]
     with locked(settings):
         if is_ready(settings):
             return
         _clean(settings)
-        _require_free_ports(settings)
+        ports.require_free(settings)
         for folder in (settings.node, settings.logs):
             folder.mkdir(exist_ok=True, mode=0o700)
         services.write_files(settings)
-        namespaces.prepare(settings, programs)
-        with step("starting Kubernetes and AWS on this machine", 25):
-            _launch(settings, namespaces.command(settings, programs, archives))
+        if settings.borrowed:
+            borrowed.remember(settings)
+            with step(f"starting AWS on this machine for the cluster of the context {settings.context}", 5):
+                _launch(settings, alone.command(settings, programs))
+        else:
+            namespaces.prepare(settings, programs)
+            with step("starting Kubernetes and AWS on this machine", 25):
+                _launch(settings, namespaces.command(settings, programs, archives))
 
 
 def _launch(settings: Settings, command: list[str]) -> None:
@@ -129,7 +114,8 @@ def _launch(settings: Settings, command: list[str]) -> None:
         )
     write_whole(settings.pid_file, json.dumps(asdict(Running.of(process.pid))))
     try:
-        namespaces.connect(settings, process.pid)
+        if not settings.borrowed:
+            namespaces.connect(settings, process.pid)
         _await_ready(settings, process)
     except BaseException:
         _clean(settings, keep_logs=True)
@@ -147,9 +133,13 @@ def _await_ready(settings: Settings, process: subprocess.Popen[bytes]) -> None:
 
 
 def stop(settings: Settings) -> None:
-    """End the embedded cloud and remove everything of it from this machine, but not the engine's state."""
+    """End the embedded cloud and remove everything of it from this machine, but not the engine's state.
+
+    A cluster that the user named is left alone and forgotten.
+    """
     with locked(settings):
         _clean(settings)
+        settings.borrowed_file.unlink(missing_ok=True)
 
 
 def _clean(settings: Settings, *, keep_logs: bool = False) -> None:

@@ -238,7 +238,7 @@ class Edge:
 def main() -> None:
     """Follow the API until the process ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    edge = Edge(Settings(int(sys.argv[2]), Path(sys.argv[1])))
+    edge = Edge(Settings.of(int(sys.argv[2]), Path(sys.argv[1])))
     while True:
         try:
             edge.follow()

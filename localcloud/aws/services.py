@@ -16,7 +16,7 @@ def write_files(settings: Settings) -> None:
     """Write what the services read when they start."""
     edge = settings.node / "edge"
     edge.mkdir(exist_ok=True, mode=0o700)
-    names = [STS_HOST, "127.0.0.1", "localhost", settings.node_address]
+    names = [STS_HOST, "127.0.0.1", "localhost", settings.aws_address]
     write_pair(settings.node / "aws", Authority.load_or_create(settings.pki).issue("aws", names=names))
     write_whole(edge / "envoy.json", json.dumps(envoy_bootstrap(settings)))
     for name in (CLUSTERS, LISTENERS):
@@ -35,7 +35,7 @@ def api(settings: Settings, python: str) -> Service:
     files = [str(settings.node / "aws.pem"), str(settings.node / "aws-key.pem")]
     return Service(
         "aws",
-        [python, "-m", "localcloud.aws.server", settings.node_address, *files],
+        [python, "-m", "localcloud.aws.server", settings.aws_address, *files],
         answers(f"{settings.aws_endpoint}/moto-api/data.json"),
         {"MOTO_ACM_VALIDATION_WAIT": "1", "MOTO_EC2_LOAD_DEFAULT_AMIS": "true"},
     )
@@ -50,7 +50,8 @@ def followers(settings: Settings, programs: Mapping[str, str], python: str) -> l
             "load-balancer",
             [
                 *(f"{programs['envoy']}/envoy", "--config-path", f"{edge}/envoy.json"),
-                *("--base-id", "1", "--use-dynamic-base-id", "--log-level", "warn", "--concurrency", "1"),
+                # Without hot restart: what that keeps in /dev/shm would outlive a killed process.
+                *("--disable-hot-restart", "--log-level", "warn", "--concurrency", "1"),
             ],
             on_host_network=True,
         ),

@@ -23,8 +23,8 @@ def require_root() -> None:
     """Raise `LocalCloudError` where no node can be made."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise LocalCloudError(
-            "the embedded cluster needs root on Linux; run this as root, or use a cluster that you have "
-            "(a kubeconfig's; kind, k3d and minikube make one) and an AWS account with the provider `aws`"
+            "the embedded cluster needs root on Linux; run this as root, or name a cluster that you have by its context "
+            "(kind, k3d and minikube make one): `./opstrace local up --context NAME`"
         )
 
 
