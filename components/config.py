@@ -95,6 +95,27 @@ class DataApiConfig(Section):
         return self
 
 
+class HostAlias(Section):
+    """Host names that pods find at an address, whatever the cluster's DNS answers."""
+
+    ip: Annotated[str, Field(description="The address, IPv4 or IPv6.")]
+    hostnames: Annotated[list[str], Field(description="The names that lead to it.", min_length=1)]
+
+    @field_validator("ip")
+    @classmethod
+    def _address(cls, ip: str) -> str:
+        try:
+            return str(ipaddress.ip_address(ip))
+        except ValueError as error:
+            raise ValueError(f"{ip!r} is no address such as 192.0.2.1") from error
+
+    @field_validator("hostnames")
+    @classmethod
+    def _names(cls, names: list[str]) -> list[str]:
+        wrong = [f"{name!r} is no DNS name in lower case" for name in names if not re.fullmatch(DOMAIN_PATTERN, name)]
+        return raise_all(wrong, names)
+
+
 class ClusterConfig(Section):
     """The Kubernetes cluster that the instance runs in."""
 
@@ -112,6 +133,15 @@ class ClusterConfig(Section):
     node_security_group_id: Annotated[
         str, Field(description="Security group of the nodes; it is opened to the load balancer.")
     ]
+    host_aliases: Annotated[
+        list[HostAlias], Field(description="Names that the back ends' pods find at other addresses than DNS says.")
+    ] = []
+
+    @field_validator("host_aliases")
+    @classmethod
+    def _distinct(cls, aliases: list[HostAlias]) -> list[HostAlias]:
+        _without_doubles([alias.ip for alias in aliases])  # Kubernetes takes one entry an address
+        return aliases
 
 
 class LoadBalancerConfig(Section):

@@ -91,6 +91,7 @@ class Instance(pulumi.ComponentResource):
         config = self._args.config
         settings = config.settings_of(tenant)
         owner = {"opstrace:owner": settings.owner} if settings.owner else {}
+        aliases = [alias.model_dump() for alias in config.cluster.host_aliases]
         return TenantArgs(
             tenant=tenant,
             settings=settings,
@@ -102,6 +103,6 @@ class Instance(pulumi.ComponentResource):
             oidc_provider_arn=config.cluster.oidc_provider_arn,
             oidc_issuer=config.cluster.oidc_issuer,
             storage_class=config.cluster.storage_class,
-            aws=Aws(config.aws.region, config.aws.endpoints, config.aws.ca_bundle),
+            aws=Aws(config.aws.region, config.aws.endpoints, config.aws.ca_bundle, aliases),
             tags={**self._tags, **settings.tags, **owner, "opstrace:tenant": tenant},
         )

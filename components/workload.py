@@ -36,11 +36,16 @@ CONTAINER_SECURITY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Aws:
-    """How a program reaches AWS. `endpoints` maps a service to a URL in place of AWS's own."""
+    """How a program reaches AWS.
+
+    `endpoints` maps a service to a URL in place of AWS's own. `host_aliases` are names that a pod finds at other
+    addresses than DNS says, in the form of Kubernetes (`ip`, `hostnames`).
+    """
 
     region: str
     endpoints: Mapping[str, str] = field(default_factory=dict)
     ca_bundle: str | None = None
+    host_aliases: list[dict[str, Any]] = field(default_factory=list)
 
     def s3_host(self) -> str:
         """Return the host, with its port where one is given, of the S3 API."""

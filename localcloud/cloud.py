@@ -4,17 +4,17 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from localcloud import borrowed, lifecycle
 from localcloud.aws.account import CREDENTIALS, Account
 from localcloud.errors import LocalCloudError
 from localcloud.files import write_whole
-from localcloud.node import lifecycle
 from localcloud.node.volumes import STORAGE_CLASS
 from localcloud.plugins.install import STAND_INS, install, is_stand_in
-from localcloud.settings import DOMAIN, REGION, Settings, settings
+from localcloud.settings import DOMAIN, REGION, STS_HOST, Settings, settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 
@@ -23,24 +23,68 @@ NODE_PORT = 30443
 
 @dataclass(frozen=True)
 class Status:
-    """What runs here, and what of it is not what a real cloud would have."""
+    """What runs here, and what of it is not what a real cloud would have.
+
+    `context` is that of a cluster of the user's; whether network policies are enforced there is not known (None).
+    """
 
     running: bool
     kubernetes: str
+    context: str | None
     aws: str
     https: str
     dns: str
     stand_ins: list[str]
-    network_policies_enforced: bool
+    network_policies_enforced: bool | None
     stacks: list[str]
 
 
-def up() -> Settings:
-    """Start the embedded cloud, with everything that the engine needs to use it; idempotent."""
+def up(context: str | None = None, address: str | None = None) -> Settings:
+    """Start the embedded cloud, with everything that the engine needs to use it; idempotent.
+
+    With `context`, or where one is remembered, the cluster is that one of the caller's kubeconfig, and AWS alone is
+    started; `address` is then the one of this machine at which its pods reach AWS, found unless given.
+    Raises `LocalCloudError` where it cannot be, or where what runs already has another cluster.
+    """
+    if address and not context:
+        raise LocalCloudError(
+            "--address says where the pods of your own cluster reach this machine: give --context too"
+        )
     here = settings()
-    prepare_engine(here)
-    lifecycle.start(here)
+    wanted = here if lifecycle.is_ready(here) else _with_cluster(here, context, address)
+    _require_same(wanted, context, address)
+    prepare_engine(wanted)
+    lifecycle.start(wanted)
+    here = settings()
+    _require_same(here, context, address)  # another process may have been faster
     return here
+
+
+def _with_cluster(here: Settings, context: str | None, address: str | None) -> Settings:
+    """Return the settings with the cluster that is to be used, as it is now: its nodes come and go."""
+    if context:
+        return replace(here, borrowed=borrowed.find(context, borrowed.kubeconfig(here), address))
+    if here.borrowed:
+        known = here.borrowed
+        try:
+            return replace(here, borrowed=borrowed.find(known.context, known.kubeconfig, known.address))
+        except LocalCloudError as error:
+            raise LocalCloudError(f"{error}; `./opstrace local down` forgets this context") from error
+    return here
+
+
+def _require_same(here: Settings, context: str | None, address: str | None) -> None:
+    """Raise `LocalCloudError` where what runs is not what is asked for."""
+    runs_with = f"the cluster of the context {here.context}" if here.borrowed else "a one-node cluster of its own"
+    other = None
+    if context and (not here.borrowed or here.context != context):
+        other = f"not the context {context}"
+    elif address and here.aws_address != address:
+        other = f"at the address {here.aws_address}, not {address}"
+    if other:
+        raise LocalCloudError(
+            f"the embedded cloud runs already, with {runs_with}, {other}; end it first (`./opstrace local down`)"
+        )
 
 
 def prepare_engine(here: Settings) -> None:
@@ -60,8 +104,16 @@ def stacks(here: Settings) -> list[str]:
     return sorted(path.stem for path in found)
 
 
-def down(*, keep_stacks: bool = True) -> list[str]:
-    """End the embedded cloud and return the stacks whose resources went with it.
+@dataclass(frozen=True)
+class Ended:
+    """What ended: the stacks whose resources went with it, and the context of the cluster that stays, if any."""
+
+    stacks: list[str]
+    context: str | None
+
+
+def down() -> Ended:
+    """End the embedded cloud, and forget the cluster that the user named, if any.
 
     The stacks' state is kept, so that `up` and `pulumi up --refresh` bring them back
     without their data; where no stack is left, nothing of the embedded cloud is.
@@ -69,9 +121,9 @@ def down(*, keep_stacks: bool = True) -> list[str]:
     here = settings()
     lost = stacks(here)
     lifecycle.stop(here)
-    if not lost or not keep_stacks:
+    if not lost:
         shutil.rmtree(here.home, ignore_errors=True)
-    return lost
+    return Ended(lost, here.context if here.borrowed else None)
 
 
 def require_running() -> Settings:
@@ -89,11 +141,13 @@ def status() -> Status:
     return Status(
         running=runs,
         kubernetes=here.kubernetes_endpoint,
+        context=here.context if here.borrowed else None,
         aws=here.aws_endpoint,
         https=f"127.0.0.1:{here.https_port}",
         dns=f"127.0.0.1:{here.dns_port}",
         stand_ins=[name for name in STAND_INS if is_stand_in(here.pulumi / "home", name)],
-        network_policies_enforced=False,  # the bridge plugin makes a network and no more
+        # Of our own node the bridge plugin makes a network and no more.
+        network_policies_enforced=None if here.borrowed else False,
         stacks=stacks(here),
     )
 
@@ -112,7 +166,7 @@ def environment(here: Settings) -> dict[str, str]:
         "PULUMI_HOME": str(home),
         "PULUMI_BACKEND_URL": f"file://{here.pulumi / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(here.pulumi / "passphrase"),
-        "KUBECONFIG": str(here.kubeconfig),
+        "KUBECONFIG": here.kubeconfigs,
         "AWS_ENDPOINT_URL": here.aws_endpoint,
         "AWS_ENDPOINT_URL_S3": here.s3_endpoint,
         "AWS_CA_BUNDLE": str(here.ca),
@@ -125,6 +179,11 @@ def environment(here: Settings) -> dict[str, str]:
 def stack_settings(here: Settings) -> dict[str, Any]:
     """Return the `opstrace:` settings of a stack on this cloud, without those that are the user's to choose."""
     account = Account(**json.loads((here.node / "account.json").read_text()))
+    if here.borrowed:
+        # Cortex can be given no other STS endpoint than the region's own name, and the cluster's DNS is not ours.
+        of_cluster: dict[str, Any] = {"hostAliases": [{"ip": here.aws_address, "hostnames": [STS_HOST]}]}
+    else:
+        of_cluster = {"storageClass": STORAGE_CLASS}
     return {
         "domain": DOMAIN,
         "aws": {
@@ -137,11 +196,11 @@ def stack_settings(here: Settings) -> dict[str, Any]:
             "caBundle": here.ca.read_text(),
         },
         "cluster": {
-            "context": here.home.name,
-            "storageClass": STORAGE_CLASS,
+            "context": here.context,
             "oidcProviderArn": account.oidc_provider_arn,
             "oidcIssuer": here.oidc_issuer,
             "nodeSecurityGroupId": account.node_security_group_id,
+            **of_cluster,
         },
         "loadBalancer": {
             "vpcId": account.vpc_id,

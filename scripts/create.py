@@ -72,7 +72,8 @@ def _tenant_names(file: StackFile) -> list[str]:
 @PROVIDER
 @click.argument("instance")
 @click.option("--tenant", "tenants", multiple=True, help="Name of a tenant; may be given several times.")
-def create(provider_name: str, instance: str, tenants: tuple[str, ...]) -> None:
+@click.option("--context", help="For `local`: a cluster of your own, by its context, as `local up --context` takes it.")
+def create(provider_name: str, instance: str, tenants: tuple[str, ...], context: str | None) -> None:
     """Create INSTANCE with its tenants, and a token file for each of them.
 
     For `aws`, the stack's file names account, cluster and network (stacks/Pulumi.example-aws.yaml).
@@ -80,7 +81,7 @@ def create(provider_name: str, instance: str, tenants: tuple[str, ...]) -> None:
     """
     _check_names(instance, tenants)
     started = time.monotonic()
-    where = provider(provider_name, start=True)
+    where = provider(provider_name, start=True, context=context)
     engine = Engine(where.environment, instance)
     there = instance in engine.stacks()
     if there and engine.has_succeeded():

@@ -16,22 +16,31 @@ def local() -> None:
 
 
 @local.command()
-def up() -> None:
-    """Start Kubernetes and AWS on this machine; does nothing where they run."""
-    here = cloud.up()
-    note(f"Kubernetes answers at {here.kubernetes_endpoint}, AWS at {here.aws_endpoint}.")
+@click.option("--context", help="A cluster of your own, by its context of the kubeconfig, in place of a node here.")
+@click.option("--address", help="Address of this machine at which that cluster's pods reach it; found unless given.")
+def up(context: str | None, address: str | None) -> None:
+    """Start Kubernetes and AWS on this machine; does nothing where they run.
+
+    With --context AWS alone is started, and the cluster is that one; it is remembered until `local down`.
+    """
+    here = cloud.up(context, address)
+    whose = f", the cluster of the context {here.context}" if here.borrowed else ""
+    note(f"Kubernetes answers at {here.kubernetes_endpoint}{whose}; AWS at {here.aws_endpoint}.")
     note('eval "$(./opstrace env local)" makes this shell use them.')
 
 
 @local.command()
 def down() -> None:
     """Stop the embedded cloud. What is stored in it is lost."""
-    lost = cloud.down()
+    ended = cloud.down()
     note("The embedded cloud is stopped: nothing of it runs, is mounted or listens on this machine.")
-    if lost:
+    if ended.stacks:
+        names = ", ".join(ended.stacks)
+        left = f"; what they have in the cluster of the context {ended.context} is still there" if ended.context else ""
+        option = f" --context {ended.context}" if ended.context else ""
         note(
-            f"Lost with it: all resources and data of {', '.join(lost)}. Their state is kept: `./opstrace local up`, then "
-            "`pulumi up --refresh` for each, bring them back without their data."
+            f"Lost with it: all resources and data of {names}{left}. Their state is kept: `./opstrace local up{option}`, "
+            "then `pulumi up --refresh` for each, bring them back without their data."
         )
 
 
@@ -44,11 +53,15 @@ def status(as_json: bool) -> None:
         click.echo(json.dumps(dataclasses.asdict(found), indent=2))
         return
     click.echo(f"running:           {'yes' if found.running else 'no'}")
-    click.echo(f"Kubernetes:        {found.kubernetes}")
+    whose = f"the cluster of the context {found.context}" if found.context else "a one-node cluster of its own"
+    click.echo(f"Kubernetes:        {found.kubernetes}, {whose}")
     click.echo(f"AWS:               {found.aws}")
     click.echo(f"load balancer:     {found.https}")
     click.echo(f"DNS:               {found.dns}")
-    click.echo(f"network policies:  {'enforced' if found.network_policies_enforced else 'accepted, but not enforced'}")
+    policies = "accepted, but not enforced"
+    if found.network_policies_enforced is None:
+        policies = "enforced if that cluster's network plugin enforces them"
+    click.echo(f"network policies:  {policies}")
     click.echo(f"Pulumi plugins:    {_plugins(found.stand_ins)}")
     click.echo(f"stacks:            {', '.join(found.stacks) or 'none'}")
 

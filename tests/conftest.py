@@ -35,23 +35,36 @@ def cloud(base_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     folders = {folder: Path(folder).exists() for folder in PRIVATE_FOLDERS}
     # Output goes to the test's own: building tools from source takes minutes and should be seen.
     subprocess.run(["./opstrace", "local", "up"], cwd=ROOT, env=base_environment, check=True, timeout=COMMAND_SECONDS)
-    exports = run("./opstrace", "env", "local", env=base_environment).stdout
-    shell = run("sh", "-c", f"{exports}\nenv -0", env=base_environment).stdout
-    yield dict(line.split("=", 1) for line in shell.split("\0") if "=" in line)
+    yield entered(base_environment)
     run("./opstrace", "local", "down", env=base_environment)
-    assert_nothing_left()
+    assert_nothing_left(SLOT)
     assert folders == {folder: Path(folder).exists() for folder in PRIVATE_FOLDERS}
 
 
-def assert_nothing_left() -> None:
-    """Fail if anything of the tests' cloud is still on this machine."""
-    name = f"opst{SLOT}"
-    assert not (Path("/sys/class/net") / name).exists()
-    assert not list(Path("/sys/fs/cgroup").glob(f"*/{name}"))
-    assert f"/opstrace/local-{SLOT}/" not in Path("/proc/self/mounts").read_text()
+def entered(environment: dict[str, str]) -> dict[str, str]:
+    """Return the environment after `eval "$(./opstrace env local)"` in it."""
+    exports = run("./opstrace", "env", "local", env=environment).stdout
+    shell = run("sh", "-c", f"{exports}\nenv -0", env=environment).stdout
+    return dict(line.split("=", 1) for line in shell.split("\0") if "=" in line)
+
+
+def processes_of(slot: str) -> list[str]:
+    """Return the command lines of what runs of the tests' cloud in `slot`."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (process / "cmdline").read_bytes()
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        assert f"/opstrace/local-{SLOT}/node".encode() not in command, command
+        if f"/opstrace/local-{slot}" in command:
+            found.append(command)
+    return found
+
+
+def assert_nothing_left(slot: str) -> None:
+    """Fail if anything of the tests' cloud in `slot` is still on this machine."""
+    name = f"opst{slot}"
+    assert not (Path("/sys/class/net") / name).exists()
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/{name}"))
+    assert f"/opstrace/local-{slot}/" not in Path("/proc/self/mounts").read_text()
+    assert processes_of(slot) == []

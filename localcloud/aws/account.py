@@ -1,5 +1,6 @@
-"""What an AWS account holds before an instance is created: a network, a node, an identity provider."""
+"""What an AWS account holds before an instance is created: a network, nodes, an identity provider."""
 
+import ipaddress
 import secrets
 import urllib.request
 from dataclasses import asdict, dataclass
@@ -31,28 +32,36 @@ class Account:
 
 
 def create(settings: Settings) -> dict[str, Any]:
-    """Make the network, the node's instance and its autoscaling group; return the `Account` as a dict.
+    """Make the network, the nodes' instances and their autoscaling group; return the `Account` as a dict.
 
-    The instance has the node's address, as the network and the subnet have the node's
-    network: what reads targets from the API finds the node at the address it really has.
+    An instance has its node's address, and there is a subnet for each of the nodes' networks:
+    what reads targets from the API finds a node at the address that it really has.
     The ids are the same ones each time: a stack's file names them, and outlives a reboot.
     """
     _seed(settings, SEED)
     ec2 = client(settings, "ec2")
-    vpc = ec2.create_vpc(CidrBlock=settings.vpc_cidr)["Vpc"]["VpcId"]
-    zone = f"{REGION}a"
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=settings.subnet_cidr, AvailabilityZone=zone)["Subnet"]["SubnetId"]
+    networks = sorted({_network(address) for address in settings.node_addresses})
+    vpc = ec2.create_vpc(CidrBlock=networks[0])["Vpc"]["VpcId"]
+    for further in networks[1:]:
+        ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock=further)
+    subnets = {
+        network: ec2.create_subnet(VpcId=vpc, CidrBlock=network, AvailabilityZone=f"{REGION}a")["Subnet"]["SubnetId"]
+        for network in networks
+    }
     group = ec2.create_security_group(GroupName=GROUP, Description="The cluster's nodes", VpcId=vpc)["GroupId"]
     image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    instance = ec2.run_instances(
-        ImageId=image,
-        InstanceType="t3.xlarge",
-        MinCount=1,
-        MaxCount=1,
-        SubnetId=subnet,
-        PrivateIpAddress=settings.node_address,
-        SecurityGroupIds=[group],
-    )["Instances"][0]["InstanceId"]
+    instances = [
+        ec2.run_instances(
+            ImageId=image,
+            InstanceType="t3.xlarge",
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=subnets[_network(address)],
+            PrivateIpAddress=address,
+            SecurityGroupIds=[group],
+        )["Instances"][0]["InstanceId"]
+        for address in settings.node_addresses
+    ]
     autoscaling = client(settings, "autoscaling")
     autoscaling.create_launch_configuration(
         LaunchConfigurationName=GROUP, ImageId=image, InstanceType="t3.xlarge", SecurityGroups=[group]
@@ -61,16 +70,21 @@ def create(settings: Settings) -> dict[str, Any]:
         AutoScalingGroupName=GROUP,
         LaunchConfigurationName=GROUP,
         MinSize=0,
-        MaxSize=1,
+        MaxSize=len(instances),
         DesiredCapacity=0,
-        VPCZoneIdentifier=subnet,
+        VPCZoneIdentifier=",".join(subnets.values()),
     )
-    autoscaling.attach_instances(AutoScalingGroupName=GROUP, InstanceIds=[instance])
+    autoscaling.attach_instances(AutoScalingGroupName=GROUP, InstanceIds=instances)
     provider = client(settings, "iam").create_open_id_connect_provider(
         Url=settings.oidc_issuer, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
     )["OpenIDConnectProviderArn"]
     _seed(settings, secrets.randbits(64))
-    return asdict(Account(vpc, [subnet], group, [GROUP], provider))
+    return asdict(Account(vpc, list(subnets.values()), group, [GROUP], provider))
+
+
+def _network(address: str) -> str:
+    """Return the largest network that a subnet can have around `address`."""
+    return str(ipaddress.ip_network(f"{address}/16", strict=False))
 
 
 def _seed(settings: Settings, number: int) -> None:

@@ -7,7 +7,7 @@ record must stand in a hosted zone of the account.
 from typing import Any
 
 from localcloud.files import write_whole
-from localcloud.node.pki import Authority
+from localcloud.pki import Authority
 from localcloud.settings import Settings
 
 

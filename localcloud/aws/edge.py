@@ -16,9 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.account import client
 from localcloud.aws.certificates import Certificates, records
+from localcloud.aws.dns import write_zone_dns
 from localcloud.files import write_whole
-from localcloud.node.configuration import write_zone_dns
-from localcloud.node.pki import Authority
+from localcloud.pki import Authority
 from localcloud.settings import Settings
 
 POLL_SECONDS = 1.0
@@ -238,7 +238,7 @@ class Edge:
 def main() -> None:
     """Follow the API until the process ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    edge = Edge(Settings(int(sys.argv[2]), Path(sys.argv[1])))
+    edge = Edge(Settings.of(int(sys.argv[2]), Path(sys.argv[1])))
     while True:
         try:
             edge.follow()

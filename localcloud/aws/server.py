@@ -1,6 +1,6 @@
 """moto's API as one process, over HTTP for clients here and over TLS under AWS's own name for STS.
 
-Run as `python -m localcloud.aws.server NODE_ADDRESS CERTIFICATE KEY`.
+Run as `python -m localcloud.aws.server ADDRESS CERTIFICATE KEY`.
 """
 
 import copy
@@ -16,8 +16,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import FakeBucket
 from werkzeug.serving import make_server
 
-HTTP_PORT = 5000
-HTTPS_PORT = 443
+from localcloud.settings import HTTP_PORT, HTTPS_PORT
 
 
 def _is_met(statement: dict[str, Any]) -> bool:

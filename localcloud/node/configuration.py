@@ -7,11 +7,8 @@ from typing import Any
 
 from localcloud.files import write_whole
 from localcloud.node.images import PAUSE
-from localcloud.node.pki import Authority, signing_key
-from localcloud.settings import REGION, Settings
-
-STS_HOST = f"sts.{REGION}.amazonaws.com"
-LOAD_BALANCER_ZONE = f"{REGION}.elb.amazonaws.com"  # below which moto names its load balancers
+from localcloud.pki import Authority, signing_key, write_pair
+from localcloud.settings import STS_HOST, Settings
 
 
 def write_all(settings: Settings, containerd: Path) -> None:
@@ -19,9 +16,7 @@ def write_all(settings: Settings, containerd: Path) -> None:
 
     `containerd` is the folder of containerd's programs and of the CNI plugins.
     """
-    for folder in (settings.home, settings.node, settings.node / "edge"):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in (settings.logs, settings.node / "cni", settings.node / "volumes"):
+    for folder in (settings.node / "cni", settings.node / "volumes"):
         folder.mkdir(exist_ok=True)
     _write_certificates(settings)
     _write_containerd(settings, containerd)
@@ -33,10 +28,10 @@ def _write_certificates(settings: Settings) -> None:
     authority = Authority.load_or_create(settings.pki)
     local = ["127.0.0.1", "localhost", settings.node_address]
     services = ["10.96.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-    servers = {"apiserver": [*local, *services], "kubelet-server": [settings.name, *local], "aws": [STS_HOST, *local]}
+    servers = {"apiserver": [*local, *services], "kubelet-server": [settings.name, *local]}
     for name, names in servers.items():
-        _write_pair(settings.node / name, authority.issue(name, names=names))
-    _write_pair(settings.node / "apiserver-kubelet", authority.issue("apiserver", organization="system:masters"))
+        write_pair(settings.node / name, authority.issue(name, names=names))
+    write_pair(settings.node / "apiserver-kubelet", authority.issue("apiserver", organization="system:masters"))
     write_whole(settings.node / "service-accounts.pem", signing_key(), 0o600)
     clients = {
         "kube-controller-manager": ("system:kube-controller-manager", ""),
@@ -48,11 +43,6 @@ def _write_certificates(settings: Settings) -> None:
         _write_kubeconfig(settings, settings.node / f"{name}.kubeconfig", authority.issue(user, organization=group))
     administrator = authority.issue("administrator", organization="system:masters")
     _write_kubeconfig(settings, settings.kubeconfig, administrator)
-
-
-def _write_pair(path: Path, pair: tuple[bytes, bytes]) -> None:
-    write_whole(path.with_suffix(".pem"), pair[0])
-    write_whole(Path(f"{path}-key.pem"), pair[1], 0o600)
 
 
 def _write_kubeconfig(settings: Settings, path: Path, pair: tuple[bytes, bytes]) -> None:
@@ -186,33 +176,3 @@ def _write_dns(settings: Settings) -> None:
 }}
 """,
     )
-
-
-def write_zone_dns(settings: Settings, zones: dict[str, str]) -> bool:
-    """Write the Corefile of the name server for `zones` (name to hosted zone id); tell whether it changed."""
-    # The final dot makes the plugin know the zone when it is asked; without it, it loads the zone in vain.
-    route53 = "\n".join(f"    route53 {name}.:{zone} {{\n        refresh 1s\n    }}" for name, zone in zones.items())
-    names = " ".join(f"{name}:{settings.dns_port}" for name in zones)
-    served = f"{names} {{\n    bind 127.0.0.1\n{route53}\n}}\n" if zones else ""
-    content = f"""{served}{LOAD_BALANCER_ZONE}:{settings.dns_port} {{
-    bind 127.0.0.1
-    template IN A {{
-        answer "{{{{ .Name }}}} 30 IN A 127.0.0.1"
-    }}
-    template IN AAAA {{
-        rcode NOERROR
-    }}
-}}
-.:{settings.dns_port} {{
-    bind 127.0.0.1
-    reload 2s 1s
-    template ANY ANY {{
-        rcode REFUSED
-    }}
-}}
-"""
-    path = settings.node / "edge" / "Corefile"
-    if path.exists() and path.read_text() == content:
-        return False
-    write_whole(path, content)
-    return True

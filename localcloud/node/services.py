@@ -6,38 +6,12 @@ import ssl
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from localcloud.settings import Settings
-
-Check = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class Service:
-    """A program that runs as long as the node does. `on_host_network`: it serves this machine's loopback."""
-
-    name: str
-    command: list[str]
-    ready: Check = lambda: True
-    environment: Mapping[str, str] = field(default_factory=dict)
-    on_host_network: bool = False
-
-
-def answers(url: str, context: ssl.SSLContext | None = None) -> Check:
-    """Return a check that `url` answers 200."""
-
-    def check() -> bool:
-        try:
-            with urllib.request.urlopen(url, timeout=2, context=context) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    return check
+from localcloud.supervisor import Service, answers
 
 
 class Cluster:
@@ -76,25 +50,11 @@ class Cluster:
 
 
 def services(settings: Settings, programs: Mapping[str, str], python: str) -> list[Service]:
-    """Return the node's services. `programs` maps each tool's name to the folder of its programs."""
+    """Return the node's own services. `programs` maps each tool's name to the folder of its programs."""
     node, kubernetes, name = settings.node, programs["kubernetes"], settings.name
     cluster = Cluster(settings)
-    aws_environment = {
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": "us-west-2",
-        "AWS_ENDPOINT_URL_ROUTE_53": settings.aws_endpoint,
-    }
-    moto_environment = {"MOTO_ACM_VALIDATION_WAIT": "1", "MOTO_EC2_LOAD_DEFAULT_AMIS": "true"}
     etcd = "http://127.0.0.1:2379"
-    aws_files = [str(node / "aws.pem"), str(node / "aws-key.pem")]
     return [
-        Service(
-            "aws",
-            [python, "-m", "localcloud.aws.server", settings.node_address, *aws_files],
-            answers(f"{settings.aws_endpoint}/moto-api/data.json"),
-            moto_environment,
-        ),
         Service(
             "etcd",
             [
@@ -137,33 +97,6 @@ def services(settings: Settings, programs: Mapping[str, str], python: str) -> li
         ),
         Service("dns", [f"{programs['coredns']}/coredns", "-conf", f"{node}/cluster.Corefile"]),
         Service("volumes", [python, "-m", "localcloud.node.volumes", str(settings.home), str(settings.slot)]),
-        Service(
-            "edge",
-            [python, "-m", "localcloud.aws.edge", str(settings.home), str(settings.slot)],
-            (node / "edge" / "Corefile").exists,
-        ),
-        Service(
-            "load-balancer",
-            [
-                f"{programs['envoy']}/envoy",
-                "--config-path",
-                f"{node}/edge/envoy.json",
-                "--base-id",
-                "1",
-                "--use-dynamic-base-id",
-                "--log-level",
-                "warn",
-                "--concurrency",
-                "1",
-            ],
-            on_host_network=True,
-        ),
-        Service(
-            "route53",
-            [f"{programs['coredns']}/coredns", "-conf", f"{node}/edge/Corefile"],
-            environment=aws_environment,
-            on_host_network=True,
-        ),
     ]
 
 

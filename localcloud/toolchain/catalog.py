@@ -192,3 +192,6 @@ NODE = (KUBERNETES, PAUSE, ETCD, CONTAINERD, NFTABLES)
 
 SERVICES = (COREDNS, CORTEX, LOKI, ENVOY)
 """What runs in the cluster or beside it."""
+
+AWS = (COREDNS, ENVOY)
+"""What the embedded AWS runs beside moto."""

@@ -27,12 +27,19 @@ JSON = st.recursive(
 )
 
 
+CLUSTER = {"oidcProviderArn": "arn", "oidcIssuer": "https://issuer", "nodeSecurityGroupId": "sg-1"}
+
+
+def aliases(*found: tuple[str, list[str]]) -> dict[str, Any]:
+    return {"cluster": CLUSTER | {"hostAliases": [{"ip": ip, "hostnames": names} for ip, names in found]}}
+
+
 def settings(**changes: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "domain": "example.com",
         "tenants": [{"name": "default"}],
         "dataApi": {"publicKeys": {key_id(KEY): canonical_pem(KEY)}},
-        "cluster": {"oidcProviderArn": "arn", "oidcIssuer": "https://issuer", "nodeSecurityGroupId": "sg-1"},
+        "cluster": CLUSTER,
         "loadBalancer": {"vpcId": "vpc-1", "subnetIds": ["subnet-1"], "autoscalingGroups": ["nodes"]},
         "aws": {"region": "us-west-2"},
     }
@@ -69,6 +76,11 @@ def test_the_engine_s_texts_are_read() -> None:
         ({"domain": f"{'x' * 50}.example.com"}, "ACM gives certificates to 64 at most"),
         ({"aws": {"region": "cn-north-1"}}, "another AWS partition"),
         ({"aws": {"region": "us-west-2", "endpoints": {"s33": "127.0.0.1"}}}, "'127.0.0.1' is no URL"),
+        (aliases(("192.0.2.256", ["a.example"])), "'192.0.2.256' is no address such as"),
+        (aliases(("192.0.2.1", [])), "cluster.hostAliases.0.hostnames: List should have at least 1 item"),
+        (aliases(("192.0.2.1", ["STS.example", "a b"])), "'STS.example' is no DNS name in lower case; 'a b' is no"),
+        (aliases(("2001:DB8::1", ["a.example"]), ("2001:db8::1", ["b.example"])), "more than once: 2001:db8::1"),
+        ({"cluster": CLUSTER | {"hostAliases": [{"ip": "::1", "hostname": ["a.b"]}]}}, "did you mean 'hostnames'"),
         ({"domain": "Example"}, "no DNS name"),
         ({"aws": {"region": "west"}}, "given: 'west'"),
     ],

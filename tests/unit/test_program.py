@@ -13,7 +13,9 @@ from components.gateway_config import GatewaySettings, bootstrap
 from components.gateway_lua import UPSTREAM_HEADER
 from components.instance import Instance, InstanceArgs
 from components.tenant import Tenant
-from tests.unit.test_config import settings
+from tests.unit.test_config import CLUSTER, settings
+
+ALIASES = [{"ip": "192.0.2.1", "hostnames": ["sts.us-west-2.amazonaws.com"]}]
 
 
 class Recorder(pulumi.runtime.Mocks):
@@ -55,7 +57,9 @@ def _declared() -> list[pulumi.runtime.MockResourceArgs]:
 
     @pulumi.runtime.test
     def declare() -> pulumi.Output[Any]:
-        given = settings(aws={"region": "us-west-2", "parentZoneId": "ZPARENT"})
+        given = settings(
+            cluster=CLUSTER | {"hostAliases": ALIASES}, aws={"region": "us-west-2", "parentZoneId": "ZPARENT"}
+        )
         instance = Instance("instance", InstanceArgs("showdown", from_settings(given, "showdown")))
         tenant = Tenant("tenant-default", instance.tenant_args("default"))
         return pulumi.Output.all(*tenant.buckets.values(), instance.name_servers)
@@ -106,6 +110,16 @@ def test_every_pod_is_restricted(recorded: list[pulumi.runtime.MockResourceArgs]
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["resources"]["limits"]["memory"]
         assert not [volume for volume in spec["volumes"] if "emptyDir" in volume]
+
+
+def test_host_aliases_reach_the_pods_of_the_back_ends_alone(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    pods = {
+        entry.name: entry.inputs["spec"]["template"]["spec"] for entry in recorded if "kubernetes:apps/v1:" in entry.typ
+    }
+    with_aliases = {name for name, spec in pods.items() if spec.get("hostAliases") == ALIASES}
+    backends = [f"{tenant}-{api}-stateful-set" for tenant in ("system", "tenant-default") for api in ("cortex", "loki")]
+    assert with_aliases == {*backends}
+    assert not [name for name, spec in pods.items() if "hostAliases" in spec and name not in with_aliases]
 
 
 def test_the_gateway_names_no_tenant(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:

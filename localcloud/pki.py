@@ -100,6 +100,12 @@ class Authority:
         return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
 
 
+def write_pair(path: Path, pair: tuple[bytes, bytes]) -> None:
+    """Write a certificate to `<path>.pem` and its private key to `<path>-key.pem`."""
+    write_whole(path.with_suffix(".pem"), pair[0])
+    write_whole(Path(f"{path}-key.pem"), pair[1], 0o600)
+
+
 def signing_key() -> bytes:
     """Return a new RSA key, PEM, with which the API server signs service account tokens."""
     return _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))

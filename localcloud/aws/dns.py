@@ -1,0 +1,36 @@
+"""What the name server reads: the hosted zones, and the names of the load balancers."""
+
+from localcloud.files import write_whole
+from localcloud.settings import REGION, Settings
+
+LOAD_BALANCER_ZONE = f"{REGION}.elb.amazonaws.com"  # below which moto names its load balancers
+
+
+def write_zone_dns(settings: Settings, zones: dict[str, str]) -> bool:
+    """Write the Corefile of the name server for `zones` (name to hosted zone id); tell whether it changed."""
+    # The final dot makes the plugin know the zone when it is asked; without it, it loads the zone in vain.
+    route53 = "\n".join(f"    route53 {name}.:{zone} {{\n        refresh 1s\n    }}" for name, zone in zones.items())
+    names = " ".join(f"{name}:{settings.dns_port}" for name in zones)
+    served = f"{names} {{\n    bind 127.0.0.1\n{route53}\n}}\n" if zones else ""
+    content = f"""{served}{LOAD_BALANCER_ZONE}:{settings.dns_port} {{
+    bind 127.0.0.1
+    template IN A {{
+        answer "{{{{ .Name }}}} 30 IN A 127.0.0.1"
+    }}
+    template IN AAAA {{
+        rcode NOERROR
+    }}
+}}
+.:{settings.dns_port} {{
+    bind 127.0.0.1
+    reload 2s 1s
+    template ANY ANY {{
+        rcode REFUSED
+    }}
+}}
+"""
+    path = settings.node / "edge" / "Corefile"
+    if path.exists() and path.read_text() == content:
+        return False
+    write_whole(path, content)
+    return True
