@@ -103,7 +103,7 @@ class Bench:
     def leave(self) -> None:
         """Take everything away again, however far it came."""
         if StackFile(INSTANCE).exists():
-            self.opstrace("destroy", "local", INSTANCE, "--yes")
+            self.opstrace("destroy", "local", INSTANCE, "--purge", "--yes")
         self.opstrace("local", "down")
 
 

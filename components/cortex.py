@@ -48,7 +48,8 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
         "blocks_storage": {
             **s3(metrics_bucket),
             "tsdb": {"dir": f"{DATA_FOLDER}/tsdb", "flush_blocks_on_shutdown": True},
-            "bucket_store": {"sync_dir": f"{DATA_FOLDER}/tsdb-sync"},
+            # Blocks that a pod with an empty volume finds (after `adopt`, or a lost volume) are seen in a minute, not in 15.
+            "bucket_store": {"sync_dir": f"{DATA_FOLDER}/tsdb-sync", "sync_interval": "1m"},
         },
         "compactor": {"data_dir": f"{DATA_FOLDER}/compactor", "sharding_enabled": shared, "sharding_ring": ring},
         "ingester": {

@@ -1,27 +1,54 @@
 """An edit of the stack's file and what follows it: checked, written, applied."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import click
 
+from components.config import StackConfig
+from scripts.aws import Clients
+from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.preflight import reached, require_cluster
-from scripts.providers import provider
+from scripts.providers import Provider, provider
 from scripts.stackfile import StackFile
 
 NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack's file.")
 
 
-def finish(file: StackFile, provider_name: str, *, no_apply: bool) -> None:
+@dataclass(frozen=True)
+class Target:
+    """An instance that answers: where it runs, its engine, its account and its cluster."""
+
+    where: Provider
+    engine: Engine
+    aws: Clients
+    cluster: Cluster
+
+
+def target(instance: str, config: StackConfig, provider_name: str) -> Target:
+    """Return the instance's parts; raises `UserError` where one of them does not answer, or is another's."""
+    where = provider(provider_name)
+    engine = Engine(where.environment, instance)
+    aws, cluster = reached(where.environment, config)
+    require_cluster(cluster, instance)
+    return Target(where, engine, aws, cluster)
+
+
+def finish(
+    file: StackFile, provider_name: str, *, no_apply: bool, before: Callable[[Target], None] | None = None
+) -> None:
     """Write the file and apply it; nothing is written where it is not valid or cannot be applied.
 
+    `before` is called when all answer and nothing is changed yet; it may raise.
     Raises `ConfigError` with every problem of the edited file.
     """
     config = file.config()
     if no_apply:
         file.write()
         return
-    where = provider(provider_name)
-    engine = Engine(where.environment, file.instance)
-    aws, cluster = reached(where.environment, config)
-    require_cluster(cluster, file.instance)
+    found = target(file.instance, config, provider_name)
+    if before:
+        before(found)
     file.write()
-    engine.up(aws, cluster)
+    found.engine.up(found.aws, found.cluster)

@@ -26,6 +26,7 @@ class Clients:
         self._endpoints = config.aws.endpoints
         retries: Any = {"max_attempts": 3, "mode": "standard"}
         self._config = Config(connect_timeout=CONNECT_SECONDS, retries=retries)
+        self._authorities = environment.get("AWS_CA_BUNDLE")
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, service: str) -> Any:
@@ -34,5 +35,7 @@ class Clients:
             if self._session is None:  # not before: a profile that is not there is an error of botocore's
                 self._session = boto3.session.Session(**self._account)
             endpoint = self._endpoints.get(service)
-            self._made[service] = self._session.client(service, endpoint_url=endpoint, config=self._config)
+            self._made[service] = self._session.client(
+                service, endpoint_url=endpoint, config=self._config, verify=self._authorities
+            )
         return self._made[service]

@@ -14,6 +14,7 @@ VERBS = {
     "list": "scripts.instances",
     "status": "scripts.instances",
     "recover": "scripts.instances",
+    "tenants": "scripts.tenants",
     "env": "scripts.local",
     "ta-create-keypair": "scripts.tokens",
     "ta-create-token": "scripts.tokens",

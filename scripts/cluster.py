@@ -1,16 +1,19 @@
 """The Kubernetes cluster, as the command itself speaks to it."""
 
+import contextlib
+import http.client
 from collections.abc import Mapping
 from typing import Any
 
 import kubernetes
+import kubernetes.stream
 import urllib3
 
 from components.config import StackConfig
 from components.errors import UserError
 
 ANSWER_SECONDS = 5
-NOT_FOUND = 404
+OK, NOT_FOUND = 200, 404
 
 
 class Cluster:
@@ -22,7 +25,12 @@ class Cluster:
         self._client: Any = None
 
     def labels(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, str] | None:
-        """Return an object's labels, None where there is no such object.
+        """Return an object's labels, None where there is no such object; raises as `get` does."""
+        found = self.get(api_version, kind, name, namespace)
+        return None if found is None else dict(found["metadata"].get("labels") or {})
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """Return an object, None where there is no such object.
 
         Raises `UserError` where the cluster is not known, does not answer, or refuses the caller.
         """
@@ -41,7 +49,29 @@ class Cluster:
             raise UserError(f"the cluster of {named} refuses the caller: {error.reason}; {remedy}") from error
         except urllib3.exceptions.HTTPError as error:
             raise UserError(f"the cluster of {named} does not answer: {error}; {remedy}") from error
-        return dict(found.to_dict()["metadata"].get("labels") or {})
+        return dict(found.to_dict())
+
+    def ask(self, namespace: str, pod: str, port: int, path: str, headers: Mapping[str, str]) -> str | None:
+        """Return what a pod answers to a GET, None where it does not answer 200.
+
+        By the API server's port forwarding: that ends in the pod itself, so no network policy has to let it in.
+        """
+        self._resource("v1", "Namespace")  # connects
+        core = kubernetes.client.CoreV1Api(self._client.client)
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        try:
+            forwarded = kubernetes.stream.portforward(
+                core.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
+            )
+            with contextlib.closing(forwarded.socket(port)) as connection:
+                connection.settimeout(ANSWER_SECONDS)
+                connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+                answer = http.client.HTTPResponse(connection)
+                answer.begin()
+                return answer.read().decode() if answer.status == OK else None
+        except (kubernetes.client.ApiException, http.client.HTTPException, OSError):
+            return None
 
     def _resource(self, api_version: str, kind: str) -> Any:
         if self._client is None:

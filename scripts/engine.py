@@ -45,7 +45,7 @@ class Engine:
 
     def __init__(self, environment: Mapping[str, str], instance: str) -> None:
         self._environment = dict(environment)
-        self._instance = instance
+        self.instance = instance
         found = shutil.which("pulumi", path=self._environment.get("PATH"))
         if not found:
             raise UserError("pulumi is not on PATH; install it (pulumi.com/docs/install), or use the provider `local`")
@@ -70,9 +70,9 @@ class Engine:
         return self._quiet(*arguments)
 
     def _answer(self, what: str, *arguments: str) -> Any:
-        done = self._read(*arguments, "--stack", self._instance)
+        done = self._read(*arguments, "--stack", self.instance)
         if done.returncode:
-            raise UserError(f"{what} of {self._instance} cannot be read: {done.stderr.strip()}")
+            raise UserError(f"{what} of {self.instance} cannot be read: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
     def stacks(self) -> list[str]:
@@ -84,11 +84,11 @@ class Engine:
 
     def ensure_stack(self) -> None:
         """Make the stack where it is not there, and select it so that plain `pulumi up` means it."""
-        if self._instance not in self.stacks():
-            done = self._quiet("stack", "init", self._instance)
+        if self.instance not in self.stacks():
+            done = self._quiet("stack", "init", self.instance)
             if done.returncode:
-                raise UserError(f"the stack {self._instance} cannot be made: {done.stderr.strip()}")
-        self._quiet("stack", "select", self._instance)
+                raise UserError(f"the stack {self.instance} cannot be made: {done.stderr.strip()}")
+        self._quiet("stack", "select", self.instance)
 
     def has_succeeded(self) -> bool:
         """Tell whether an update of the stack ever succeeded, whatever happened to it since."""
@@ -117,7 +117,7 @@ class Engine:
 
     def _run_once(self, *arguments: str) -> str | None:
         """Return None, or what was said on stderr by an operation that failed."""
-        command = self._command(*arguments, "--stack", self._instance)
+        command = self._command(*arguments, "--stack", self.instance)
         process = subprocess.Popen(
             command, cwd=ROOT, env=self._environment, stdout=sys.stderr, stderr=subprocess.PIPE, text=True
         )
@@ -145,14 +145,14 @@ class Engine:
         for lock in locks:
             if not _is_dead(lock):
                 raise UserError(
-                    f"the stack {self._instance} is being changed by pulumi, process {lock['pid']} of {lock['user']} on "
+                    f"the stack {self.instance} is being changed by pulumi, process {lock['pid']} of {lock['user']} on "
                     f"{lock['host']}, since {lock['since']}; wait for its end. If that process is gone, "
-                    f"`pulumi cancel {self._instance}` gives its lock back"
+                    f"`pulumi cancel {self.instance}` gives its lock back"
                 )
         for lock in locks:
             note(f"The lock of pulumi process {lock['pid']}, which was killed at work, is cleared.")
         if locks:
-            self._quiet("cancel", "--yes", self._instance)
+            self._quiet("cancel", "--yes", self.instance)
         return bool(locks)
 
     @staticmethod
@@ -175,7 +175,7 @@ class Engine:
         for urn in dropped:
             note(f"  not there, or harmless to do again: {urn.rsplit('::', 1)[-1]}")
         if self._answer("the state", "stack", "export") != state:
-            raise UserError(f"the stack {self._instance} was changed by somebody else meanwhile; run this again")
+            raise UserError(f"the stack {self.instance} was changed by somebody else meanwhile; run this again")
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # 0600
             json.dump(mended, file)
             file.flush()
@@ -188,10 +188,17 @@ class Engine:
         self.settle(aws, cluster)
         self.run("up", "--yes", "--skip-preview")
 
+    def adopt(self, resources: Mapping[str, Any]) -> None:
+        """Take what is there already into the state, as `pulumi import --file` describes it; protected until an `up`."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(resources, file)
+            file.flush()
+            self.run("import", "--file", file.name, "--yes", "--skip-preview", "--generate-code=false")
+
     def destroy(self, aws: Clients, cluster: Cluster) -> None:
         """Remove every resource, then the stack itself."""
         self.settle(aws, cluster)
         self.run("destroy", "--yes", "--skip-preview")
-        done = self._quiet("stack", "rm", "--yes", "--preserve-config", self._instance)
+        done = self._quiet("stack", "rm", "--yes", "--preserve-config", self.instance)
         if done.returncode:
-            raise UserError(f"the stack {self._instance} cannot be removed: {done.stderr.strip()}")
+            raise UserError(f"the stack {self.instance} cannot be removed: {done.stderr.strip()}")

@@ -8,14 +8,15 @@ import click
 from components.config import StackConfig
 from components.errors import UserError
 from components.names import APIS, SYSTEM, api_url, instance_domain, namespace
+from scripts import applied, stores
+from scripts.apply import target
 from scripts.engine import Engine
 from scripts.preflight import reached
 from scripts.probe import status_of
 from scripts.providers import PROVIDER, Provider, provider
 from scripts.stackfile import require
+from scripts.tenant_data import purge_store
 from scripts.terminal import note
-
-TENANT_TYPE = "opstrace:tenant:Tenant"
 
 
 def _require_stack(engine: Engine, provider_name: str, instance: str) -> None:
@@ -25,31 +26,52 @@ def _require_stack(engine: Engine, provider_name: str, instance: str) -> None:
         raise UserError(f"there is no instance {instance} on {provider_name}; {known}")
 
 
-@click.command(short_help="Remove an instance and all its data.")
+@click.command(short_help="Remove an instance.")
 @PROVIDER
 @click.argument("instance")
+@click.option("--purge", is_flag=True, help="Delete the data of all tenants too, also what was retained before.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--preserve-config", is_flag=True, help="Keep the stack's file.")
-def destroy(provider_name: str, instance: str, yes: bool, preserve_config: bool) -> None:
-    """Remove INSTANCE with everything in it, the data of all tenants too.
+def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_config: bool) -> None:
+    """Remove INSTANCE with everything in it. The data of its tenants stays or goes as their onDelete says.
 
-    As `pulumi stack rm` does, it removes the stack's file, unless it is told to keep it.
+    As `pulumi stack rm` does, it removes the stack's file, unless it is told to keep it, or data is retained:
+    the file says where.
     """
-    where = provider(provider_name)
-    engine = Engine(where.environment, instance)
+    engine = Engine(provider(provider_name).environment, instance)
     _require_stack(engine, provider_name, instance)
     file = require(instance)
-    aws, cluster = reached(where.environment, file.config())
+    found = target(instance, file.config(), provider_name)
     if not yes:
-        too = "" if preserve_config else f", and stacks/{file.path.name}"
-        click.confirm(f"Remove the instance {instance}, all data of all its tenants{too}?", abort=True, err=True)
-    engine.destroy(aws, cluster)
-    if preserve_config:
+        fate = "all data of all its tenants" if purge else _fate(applied.tenants(engine.resources()))
+        click.confirm(f"Remove the instance {instance}, {fate}?", abort=True, err=True)
+    engine.destroy(found.aws, found.cluster)
+    left = stores.stores(found.aws, instance)
+    if purge:
+        for store in left:
+            purge_store(store, stores.contents(found.aws, store.buckets.values()), found)
+        left = []
+    if preserve_config or left:
         file.forget_stack()
         file.write()
     else:
         file.path.unlink()
     note(f"The instance {instance} is gone; its tokens open nothing any more.")
+    if left:
+        held = stores.contents(found.aws, [bucket for store in left for bucket in store.buckets.values()])
+        note(
+            f"Retained of {', '.join(sorted({store.tenant for store in left}))}: {held}. `./opstrace tenants data list "
+            f"{provider_name} {instance}` shows it, for which stacks/{file.path.name} is kept."
+        )
+
+
+def _fate(tenants: dict[str, applied.Applied]) -> str:
+    """Say whose data goes and whose stays."""
+    gone = sorted(name for name, tenant in tenants.items() if tenant.on_delete == "purge")
+    kept = sorted({*tenants} - {*gone})
+    parts = [f"delete the data of {', '.join(gone)}"] if gone else []
+    parts += [f"keep that of {', '.join(kept)}"] if kept else []
+    return " and ".join(parts)
 
 
 @click.command("list")
@@ -101,11 +123,7 @@ def status(provider_name: str, instance: str, as_json: bool) -> None:
 
 def _tenants(engine: Engine, config: StackConfig, instance: str, where: Provider) -> dict[str, dict[str, Any]]:
     """Return what is known of each tenant that is configured or applied, by its name."""
-    made = {
-        entry["urn"].rsplit("::", 1)[-1].removeprefix("tenant-")
-        for entry in engine.resources()
-        if entry["type"] == TENANT_TYPE
-    }
+    made = {*applied.tenants(engine.resources())}
     configured = {SYSTEM, *(tenant.name for tenant in config.tenants)}
     outputs = engine.outputs().get("tenants", {})
     domain, port = instance_domain(instance, config.domain), config.load_balancer.port

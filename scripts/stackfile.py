@@ -1,5 +1,6 @@
 """The stack's YAML: read and changed with its comments and its order kept."""
 
+import difflib
 import io
 import os
 import tempfile
@@ -20,7 +21,8 @@ STACKS = ROOT / "stacks"
 SCHEMA_LINE = "# yaml-language-server: $schema=opstrace.schema.json\n"
 
 
-def _yaml() -> YAML:
+def round_trip() -> YAML:
+    """Return a reader and writer of YAML that keeps comments, order and quotes."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
@@ -56,7 +58,7 @@ class StackFile:
         if self.path.exists():
             self._comment = ""
             try:
-                self._content = _yaml().load(self.path.read_text()) or CommentedMap()
+                self._content = round_trip().load(self.path.read_text()) or CommentedMap()
             except YAMLError as error:
                 raise ConfigError(f"{self.path} is no YAML: {error}") from error
             self._require_mapping(self._content, "the file")
@@ -104,13 +106,23 @@ class StackFile:
         """Return the typed configuration; raises `ConfigError` with every problem."""
         return from_settings(self.settings(), self.instance)
 
+    def text(self) -> str:
+        """Return the file as `write` makes it."""
+        text = io.StringIO()
+        round_trip().dump(self._content, text)
+        return self._comment + text.getvalue()
+
+    def difference(self) -> str:
+        """Return what `write` would change in the file, as a unified diff; empty where nothing."""
+        before = self.path.read_text() if self.path.exists() else ""
+        lines = (before.splitlines(keepends=True), self.text().splitlines(keepends=True))
+        return "".join(difflib.unified_diff(*lines, str(self.path.name), str(self.path.name), n=2))
+
     def write(self) -> None:
         """Replace the file by a move, so that nobody reads half of it."""
-        text = io.StringIO()
-        _yaml().dump(self._content, text)
         handle, partial = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
         with os.fdopen(handle, "w") as file:
-            file.write(self._comment + text.getvalue())
+            file.write(self.text())
         os.chmod(partial, 0o644)
         os.replace(partial, self.path)
 

@@ -3,11 +3,12 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.status import Status
 from rich.table import Table
 
@@ -24,6 +25,12 @@ def show(table: Table) -> None:
     """Print a table on stderr as wide as it is: URLs and paths are there to be copied."""
     wide = Console(stderr=True, highlight=False, width=max(stderr.width, 240))
     wide.print(table)
+
+
+def stdout_table(table: Table) -> None:
+    """Print a table on stdout, not folded where nobody looks at it with a terminal's width."""
+    console = Console(highlight=False)
+    Console(highlight=False, width=None if console.is_terminal else 1000).print(table, no_wrap=True, crop=False)
 
 
 def _duration(seconds: float) -> str:
@@ -75,3 +82,18 @@ def step(what: str, estimate: float | None = None) -> Iterator[Outcome]:
             status.stop()
         note(f"  {what}: {outcome.text} in {_duration(time.monotonic() - started)}")
         sys.stderr.flush()
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far a task of `total` things is; the block calls what it gets with each number that is done."""
+    with Progress(
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=stderr,
+        disable=not stderr.is_terminal,
+    ) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda number: progress.advance(task, number)

@@ -14,9 +14,16 @@ SLOT = "1"
 COMMAND_SECONDS = 3600  # a first run builds every tool from source
 
 
-def run(*command: str, cwd: Path = ROOT, env: dict[str, str] | None = None, check: bool = True, timeout: float = 300):
-    """Run a command to its end; a failure shows everything that it said."""
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+def run(
+    *command: str,
+    cwd: Path = ROOT,
+    env: dict[str, str] | None = None,
+    check: bool = True,
+    timeout: float = 300,
+    typed: str | None = None,
+):
+    """Run a command to its end, with what is typed into it; a failure shows everything that it said."""
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, input=typed)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done

@@ -14,7 +14,7 @@ def walk(cloud: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wal
     said = made.opstrace("create", "local", INSTANCE, "--tenant", "default").stderr
     assert "curl --cacert" in said
     yield made
-    made.opstrace("destroy", "local", INSTANCE, "--yes")
+    made.opstrace("destroy", "local", INSTANCE, "--purge", "--yes")
     assert INSTANCE not in made.opstrace("list", "local").stdout
     assert not STACK_FILE.exists()
     eventually(lambda: made.kubectl("get", "persistentvolumes", "-o", "name") == "")

@@ -52,7 +52,7 @@ def borrower(
     try:
         run(LAUNCHER, "create", "local", INSTANCE, "--tenant", "default", "--context", CONTEXT, cwd=folder, env=shell)
         yield Walk(folder, entered(shell))
-        run(LAUNCHER, "destroy", "local", INSTANCE, "--yes", cwd=folder, env=shell)
+        run(LAUNCHER, "destroy", "local", INSTANCE, "--purge", "--yes", cwd=folder, env=shell)
         assert "-tenant" not in run("kubectl", "get", "namespaces", "-o", "name", env=cloud).stdout
         _dies_whole_and_comes_back(shell)
     finally:

@@ -23,7 +23,9 @@ def _start_up(walk: Walk, until: str) -> subprocess.Popen[str]:
 
 def test_a_killed_up_converges_and_two_at_once_do_no_harm(walk: Walk) -> None:
     before = STACK_FILE.read_text()
-    STACK_FILE.write_text(before.replace("- name: default\n", f"- name: default\n    - name: {TENANT}\n", 1))
+    STACK_FILE.write_text(
+        before.replace("- name: default\n", f"- name: default\n    - name: {TENANT}\n      onDelete: purge\n", 1)
+    )
     process = _start_up(walk, f"aws:s3:Bucket tenant-{TENANT}")
 
     # A second one at once is refused, by the command with the name of the process that is at work.
@@ -40,7 +42,9 @@ def test_a_killed_up_converges_and_two_at_once_do_no_harm(walk: Walk) -> None:
     walk.pulumi("up", "--yes", "--skip-preview")
     assert len(walk.buckets(TENANT)) == 3
     urns = [entry["urn"] for entry in walk.resources()]
-    assert len(urns) == len({*urns}) and sum(f"tenant-{TENANT}" in urn for urn in urns) == 30
+    assert (
+        len(urns) == len({*urns}) and sum(f"tenant-{TENANT}" in urn for urn in urns) == 32
+    )  # with the three components
 
     STACK_FILE.write_text(before)
     walk.pulumi("up", "--yes", "--skip-preview")

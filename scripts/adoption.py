@@ -1,0 +1,95 @@
+"""Giving retained buckets back to a tenant: taken into the state by the engine's own `import`, under its URNs.
+
+Until the next update they are protected, as is everything that is imported: an update of
+a stack file without the tenant is refused, and deletes nothing.
+"""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from components.errors import UserError
+from scripts.applied import TENANT_TYPE, tenants
+from scripts.aws import Clients
+from scripts.engine import Engine
+from scripts.stores import Store
+
+# The logical names are those that components/buckets.py gives.
+PARTS: dict[str, tuple[str, str]] = {
+    "access": ("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "get_public_access_block"),
+    "policy": ("aws:s3/bucketPolicy:BucketPolicy", "get_bucket_policy"),
+    "lifecycle": (
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        "get_bucket_lifecycle_configuration",
+    ),
+}
+PART_KINDS = {"access": ("metrics", "config", "logs"), "policy": ("metrics", "config", "logs")}
+
+
+def _is_there(read: Callable[..., Any], bucket: str) -> bool:
+    try:
+        read(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"].startswith("NoSuch"):
+            return False
+        raise
+    return True
+
+
+def import_file(store: Store, providers: dict[str, str], aws: Clients) -> dict[str, Any]:
+    """Return what `pulumi import --file` reads: the tenant's component, the random end and the buckets.
+
+    `providers` maps `aws` and `random`, where the program has such a provider, to its URN.
+    """
+    name = f"tenant-{store.tenant}"
+    ending = base64.urlsafe_b64encode(bytes.fromhex(store.id)).decode().rstrip("=")
+    resources: list[dict[str, Any]] = [
+        {"type": TENANT_TYPE, "name": name, "component": True},
+        _part("random:index/randomId:RandomId", f"{name}-bucket-suffix", ending, name, providers),
+    ]
+    for kind, bucket in store.buckets.items():
+        resources.append(_part("aws:s3/bucket:Bucket", f"{name}-{kind}-bucket", bucket, name, providers))
+        for part, (resource_type, read) in PARTS.items():
+            if kind in PART_KINDS.get(part, ("metrics", "logs")) and _is_there(getattr(aws["s3"], read), bucket):
+                resources.append(_part(resource_type, f"{name}-{kind}-{part}", bucket, name, providers))
+    return {"nameTable": providers, "resources": resources}
+
+
+def _part(resource_type: str, name: str, identity: str, parent: str, providers: dict[str, str]) -> dict[str, Any]:
+    part = {"type": resource_type, "name": name, "id": identity, "parent": parent}
+    package = resource_type.split(":", 1)[0]
+    return part | ({"provider": package} if package in providers else {})
+
+
+def _providers(engine: Engine) -> dict[str, str]:
+    """Return the URNs of the program's own providers, as the state has them, by package."""
+    return {
+        entry["type"].rsplit(":", 1)[-1]: entry["urn"]
+        for entry in engine.resources()
+        if entry["type"].startswith("pulumi:providers:") and not entry["urn"].rsplit("::", 1)[-1].startswith("default")
+    }
+
+
+def is_under_way(tenant: str, engine: Engine) -> bool:
+    """Tell whether a tenant's data was taken into the state by an adoption that was not finished."""
+    resources = engine.resources()
+    there = tenants(resources).get(tenant)
+    if there is None:
+        return False
+    parents = {entry["urn"] for entry in resources if entry.get("parent") == there.urn}
+    kinds = {entry["type"] for entry in resources if entry["urn"] in parents}
+    return bool(there.buckets) and not any(kind.startswith("kubernetes:") for kind in kinds)
+
+
+def adopt(store: Store, engine: Engine, aws: Clients) -> None:
+    """Take the store's buckets into the state as those of its tenant."""
+    missing = {"metrics", "config", "logs"} - {*store.buckets}
+    if missing:
+        raise UserError(
+            f"of the data of {store.tenant} ({store.id}), the bucket for {', '.join(sorted(missing))} is gone: "
+            "it is not whole, and is not adopted"
+        )
+    providers = {package: urn for package, urn in _providers(engine).items() if package in ("aws", "random")}
+    engine.adopt(import_file(store, providers, aws))

@@ -1,0 +1,48 @@
+"""What the last update recorded of each tenant: the engine's state, in a tenant's terms."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from components.names import SYSTEM
+from components.tenant_config import OnDelete
+
+TENANT_TYPE = "opstrace:tenant:Tenant"
+BUCKET_TYPE = "aws:s3/bucket:Bucket"
+
+
+@dataclass
+class Applied:
+    """A tenant that is there. `on_delete` and `protect` are what counts when it is deleted."""
+
+    urn: str
+    protect: bool
+    buckets: list[str] = field(default_factory=list)
+    on_delete: OnDelete = "purge"
+
+
+def tenant_of(urn: str) -> str:
+    """Return the name of the tenant whose component has the URN."""
+    return urn.rsplit("::", 1)[-1].removeprefix("tenant-")
+
+
+def tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
+    """Return the tenants in the state, `system` among them, by name."""
+    entries = list(resources)
+    found = {
+        entry["urn"]: Applied(entry["urn"], bool(entry.get("protect")))
+        for entry in entries
+        if entry["type"] == TENANT_TYPE
+    }
+    for entry in entries:
+        owner = found.get(entry.get("parent", ""))
+        if owner and entry["type"] == BUCKET_TYPE:
+            owner.buckets.append(str(entry["id"]))
+            if entry.get("retainOnDelete"):
+                owner.on_delete = "retain"
+    return {tenant_of(urn): applied for urn, applied in found.items()}
+
+
+def user_tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
+    """Return the tenants in the state without the instance's own."""
+    return {name: applied for name, applied in tenants(resources).items() if name != SYSTEM}

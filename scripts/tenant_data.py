@@ -1,0 +1,177 @@
+"""`tenants data`: what stayed when tenants were deleted. Listed, deleted, left to expire, or given back."""
+
+import datetime
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.table import Table
+from ruamel.yaml.comments import CommentedMap
+
+from components.errors import UserError
+from components.names import tenant_name_problem
+from scripts import adoption, applied, stores
+from scripts.apply import Target, target
+from scripts.providers import PROVIDER
+from scripts.stackfile import require
+from scripts.stores import Store
+from scripts.summary import summary
+from scripts.terminal import counted, note, stdout_table, step
+
+ID = click.option("--id", "identity", help="Which, where there are several of the tenant; `data list` shows it.")
+
+
+@click.group(short_help="Manage the data of deleted tenants.")
+def data() -> None:
+    """Manage retained data: what stayed when a tenant with `onDelete: retain` was deleted."""
+
+
+def retained(found: Target) -> list[Store]:
+    """Return the data of the instance that no tenant of the state owns."""
+    there = found.engine.instance in found.engine.stacks()
+    owned = {
+        bucket
+        for tenant in (applied.tenants(found.engine.resources()).values() if there else ())
+        for bucket in tenant.buckets
+    }
+    return [store for store in stores.stores(found.aws, found.engine.instance) if not owned & {*store.buckets.values()}]
+
+
+def chosen(tenant: str, identity: str | None, found: Target) -> Store:
+    """Return the one store that is meant; raises `UserError` where there is none, or more than one."""
+    there = retained(found)
+    mine = [store for store in there if store.tenant == tenant and identity in (None, store.id)]
+    if len(mine) == 1:
+        return mine[0]
+    if mine:
+        ids = ", ".join(f"{store.id} (of {store.created:%Y-%m-%d})" for store in mine)
+        raise UserError(f"there is more than one store of {tenant}: {ids}; name one with --id")
+    known = ", ".join(f"{store.tenant} ({store.id})" for store in there) or "none"
+    raise UserError(
+        f"no data of {tenant}{f' with the id {identity}' if identity else ''} is retained; there is: {known}"
+    )
+
+
+def _facts(store: Store, found: Target) -> dict[str, Any]:
+    held = stores.contents(found.aws, store.buckets.values())
+    day = stores.expires_on(found.aws, store.buckets.values())
+    return {
+        "tenant": store.tenant,
+        "id": store.id,
+        "created": store.created.isoformat(),
+        "lastWritten": held.newest.isoformat() if held.newest else None,
+        "objects": held.objects,
+        "storedBytes": held.size,
+        "expiresOn": day.isoformat() if day else None,
+        "buckets": store.buckets,
+    }
+
+
+@data.command("list", short_help="Show what is retained.")
+@PROVIDER
+@click.argument("instance")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def list_(provider_name: str, instance: str, as_json: bool) -> None:
+    """Show the data of deleted tenants of INSTANCE, found by its tags, with size and age."""
+    found = target(instance, require(instance).config(), provider_name)
+    known = [_facts(store, found) for store in retained(found)]
+    if as_json:
+        click.echo(json.dumps(known, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("TENANT", "ID", "CREATED", "LAST WRITTEN", "OBJECTS", "STORED", "EXPIRES"):
+        table.add_column(column, no_wrap=True)
+    for entry in known:
+        table.add_row(
+            entry["tenant"],
+            entry["id"],
+            entry["created"][:10],
+            (entry["lastWritten"] or "never")[:16],
+            f"{entry['objects']:,}",
+            stores.in_units(entry["storedBytes"]),
+            entry["expiresOn"] or "never",
+        )
+    stdout_table(table)
+
+
+@data.command(short_help="Delete retained data for good.")
+@PROVIDER
+@click.argument("instance")
+@click.argument("tenant")
+@ID
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(provider_name: str, instance: str, tenant: str, identity: str | None, yes: bool) -> None:
+    """Delete the retained data of TENANT for good. Interrupted, it goes on where it was when it is run again."""
+    found = target(instance, require(instance).config(), provider_name)
+    store = chosen(tenant, identity, found)
+    held = stores.contents(found.aws, store.buckets.values())
+    if not yes:
+        note(f"The retained data of {tenant} ({store.id}) will be deleted for good: {held}.")
+        if click.prompt("Type the tenant's name to go on", err=True) != tenant:
+            raise UserError(f"that was not {tenant}: nothing is changed")
+    purge_store(store, held, found)
+
+
+def purge_store(store: Store, held: stores.Contents, found: Target) -> None:
+    """Delete a store with progress, and look whether it is gone; raises `UserError` naming what is not."""
+    with counted(f"deleting the data of {store.tenant}", held.objects + held.versions) as done:
+        _each(store, lambda bucket: stores.purge(found.aws, bucket, done))
+    left = [bucket for bucket in store.buckets.values() if stores.is_there(found.aws, bucket)]
+    if left:
+        raise UserError(f"{', '.join(left)} of {store.tenant} is there still, with {stores.contents(found.aws, left)}")
+    note(
+        f"Nothing is left of the retained data of {store.tenant} ({store.id}): {len(store.buckets)} buckets, {held}, "
+        f"{held.versions:,} old versions and {held.uploads:,} unfinished uploads are gone."
+    )
+
+
+def _each(store: Store, act: Callable[[str], None]) -> None:
+    for bucket in store.buckets.values():
+        act(bucket)
+
+
+@data.command(short_help="Let retained data expire.")
+@PROVIDER
+@click.argument("instance")
+@click.argument("tenant")
+@ID
+@click.option("--days", required=True, type=click.IntRange(1, 3650), help="After how many days.")
+def expire(provider_name: str, instance: str, tenant: str, identity: str | None, days: int) -> None:
+    """Let S3 empty the buckets of TENANT's retained data after some days. `adopt` before then ends that."""
+    found = target(instance, require(instance).config(), provider_name)
+    store = chosen(tenant, identity, found)
+    day = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=days)
+    _each(store, lambda bucket: stores.expire(found.aws, bucket, day))
+    note(f"S3 empties the {len(store.buckets)} buckets of {tenant} ({store.id}) on {day} (UTC).")
+
+
+@data.command(short_help="Give retained data back to its tenant.")
+@PROVIDER
+@click.argument("instance")
+@click.argument("tenant")
+@ID
+def adopt(provider_name: str, instance: str, tenant: str, identity: str | None) -> None:
+    """Make TENANT again, with its retained data. Its entry is added to the stack's file if it is not there."""
+    problem = tenant_name_problem(tenant)
+    if problem:
+        raise UserError(problem)
+    file = require(instance)
+    before = file.config()
+    found = target(instance, before, provider_name)
+    if tenant in applied.tenants(found.engine.resources()) and not adoption.is_under_way(tenant, found.engine):
+        raise UserError(
+            f"the tenant {tenant} is there, with data of its own; remove it first, then adopt what is to be its data"
+        )
+    if not any(entry.name == tenant for entry in before.tenants):
+        file.entry("tenants").append(CommentedMap(name=tenant))
+    after = file.config()
+    note(summary(before, after, found))
+    if not adoption.is_under_way(tenant, found.engine):
+        store = chosen(tenant, identity, found)
+        with step(f"taking the buckets of {tenant} ({store.id}) into the state"):
+            found.engine.settle(found.aws, found.cluster)
+            adoption.adopt(store, found.engine, found.aws)
+    file.write()
+    found.engine.up(found.aws, found.cluster)
+    note(f"The tenant {tenant} is there again, with its data.")

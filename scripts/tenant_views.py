@@ -1,0 +1,177 @@
+"""`tenants list` and `show`: what a tenant is set to, how it is, and what it holds."""
+
+import dataclasses
+import datetime
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.table import Table
+from ruamel.yaml import YAML
+
+from components import cortex, loki
+from components.config import StackConfig
+from components.cortex import cortex_limits
+from components.errors import UserError
+from components.loki import loki_limits
+from components.names import APIS, SYSTEM, api_url, instance_domain, namespace
+from components.tenant_config import TenantSettings
+from scripts import applied, stores
+from scripts.apply import Target, target
+from scripts.cluster import Cluster
+from scripts.providers import PROVIDER
+from scripts.stackfile import require, round_trip
+from scripts.terminal import stdout_table
+
+PODS = {"cortex": cortex.HTTP_PORT, "loki": loki.HTTP_PORT}
+
+
+def state_of(cluster: Cluster, tenant: str) -> str:
+    """Return `ready`, or which of the tenant's back ends are not."""
+    waiting = []
+    for name in PODS:
+        found = cluster.get("apps/v1", "StatefulSet", name, namespace(tenant))
+        if found is None:
+            waiting.append(f"{name} is missing")
+            continue
+        ready, wanted = found["status"].get("readyReplicas") or 0, found["spec"]["replicas"]
+        if ready < wanted:
+            waiting.append(f"{name} {ready} of {wanted} ready")
+    return ", ".join(waiting) or "ready"
+
+
+def age_of(cluster: Cluster, tenant: str) -> datetime.timedelta | None:
+    """Return for how long the tenant's namespace has been there."""
+    found = cluster.get("v1", "Namespace", namespace(tenant))
+    if found is None:
+        return None
+    created = datetime.datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+    return datetime.datetime.now(datetime.UTC) - created
+
+
+def active_series(cluster: Cluster, tenant: str) -> int | None:
+    """Return how many series Cortex holds in memory, each once, however many ingesters have it; None if it does not say."""
+    who = {"X-Scope-OrgID": tenant}
+    text = cluster.ask(namespace(tenant), "cortex-0", cortex.HTTP_PORT, "/api/v1/user_stats", who)
+    return None if text is None else int(json.loads(text)["numSeries"])
+
+
+def effective_limits(cluster: Cluster, tenant: str, settings: TenantSettings) -> dict[str, dict[str, Any] | None]:
+    """Return the limits that the back ends have in force, by back end; None where one does not say."""
+    who = {"X-Scope-OrgID": tenant}
+    place = namespace(tenant)
+    logs = cluster.ask(place, "loki-0", loki.HTTP_PORT, "/config/tenant/v1/limits", who)
+    base = cluster.ask(place, "cortex-0", cortex.HTTP_PORT, "/config", who)
+    over = cluster.ask(place, "cortex-0", cortex.HTTP_PORT, "/runtime_config", who)
+    yaml: Any = YAML(typ="safe")
+    found: dict[str, dict[str, Any] | None] = {"metrics": None, "logs": yaml.load(logs) if logs else None}
+    if base and over:
+        own = (yaml.load(over) or {}).get("overrides", {}).get(tenant, {})
+        found["metrics"] = yaml.load(base)["limits"] | own
+    ours = {"metrics": cortex_limits(settings), "logs": loki_limits(settings)}
+    named = {
+        "metrics": {*settings.limits.metrics.model_fields, *ours["metrics"]},
+        "logs": {*settings.limits.logs.model_fields, *ours["logs"]},
+    }
+    return {
+        kind: None if limits is None else {name: limits[name] for name in sorted(named[kind] & {*limits})}
+        for kind, limits in found.items()
+    }
+
+
+def facts(name: str, config: StackConfig, found: Target, there: Mapping[str, applied.Applied]) -> dict[str, Any]:
+    """Return what is known of a tenant, as plain values; sizes in bytes, ages in seconds."""
+    settings = config.settings_of(name)
+    configured = name == SYSTEM or any(entry.name == name for entry in config.tenants)
+    domain, port = instance_domain(found.engine.instance, config.domain), config.load_balancer.port
+    known: dict[str, Any] = {
+        "name": name,
+        **{api: api_url(api, name, domain, port) for api in APIS},
+        "state": "not applied",
+        "retention": settings.retention.model_dump(),
+        "onDelete": settings.on_delete,
+        "protect": settings.protect,
+        "owner": settings.owner,
+    }
+    if name in there:
+        age = age_of(found.cluster, name)
+        known |= {
+            "state": state_of(found.cluster, name) if configured else "to be deleted by the next update",
+            "ageSeconds": None if age is None else int(age.total_seconds()),
+            "storedBytes": stores.contents(found.aws, there[name].buckets).size,
+            "activeSeries": active_series(found.cluster, name),
+            "buckets": there[name].buckets,
+            "recordedOnDelete": there[name].on_delete,
+        }
+    return known
+
+
+def _in_days(seconds: int | None) -> str:
+    if seconds is None:
+        return "-"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+@click.command("list", short_help="Show all tenants.")
+@PROVIDER
+@click.argument("instance")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def list_(provider_name: str, instance: str, as_json: bool) -> None:
+    """Show the tenants of INSTANCE: state, age, retention, what they hold, and their URLs."""
+    config = require(instance).config()
+    found = target(instance, config, provider_name)
+    there = applied.tenants(found.engine.resources())
+    names = sorted({SYSTEM, *(entry.name for entry in config.tenants), *there})
+    known = [facts(name, config, found, there) for name in names]
+    if as_json:
+        click.echo(json.dumps(known, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("NAME", "STATE", "AGE", "RETENTION", "STORED", "SERIES", "METRICS", "LOGS"):
+        table.add_column(column, no_wrap=True)
+    for entry in known:
+        series, size = entry.get("activeSeries"), entry.get("storedBytes")
+        table.add_row(
+            entry["name"],
+            entry["state"],
+            _in_days(entry.get("ageSeconds")),
+            f"{entry['retention']['metrics']}/{entry['retention']['logs']}",
+            "-" if size is None else stores.in_units(size),
+            "-" if series is None else f"{series:,}",
+            entry["cortex"],
+            entry["loki"],
+        )
+    stdout_table(table)
+
+
+@click.command(short_help="Show one tenant, with the limits in force.")
+@PROVIDER
+@click.argument("instance")
+@click.argument("tenant")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
+    """Show all settings of TENANT, what it holds, and the limits that its back ends have in force."""
+    config = require(instance).config()
+    found = target(instance, config, provider_name)
+    there = applied.tenants(found.engine.resources())
+    known = {SYSTEM, *(entry.name for entry in config.tenants), *there}
+    if tenant not in known:
+        raise UserError(f"there is no tenant {tenant} in {instance}; there are {', '.join(sorted(known))}")
+    settings = config.settings_of(tenant)
+    everything = facts(tenant, config, found, there)
+    everything["settings"] = settings.model_dump(by_alias=True, exclude_none=True) | {
+        "size": settings.pods().model_dump(by_alias=True)
+    }
+    if tenant in there:
+        held = stores.contents(found.aws, there[tenant].buckets)
+        everything["stored"] = {name: value for name, value in dataclasses.asdict(held).items() if name != "newest"}
+        everything["effectiveLimits"] = effective_limits(found.cluster, tenant, settings)
+    if as_json:
+        click.echo(json.dumps(everything, indent=2))
+        return
+    round_trip().dump(everything, sys.stdout)

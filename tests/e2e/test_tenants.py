@@ -1,0 +1,210 @@
+"""A tenant's life by the command: added, changed while it runs, protected, deleted, given back, purged. In this order."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.conftest import run
+from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, eventually, url
+from tests.remote_write import HEADERS, request
+
+TENANT = "ops"
+COMMENT = "# whoever adds a tenant asks the platform team"
+LINE = "a line that is not to be lost"
+
+
+@pytest.fixture(scope="module")
+def token(walk: Walk, trusted_pair: str) -> str:
+    return walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
+
+
+def tenants(walk: Walk, *arguments: str, check: bool = True, typed: str | None = None) -> Any:
+    verb, *rest = arguments
+    verbs = [verb, rest.pop(0)] if verb == "data" else [verb]
+    command = [LAUNCHER, "tenants", *verbs, "local", INSTANCE, *rest]
+    return run(*command, cwd=walk.folder, env=walk.shell, check=check, typed=typed)
+
+
+def ready(walk: Walk, token: str) -> None:
+    for api, path in (("cortex", LABELS), ("loki", "/loki/api/v1/labels")):
+        eventually(lambda api=api, path=path: walk.curl(url(api, TENANT, path), token=token)[0] == 200, 90)
+
+
+def push_line(walk: Walk, token: str, line: str) -> int:
+    body = json.dumps({"streams": [{"stream": {"job": "life"}, "values": [[str(time.time_ns()), line]]}]})
+    kind = ["-H", "Content-Type: application/json"]
+    return walk.curl(url("loki", TENANT, "/loki/api/v1/push"), *kind, "-d", body, token=token)[0]
+
+
+def push_sample(walk: Walk, token: str) -> int:
+    body = walk.folder / "push"
+    body.write_bytes(request({"__name__": "life", "job": "life"}, [(time.time(), 42.0)]))
+    headers = [part for name, value in HEADERS.items() for part in ("-H", f"{name}: {value}")]
+    return walk.curl(url("cortex", TENANT, "/api/v1/push"), *headers, "--data-binary", f"@{body}", token=token)[0]
+
+
+def sample(walk: Walk, token: str) -> list[Any]:
+    query = url("cortex", TENANT, "/api/v1/query?query=last_over_time(life%5B1h%5D)")
+    return [entry["value"][1] for entry in json.loads(walk.curl(query, token=token)[1])["data"]["result"]]
+
+
+def lines(walk: Walk, token: str) -> str:
+    return walk.curl(url("loki", TENANT, "/loki/api/v1/query_range?query=%7Bjob%3D%22life%22%7D"), token=token)[1]
+
+
+def pods(walk: Walk) -> list[str]:
+    found = json.loads(walk.kubectl("-n", f"{TENANT}-tenant", "get", "pods", "-o", "json"))["items"]
+    return sorted(pod["metadata"]["uid"] for pod in found)
+
+
+def stored(walk: Walk) -> list[dict[str, Any]]:
+    return [entry for entry in json.loads(tenants(walk, "data", "list", "--json").stdout) if entry["tenant"] == TENANT]
+
+
+def test_a_tenant_is_added_with_the_comments_of_the_file_kept(walk: Walk, token: str) -> None:
+    text = STACK_FILE.read_text()
+    STACK_FILE.write_text(text.replace("  opstrace:tenants:\n", f"  {COMMENT}\n  opstrace:tenants:\n"))
+    said = tenants(walk, "add", TENANT, "retention.metrics=30d", "owner=team-a").stderr
+    assert f"+    - name: {TENANT}" in said and "+        metrics: 30d" in said
+    assert f"1 tenant to add ({TENANT})" in said
+    assert COMMENT in STACK_FILE.read_text()
+    ready(walk, token)
+
+
+def test_list_shows_every_tenant_as_it_is(walk: Walk, token: str) -> None:
+    found = {entry["name"]: entry for entry in json.loads(tenants(walk, "list", "--json").stdout)}
+    mine = found[TENANT]
+    assert {*found} == {"default", "system", TENANT}
+    assert (mine["state"], mine["retention"]) == ("ready", {"metrics": "30d", "logs": "7d"})
+    assert mine["cortex"] == url("cortex", TENANT, "") and 0 < mine["ageSeconds"] < 3600
+    assert mine["activeSeries"] == 0 and mine["storedBytes"] >= 0
+    table = tenants(walk, "list").stdout
+    assert table.splitlines()[0].split() == ["NAME", "STATE", "AGE", "RETENTION", "STORED", "SERIES", "METRICS", "LOGS"]
+    assert "30d/7d" in table and url("loki", TENANT, "") in table
+
+
+def test_a_limit_changes_while_the_pods_run(walk: Walk, token: str) -> None:
+    long = "x" * 2000
+    assert push_line(walk, token, long) == 204
+    before = pods(walk)
+    said = tenants(walk, "set", TENANT, "limits.logs.max_line_size=1KB").stderr
+    assert f"1 tenant to change ({TENANT})" in said
+    eventually(lambda: push_line(walk, token, long) == 400, 90)
+    assert push_line(walk, token, "short") == 204
+    shown = json.loads(tenants(walk, "show", TENANT, "--json").stdout)
+    assert shown["effectiveLimits"]["logs"]["max_line_size"] == "1KB"
+    assert shown["effectiveLimits"]["metrics"]["compactor_blocks_retention_period"] == "30d"
+    assert shown["settings"]["owner"] == "team-a"
+    assert pods(walk) == before
+
+
+def test_a_shorter_retention_is_warned_of_in_preview_and_a_longer_one_is_not(walk: Walk) -> None:
+    for days, warned in (("5d", True), ("90d", False)):
+        tenants(walk, "set", TENANT, f"retention.metrics={days}", "--no-apply")
+        done = run("pulumi", "--non-interactive", "preview", "--stack", INSTANCE, env=walk.shell)
+        assert ("retention of its metrics is 25 days shorter" in done.stdout + done.stderr) == warned
+    tenants(walk, "set", TENANT, "retention.metrics=30d", "--no-apply")
+
+
+def test_a_protected_tenant_is_deleted_neither_by_the_command_nor_by_plain_pulumi(walk: Walk, token: str) -> None:
+    tenants(walk, "set", TENANT, "protect=true")
+    refused = tenants(walk, "remove", TENANT, "--yes", check=False)
+    assert refused.returncode == 1 and "protect=false" in refused.stderr
+    with_tenant = STACK_FILE.read_text()
+    start = with_tenant.index(f"    - name: {TENANT}\n")
+    STACK_FILE.write_text(with_tenant[:start] + with_tenant[with_tenant.index("  opstrace:", start) :])
+    before = {entry["urn"] for entry in walk.resources()}
+    command = ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview", "--stack", INSTANCE]
+    done = run(*command, env=walk.shell, check=False)
+    STACK_FILE.write_text(with_tenant)
+    assert done.returncode and "protect" in done.stdout + done.stderr
+    assert {entry["urn"] for entry in walk.resources()} == before
+    assert push_line(walk, token, "still here") == 204
+    tenants(walk, "set", TENANT, "protect=")
+
+
+def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: Walk, token: str) -> None:
+    assert push_sample(walk, token) == 200
+    assert push_line(walk, token, LINE) == 204
+    said = tenants(walk, "remove", TENANT).stderr  # at once: what is in memory must be flushed
+    assert f"1 tenant to delete ({TENANT}): its data will be kept: 3 buckets" in said
+    eventually(lambda: walk.curl(url("cortex", TENANT, LABELS), "-k", token=token)[0] == 404)
+    (kept,) = stored(walk)
+    assert kept["objects"] >= 2 and kept["storedBytes"] > 0 and kept["expiresOn"] is None
+    walk.kubectl("get", "namespace", "default-tenant")
+    assert f"{TENANT}-tenant" not in walk.kubectl("get", "namespaces", "-o", "name")
+
+
+def test_a_tenant_that_is_made_anew_never_sees_the_old_data(walk: Walk, token: str) -> None:
+    tenants(walk, "add", TENANT)
+    ready(walk, token)
+    assert sample(walk, token) == [] and LINE not in lines(walk, token)
+    refused = tenants(walk, "data", "adopt", TENANT, check=False)
+    assert refused.returncode == 1 and "with data of its own" in refused.stderr
+    assert len(walk.buckets(TENANT)) == 6
+
+
+def test_a_purge_asks_for_the_name_and_reads_back_that_nothing_is_left(walk: Walk, token: str) -> None:
+    assert push_line(walk, token, "to be deleted") == 204
+    refused = tenants(walk, "remove", TENANT, "--purge", check=False, typed="default\n")
+    assert refused.returncode == 1 and "nothing is changed" in refused.stderr
+    said = tenants(walk, "remove", TENANT, "--purge", typed=f"{TENANT}\n").stderr
+    assert "Recording that the data of ops is to be deleted" in said
+    assert "its data will be purged: 3 buckets" in said
+    assert f"Nothing is left of the data of {TENANT}: 3 buckets" in said
+    assert len(walk.buckets(TENANT)) == 3  # those of the tenant before
+
+
+def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk, token: str) -> None:
+    (kept,) = stored(walk)
+    tenants(walk, "data", "expire", TENANT, "--days", "3")
+    (doomed,) = stored(walk)
+    assert doomed["expiresOn"] and doomed["id"] == kept["id"]
+    assert TENANT in tenants(walk, "data", "list").stdout
+
+    said = tenants(walk, "data", "adopt", TENANT).stderr
+    assert "is there again, with its data" in said
+    ready(walk, token)
+    eventually(lambda: LINE in lines(walk, token), 60)
+    eventually(lambda: sample(walk, token) == ["42"], 150)
+    assert stored(walk) == []
+    (bucket,) = [name for name in walk.buckets(TENANT) if "-logs-" in name]
+    rules = walk.aws("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert [rule["ID"] for rule in rules] == ["older-than-any-retention"]
+    done = run("pulumi", "--non-interactive", "preview", "--json", "--stack", INSTANCE, env=walk.shell).stdout
+    assert set(json.loads(done[done.index("{") :])["changeSummary"]) == {"same"}
+
+
+def test_retained_data_is_purged_for_good(walk: Walk) -> None:
+    tenants(walk, "remove", TENANT)
+    s3, (bucket, *_) = walk.aws("s3"), walk.buckets(TENANT)
+    s3.create_multipart_upload(Bucket=bucket, Key="unfinished")
+    refused = tenants(walk, "data", "purge", TENANT, "--id", "00000000", "--yes", check=False)
+    assert refused.returncode == 1 and "no data of ops with the id 00000000 is retained" in refused.stderr
+    said = tenants(walk, "data", "purge", TENANT, "--yes").stderr
+    assert "Nothing is left of the retained data of ops" in said and "1 unfinished uploads" in said
+    assert walk.buckets(TENANT) == [] and stored(walk) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("remove", "system"), "the tenant system is the instance's own"),
+        (("remove", "nosuch"), "there is no tenant nosuch in Pulumi.walk.yaml; there are default"),
+        (("remove", "default"), "default is the last tenant of walk"),
+        (("set", "default", "retention.metrics=1h"), "'1h' is less than 24h"),
+        (("set", "default", "retenton.metrics=30d"), "did you mean 'retention'?"),
+        (("set", "default", "retention"), "a setting is given as NAME=VALUE"),
+        (("set", "default", "name=other"), "a setting is given as NAME=VALUE"),
+        (("add", "Upper"), "must be 1 to 30 characters"),
+        (("add", "default"), "is there already"),
+        (("data", "purge", "nosuch", "--yes"), "no data of nosuch is retained; there is: none"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(walk: Walk, arguments: tuple[str, ...], said: str) -> None:
+    before = STACK_FILE.read_text()
+    done = tenants(walk, *arguments, check=False)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert STACK_FILE.read_text() == before
