@@ -15,7 +15,7 @@ from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.keyfiles import new_key
-from scripts.tokens import sign
+from scripts.signing import Grant, Signer
 
 SETTINGS = GatewaySettings("showdown", "showdown.example.com", authentication=True, legacy_push_errors=False)
 KEY = new_key()
@@ -69,11 +69,11 @@ def gateway(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Ask]]:
 
 def test_with_a_known_key_only_the_back_end_is_missing(gateway: Callable[[dict[str, str]], Ask]) -> None:
     ask = gateway(KEYS)
-    status, body = ask(sign(KEY, "showdown", "default"))
+    status, body = ask(Signer(KEY).token(Grant("showdown", "default")))
     assert status in (404, 503) and "token" not in body
 
 
 def test_without_any_key_nobody_comes_in(gateway: Callable[[dict[str, str]], Ask]) -> None:
     ask = gateway({})
     assert ask(None) == (401, "Authorization header missing or invalid")
-    assert ask(sign(KEY, "showdown", "default")) == (401, "bad authentication token")
+    assert ask(Signer(KEY).token(Grant("showdown", "default"))) == (401, "bad authentication token")

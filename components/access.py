@@ -1,0 +1,20 @@
+"""What a token may be limited to, and how a token is named so that it can be taken back."""
+
+import re
+from typing import Literal, get_args
+
+Scope = Literal["metrics:write", "metrics:read", "logs:write", "logs:read"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+# Of a token's id (`jti`, RFC 7519 4.1.7): what can stand in YAML, in a URL and in the gateway's list without quoting.
+TOKEN_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{7,127}$"
+
+
+def is_token_id(text: str) -> bool:
+    """Tell whether `text` has the form of the id of a token that can be revoked."""
+    return re.fullmatch(TOKEN_ID_PATTERN, text) is not None
+
+
+def scope_claim(scopes: tuple[Scope, ...]) -> str:
+    """Return the `scope` claim as RFC 8693 and RFC 9068 write it: names with one blank between them."""
+    return " ".join(scope for scope in SCOPES if scope in scopes)
