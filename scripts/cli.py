@@ -17,6 +17,7 @@ VERBS = {
     "env": "scripts.local",
     "ta-create-keypair": "scripts.tokens",
     "ta-create-token": "scripts.tokens",
+    "ta-inspect-token": "scripts.inspection",
     "ta-tokens-list": "scripts.token_list",
     "ta-pubkeys-add": "scripts.pubkeys",
     "ta-pubkeys-list": "scripts.pubkeys",
