@@ -8,6 +8,7 @@ from components.errors import UserError
 from components.keys import canonical_pem, key_id
 from scripts.apply import NO_APPLY, finish
 from scripts.keyfiles import read_public_key
+from scripts.passphrase import PASSPHRASE_FILE, reader
 from scripts.providers import PROVIDER
 from scripts.stackfile import literal, require
 
@@ -16,11 +17,14 @@ from scripts.stackfile import literal, require
 @PROVIDER
 @click.argument("instance")
 @click.argument("key_file", type=click.Path(path_type=Path))
+@PASSPHRASE_FILE
 @NO_APPLY
-def ta_pubkeys_add(provider_name: str, instance: str, key_file: Path, no_apply: bool) -> None:
+def ta_pubkeys_add(
+    provider_name: str, instance: str, key_file: Path, passphrase_file: Path | None, no_apply: bool
+) -> None:
     """Let INSTANCE accept tokens signed with the key in KEY_FILE, a public key or a key pair."""
     file = require(instance)
-    key = read_public_key(key_file)
+    key = read_public_key(key_file, reader(passphrase_file))
     kid = key_id(key)
     keys = file.public_keys()
     if kid in keys:

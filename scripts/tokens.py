@@ -10,10 +10,12 @@ import click
 from components.access import SCOPES, Scope
 from components.errors import UserError
 from components.instants import instant
+from components.keys import MAXIMUM_BITS, MINIMUM_BITS
 from components.names import SYSTEM, doubles, instance_name_problem, tenant_name_problem
 from scripts.durations import Duration, seconds_of
-from scripts.keyfiles import read_key_pair, write_key_pair, write_secret
+from scripts.keyfiles import KEY_BITS, read_key_pair, write_key_pair, write_secret
 from scripts.ledger import issued
+from scripts.passphrase import PASSPHRASE_FILE, of_new_key, reader
 from scripts.signing import Grant, Signer
 
 NAME_LENGTH = 100
@@ -56,12 +58,26 @@ EXPIRES_IN = click.option(
     "--expires-in", "seconds", type=Duration(), default="1y", show_default=True, help="Life: 12h, 90d, 1y; 10y at most."
 )
 
+BITS = click.option(
+    "--bits",
+    type=click.IntRange(MINIMUM_BITS, MAXIMUM_BITS),
+    default=KEY_BITS,
+    show_default=True,
+    help="Size of the key.",
+)
+
 
 @click.command(short_help="Make a key pair in a new file.")
 @click.argument("keypair_file", type=click.Path(path_type=Path))
-def ta_create_keypair(keypair_file: Path) -> None:
-    """Make an RSA key pair in a new file KEYPAIR_FILE that only you can read."""
-    write_key_pair(keypair_file)
+@BITS
+@click.option("--encrypt", is_flag=True, help="Ask for a passphrase, and encrypt the file with it.")
+@PASSPHRASE_FILE
+def ta_create_keypair(keypair_file: Path, bits: int, encrypt: bool, passphrase_file: Path | None) -> None:
+    """Make an RSA key pair in a new file KEYPAIR_FILE that only you can read.
+
+    Where a passphrase is given, by a file or the environment, the key pair is encrypted with it.
+    """
+    write_key_pair(keypair_file, bits, of_new_key(keypair_file, passphrase_file, ask=encrypt))
 
 
 @click.command(short_help="Print a token for a tenant.")
@@ -74,6 +90,7 @@ def ta_create_keypair(keypair_file: Path) -> None:
 @click.option("--name", help="What it is for, in your own words; stands in the list of issued tokens.")
 @click.option("--count", type=click.IntRange(1, 100_000), default=1, help="How many for each tenant.")
 @click.option("--out-dir", type=click.Path(path_type=Path), help="Write files into this folder instead, a token each.")
+@PASSPHRASE_FILE
 @click.option("--no-ledger", is_flag=True, help="Leave it out of the list that `ta-tokens-list` prints.")
 def ta_create_token(
     instance: str,
@@ -85,6 +102,7 @@ def ta_create_token(
     name: str | None,
     count: int,
     out_dir: Path | None,
+    passphrase_file: Path | None,
     no_ledger: bool,
 ) -> None:
     """Print a token with which clients reach TENANT of INSTANCE, signed with the key pair in KEYPAIR_FILE.
@@ -104,7 +122,7 @@ def ta_create_token(
             "--not-before is later than the token's end (--expires-in counts from now): it would never be valid"
         )
     files = [] if out_dir is None else _free_files(out_dir, instance, tenants, count)
-    signer = Signer(read_key_pair(keypair_file))
+    signer = Signer(read_key_pair(keypair_file, reader(passphrase_file)))
     made = [signer.token(grant) for grant in grants] if no_ledger else issued(signer, grants)
     if out_dir is None:
         click.echo(made[0], nl=False)
