@@ -1,6 +1,7 @@
 """What a token may be limited to, and how a token is named so that it can be taken back."""
 
 import re
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 Scope = Literal["metrics:write", "metrics:read", "logs:write", "logs:read"]
@@ -8,6 +9,18 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 # Of a token's id (`jti`, RFC 7519 4.1.7): what can stand in YAML, in a URL and in the gateway's list without quoting.
 TOKEN_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{7,127}$"
+
+
+@dataclass(frozen=True)
+class KeyLimits:
+    """What the tokens of a key may be for; None: no limit. `not_after` is in seconds since the epoch."""
+
+    tenants: tuple[str, ...] | None = None
+    scopes: tuple[Scope, ...] | None = None
+    not_after: int | None = None
+
+
+UNLIMITED = KeyLimits()
 
 
 def is_token_id(text: str) -> bool:

@@ -8,13 +8,17 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.access import UNLIMITED
 from components.gateway_config import (
+    ACCESS_FILE,
+    ACCESS_FOLDER,
     CONFIG_FOLDER,
     HEALTH_PORT,
     KEYS_FILE,
     KEYS_FOLDER,
     LISTEN_PORT,
     GatewaySettings,
+    access_file,
     bootstrap,
     keys_file,
 )
@@ -52,7 +56,12 @@ class Gateway(pulumi.ComponentResource):
         )
         within = namespace.metadata.name
         config = bootstrap(args.settings)
-        contents = {"config": {"envoy.json": config}, "keys": {KEYS_FILE: keys_file(instance, args.public_keys)}}
+        limits = dict.fromkeys(args.public_keys, UNLIMITED)
+        contents = {
+            "config": {"envoy.json": config},
+            "keys": {KEYS_FILE: keys_file(instance, args.public_keys)},
+            "access": {ACCESS_FILE: access_file(limits, [])},
+        }
         maps = [
             kubernetes.core.v1.ConfigMap(
                 f"{name}-{part}",
@@ -102,6 +111,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> dict[st
     envoy["volumeMounts"] = [
         {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         {"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True},
+        {"name": "access", "mountPath": ACCESS_FOLDER, "readOnly": True},
     ]
     apart = {"labelSelector": {"matchLabels": selector("gateway", instance)}, "topologyKey": "kubernetes.io/hostname"}
     return {
@@ -111,7 +121,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> dict[st
         "template": {
             "metadata": {
                 "labels": dict(marks),
-                # New keys reach a running Envoy by the file that it watches; all else needs a new pod.
+                # Keys, limits and revocations reach a running Envoy by files that it watches; all else needs a new pod.
                 "annotations": {"opstrace/config": hashlib.sha256(config.encode()).hexdigest()[:16]},
             },
             "spec": {
@@ -128,6 +138,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> dict[st
                 "volumes": [
                     {"name": "config", "configMap": {"name": "gateway-config"}},
                     {"name": "keys", "configMap": {"name": "gateway-keys"}},
+                    {"name": "access", "configMap": {"name": "gateway-access"}},
                 ],
             },
         },
