@@ -9,12 +9,24 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
+from components.access import TOKEN_ID_PATTERN
 from components.errors import ConfigError, KeyFileError
+from components.instants import instant
 from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
 from components.names import (
     DOMAIN_PATTERN,
@@ -65,6 +77,16 @@ def _key_problem(kid: str, pem: str) -> str | None:
     return None if real == kid else f"key {kid}: its PEM text has the key id {real}; write it under that id"
 
 
+def _instant(value: Any) -> int:
+    """Return an instant's seconds since the epoch; a YAML reader may have made a date of the text already."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return int(value.timestamp())
+    return instant(value if isinstance(value, str) else str(value))
+
+
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
 class TenantConfig(Section):
     """One tenant of the instance."""
 
@@ -90,6 +112,12 @@ class DataApiConfig(Section):
     ] = ["0.0.0.0/0"]
     public_keys: Annotated[
         dict[str, str], Field(description="Key id (kid) to public key in PEM form. `ta-pubkeys-add` writes them.")
+    ] = {}
+    revoked_tokens: Annotated[
+        dict[Annotated[str, Field(pattern=TOKEN_ID_PATTERN)], Instant],
+        Field(
+            description="Id (jti) of a token that is refused, to its end, in RFC 3339. `ta-revoke-token` writes them."
+        ),
     ] = {}
     legacy_push_errors: Annotated[
         bool,

@@ -1,7 +1,7 @@
 """The gateway: one Envoy Deployment, the only door to all tenants' data."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,14 @@ DRAIN_SECONDS = 5
 
 @dataclass(frozen=True)
 class GatewayArgs:
-    """`public_keys` maps a key id to PEM text; `node_port` is where the load balancer reaches every node."""
+    """`public_keys` maps a key id to PEM text; `node_port` is where the load balancer reaches every node.
+
+    `revoked_tokens` are ids of tokens.
+    """
 
     settings: GatewaySettings
     public_keys: Mapping[str, str]
+    revoked_tokens: Collection[str]
     node_port: int
 
 
@@ -60,7 +64,7 @@ class Gateway(pulumi.ComponentResource):
         contents = {
             "config": {"envoy.json": config},
             "keys": {KEYS_FILE: keys_file(instance, args.public_keys)},
-            "access": {ACCESS_FILE: access_file(limits, [])},
+            "access": {ACCESS_FILE: access_file(limits, args.revoked_tokens)},
         }
         maps = [
             kubernetes.core.v1.ConfigMap(

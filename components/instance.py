@@ -52,7 +52,8 @@ class Instance(pulumi.ComponentResource):
         settings = GatewaySettings(
             args.instance, self.domain, config.data_api.authentication, config.data_api.legacy_push_errors
         )
-        Gateway(f"{name}-gateway", GatewayArgs(settings, keys, config.load_balancer.node_port), child(self))
+        gateway = GatewayArgs(settings, keys, config.data_api.revoked_tokens, config.load_balancer.node_port)
+        Gateway(f"{name}-gateway", gateway, child(self))
         self.name_servers = zone.name_servers
         self.trusted_key_ids = sorted(keys)
         self._args = args

@@ -15,7 +15,8 @@ from scripts.token_reader import Token
 
 def refusals(token: Token, config: StackConfig, instance: str, now: float) -> list[str]:
     """Return why the instance refuses the token, everything that there is; nothing where it accepts it."""
-    return [*_signature(token, config), *_claims(token, config, instance), *_times(token, now)]
+    revoked = ["it was revoked"] if token.text_of("jti") in config.data_api.revoked_tokens else []
+    return [*_signature(token, config), *_claims(token, config, instance), *revoked, *_times(token, now)]
 
 
 def _signature(token: Token, config: StackConfig) -> Iterator[str]:

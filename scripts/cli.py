@@ -18,6 +18,7 @@ VERBS = {
     "ta-create-keypair": "scripts.tokens",
     "ta-create-token": "scripts.tokens",
     "ta-inspect-token": "scripts.inspection",
+    "ta-revoke-token": "scripts.revocation",
     "ta-tokens-list": "scripts.token_list",
     "ta-pubkeys-add": "scripts.pubkeys",
     "ta-pubkeys-list": "scripts.pubkeys",

@@ -1,8 +1,11 @@
-"""Durations as the command takes them: 12h, 90d, 10y."""
+"""Durations and instants as the command takes them: 12h, 90d, 10y, 2027-11-25T08:00:00Z."""
 
 import re
+import time
 
 import click
+
+from components.instants import instant
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_557_600}  # a year has 365.25 days
 YEAR = UNITS["y"]
@@ -31,3 +34,19 @@ class Duration(click.ParamType[int]):
             return value if isinstance(value, int) else seconds_of(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType[int]):
+    """An option's value that is an instant, or a duration from now; it comes as seconds since the epoch."""
+
+    name = "instant"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the instant; a value that is none is wrong usage."""
+        if isinstance(value, int):
+            return value
+        text = str(value)
+        try:
+            return int(time.time()) + seconds_of(text) if re.fullmatch(r"\d+[a-z]", text) else instant(text)
+        except ValueError as error:
+            self.fail(f"{error}, or a duration from now such as 12h", param, ctx)

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from components.config import PREFIX, StackConfig, from_settings
 from components.errors import ConfigError, UserError
@@ -43,6 +43,11 @@ def literal(value: Any) -> Any:
     if isinstance(value, list):
         return [literal(entry) for entry in value]
     return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value
+
+
+def quoted(text: str) -> Any:
+    """Return `text` as YAML text in quotes: without them, readers differ in what they take for a date or a number."""
+    return DoubleQuotedScalarString(text)
 
 
 class StackFile:
@@ -88,6 +93,11 @@ class StackFile:
         """Return the mapping of key ids to PEM texts itself, to be changed in place."""
         found = self.part("dataApi").setdefault("publicKeys", CommentedMap())
         return self._require_mapping(found, f"{PREFIX}dataApi.publicKeys:")
+
+    def revoked_tokens(self) -> Any:
+        """Return the mapping of ids of revoked tokens to their ends itself, to be changed in place."""
+        found = self.part("dataApi").setdefault("revokedTokens", CommentedMap())
+        return self._require_mapping(found, f"{PREFIX}dataApi.revokedTokens:")
 
     def forget_stack(self) -> None:
         """Drop what ties the file to a stack that is gone: the salt of its passphrase."""

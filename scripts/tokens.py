@@ -1,7 +1,5 @@
 """`ta-create-keypair` and `ta-create-token`: what an administrator does without any cloud."""
 
-import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +7,9 @@ import click
 
 from components.access import SCOPES, Scope
 from components.errors import UserError
-from components.instants import instant
 from components.keys import MAXIMUM_BITS, MINIMUM_BITS
 from components.names import SYSTEM, doubles, instance_name_problem, tenant_name_problem
-from scripts.durations import Duration, seconds_of
+from scripts.durations import Duration, Moment
 from scripts.keyfiles import KEY_BITS, read_key_pair, write_key_pair, write_secret
 from scripts.ledger import issued
 from scripts.passphrase import PASSPHRASE_FILE, of_new_key, reader
@@ -33,22 +30,6 @@ class Scopes(click.ParamType[tuple[Scope, ...]]):
         if unknown:
             self.fail(f"{', '.join(map(repr, unknown))}: there are {', '.join(SCOPES)}", param, ctx)
         return tuple(scope for scope in SCOPES if scope in names)
-
-
-class Start(click.ParamType[int]):
-    """An option's value that is an instant, or a duration from now; it comes as seconds since the epoch."""
-
-    name = "instant"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the instant; a value that is none is wrong usage."""
-        if isinstance(value, int):
-            return value
-        text = str(value)
-        try:
-            return int(time.time()) + seconds_of(text) if re.fullmatch(r"\d+[a-z]", text) else instant(text)
-        except ValueError as error:
-            self.fail(f"{error}, or a duration from now such as 12h", param, ctx)
 
 
 SCOPE = click.option(
@@ -86,7 +67,7 @@ def ta_create_keypair(keypair_file: Path, bits: int, encrypt: bool, passphrase_f
 @click.argument("keypair_file", type=click.Path(path_type=Path))
 @EXPIRES_IN
 @SCOPE
-@click.option("--not-before", type=Start(), help="When it becomes valid: an instant (RFC 3339), or 12h from now.")
+@click.option("--not-before", type=Moment(), help="When it becomes valid: an instant (RFC 3339), or 12h from now.")
 @click.option("--name", help="What it is for, in your own words; stands in the list of issued tokens.")
 @click.option("--count", type=click.IntRange(1, 100_000), default=1, help="How many for each tenant.")
 @click.option("--out-dir", type=click.Path(path_type=Path), help="Write files into this folder instead, a token each.")

@@ -1,0 +1,130 @@
+"""`ta-revoke-token`: what it writes, what it takes out again, and what it refuses to guess."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.config import from_settings
+from components.errors import ConfigError, UserError
+from components.instants import instant, written
+from scripts import stackfile
+from scripts.acceptance import refusals
+from scripts.ledger import issued
+from scripts.revocation import prune, ta_revoke_token
+from scripts.signing import Grant, Signer
+from scripts.token_reader import read_token
+from tests.unit.test_config import JSON, PAIR, settings
+
+SIGNER = Signer(PAIR)
+ID = "11111111-2222-3333-4444-555555555555"
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(stackfile.StackFile.__init__, "__defaults__", (tmp_path,))
+    file = stackfile.StackFile("showdown", tmp_path)
+    for name, value in settings().items():
+        file.set(name, value)
+    file.write()
+    return file.path
+
+
+def call(*arguments: object, text: str | None = None) -> Result:
+    command = ["local", "showdown", *map(str, arguments), "--no-apply"]
+    return CliRunner().invoke(ta_revoke_token, command, input=text)
+
+
+def revoked(stack: Path) -> dict[str, int]:
+    return stackfile.StackFile("showdown", stack.parent).config().data_api.revoked_tokens
+
+
+def test_a_token_is_revoked_by_its_file_with_its_own_end(stack: Path, tmp_path: Path) -> None:
+    grant = Grant("showdown", "default")
+    (tmp_path / "token.jwt").write_text(SIGNER.token(grant))
+    assert call(tmp_path / "token.jwt").exit_code == 0
+    assert revoked(stack) == {grant.id: grant.expires}
+    assert f'"{grant.id}": "{written(grant.expires)}"' in stack.read_text()
+    config = from_settings(stackfile.StackFile("showdown", stack.parent).settings(), "showdown")
+    assert refusals(read_token(SIGNER.token(grant)), config, "showdown", time.time()) == ["it was revoked"]
+    before = stack.read_text()
+    assert call("-", text=SIGNER.token(grant)).exit_code == 0 and stack.read_text() == before
+
+
+def test_an_id_has_its_end_from_the_ledger_or_by_hand(stack: Path) -> None:
+    first, second = Grant("showdown", "default"), Grant("other", "default")
+    issued(SIGNER, [first, second])
+    assert call(first.id).exit_code == 0
+    for unknown in (second.id, ID):
+        done = call(unknown)
+        assert isinstance(done.exception, UserError) and "--expires" in str(done.exception)
+    assert call(ID, "--expires", "2099-01-01T00:00:00Z").exit_code == 0
+    assert revoked(stack) == {first.id: first.expires, ID: instant("2099-01-01T00:00:00Z")}
+
+
+def test_entries_of_tokens_that_have_ended_go_when_the_list_is_edited(stack: Path) -> None:
+    file = stackfile.StackFile("showdown", stack.parent)
+    file.revoked_tokens()["ended-long-ago"] = "2020-01-01T00:00:00Z"
+    file.revoked_tokens()["ended-just-now"] = written(time.time() - 10)
+    file.write()
+    done = call(ID, "--expires", "2099-01-01T00:00:00Z")
+    assert {*revoked(stack)} == {ID, "ended-just-now"} and "1 entries" in done.stderr
+
+
+def test_a_token_that_has_ended_needs_no_entry(stack: Path) -> None:
+    done = call("-", text=SIGNER.token(Grant("showdown", "default", issued=0)))
+    assert done.exit_code == 0 and "nothing to revoke" in done.stderr and revoked(stack) == {}
+
+
+def test_what_cannot_be_revoked_is_told_and_changes_nothing(stack: Path, tmp_path: Path) -> None:
+    before = stack.read_text()
+    good = SIGNER.token(Grant("showdown", "default"))
+    assert "is for 'opstrace-cluster-other'" in str(call("-", text=SIGNER.token(Grant("other", "a"))).exception)
+    assert SIGNER.kid in str(call("-", text=SIGNER.token(Grant("showdown", "a", id="short"))).exception)
+    assert "a token itself" in str((done := call(good)).exception) and good[:40] not in str(done.exception)
+    assert isinstance(call("nosuch.jwt.file/x").exception, UserError)
+    assert stack.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        ({"short": "2099-01-01T00:00:00Z"}, "revokedTokens.short"),
+        ({"an id with blanks": "2099-01-01T00:00:00Z"}, "an id with blanks"),
+        ({'x"):os.exit()--': "2099-01-01T00:00:00Z"}, "revokedTokens"),
+        ({ID: "tomorrow"}, "'tomorrow' is no instant"),
+        ({ID: "2099-01-01"}, "with its time zone"),
+        ({ID: 4_070_908_800}, "'4070908800' is no instant"),
+        ({ID: None}, "is no instant"),
+        ([ID], "valid dictionary"),
+    ],
+)
+def test_an_entry_of_another_form_is_refused_with_its_name(entries: Any, told: str) -> None:
+    given = settings()
+    given["dataApi"]["revokedTokens"] = entries
+    with pytest.raises(ConfigError) as caught:
+        from_settings(given, "showdown")
+    assert told in str(caught.value)
+
+
+def test_a_date_that_a_yaml_reader_made_of_the_text_is_taken(stack: Path) -> None:
+    text = stack.read_text().replace(
+        "  opstrace:cluster:", f"    revokedTokens:\n      {ID}: 2099-01-01T01:00:00+01:00\n  opstrace:cluster:"
+    )
+    stack.write_text(text)
+    assert revoked(stack) == {ID: instant("2099-01-01T00:00:00Z")}
+
+
+@given(st.dictionaries(st.text(), JSON | st.datetimes()))
+def test_no_list_raises_anything_but_config_error(entries: Any) -> None:
+    given = settings()
+    given["dataApi"]["revokedTokens"] = entries
+    try:
+        from_settings(given, "showdown")
+    except ConfigError:
+        assert entries
+    prune(dict(entries), time.time())
