@@ -1,8 +1,12 @@
 """What a token may be limited to, and how a token is named so that it can be taken back."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from components.instants import written
 
 Scope = Literal["metrics:write", "metrics:read", "logs:write", "logs:read"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -21,6 +25,24 @@ class KeyLimits:
 
 
 UNLIMITED = KeyLimits()
+
+
+def key_limits_set(keys: Mapping[str, KeyLimits]) -> str:
+    """Return the limits of the keys that have some, by key id, as the JSON text that Secrets Manager holds."""
+    found = {kid: limits_in_words(limits) for kid, limits in sorted(keys.items()) if limits != UNLIMITED}
+    return json.dumps(found, separators=(",", ":"))
+
+
+def limits_in_words(limits: KeyLimits) -> dict[str, list[str] | str]:
+    """Return limits as they stand in a stack's file; what is not limited is missing."""
+    found: dict[str, list[str] | str] = {}
+    if limits.tenants is not None:
+        found["tenants"] = list(limits.tenants)
+    if limits.scopes is not None:
+        found["scopes"] = list(limits.scopes)
+    if limits.not_after is not None:
+        found["notAfter"] = written(limits.not_after)
+    return found
 
 
 def is_token_id(text: str) -> bool:

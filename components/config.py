@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -23,8 +23,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
 
-from components.access import TOKEN_ID_PATTERN
+from components.access import TOKEN_ID_PATTERN, KeyLimits, Scope, key_limits_set
 from components.errors import ConfigError, KeyFileError
 from components.instants import instant
 from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
@@ -101,6 +102,64 @@ class TenantConfig(Section):
         return name
 
 
+def _checked_tenants(names: list[str]) -> list[str]:
+    problems = [problem for name in names if name != SYSTEM and (problem := tenant_name_problem(name))]
+    return _raise_all(problems, _without_doubles(names))
+
+
+class KeyConfig(Section):
+    """A public key, and what the tokens that it signs may be for."""
+
+    pem: Annotated[str, Field(description="The key in PEM form.")]
+    tenants: Annotated[
+        list[str] | SkipJsonSchema[None],
+        Field(description="The tenants that it may sign tokens for; all unless set.", min_length=1),
+    ] = None
+    scopes: Annotated[
+        list[Scope] | SkipJsonSchema[None],
+        Field(description="What its tokens may be for; everything unless set.", min_length=1),
+    ] = None
+    not_after: Annotated[
+        Instant | SkipJsonSchema[None],
+        Field(description="From when on its tokens are refused, in RFC 3339; never unless set."),
+    ] = None
+
+    @field_validator("tenants", "scopes", "not_after", mode="before")
+    @classmethod
+    def _said(cls, value: Any) -> Any:
+        if value is None:  # a line whose value was deleted must not open what it closed
+            raise ValueError("is empty; give it a value, or remove the line: then there is no such limit")
+        return value
+
+    @field_validator("tenants")
+    @classmethod
+    def _names(cls, tenants: list[str]) -> list[str]:
+        return _checked_tenants(tenants)
+
+    @field_validator("scopes")
+    @classmethod
+    def _distinct(cls, scopes: list[Scope]) -> list[Scope]:
+        _without_doubles(list(scopes))
+        return scopes
+
+    @property
+    def limits(self) -> KeyLimits:
+        """The limits alone, as the gateway and the trust store take them."""
+        return KeyLimits(
+            None if self.tenants is None else tuple(self.tenants),
+            None if self.scopes is None else tuple(self.scopes),
+            self.not_after,
+        )
+
+
+PublicKey = Annotated[
+    KeyConfig,
+    BeforeValidator(
+        lambda value: {"pem": value} if isinstance(value, str) else value, json_schema_input_type=str | KeyConfig
+    ),
+]
+
+
 class DataApiConfig(Section):
     """Who may reach the tenants' APIs, and which keys sign the tokens that they show."""
 
@@ -111,7 +170,8 @@ class DataApiConfig(Section):
         list[str], Field(description="IPv4 ranges from which the load balancer takes connections.", min_length=1)
     ] = ["0.0.0.0/0"]
     public_keys: Annotated[
-        dict[str, str], Field(description="Key id (kid) to public key in PEM form. `ta-pubkeys-add` writes them.")
+        dict[str, PublicKey],
+        Field(description="Key id (kid) to public key: PEM, or PEM and limits. `ta-pubkeys-add` writes them."),
     ] = {}
     revoked_tokens: Annotated[
         dict[Annotated[str, Field(pattern=TOKEN_ID_PATTERN)], Instant],
@@ -132,14 +192,28 @@ class DataApiConfig(Section):
 
     @field_validator("public_keys")
     @classmethod
-    def _keys(cls, keys: dict[str, str]) -> dict[str, str]:
-        _raise_all([problem for kid, pem in keys.items() if (problem := _key_problem(kid, pem))], keys)
-        size = len(flat_key_set(keys))
-        if size > SECRET_BYTES:
-            raise ValueError(
-                f"{len(keys)} keys are {size} bytes, but a Secrets Manager secret holds {SECRET_BYTES}; remove some"
-            )
-        return keys
+    def _keys(cls, keys: dict[str, KeyConfig]) -> dict[str, KeyConfig]:
+        _raise_all([problem for kid, key in keys.items() if (problem := _key_problem(kid, key.pem))], keys)
+        secrets = {
+            "are": flat_key_set({kid: key.pem for kid, key in keys.items()}),
+            "have limits that are": key_limits_set({kid: key.limits for kid, key in keys.items()}),
+        }
+        problems = [
+            f"{len(keys)} keys {verb} {len(text)} bytes, but a Secrets Manager secret holds {SECRET_BYTES}; remove some"
+            for verb, text in secrets.items()
+            if len(text) > SECRET_BYTES
+        ]
+        return _raise_all(problems, keys)
+
+    @property
+    def pems(self) -> dict[str, str]:
+        """The keys alone: key id to PEM text."""
+        return {kid: key.pem for kid, key in self.public_keys.items()}
+
+    @property
+    def limits(self) -> dict[str, KeyLimits]:
+        """What each key's tokens may be for, by key id; keys without limits too."""
+        return {kid: key.limits for kid, key in self.public_keys.items()}
 
     @model_validator(mode="after")
     def _someone_can_sign(self) -> "DataApiConfig":
@@ -255,11 +329,16 @@ class StackConfig(Section):
 def _known_names(path: tuple[int | str, ...]) -> list[str]:
     """Return the names that may stand where `path` does."""
     model: Any = StackConfig
-    for part in path[:-1]:
-        if isinstance(part, str):
-            fields = {field.alias or name: field for name, field in model.model_fields.items()}
-            model = fields[part].annotation
-            model = getattr(model, "__args__", (model,))[0]
+    parts = iter(path[:-1])
+    for part in parts:
+        if isinstance(part, int):
+            continue
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        model = fields[part].annotation
+        if get_origin(model) is dict:
+            next(parts, None)  # the name of an entry, which is the user's own
+        model = get_args(model)[-1] if get_args(model) else model
+        model = get_args(model)[0] if get_origin(model) is Annotated else model
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

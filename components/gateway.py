@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.access import UNLIMITED
+from components.access import KeyLimits
 from components.gateway_config import (
     ACCESS_FILE,
     ACCESS_FOLDER,
@@ -35,11 +35,12 @@ DRAIN_SECONDS = 5
 class GatewayArgs:
     """`public_keys` maps a key id to PEM text; `node_port` is where the load balancer reaches every node.
 
-    `revoked_tokens` are ids of tokens.
+    `limits` has the same keys; `revoked_tokens` are ids of tokens.
     """
 
     settings: GatewaySettings
     public_keys: Mapping[str, str]
+    limits: Mapping[str, KeyLimits]
     revoked_tokens: Collection[str]
     node_port: int
 
@@ -60,11 +61,10 @@ class Gateway(pulumi.ComponentResource):
         )
         within = namespace.metadata.name
         config = bootstrap(args.settings)
-        limits = dict.fromkeys(args.public_keys, UNLIMITED)
         contents = {
             "config": {"envoy.json": config},
             "keys": {KEYS_FILE: keys_file(instance, args.public_keys)},
-            "access": {ACCESS_FILE: access_file(limits, args.revoked_tokens)},
+            "access": {ACCESS_FILE: access_file(args.limits, args.revoked_tokens)},
         }
         maps = [
             kubernetes.core.v1.ConfigMap(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import jwt
 
-from components.access import SCOPES
+from components.access import SCOPES, UNLIMITED, KeyLimits
 from components.config import StackConfig
 from components.gateway_config import CLOCK_SKEW_SECONDS
 from components.instants import written
@@ -16,7 +16,14 @@ from scripts.token_reader import Token
 def refusals(token: Token, config: StackConfig, instance: str, now: float) -> list[str]:
     """Return why the instance refuses the token, everything that there is; nothing where it accepts it."""
     revoked = ["it was revoked"] if token.text_of("jti") in config.data_api.revoked_tokens else []
-    return [*_signature(token, config), *_claims(token, config, instance), *revoked, *_times(token, now)]
+    limits = config.data_api.limits.get(token.kid or "", UNLIMITED)
+    return [
+        *_signature(token, config),
+        *_claims(token, config, instance),
+        *_limits(token, limits, now),
+        *revoked,
+        *_times(token, now),
+    ]
 
 
 def _signature(token: Token, config: StackConfig) -> Iterator[str]:
@@ -26,7 +33,7 @@ def _signature(token: Token, config: StackConfig) -> Iterator[str]:
     if token.kid is None:
         yield "its header names no key (kid)"
         return
-    trusted = config.data_api.public_keys.get(token.kid)
+    trusted = config.data_api.pems.get(token.kid)
     if trusted is None:
         yield f"the key {token.kid!r} that is said to have signed it is not among publicKeys"
         return
@@ -63,6 +70,16 @@ def _claims(token: Token, config: StackConfig, instance: str) -> Iterator[str]:
         scope = token.text_of("scope")
         if scope is None or not {*scope.split(" ")} & {*SCOPES}:
             yield f"its scope is {claims['scope']!r}, and covers nothing; there are {', '.join(SCOPES)}"
+
+
+def _limits(token: Token, limits: KeyLimits, now: float) -> Iterator[str]:
+    if limits.tenants is not None and token.claims.get("sub") not in [token_subject(name) for name in limits.tenants]:
+        yield f"its key may speak for {', '.join(limits.tenants)} alone"
+    if limits.not_after is not None and now >= limits.not_after:
+        yield f"its key is no longer accepted since {in_words(limits.not_after)}"
+    scopes = {*(SCOPES if "scope" not in token.claims else (token.text_of("scope") or "").split(" "))}
+    if limits.scopes is not None and not scopes & {*limits.scopes}:
+        yield f"its key is for {', '.join(limits.scopes)} alone"
 
 
 def _times(token: Token, now: float) -> Iterator[str]:

@@ -90,7 +90,7 @@ class StackFile:
         return self._require_mapping(found, f"{PREFIX}{name}:")
 
     def public_keys(self) -> Any:
-        """Return the mapping of key ids to PEM texts itself, to be changed in place."""
+        """Return the mapping of key ids to PEM texts, or to PEM texts with limits, itself, to be changed in place."""
         found = self.part("dataApi").setdefault("publicKeys", CommentedMap())
         return self._require_mapping(found, f"{PREFIX}dataApi.publicKeys:")
 

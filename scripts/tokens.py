@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from components.access import SCOPES, Scope
+from components.access import Scope
 from components.errors import UserError
 from components.keys import MAXIMUM_BITS, MINIMUM_BITS
 from components.names import SYSTEM, doubles, instance_name_problem, tenant_name_problem
@@ -13,28 +13,12 @@ from scripts.durations import Duration, Moment
 from scripts.keyfiles import KEY_BITS, read_key_pair, write_key_pair, write_secret
 from scripts.ledger import issued
 from scripts.passphrase import PASSPHRASE_FILE, of_new_key, reader
+from scripts.scopes import SCOPE
 from scripts.signing import Grant, Signer
 
 NAME_LENGTH = 100
 
 
-class Scopes(click.ParamType[tuple[Scope, ...]]):
-    """An option's value that names scopes, with commas between them."""
-
-    name = "scopes"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Scope, ...]:
-        """Return the scopes; an unknown one is wrong usage, for it would limit more than was meant."""
-        names = str(value).split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]
-        unknown = [name for name in names if name not in SCOPES]
-        if unknown:
-            self.fail(f"{', '.join(map(repr, unknown))}: there are {', '.join(SCOPES)}", param, ctx)
-        return tuple(scope for scope in SCOPES if scope in names)
-
-
-SCOPE = click.option(
-    "--scope", "scopes", type=Scopes(), metavar="NAMES", help=f"Only these, with commas between: {', '.join(SCOPES)}."
-)
 EXPIRES_IN = click.option(
     "--expires-in", "seconds", type=Duration(), default="1y", show_default=True, help="Life: 12h, 90d, 1y; 10y at most."
 )
