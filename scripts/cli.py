@@ -23,6 +23,7 @@ VERBS = {
     "ta-pubkeys-add": "scripts.pubkeys",
     "ta-pubkeys-list": "scripts.pubkeys",
     "ta-pubkeys-remove": "scripts.pubkeys",
+    "ta-rotate-key": "scripts.rotation",
     "local": "scripts.local",
 }
 

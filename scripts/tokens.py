@@ -76,7 +76,7 @@ def ta_create_token(
     number at the end. Without --scope a token opens everything of its tenant.
     """
     tenants = tenant.split(",")
-    _check(instance, tenants, name)
+    check_names(instance, tenants, name)
     if out_dir is None and len(tenants) * count > 1:
         raise UserError(
             f"{len(tenants) * count} tokens do not go to one output: --out-dir FOLDER takes a file for each"
@@ -95,7 +95,7 @@ def ta_create_token(
         write_secret(file, token.encode())
 
 
-def _check(instance: str, tenants: Sequence[str], name: str | None) -> None:
+def check_names(instance: str, tenants: Sequence[str], name: str | None) -> None:
     """Raise `UserError` with everything that is wrong with the names."""
     problems = [instance_name_problem(instance)]
     problems += [tenant_name_problem(tenant) for tenant in tenants if tenant != SYSTEM]
