@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -356,15 +356,25 @@ def _described(error: Mapping[str, Any]) -> str:
     return f"{where}: {message}{value}"
 
 
-def from_settings(settings: Mapping[str, Any], instance: str) -> StackConfig:
+Reader = Callable[[str], str]
+
+
+def no_reader(name: str) -> str:
+    """Stand for a reader where no file can be named."""
+    raise OSError(f"no file is read here, {name} neither")
+
+
+def from_settings(settings: Mapping[str, Any], instance: str, read: Reader = no_reader) -> StackConfig:
     """Return the configuration of the stack `instance` from its `opstrace:` settings, without that prefix.
 
-    Raises `ConfigError` with every problem, one a line.
+    `read` returns the text of a file beside the stack's. Raises `ConfigError` with every problem, one a line.
     """
     problems = [problem] if (problem := instance_name_problem(instance)) else []
     config = None
     try:
-        config = StackConfig.model_validate(dict(settings))
+        config = StackConfig.model_validate(_with_file(settings, read))
+    except ConfigError as error:
+        problems.append(str(error))
     except ValidationError as error:
         problems += [_described(entry) for entry in error.errors()]
     if config:
@@ -373,6 +383,26 @@ def from_settings(settings: Mapping[str, Any], instance: str) -> StackConfig:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{count} in the configuration of stack {instance}:\n  - " + "\n  - ".join(problems))
     return config
+
+
+def _with_file(settings: Mapping[str, Any], read: Reader) -> dict[str, Any]:
+    """Return the settings with the list of revoked tokens in them, if a file holds it."""
+    api = settings.get("dataApi")
+    if not isinstance(api, Mapping) or not isinstance(name := api.get("revokedTokens"), str):
+        return dict(settings)
+    where = f"{PREFIX}dataApi.revokedTokens"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ConfigError(f"{where}: {name!r} is no name of a file in the stack file's own folder")
+    try:
+        entries = [line.split() for line in read(name).splitlines() if line.strip() and not line.startswith("#")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: the file {name!r} cannot be read: {error}") from error
+    odd = [" ".join(entry) for entry in entries if len(entry) != 2]
+    twice = len(entries) - len({entry[0] for entry in entries})
+    if odd or twice:
+        reason = f"a line holds an id and an end, but one is {odd[0]!r}" if odd else f"{twice} ids stand there twice"
+        raise ConfigError(f"{where}: the file {name!r}: {reason}")
+    return {**settings, "dataApi": {**api, "revokedTokens": dict(entries)}}
 
 
 def _long_names(config: StackConfig, instance: str) -> list[str]:
@@ -387,14 +417,17 @@ def _long_names(config: StackConfig, instance: str) -> list[str]:
     ]
 
 
-def from_engine(texts: Mapping[str, str], instance: str) -> StackConfig:
-    """Return the configuration from what the engine hands to a program: full keys to text, objects as JSON."""
+def from_engine(texts: Mapping[str, str], instance: str, read: Reader = no_reader) -> StackConfig:
+    """Return the configuration from what the engine hands to a program: full keys to text, objects as JSON.
+
+    `read` as of `from_settings`.
+    """
     settings: dict[str, Any] = {}
     for key, text in texts.items():
         if key.startswith(PREFIX):
             name = key.removeprefix(PREFIX)
             settings[name] = text if name == "domain" else _decoded(text)
-    return from_settings(settings, instance)
+    return from_settings(settings, instance, read)
 
 
 def _decoded(text: str) -> Any:

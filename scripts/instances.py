@@ -48,7 +48,7 @@ def destroy(provider_name: str, instance: str, yes: bool, preserve_config: bool)
         file.forget_stack()
         file.write()
     else:
-        file.path.unlink()
+        file.remove()
     note(f"The instance {instance} is gone; its tokens open nothing any more.")
 
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,7 +16,7 @@ from scripts.durations import Moment
 from scripts.inspection import token_in
 from scripts.ledger import entries
 from scripts.providers import PROVIDER
-from scripts.stackfile import quoted, require
+from scripts.stackfile import require
 from scripts.terminal import note
 from scripts.token_reader import looks_like_token
 
@@ -53,7 +52,8 @@ def ta_revoke_token(
     gone = prune(listed, now)
     kept = [entry for entry in found if entry.expires > now - PRUNE_AFTER_SECONDS]
     for entry in kept:
-        listed[quoted(entry.id)] = quoted(written(entry.expires))
+        listed[entry.id] = written(entry.expires)
+    file.set_revoked_tokens(listed)
     finish(file, provider_name, no_apply=no_apply)
     _tell(found, kept, gone)
 
@@ -90,7 +90,7 @@ def _of_id(token_id: str, instance: str, expires: int | None) -> Revoked:
     return Revoked(token_id, expires)
 
 
-def prune(listed: MutableMapping[Any, Any], now: float) -> int:
+def prune(listed: MutableMapping[str, str], now: float) -> int:
     """Take the entries of tokens that have ended out of the list; return how many. Others are not touched."""
     gone = [token_id for token_id, end in listed.items() if _has_ended(end, now)]
     for token_id in gone:
@@ -98,9 +98,9 @@ def prune(listed: MutableMapping[Any, Any], now: float) -> int:
     return len(gone)
 
 
-def _has_ended(end: Any, now: float) -> bool:
+def _has_ended(end: str, now: float) -> bool:
     try:
-        return instant(str(end)) < now - PRUNE_AFTER_SECONDS
+        return instant(end) < now - PRUNE_AFTER_SECONDS
     except ValueError:  # the check of the whole file names it
         return False
 

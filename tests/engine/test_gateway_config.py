@@ -1,6 +1,7 @@
 """The gateway's configuration, by the real Envoy, on loopback and before a back end that tells what reached it."""
 
 import base64
+import http.client
 import json
 import os
 import socket
@@ -81,7 +82,7 @@ class BackEnd:
 
             def do_GET(self) -> None:
                 self.rfile.read(int(self.headers.get("content-length") or 0))
-                seen.append(f"{self.headers['x-scope-orgid']} {self.command} {self.path}")
+                seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
                 self.send_response(200)
                 self.send_header("content-length", "2")
                 self.end_headers()
@@ -200,6 +201,23 @@ def test_a_plain_token_opens_all_of_its_tenant_and_nothing_else(gateway: Gateway
     assert gateway.ask(token, tenant="other") == (401, f"{BAD}: unexpected tenant: default")
     assert gateway.ask(token, "/config") == (404, "no such tenant")
     assert len(gateway.back_end.seen) == 5
+
+
+@pytest.mark.parametrize("name", ["X-Scope-OrgID", "x-opstrace-tenant", "X_Scope_OrgID"])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_what_a_client_says_of_its_tenant_is_lost(gateway: Gateway, name: str, times: int) -> None:
+    gateway.give()
+    gateway.start()
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port)
+    connection.putrequest("GET", LABELS, skip_host=True)
+    said = [(name, "system")] * times
+    host = ("Host", "cortex.default.showdown.example.com")
+    for header, value in [*said, host, ("Authorization", f"Bearer {signed()}"), *said]:
+        connection.putheader(header, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert {entry.split()[0] for entry in gateway.back_end.seen} == {"default"}
 
 
 def test_without_any_key_nobody_comes_in(gateway: Gateway) -> None:

@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
-    NoEncryption,
     PrivateFormat,
     PublicFormat,
 )
@@ -52,15 +51,18 @@ def test_bits_are_2048_to_4096(tmp_path: Path) -> None:
     assert not (tmp_path / "none.pem").exists()
 
 
-def test_a_key_of_more_bits_is_refused_wherever_it_is_read(tmp_path: Path) -> None:
-    key = rsa.generate_private_key(65537, 4104)
-    path = tmp_path / "pair.pem"
-    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    for read in (read_key_pair, read_public_key):
-        with pytest.raises(KeyFileError, match="4104 bits, but 4096 are the most"):
-            read(path)
-    with pytest.raises(KeyFileError, match="4104 bits"):
-        public_key(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+def test_a_key_of_more_bits_is_refused_wherever_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = rsa.RSAPublicNumbers(65537, (1 << 4103) + 1).public_key()
+    text = large.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "public.pem").write_bytes(text)
+    with pytest.raises(KeyFileError, match="4104 bits, but 4096 are the most"):
+        public_key(text.decode())
+    with pytest.raises(KeyFileError, match="4104 bits, but 4096 are the most"):
+        read_public_key(tmp_path / "public.pem")
+    make(tmp_path / "pair.pem")
+    monkeypatch.setattr("components.keys.MAXIMUM_BITS", 2047)  # a pair of 4,104 bits takes seconds to be made
+    with pytest.raises(KeyFileError, match="2048 bits, but 2047 are the most"):
+        read_key_pair(tmp_path / "pair.pem")
 
 
 def test_an_encrypted_pair_opens_by_file_and_by_environment(

@@ -1,6 +1,7 @@
 """`ta-revoke-token`: what it writes, what it takes out again, and what it refuses to guess."""
 
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def test_an_id_has_its_end_from_the_ledger_or_by_hand(stack: Path) -> None:
 
 def test_entries_of_tokens_that_have_ended_go_when_the_list_is_edited(stack: Path) -> None:
     file = stackfile.StackFile("showdown", stack.parent)
-    file.revoked_tokens()["ended-long-ago"] = "2020-01-01T00:00:00Z"
-    file.revoked_tokens()["ended-just-now"] = written(time.time() - 10)
+    just_now = written(time.time() - 10)
+    file.set_revoked_tokens({"ended-long-ago": "2020-01-01T00:00:00Z", "ended-just-now": just_now})
     file.write()
     done = call(ID, "--expires", "2099-01-01T00:00:00Z")
     assert {*revoked(stack)} == {ID, "ended-just-now"} and "1 entries" in done.stderr
@@ -101,6 +102,7 @@ def test_what_cannot_be_revoked_is_told_and_changes_nothing(stack: Path, tmp_pat
         ({ID: 4_070_908_800}, "'4070908800' is no instant"),
         ({ID: None}, "is no instant"),
         ([ID], "valid dictionary"),
+        ("list.txt", "no file is read here"),
     ],
 )
 def test_an_entry_of_another_form_is_refused_with_its_name(entries: Any, told: str) -> None:
@@ -127,4 +129,48 @@ def test_no_list_raises_anything_but_config_error(entries: Any) -> None:
         from_settings(given, "showdown")
     except ConfigError:
         assert entries
-    prune(dict(entries), time.time())
+    prune({name: str(end) for name, end in entries.items()}, time.time())
+
+
+def test_ten_thousand_revocations_fit_what_the_engine_hands_over(stack: Path) -> None:
+    file = stackfile.StackFile("showdown", stack.parent)
+    ids = [str(uuid.uuid4()) for _ in range(10_000)]
+    file.set_revoked_tokens(dict.fromkeys(ids, "2099-01-01T00:00:00Z"))
+    file.write()
+    assert call(ID, "--expires", "2099-01-01T00:00:00Z").exit_code == 0
+    assert {*revoked(stack)} == {*ids, ID} and len(stack.read_text()) < 10_000
+    again = stackfile.StackFile("showdown", stack.parent)
+    again.set_revoked_tokens({ID: "2099-01-01T00:00:00Z"})
+    again.write()
+    assert revoked(stack) == {ID: instant("2099-01-01T00:00:00Z")}
+    stackfile.StackFile("showdown", stack.parent).remove()
+    assert not list(stack.parent.glob("*showdown*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "cannot be read"),
+        (b"\xff", "cannot be read"),
+        (f"{ID}\n".encode(), f"but one is '{ID}'"),
+        (f"{ID} 2099-01-01T00:00:00Z x\n".encode(), "but one is"),
+        (f"{ID} 2099-01-01T00:00:00Z\n{ID} 2099-01-01T00:00:00Z\n".encode(), "1 ids stand there twice"),
+        (f"{ID} tomorrow\n".encode(), "'tomorrow' is no instant"),
+    ],
+)
+def test_a_file_of_revocations_that_is_none_is_told(stack: Path, text: bytes | None, told: str) -> None:
+    file = stackfile.StackFile("showdown", stack.parent)
+    file.part("dataApi")["revokedTokens"] = "list.txt"
+    file.write()
+    if text is not None:
+        (stack.parent / "list.txt").write_bytes(text)
+    with pytest.raises(ConfigError) as caught:
+        revoked(stack)
+    assert told in str(caught.value)
+
+
+def test_the_file_of_revocations_is_in_the_stack_file_s_own_folder() -> None:
+    given = settings()
+    given["dataApi"]["revokedTokens"] = "../list.txt"
+    with pytest.raises(ConfigError, match=r"'\.\./list\.txt' is no name of a file"):
+        from_settings(given, "showdown", lambda name: "")
