@@ -40,6 +40,7 @@ from components.names import (
 
 PREFIX = "opstrace:"
 T = TypeVar("T")
+REVOKED_BYTES = 900_000  # of all ids together: they go to the gateway in one ConfigMap, which holds 1 MiB
 CERTIFICATE_NAME_LENGTH = 64  # AWS Certificate Manager user guide, 'Quotas': a domain name that is requested
 SERVICES = ("acm", "autoscaling", "ec2", "elbv2", "iam", "route53", "s3", "secretsmanager", "sts")
 
@@ -214,6 +215,17 @@ class DataApiConfig(Section):
     def limits(self) -> dict[str, KeyLimits]:
         """What each key's tokens may be for, by key id; keys without limits too."""
         return {kid: key.limits for kid, key in self.public_keys.items()}
+
+    @field_validator("revoked_tokens")
+    @classmethod
+    def _fits(cls, listed: dict[str, int]) -> dict[str, int]:
+        size = sum(len(token_id) + 1 for token_id in listed)
+        if size > REVOKED_BYTES:
+            raise ValueError(
+                f"{len(listed)} ids are {size} bytes, but the gateway takes {REVOKED_BYTES}; take the key of many of these "
+                "tokens out of publicKeys instead"
+            )
+        return listed
 
     @model_validator(mode="after")
     def _someone_can_sign(self) -> "DataApiConfig":

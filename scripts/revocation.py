@@ -112,4 +112,4 @@ def _tell(found: Iterable[Revoked], kept: list[Revoked], gone: int) -> None:
         if entry not in kept:
             note(f"{entry.id} ended at {written(entry.expires)}: nobody accepts it, and there is nothing to revoke")
     if gone:
-        note(f"{gone} entries of tokens that have ended were taken out of the list")
+        note(f"entries of tokens that have ended, now taken out of the list: {gone}")

@@ -190,4 +190,4 @@ def _tell_others(kid: str, instance: str, tenants: Sequence[str]) -> None:
     ]
     if others:
         names = ", ".join(sorted({str(entry["tenant"]) for entry in others}))
-        note(f"{len(others)} tokens of the old key were issued here for tenants that you did not name: {names}")
+        note(f"tokens of the old key were issued here for tenants that you did not name, too: {names} ({len(others)})")

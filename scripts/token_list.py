@@ -22,7 +22,7 @@ def ta_tokens_list(instance: str | None, tenant: str | None, as_json: bool) -> N
     """Print what you issued on this machine, oldest first: ids and what they are for, never a token."""
     found, broken = entries()
     if broken:
-        note(f"{broken} lines of {path()} are no entries, perhaps of a command that was killed; they are left out")
+        note(f"lines of {path()} that are no entries, perhaps of a command that was killed, and are left out: {broken}")
     shown = chosen(found, instance, tenant)
     if as_json:
         click.echo(json.dumps(shown, indent=2))

@@ -151,3 +151,14 @@ def test_a_doubled_claim_is_no_token() -> None:
 def test_a_file_of_anything_raises_its_own_error(content: bytes) -> None:
     done = CliRunner().invoke(ta_inspect_token, ["-"], input=content)
     assert isinstance(done.exception, TokenError)
+
+
+INSTANCES = st.from_regex(r"[a-z][a-z0-9-]{0,3}[a-z0-9]", fullmatch=True)
+TENANTS = st.from_regex(r"[a-z0-9]{1,5}", fullmatch=True).filter(lambda name: name != "system")
+
+
+@given(INSTANCES, INSTANCES, TENANTS, TENANTS)
+def test_a_token_of_one_tenant_and_instance_opens_no_other(here: str, there: str, own: str, other: str) -> None:
+    config = from_settings(settings(tenants=[{"name": own}]), here)
+    token = read_token(Signer(PAIR).token(Grant(there, other)))
+    assert (refusals(token, config, here, time.time()) == []) == (here == there and own == other)

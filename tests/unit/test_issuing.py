@@ -170,7 +170,7 @@ def test_the_half_line_of_a_killed_command_costs_no_other_line() -> None:
     found, broken = entries()
     assert (len(found), broken) == (2, 1)
     done = CliRunner().invoke(ta_tokens_list, [])
-    assert "1 lines" in done.stderr and len(done.stdout.splitlines()) == 3
+    assert "left out: 1" in done.stderr and len(done.stdout.splitlines()) == 3
 
 
 def test_the_list_is_of_one_tenant_or_instance_where_asked() -> None:

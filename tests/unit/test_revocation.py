@@ -73,7 +73,7 @@ def test_entries_of_tokens_that_have_ended_go_when_the_list_is_edited(stack: Pat
     file.set_revoked_tokens({"ended-long-ago": "2020-01-01T00:00:00Z", "ended-just-now": just_now})
     file.write()
     done = call(ID, "--expires", "2099-01-01T00:00:00Z")
-    assert {*revoked(stack)} == {ID, "ended-just-now"} and "1 entries" in done.stderr
+    assert {*revoked(stack)} == {ID, "ended-just-now"} and "out of the list: 1" in done.stderr
 
 
 def test_a_token_that_has_ended_needs_no_entry(stack: Path) -> None:
@@ -145,6 +145,14 @@ def test_ten_thousand_revocations_fit_what_the_engine_hands_over(stack: Path) ->
     assert revoked(stack) == {ID: instant("2099-01-01T00:00:00Z")}
     stackfile.StackFile("showdown", stack.parent).remove()
     assert not list(stack.parent.glob("*showdown*"))
+
+
+def test_more_ids_than_the_gateway_takes_are_refused_with_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.config.REVOKED_BYTES", 100)
+    given = settings()
+    given["dataApi"]["revokedTokens"] = {f"{ID}-{number}": "2099-01-01T00:00:00Z" for number in range(3)}
+    with pytest.raises(ConfigError, match="3 ids are 117 bytes, but the gateway takes 100"):
+        from_settings(given, "showdown")
 
 
 @pytest.mark.parametrize(
