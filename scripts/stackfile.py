@@ -1,6 +1,7 @@
 """The stack's YAML: read and changed with its comments and its order kept."""
 
 import io
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from components.instants import written
 
 ROOT = Path(__file__).parent.parent
 STACKS = ROOT / "stacks"
+ENVIRONMENT_BYTES = 131_072  # MAX_ARG_STRLEN: a variable with its name and its end
 LONGEST_LIST = 200  # entries of revokedTokens, some 70 bytes each, that may stand in the stack's file itself
 REVOKED = f"{PREFIX}dataApi.revokedTokens:"
 SCHEMA_LINE = "# yaml-language-server: $schema=opstrace.schema.json\n"
@@ -149,7 +151,21 @@ class StackFile:
 
     def config(self) -> StackConfig:
         """Return the typed configuration; raises `ConfigError` with every problem."""
+        self._require_room()
         return from_settings(self.settings(), self.instance, self._read)
+
+    def _require_room(self) -> None:
+        """Raise `ConfigError` where the engine could not hand the settings to the program."""
+        texts = {
+            PREFIX + name: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
+            for name, value in self.settings().items()
+        }
+        size = len(f"PULUMI_CONFIG={json.dumps(texts, separators=(',', ':'))}") + 1
+        if size > ENVIRONMENT_BYTES:
+            raise ConfigError(
+                f"{self.path}: the settings are {size} bytes as the engine hands them to the program, in one environment "
+                f"variable, and Linux gives that {ENVIRONMENT_BYTES}; remove what is not needed, such as old public keys"
+            )
 
     def write(self) -> None:
         """Replace the file, and that of revoked tokens if it changed, each by a move: nobody reads half of it."""

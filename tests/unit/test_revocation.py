@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.config import from_settings
 from components.errors import ConfigError, UserError
 from components.instants import instant, written
+from components.keys import canonical_pem, key_id, public_key
 from scripts import stackfile
 from scripts.acceptance import refusals
 from scripts.ledger import issued
@@ -145,6 +147,24 @@ def test_ten_thousand_revocations_fit_what_the_engine_hands_over(stack: Path) ->
     assert revoked(stack) == {ID: instant("2099-01-01T00:00:00Z")}
     stackfile.StackFile("showdown", stack.parent).remove()
     assert not list(stack.parent.glob("*showdown*"))
+
+
+def _public_pem(number: int) -> str:
+    """Return a key of 2,048 bits that nobody holds, without the time that making one takes."""
+    return canonical_pem(rsa.RSAPublicNumbers(65537, (1 << 2047) + 2 * number + 1).public_key())
+
+
+def test_1000_tenants_125_keys_and_10000_revocations_fit_together(stack: Path) -> None:
+    file = stackfile.StackFile("showdown", stack.parent)
+    file.set("tenants", [{"name": f"tenant{number:04}"} for number in range(1000)])
+    for pem in map(_public_pem, range(124)):
+        file.public_keys()[key_id(public_key(pem))] = stackfile.literal(pem + "\n")
+    file.set_revoked_tokens({str(uuid.uuid4()): "2099-01-01T00:00:00Z" for _ in range(10_000)})
+    config = file.config()
+    assert len(config.data_api.public_keys) == 125 and len(config.data_api.revoked_tokens) == 10_000
+    file.set("tenants", [{"name": f"tenant{number:04}"} for number in range(5000)])
+    with pytest.raises(ConfigError, match=r"settings are \d+ bytes as the engine hands them .* 131072"):
+        file.config()
 
 
 def test_more_ids_than_the_gateway_takes_are_refused_with_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
