@@ -1,5 +1,7 @@
 """The Pulumi program: one instance and its tenants, as the stack's YAML says."""
 
+from pathlib import Path
+
 import pulumi
 from pulumi.runtime.config import get_config_env
 
@@ -12,7 +14,7 @@ from components.tenant import Tenant
 
 name = pulumi.get_stack()
 try:
-    config = from_engine(get_config_env(), name)
+    config = from_engine(get_config_env(), name, lambda file: (Path(__file__).parent / "stacks" / file).read_text())
 except ConfigError as error:
     raise pulumi.RunError(str(error)) from None
 

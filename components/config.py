@@ -8,91 +8,20 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from components.errors import ConfigError, KeyFileError
-from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
-from components.names import (
-    DOMAIN_PATTERN,
-    SYSTEM,
-    doubles,
-    instance_domain,
-    instance_name_problem,
-)
-from components.section import Section, raise_all
+from components.data_api_config import DataApiConfig
+from components.errors import ConfigError
+from components.names import DOMAIN_PATTERN, SYSTEM, instance_domain, instance_name_problem
+from components.section import Section, raise_all, without_doubles
 from components.tenant_config import TenantConfig, TenantSettings
 
 PREFIX = "opstrace:"
 CERTIFICATE_NAME_LENGTH = 64  # AWS Certificate Manager user guide, 'Quotas': a domain name that is requested
 SERVICES = ("acm", "autoscaling", "ec2", "elbv2", "iam", "route53", "s3", "secretsmanager", "sts")
-
-
-def _without_doubles(names: list[str]) -> list[str]:
-    twice = doubles(names)
-    return raise_all([f"given more than once: {', '.join(twice)}"] if twice else [], names)
-
-
-def _range_problem(text: str) -> str | None:
-    try:
-        network = ipaddress.IPv4Network(text)
-    except ValueError as error:
-        return f"{text!r} is no IPv4 range such as 203.0.113.0/24: {error}"
-    return None if str(network) == text else f"{text!r} must be written {str(network)!r}, as AWS wants it"
-
-
-def _key_problem(kid: str, pem: str) -> str | None:
-    try:
-        real = key_id(public_key(pem))
-    except KeyFileError as error:
-        return f"key {kid}: {error}"
-    return None if real == kid else f"key {kid}: its PEM text has the key id {real}; write it under that id"
-
-
-class DataApiConfig(Section):
-    """Who may reach the tenants' APIs, and which keys sign the tokens that they show."""
-
-    authentication: Annotated[
-        bool, Field(description="Whether requests must show a tenant API token. False lets everybody in.")
-    ] = True
-    allowed_cidrs: Annotated[
-        list[str], Field(description="IPv4 ranges from which the load balancer takes connections.", min_length=1)
-    ] = ["0.0.0.0/0"]
-    public_keys: Annotated[
-        dict[str, str], Field(description="Key id (kid) to public key in PEM form. `ta-pubkeys-add` writes them.")
-    ] = {}
-    legacy_push_errors: Annotated[
-        bool,
-        Field(description="Answer pushes that the back end failed with 409 instead of 5xx: clients drop the data."),
-    ] = False
-
-    @field_validator("allowed_cidrs")
-    @classmethod
-    def _ranges(cls, ranges: list[str]) -> list[str]:
-        problems = [problem for entry in ranges if (problem := _range_problem(entry))]
-        return raise_all(problems, _without_doubles(ranges))
-
-    @field_validator("public_keys")
-    @classmethod
-    def _keys(cls, keys: dict[str, str]) -> dict[str, str]:
-        raise_all([problem for kid, pem in keys.items() if (problem := _key_problem(kid, pem))], keys)
-        size = len(flat_key_set(keys))
-        if size > SECRET_BYTES:
-            raise ValueError(
-                f"{len(keys)} keys are {size} bytes, but a Secrets Manager secret holds {SECRET_BYTES}; remove some"
-            )
-        return keys
-
-    @model_validator(mode="after")
-    def _someone_can_sign(self) -> "DataApiConfig":
-        if self.authentication and "public_keys" not in self.model_fields_set:
-            raise ValueError(
-                "authentication is on, but publicKeys is not set: no token could be valid; `ta-pubkeys-add` adds a key, "
-                "and an empty publicKeys means that nobody shall come in"
-            )
-        return self
 
 
 class HostAlias(Section):
@@ -140,7 +69,7 @@ class ClusterConfig(Section):
     @field_validator("host_aliases")
     @classmethod
     def _distinct(cls, aliases: list[HostAlias]) -> list[HostAlias]:
-        _without_doubles([alias.ip for alias in aliases])  # Kubernetes takes one entry an address
+        without_doubles([alias.ip for alias in aliases])  # Kubernetes takes one entry an address
         return aliases
 
 
@@ -156,7 +85,7 @@ class LoadBalancerConfig(Section):
     @field_validator("autoscaling_groups")
     @classmethod
     def _distinct(cls, groups: list[str]) -> list[str]:
-        return _without_doubles(groups)
+        return without_doubles(groups)
 
     node_port: Annotated[int, Field(description="Port of the gateway on every node.", ge=30000, le=32767)] = 30443
     port: Annotated[int, Field(description="Port of the tenants' APIs.", ge=1, le=65535)] = 443
@@ -225,7 +154,7 @@ class StackConfig(Section):
     @field_validator("tenants")
     @classmethod
     def _distinct(cls, tenants: list[TenantConfig]) -> list[TenantConfig]:
-        _without_doubles([tenant.name for tenant in tenants])
+        without_doubles([tenant.name for tenant in tenants])
         return tenants
 
     def settings_of(self, tenant: str) -> TenantSettings:
@@ -244,10 +173,15 @@ def _model_in(annotation: Any) -> Any:
 def _known_names(path: Sequence[int | str]) -> list[str]:
     """Return the names that may stand where `path` does."""
     model: Any = StackConfig
-    for part in path[:-1]:
-        if isinstance(part, str):
-            fields = {field.alias or name: field for name, field in model.model_fields.items()}
-            model = _model_in(fields[part].annotation)
+    parts = iter(path[:-1])
+    for part in parts:
+        if isinstance(part, int):
+            continue
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        annotation = fields[part].annotation
+        if get_origin(annotation) is dict:
+            next(parts, None)  # the name of an entry, which is the user's own
+        model = _model_in(annotation)
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -265,15 +199,25 @@ def _described(error: Mapping[str, Any]) -> str:
     return f"{where}: {message}{value}"
 
 
-def from_settings(settings: Mapping[str, Any], instance: str) -> StackConfig:
+Reader = Callable[[str], str]
+
+
+def no_reader(name: str) -> str:
+    """Stand for a reader where no file can be named."""
+    raise OSError(f"no file is read here, {name} neither")
+
+
+def from_settings(settings: Mapping[str, Any], instance: str, read: Reader = no_reader) -> StackConfig:
     """Return the configuration of the stack `instance` from its `opstrace:` settings, without that prefix.
 
-    Raises `ConfigError` with every problem, one a line.
+    `read` returns the text of a file beside the stack's. Raises `ConfigError` with every problem, one a line.
     """
     problems = [problem] if (problem := instance_name_problem(instance)) else []
     config = None
     try:
-        config = StackConfig.model_validate(dict(settings))
+        config = StackConfig.model_validate(_with_file(settings, read))
+    except ConfigError as error:
+        problems.append(str(error))
     except ValidationError as error:
         problems += [_described(entry) for entry in error.errors()]
     if config:
@@ -282,6 +226,26 @@ def from_settings(settings: Mapping[str, Any], instance: str) -> StackConfig:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{count} in the configuration of stack {instance}:\n  - " + "\n  - ".join(problems))
     return config
+
+
+def _with_file(settings: Mapping[str, Any], read: Reader) -> dict[str, Any]:
+    """Return the settings with the list of revoked tokens in them, if a file holds it."""
+    api = settings.get("dataApi")
+    if not isinstance(api, Mapping) or not isinstance(name := api.get("revokedTokens"), str):
+        return dict(settings)
+    where = f"{PREFIX}dataApi.revokedTokens"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ConfigError(f"{where}: {name!r} is no name of a file in the stack file's own folder")
+    try:
+        entries = [line.split() for line in read(name).splitlines() if line.strip() and not line.startswith("#")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: the file {name!r} cannot be read: {error}") from error
+    odd = [" ".join(entry) for entry in entries if len(entry) != 2]
+    twice = len(entries) - len({entry[0] for entry in entries})
+    if odd or twice:
+        reason = f"a line holds an id and an end, but one is {odd[0]!r}" if odd else f"{twice} ids stand there twice"
+        raise ConfigError(f"{where}: the file {name!r}: {reason}")
+    return {**settings, "dataApi": {**api, "revokedTokens": dict(entries)}}
 
 
 def _long_names(config: StackConfig, instance: str) -> list[str]:
@@ -296,14 +260,17 @@ def _long_names(config: StackConfig, instance: str) -> list[str]:
     ]
 
 
-def from_engine(texts: Mapping[str, str], instance: str) -> StackConfig:
-    """Return the configuration from what the engine hands to a program: full keys to text, objects as JSON."""
+def from_engine(texts: Mapping[str, str], instance: str, read: Reader = no_reader) -> StackConfig:
+    """Return the configuration from what the engine hands to a program: full keys to text, objects as JSON.
+
+    `read` as of `from_settings`.
+    """
     settings: dict[str, Any] = {}
     for key, text in texts.items():
         if key.startswith(PREFIX):
             name = key.removeprefix(PREFIX)
             settings[name] = text if name == "domain" else _decoded(text)
-    return from_settings(settings, instance)
+    return from_settings(settings, instance, read)
 
 
 def _decoded(text: str) -> Any:

@@ -15,3 +15,7 @@ class ConfigError(UserError):
 
 class KeyFileError(UserError):
     """A key file is missing, unreadable, or does not hold a key that can be used."""
+
+
+class TokenError(UserError):
+    """What should be a tenant API token is none. The text never holds any of it."""

@@ -1,20 +1,24 @@
 """The gateway: one Envoy Deployment, the only door to all tenants' data."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+import pulumi_kubernetes
 
+from components.access import KeyLimits
 from components.gateway_config import (
+    ACCESS_FILE,
+    ACCESS_FOLDER,
     CONFIG_FOLDER,
     HEALTH_PORT,
     KEYS_FILE,
     KEYS_FOLDER,
     LISTEN_PORT,
     GatewaySettings,
+    access_file,
     bootstrap,
     keys_file,
 )
@@ -23,16 +27,24 @@ from components.options import child, manifest
 from components.versions import ENVOY_IMAGE
 from components.workload import POD_SECURITY, RESTRICTED_NAMESPACE, container, labels, selector
 
+# As it is typed, its overloads refuse manifests that functions made, and to say so takes mypy gigabytes and minutes.
+kubernetes: Any = pulumi_kubernetes
+
 REPLICAS = 2
 DRAIN_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class GatewayArgs:
-    """`public_keys` maps a key id to PEM text; `node_port` is where the load balancer reaches every node."""
+    """`public_keys` maps a key id to PEM text; `node_port` is where the load balancer reaches every node.
+
+    `limits` has the same keys; `revoked_tokens` are ids of tokens.
+    """
 
     settings: GatewaySettings
     public_keys: Mapping[str, str]
+    limits: Mapping[str, KeyLimits]
+    revoked_tokens: Collection[str]
     node_port: int
 
 
@@ -52,7 +64,11 @@ class Gateway(pulumi.ComponentResource):
         )
         within = namespace.metadata.name
         config = bootstrap(args.settings)
-        contents = {"config": {"envoy.json": config}, "keys": {KEYS_FILE: keys_file(instance, args.public_keys)}}
+        contents = {
+            "config": {"envoy.json": config},
+            "keys": {KEYS_FILE: keys_file(instance, args.public_keys)},
+            "access": {ACCESS_FILE: access_file(args.limits, args.revoked_tokens)},
+        }
         maps = [
             kubernetes.core.v1.ConfigMap(
                 f"{name}-{part}",
@@ -102,6 +118,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
     envoy["volumeMounts"] = [
         {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         {"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True},
+        {"name": "access", "mountPath": ACCESS_FOLDER, "readOnly": True},
     ]
     apart = {"labelSelector": {"matchLabels": selector("gateway", instance)}, "topologyKey": "kubernetes.io/hostname"}
     return {
@@ -111,7 +128,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
         "template": {
             "metadata": {
                 "labels": dict(marks),
-                # New keys reach a running Envoy by the file that it watches; all else needs a new pod.
+                # Keys, limits and revocations reach a running Envoy by files that it watches; all else needs a new pod.
                 "annotations": {"opstrace/config": hashlib.sha256(config.encode()).hexdigest()[:16]},
             },
             "spec": {
@@ -128,6 +145,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
                 "volumes": [
                     {"name": "config", "configMap": {"name": "gateway-config"}},
                     {"name": "keys", "configMap": {"name": "gateway-keys"}},
+                    {"name": "access", "configMap": {"name": "gateway-access"}},
                 ],
             },
         },

@@ -1,15 +1,16 @@
 """The gateway's Envoy configuration. It names no tenant: one more changes nothing here.
 
 The tenant comes from the host name, the upstream from the tenant (Envoy's dynamic
-forward proxy), and the keys from a file that Envoy watches.
+forward proxy), keys and what tokens may do from files that Envoy watches.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from components import gateway_lua
+from components.access import KeyLimits, Scope
 from components.keys import TOKEN_ISSUER, json_web_key_set
 from components.names import APIS, Api, token_audience
 
@@ -18,10 +19,13 @@ HEALTH_PORT = 8081
 CONFIG_FOLDER = "/etc/envoy"
 KEYS_FOLDER = "/etc/envoy-keys"
 KEYS_FILE = "jwt.json"
+ACCESS_FOLDER = "/etc/envoy-access"
+ACCESS_FILE = "access.json"
 QUERY_SECONDS = 300
 CLOCK_SKEW_SECONDS = 5
 HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 JWT_TYPE = f"{HTTP}.jwt_authn.v3.JwtAuthentication"
+LUA_TYPE = f"{HTTP}.lua.v3.Lua"
 
 # What of the back ends can be reached from outside, and under which path there: nothing else can.
 CORTEX_READS = (
@@ -45,8 +49,23 @@ class GatewaySettings:
     legacy_push_errors: bool
 
 
-def _route(regex: str, *, push: bool = False, websocket: bool = False, prefix: str = "") -> dict[str, Any]:
-    """Return a route for the paths that `regex` matches whole; `prefix` goes before the path upstream."""
+def _route(
+    regex: str,
+    scope: Scope,
+    *,
+    push: bool = False,
+    websocket: bool = False,
+    prefix: str = "",
+    changes: bool = False,
+) -> dict[str, Any]:
+    """Return a route for the paths that `regex` matches whole, with the scope that a token needs for it.
+
+    `prefix` goes before the path upstream; with `changes` it is for all methods but those that only read.
+    """
+    match: dict[str, Any] = {"safe_regex": {"regex": regex}}
+    if changes:
+        reading = {"safe_regex": {"regex": "GET|HEAD"}}
+        match["headers"] = [{"name": ":method", "string_match": reading, "invert_match": True}]
     action: dict[str, Any] = {"cluster": "tenant", "timeout": "0s" if websocket else f"{QUERY_SECONDS}s"}
     if prefix:
         action["regex_rewrite"] = {"pattern": {"regex": "^(.*)$"}, "substitution": f"{prefix}\\1"}
@@ -60,18 +79,24 @@ def _route(regex: str, *, push: bool = False, websocket: bool = False, prefix: s
     filters: dict[str, Any] = {"forward": upstream}
     if not push:
         filters["push-answers"] = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
-    return {"match": {"safe_regex": {"regex": regex}}, "route": action, "typed_per_filter_config": filters}
+    return {
+        "match": match,
+        "route": action,
+        "metadata": {"filter_metadata": {"access": {"scope": scope}}},
+        "typed_per_filter_config": filters,
+    }
 
 
 ROUTES: dict[Api, list[dict[str, Any]]] = {
     "cortex": [
-        _route("/api/v1/push", push=True),
-        _route(f"/api/v1/({'|'.join(CORTEX_READS)})", prefix="/prometheus"),
+        _route("/api/v1/push", "metrics:write", push=True),
+        _route(f"/api/v1/({'|'.join(CORTEX_READS)})", "metrics:read", prefix="/prometheus"),
     ],
     "loki": [
-        _route("/loki/api/v1/push", push=True),
-        _route("/loki/api/v1/tail", websocket=True),
-        _route("/loki/api/v1/[^/].*"),
+        _route("/loki/api/v1/push", "logs:write", push=True),
+        _route("/loki/api/v1/(delete|rules)(/.*)?", "logs:write", changes=True),
+        _route("/loki/api/v1/tail", "logs:read", websocket=True),
+        _route("/loki/api/v1/[^/].*", "logs:read"),
     ],
 }
 
@@ -79,7 +104,7 @@ ROUTES: dict[Api, list[dict[str, Any]]] = {
 def _lua(name: str, code: str) -> dict[str, Any]:
     return {
         "name": name,
-        "typed_config": {"@type": f"{HTTP}.lua.v3.Lua", "default_source_code": {"inline_string": code}},
+        "typed_config": {"@type": LUA_TYPE, "default_source_code": {"inline_string": code}},
     }
 
 
@@ -99,21 +124,46 @@ DNS_CACHE: dict[str, Any] = {
 }
 
 
+def _discovered(name: str, folder: str, file: str, type_url: str) -> dict[str, Any]:
+    """Return a filter that Envoy takes from a file that it watches (ECDS).
+
+    Until the file was read once, requests get 500; a file that is refused changes nothing.
+    """
+    source = {"path": f"{folder}/{file}", "watched_directory": {"path": folder}}
+    config = {"path_config_source": source, "initial_fetch_timeout": "5s"}
+    return {"name": name, "config_discovery": {"config_source": config, "type_urls": [type_url]}}
+
+
+def _resource(name: str, config: Mapping[str, Any]) -> str:
+    """Return the file of a discovered filter, as JSON."""
+    resource = {
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": name,
+        "typed_config": config,
+    }
+    return json.dumps({"resources": [resource]}, indent=1)
+
+
+def _no_null_scope() -> dict[str, Any]:
+    """Return the filter that refuses a `scope` that is null: Lua cannot tell it from one that is not there."""
+    path = [{"key": "token"}, {"key": "scope"}]
+    matcher = {"filter": "envoy.filters.http.jwt_authn", "path": path, "value": {"null_match": {}}}
+    policy = {"permissions": [{"metadata": matcher}], "principals": [{"any": True}]}
+    rules = {"action": "DENY", "policies": {"null": policy}}
+    return {"name": "no-null-scope", "typed_config": {"@type": f"{HTTP}.rbac.v3.RBAC", "rules": rules}}
+
+
 def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
     domain, on = settings.domain, settings.authentication
     before = {api: gateway_lua.before_authentication(api, domain, authentication=on) for api in APIS}
-    after = {api: gateway_lua.after_authentication(api, domain) for api in APIS}
-    source = {"path": f"{KEYS_FOLDER}/{KEYS_FILE}", "watched_directory": {"path": KEYS_FOLDER}}
-    token = {
-        "name": "token",
-        "config_discovery": {
-            "config_source": {"path_config_source": source, "initial_fetch_timeout": "5s"},
-            "type_urls": [JWT_TYPE],
-        },
-    }
+    verified = [
+        _discovered("token", KEYS_FOLDER, KEYS_FILE, JWT_TYPE),
+        _no_null_scope(),
+        _discovered("access", ACCESS_FOLDER, ACCESS_FILE, LUA_TYPE),
+    ]
     return [
         *_per_api("before", before),
-        *([token, *_per_api("after", after)] if on else []),
+        *(verified if on else []),
         _lua("push-answers", gateway_lua.push_answers(legacy_errors=settings.legacy_push_errors)),
         {
             "name": "forward",
@@ -126,11 +176,9 @@ def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
     ]
 
 
-def _virtual_host(api: Api, *, authentication: bool) -> dict[str, Any]:
+def _virtual_host(api: Api) -> dict[str, Any]:
     """Return the virtual host of an API; the other APIs' filters are off in it."""
-    others = [other for other in APIS if other != api]
-    names = [f"before-{other}" for other in others]
-    names += [f"after-{other}" for other in others] if authentication else []
+    names = [f"before-{other}" for other in APIS if other != api]
     off = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
     return {
         "name": api,
@@ -163,6 +211,7 @@ def _local_replies() -> dict[str, Any]:
     return {
         "mappers": [
             mapper("jwt_authn", 401, "bad authentication token"),
+            mapper("rbac_access_denied", 401, "bad authentication token: scope is null"),
             # The name server's own word that there is no such Service; where it does not answer, 503 lets clients retry.
             mapper("dns_resolution_failure{cares_norecords", 404, "no such tenant"),
         ]
@@ -170,7 +219,7 @@ def _local_replies() -> dict[str, Any]:
 
 
 def _listener(settings: GatewaySettings) -> dict[str, Any]:
-    hosts = [_virtual_host(api, authentication=settings.authentication) for api in APIS]
+    hosts = [_virtual_host(api) for api in APIS]
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
@@ -265,10 +314,14 @@ def keys_file(instance: str, public_keys: Mapping[str, str]) -> str:
         "local_jwks": {"inline_string": json.dumps(json_web_key_set(public_keys))},
     }
     rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "tenant"}}]
-    config = {"@type": JWT_TYPE, "providers": {"tenant": provider}, "rules": rules}
-    resource = {
-        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-        "name": "token",
-        "typed_config": config,
-    }
-    return json.dumps({"resources": [resource]}, indent=1)
+    return _resource("token", {"@type": JWT_TYPE, "providers": {"tenant": provider}, "rules": rules})
+
+
+def access_file(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) -> str:
+    """Return the file from which Envoy takes what verified tokens may do, as JSON (ECDS).
+
+    `keys`: all that are trusted, by id, with their limits. A key that stands in the file of keys alone opens nothing:
+    the two files arrive one after the other. `revoked`: ids of tokens.
+    """
+    code = gateway_lua.after_authentication(keys, revoked)
+    return _resource("access", {"@type": LUA_TYPE, "default_source_code": {"inline_string": code}})

@@ -4,6 +4,11 @@ The first looks at host and credentials before the token is verified, the second
 what the token says after that, the third at answers to pushes.
 """
 
+import re
+from collections.abc import Iterable, Mapping
+
+from components.access import KeyLimits
+
 UPSTREAM_HEADER = "x-opstrace-upstream"
 TURN_SECONDS = 30
 HOST_TTL_SECONDS = 20  # shorter than a turn, with the time that forgetting takes
@@ -70,20 +75,44 @@ CREDENTIALS = """
   end
 """
 
+# Only what jwt_authn has verified comes here. The order: whose token, which key, taken back, what for.
 AFTER_AUTHENTICATION = """
-function envoy_on_request(handle)
+local KEYS = {
+__KEYS__
+}
+local REVOKED = {}
+for id in ("__REVOKED__"):gmatch("%S+") do REVOKED[id] = true end
+
+local function covers(scope, needed)
+  return type(scope) == "string" and (" " .. scope .. " "):find(" " .. needed .. " ", 1, true) ~= nil
+end
+
+local function refusal(handle)
   local verified = handle:streamInfo():dynamicMetadata():get("envoy.filters.http.jwt_authn")
-  local payload = verified and verified["token"]
+  local claims = verified and verified["token"]
   local header = verified and verified["token_header"]
-  local subject = payload and payload["sub"]
+  local subject = claims and claims["sub"]
   local tenant = type(subject) == "string" and subject:match("^tenant%-([a-z0-9]+)$")
   local kid = header and header["kid"]
-  -- Not even an empty one: with it, every key would be tried.
-  if not tenant or type(kid) ~= "string" or #kid ~= 40 or not kid:match("^%x+$") then
-    refuse(handle, "401", "bad authentication token") return
-  end
-  if tenant ~= handle:headers():get("x-opstrace-tenant") then
-    refuse(handle, "401", "bad authentication token: unexpected tenant: " .. tenant) return
+  -- An empty kid, with which every key would be tried, is in no list; nor is a key whose limits are still on their way.
+  local key = type(kid) == "string" and KEYS[kid]
+  if not tenant or not key then return "" end
+  if tenant ~= handle:headers():get("x-opstrace-tenant") then return ": unexpected tenant: " .. tenant end
+  if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
+  if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
+  local id, scope = claims["jti"], claims["scope"]
+  if id and REVOKED[id] then return ": revoked" end  -- text, or jwt_authn would have refused it
+  local needed = handle:metadata():get("scope")
+  if type(needed) ~= "string" then return ": no scope covers this path" end
+  if scope ~= nil and not covers(scope, needed) then return ": scope does not cover " .. needed end
+  if key.scopes and not key.scopes[needed] then return ": its key does not cover " .. needed end
+end
+
+function envoy_on_request(handle)
+  local reason = refusal(handle)
+  if reason then
+    handle:respond({[":status"] = "401", ["content-type"] = "text/plain"}, "bad authentication token" .. reason)
+    return
   end
   handle:headers():remove("authorization")
 end
@@ -122,9 +151,34 @@ def before_authentication(api: str, domain: str, *, authentication: bool) -> str
     return text.replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
 
 
-def after_authentication(api: str, domain: str) -> str:
-    """Return the step that holds the token's subject against the host name's tenant."""
-    return (HOST + AFTER_AUTHENTICATION).replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
+def _quoted(text: str) -> str:
+    """Return `text` as a Lua string; raises `ValueError` for what no id, tenant or scope has."""
+    if not re.fullmatch(r"[A-Za-z0-9._~:-]+", text):
+        raise ValueError(f"{text!r} cannot stand in the gateway's lists")
+    return f'"{text}"'
+
+
+def _set(names: Iterable[str]) -> str:
+    return "{" + ", ".join(f"[{_quoted(name)}]=true" for name in names) + "}"
+
+
+def _key(limits: KeyLimits) -> str:
+    """Return a key's limits as a Lua table, in which a limit that is not set is missing."""
+    parts = [f"tenants={_set(limits.tenants)}"] if limits.tenants is not None else []
+    parts += [f"scopes={_set(limits.scopes)}"] if limits.scopes is not None else []
+    parts += [f"not_after={limits.not_after}"] if limits.not_after is not None else []
+    return "{" + ", ".join(parts) + "}"
+
+
+def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) -> str:
+    """Return the step that decides what a token that was verified may do.
+
+    `keys`: every key that is trusted, by its id, with its limits. `revoked`: ids of tokens. They are one text that is
+    split when it is loaded: half the size and the time of as many entries of a table.
+    """
+    table = "\n".join(f"  [{_quoted(kid)}]={_key(limits)}," for kid, limits in sorted(keys.items()))
+    ids = " ".join(_quoted(token_id)[1:-1] for token_id in sorted(revoked))
+    return AFTER_AUTHENTICATION.replace("__KEYS__", table).replace("__REVOKED__", ids)
 
 
 def push_answers(*, legacy_errors: bool) -> str:

@@ -45,14 +45,15 @@ class Instance(pulumi.ComponentResource):
             tags=self._tags,
             opts=child(self),
         )
-        keys = config.data_api.public_keys
-        TrustStore(f"{name}-trust-store", TrustStoreArgs(args.instance, keys, self._tags), child(self))
+        keys, limits = config.data_api.pems, config.data_api.limits
+        TrustStore(f"{name}-trust-store", TrustStoreArgs(args.instance, keys, limits, self._tags), child(self))
         self._zone_id = self._delegated(name, config.aws.parent_zone_id, zone)
         self._entrance = Entrance(f"{name}-entrance", self._entrance_args(args), child(self))
         settings = GatewaySettings(
             args.instance, self.domain, config.data_api.authentication, config.data_api.legacy_push_errors
         )
-        Gateway(f"{name}-gateway", GatewayArgs(settings, keys, config.load_balancer.node_port), child(self))
+        gateway = GatewayArgs(settings, keys, limits, config.data_api.revoked_tokens, config.load_balancer.node_port)
+        Gateway(f"{name}-gateway", gateway, child(self))
         self.name_servers = zone.name_servers
         self.trusted_key_ids = sorted(keys)
         self._args = args

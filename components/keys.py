@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from components.errors import KeyFileError
 
-MINIMUM_BITS = 2048
+MINIMUM_BITS, MAXIMUM_BITS = 2048, 4096  # beyond, a request costs the gateway more than it should
 TOKEN_ISSUER = "opstrace-cli"  # the `iss` claim of every tenant API token
 SECRET_BYTES = 65536  # AWS Secrets Manager user guide, 'Quotas': a secret value holds 64 KiB
 
@@ -26,11 +26,19 @@ def public_key(pem: str) -> RSAPublicKey:
         raise KeyFileError("not a public key in PEM form (-----BEGIN PUBLIC KEY-----)") from error
     if not isinstance(key, RSAPublicKey):
         raise KeyFileError(f"a {type(key).__name__.strip('_')}, but only RSA keys can sign RS256 tokens")
-    if key.key_size < MINIMUM_BITS:
-        raise KeyFileError(
-            f"an RSA key of {key.key_size} bits, but RS256 needs {MINIMUM_BITS} at least (RFC 7518, 3.3)"
-        )
+    problem = key_size_problem(key.key_size)
+    if problem:
+        raise KeyFileError(problem)
     return key
+
+
+def key_size_problem(bits: int) -> str | None:
+    """Return why an RSA key of so many bits cannot be used, or None."""
+    if bits < MINIMUM_BITS:
+        return f"an RSA key of {bits} bits, but RS256 needs {MINIMUM_BITS} at least (RFC 7518, 3.3)"
+    if bits > MAXIMUM_BITS:
+        return f"an RSA key of {bits} bits, but {MAXIMUM_BITS} are the most: every request would wait for it"
+    return None
 
 
 def canonical_pem(key: RSAPublicKey) -> str:

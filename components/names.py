@@ -87,6 +87,11 @@ def public_keys_secret(instance: str) -> str:
     return f"opstrace/{instance}/data-api-public-keys"
 
 
+def key_limits_secret(instance: str) -> str:
+    """Return the name of the Secrets Manager secret that holds what the keys' tokens may be for."""
+    return f"opstrace/{instance}/data-api-key-limits"
+
+
 def token_audience(instance: str) -> str:
     """Return the `aud` claim of an instance's tenant API tokens."""
     return f"opstrace-cluster-{instance}"

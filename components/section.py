@@ -6,6 +6,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from components.names import doubles
+
 T = TypeVar("T")
 HOURS = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
 
@@ -21,6 +23,12 @@ def raise_all(problems: list[str], value: T) -> T:
     if problems:
         raise ValueError("; ".join(problems))
     return value
+
+
+def without_doubles(names: list[str]) -> list[str]:
+    """Return `names`; raises `ValueError` naming those that are given more than once."""
+    twice = doubles(names)
+    return raise_all([f"given more than once: {', '.join(twice)}"] if twice else [], names)
 
 
 def hours(duration: str) -> int:

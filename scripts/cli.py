@@ -18,9 +18,13 @@ VERBS = {
     "env": "scripts.local",
     "ta-create-keypair": "scripts.tokens",
     "ta-create-token": "scripts.tokens",
+    "ta-inspect-token": "scripts.inspection",
+    "ta-revoke-token": "scripts.revocation",
+    "ta-tokens-list": "scripts.token_list",
     "ta-pubkeys-add": "scripts.pubkeys",
     "ta-pubkeys-list": "scripts.pubkeys",
     "ta-pubkeys-remove": "scripts.pubkeys",
+    "ta-rotate-key": "scripts.rotation",
     "local": "scripts.local",
 }
 

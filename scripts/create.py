@@ -10,7 +10,7 @@ from rich.table import Table
 
 from components.config import StackConfig
 from components.errors import UserError
-from components.keys import canonical_pem, key_id
+from components.keys import canonical_pem
 from components.names import (
     APIS,
     SYSTEM,
@@ -23,12 +23,13 @@ from components.names import (
 )
 from scripts.engine import Engine
 from scripts.keyfiles import new_key, write_secret
+from scripts.ledger import issued
 from scripts.preflight import reached, require_cluster
 from scripts.probe import status_of
 from scripts.providers import PROVIDER, Provider, provider
+from scripts.signing import Grant, Signer
 from scripts.stackfile import StackFile, literal
 from scripts.terminal import note, show, step
-from scripts.tokens import sign
 
 FIRST_ANSWER_SECONDS = 120
 
@@ -94,13 +95,15 @@ def create(provider_name: str, instance: str, tenants: tuple[str, ...], context:
         file.forget_stack()
     names = [*_tenant_names(file), SYSTEM]
     key = new_key()
-    _trust(file, key_id(key.public_key()), canonical_pem(key.public_key()), _earlier_keys(names, instance))
+    signer = Signer(key)
+    _trust(file, signer.kid, canonical_pem(key.public_key()), _earlier_keys(names, instance))
     config = file.config()
     aws, cluster = reached(where.environment, config)
     require_cluster(cluster, instance)
-    for tenant in names:
+    made = issued(signer, [Grant(instance, tenant, name=f"create {instance}") for tenant in names])
+    for tenant, token in zip(names, made, strict=True):
         token_file(tenant).unlink(missing_ok=True)  # of this instance, and of a key that is trusted no more
-        write_secret(token_file(tenant), sign(key, instance, tenant).encode())
+        write_secret(token_file(tenant), token.encode())
     file.write()
     engine.ensure_stack()
     engine.up(aws, cluster)

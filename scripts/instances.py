@@ -55,7 +55,7 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
         file.forget_stack()
         file.write()
     else:
-        file.path.unlink()
+        file.remove()
     note(f"The instance {instance} is gone; its tokens open nothing any more.")
     if left:
         held = stores.contents(found.aws, [bucket for store in left for bucket in store.buckets.values()])

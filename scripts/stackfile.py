@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -11,13 +12,17 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from components.config import PREFIX, StackConfig, from_settings
 from components.errors import ConfigError, UserError
+from components.instants import written
 
 ROOT = Path(__file__).parent.parent
 STACKS = ROOT / "stacks"
+ENVIRONMENT_BYTES = 131_072  # MAX_ARG_STRLEN: a variable with its name and its end
+LONGEST_LIST = 200  # entries of revokedTokens, some 70 bytes each, that may stand in the stack's file itself
+REVOKED = f"{PREFIX}dataApi.revokedTokens:"
 SCHEMA_LINE = "# yaml-language-server: $schema=opstrace.schema.json\n"
 
 
@@ -47,6 +52,11 @@ def literal(value: Any) -> Any:
     return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value
 
 
+def quoted(text: str) -> Any:
+    """Return `text` as YAML text in quotes: without them, readers differ in what they take for a date or a number."""
+    return DoubleQuotedScalarString(text)
+
+
 class StackFile:
     """`stacks/Pulumi.<instance>.yaml`, changed in memory until `write`."""
 
@@ -55,6 +65,7 @@ class StackFile:
         self.path = folder / f"Pulumi.{instance}.yaml"
         self._content: Any = CommentedMap()
         self._comment = SCHEMA_LINE
+        self._list: str | None = None  # the text of the file of revoked tokens, if it is to be written
         if self.path.exists():
             self._comment = ""
             try:
@@ -87,9 +98,47 @@ class StackFile:
         return self._require_mapping(found, f"{PREFIX}{name}:")
 
     def public_keys(self) -> Any:
-        """Return the mapping of key ids to PEM texts itself, to be changed in place."""
+        """Return the mapping of key ids to PEM texts, or to PEM texts with limits, itself, to be changed in place."""
         found = self.part("dataApi").setdefault("publicKeys", CommentedMap())
         return self._require_mapping(found, f"{PREFIX}dataApi.publicKeys:")
+
+    def revoked_tokens(self) -> dict[str, str]:
+        """Return a copy of the list of revoked tokens, ids to ends, wherever it is kept."""
+        found = self.part("dataApi").get("revokedTokens", {})
+        if isinstance(found, str):
+            listed = self.config().data_api.revoked_tokens
+            return {token_id: written(end) for token_id, end in listed.items()}
+        return {str(key): str(end) for key, end in self._require_mapping(found, REVOKED).items()}
+
+    def set_revoked_tokens(self, listed: Mapping[str, str]) -> None:
+        """Replace the list of revoked tokens; a long one goes into a file of its own, when this file is written.
+
+        The engine hands all settings to the program in one environment variable, and Linux gives that 128 KiB.
+        """
+        section = self.part("dataApi")
+        if len(listed) > LONGEST_LIST or isinstance(section.get("revokedTokens"), str):
+            lines = [f"{token_id} {end}\n" for token_id, end in listed.items()]
+            self._list = "# Ids of revoked tokens and their ends; `ta-revoke-token` writes them.\n" + "".join(lines)
+            section["revokedTokens"] = self.list_path.name
+            return
+        kept = section.setdefault("revokedTokens", CommentedMap())
+        for token_id in [*kept]:  # in place, so that comments stay
+            if token_id not in listed:
+                del kept[token_id]
+        for token_id, end in listed.items():
+            if token_id not in kept:
+                kept[DoubleQuotedScalarString(token_id)] = DoubleQuotedScalarString(end)
+
+    @property
+    def list_path(self) -> Path:
+        """The file of revoked tokens, where there are many."""
+        return self.path.parent / f"revoked-tokens.{self.instance}.txt"
+
+    def _read(self, name: str) -> str:
+        """Return the text of a file beside this one, as it will be when this one is written."""
+        if name == self.list_path.name and self._list is not None:
+            return self._list
+        return (self.path.parent / name).read_text()
 
     def forget_stack(self) -> None:
         """Drop what ties the file to a stack that is gone: the salt of its passphrase."""
@@ -104,7 +153,21 @@ class StackFile:
 
     def config(self) -> StackConfig:
         """Return the typed configuration; raises `ConfigError` with every problem."""
-        return from_settings(self.settings(), self.instance)
+        self._require_room()
+        return from_settings(self.settings(), self.instance, self._read)
+
+    def _require_room(self) -> None:
+        """Raise `ConfigError` where the engine could not hand the settings to the program."""
+        texts = {
+            PREFIX + name: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
+            for name, value in self.settings().items()
+        }
+        size = len(f"PULUMI_CONFIG={json.dumps(texts, separators=(',', ':'))}") + 1
+        if size > ENVIRONMENT_BYTES:
+            raise ConfigError(
+                f"{self.path}: the settings are {size} bytes as the engine hands them to the program, in one environment "
+                f"variable, and Linux gives that {ENVIRONMENT_BYTES}; remove what is not needed, such as old public keys"
+            )
 
     def text(self) -> str:
         """Return the file as `write` makes it."""
@@ -119,12 +182,23 @@ class StackFile:
         return "".join(difflib.unified_diff(*lines, str(self.path.name), str(self.path.name), n=2))
 
     def write(self) -> None:
-        """Replace the file by a move, so that nobody reads half of it."""
-        handle, partial = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
-        with os.fdopen(handle, "w") as file:
-            file.write(self.text())
-        os.chmod(partial, 0o644)
-        os.replace(partial, self.path)
+        """Replace the file, and that of revoked tokens if it changed, each by a move: nobody reads half of it."""
+        if self._list is not None:
+            _replace(self.list_path, self._list)
+        _replace(self.path, self.text())
+
+    def remove(self) -> None:
+        """Remove the file, and that of revoked tokens."""
+        self.path.unlink()
+        self.list_path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    os.chmod(partial, 0o644)
+    os.replace(partial, path)
 
 
 def require(instance: str) -> StackFile:

@@ -22,6 +22,7 @@ from scripts.keyfiles import new_key, read_key_pair
 from tests.e2e.walk import INSTANCE, LABELS, Walk, url
 
 BAD = (401, "bad authentication token")
+SCOPE = (401, "bad authentication token: scope does not cover metrics:read")
 FORM = (401, "Authorization header format invalid. Expecting 'Bearer <AUTHTOKEN>'")
 MISSING = (401, "Authorization header missing or invalid")
 GONE: Any = None  # as a value of a claim: leave it out
@@ -80,6 +81,10 @@ TOKENS = {
     "no subject": (Forgery(claims={"sub": GONE}), BAD),
     "subject in capitals": (Forgery(claims={"sub": "tenant-DEFAULT"}), BAD),
     "subject without prefix": (Forgery(claims={"sub": "default"}), BAD),
+    "an id that is no text": (Forgery(claims={"jti": 1}), BAD),
+    "a scope that is a list": (Forgery(claims={"scope": ["metrics:read"]}), SCOPE),
+    "an empty scope": (Forgery(claims={"scope": ""}), SCOPE),
+    "another scope": (Forgery(claims={"scope": "metrics:write logs:read"}), SCOPE),
     "another tenant": (
         Forgery(claims={"sub": "tenant-system"}),
         (401, "bad authentication token: unexpected tenant: system"),

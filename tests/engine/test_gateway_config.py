@@ -1,26 +1,61 @@
-"""The gateway's configuration, by the real Envoy, on loopback and without any back end."""
+"""The gateway's configuration, by the real Envoy, on loopback and before a back end that tells what reached it."""
 
+import base64
+import http.client
 import json
+import os
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
+import jwt
 import pytest
 import urllib3
 
-from components.gateway_config import KEYS_FOLDER, GatewaySettings, bootstrap, keys_file
+from components.access import UNLIMITED, KeyLimits, Scope
+from components.gateway_config import (
+    ACCESS_FOLDER,
+    KEYS_FOLDER,
+    GatewaySettings,
+    access_file,
+    bootstrap,
+    keys_file,
+)
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.keyfiles import new_key
-from scripts.tokens import sign
+from scripts.signing import Grant, Signer
 
 SETTINGS = GatewaySettings("showdown", "showdown.example.com", authentication=True, legacy_push_errors=False)
-KEY = new_key()
-KEYS = {key_id(KEY.public_key()): canonical_pem(KEY.public_key())}
-Ask = Callable[[str | None], tuple[int, str]]
+KEY, OTHER_KEY = new_key(), new_key()
+KID, OTHER = key_id(KEY.public_key()), key_id(OTHER_KEY.public_key())
+KEYS = {KID: canonical_pem(KEY.public_key())}
+BOTH = KEYS | {OTHER: canonical_pem(OTHER_KEY.public_key())}
+BAD = "bad authentication token"
+PUSH, LABELS = "/api/v1/push", "/api/v1/labels"
+LOKI_PUSH, LOKI_LABELS = "/loki/api/v1/push", "/loki/api/v1/labels"
+
+
+def signed(**grant: Any) -> str:
+    return Signer(KEY).token(Grant(**({"instance": "showdown", "tenant": "default"} | grant)))
+
+
+def forged(text: str) -> str:
+    """Return a token whose claims are the JSON `text`, in which NOW and LATER are instants."""
+    now = int(time.time())
+    common = '"iss": "opstrace-cli", "aud": "opstrace-cluster-showdown", "sub": "tenant-default", '
+    text = "{" + common + f'"iat": {now}, "exp": {now + 600}, {text}' + "}"
+    json.loads(text)
+    return jwt.api_jws.encode(text.encode(), KEY, "RS256", {"kid": KID})
 
 
 def _free_ports(count: int) -> list[int]:
@@ -33,47 +68,390 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Ask]]:
-    running = []
+@dataclass
+class BackEnd:
+    """A server in place of Cortex and Loki that answers 200 and remembers what reached it."""
 
-    def start(keys: dict[str, str]) -> Ask:
-        (tmp_path / "jwt.json").write_text(keys_file("showdown", keys))
-        config = json.loads(bootstrap(SETTINGS).replace(KEYS_FOLDER, str(tmp_path)))
+    seen: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        seen = self.seen
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.rfile.read(int(self.headers.get("content-length") or 0))
+                seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
+                self.send_response(200)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            do_POST = do_DELETE = do_PUT = do_GET
+
+            def log_message(self, *arguments: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = int(self.server.server_address[1])
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class Gateway:
+    """A running Envoy with the gateway's configuration; its back ends are one server of the test's."""
+
+    def __init__(self, folder: Path, back_end: BackEnd, started: list[subprocess.Popen[bytes]]) -> None:
+        self.folder, self.back_end, self._started = folder, back_end, started
+        self.log = folder / "log"
+        self.http = urllib3.PoolManager(retries=urllib3.Retry(connect=40, read=0, status=0, backoff_factor=0.05))
+
+    def put(self, folder: str, name: str, text: str) -> None:
+        """Replace a file that Envoy watches as the kubelet does: a link to a folder is moved over the old one."""
+        place = self.folder / folder
+        place.mkdir(exist_ok=True)
+        version = place / f"..{uuid.uuid4()}"
+        version.mkdir()
+        (version / name).write_text(text)
+        (place / "..new").symlink_to(version.name)
+        os.replace(place / "..new", place / "..data")
+        if not (place / name).is_symlink():
+            (place / name).symlink_to(f"..data/{name}")
+
+    def give(self, keys: Mapping[str, str] = KEYS, revoked: Iterable[str] = (), **limits: KeyLimits) -> None:
+        """Give the gateway keys, revocations and limits by the first letters of the key's name in this file."""
+        named = {KID: limits.get("key", UNLIMITED), OTHER: limits.get("other", UNLIMITED)}
+        self.put("keys", "jwt.json", keys_file("showdown", keys))
+        self.put("access", "access.json", access_file({kid: named[kid] for kid in keys}, revoked))
+
+    def start(self) -> "Gateway":
+        text = bootstrap(SETTINGS).replace(KEYS_FOLDER, str(self.folder / "keys"))
+        config = json.loads(text.replace(ACCESS_FOLDER, str(self.folder / "access")))
         ports = _free_ports(2)
         for listener, port in zip(config["static_resources"]["listeners"], ports, strict=True):
             listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
             listener.pop("listener_filters", None)  # no load balancer stands before this one
-        (tmp_path / "envoy.json").write_text(json.dumps(config))
-        command = [str(ensure(catalog.ENVOY) / "envoy"), "-c", str(tmp_path / "envoy.json"), "--disable-hot-restart"]
-        with (tmp_path / "log").open("w") as log:
-            running.append(subprocess.Popen([*command, "--concurrency", "1"], stdout=log, stderr=log))
-        http = urllib3.PoolManager(retries=urllib3.Retry(connect=40, backoff_factor=0.05))
-
-        def ask(token: str | None) -> tuple[int, str]:
-            headers = {"Host": "cortex.default.showdown.example.com"}
-            headers |= {"Authorization": f"Bearer {token}"} if token else {}
-            answer = http.request("GET", f"http://127.0.0.1:{ports[0]}/api/v1/labels", headers=headers)
-            return answer.status, answer.data.decode()
-
+        self._send_to_back_end(config)
+        (self.folder / "envoy.json").write_text(json.dumps(config))
+        command = [str(ensure(catalog.ENVOY) / "envoy"), "-c", str(self.folder / "envoy.json"), "--disable-hot-restart"]
+        with self.log.open("w") as log:
+            self._started.append(subprocess.Popen([*command, "--concurrency", "2"], stdout=log, stderr=log))
+        self.port = ports[0]
         deadline = time.monotonic() + 10
-        while ask(None)[0] == 500 and time.monotonic() < deadline:  # until the file of keys is read
-            time.sleep(0.1)
-        return ask
+        while self.ask(None)[0] == 500 and time.monotonic() < deadline:  # until both files are read
+            time.sleep(0.05)
+        return self
 
-    yield start
-    for process in running:
+    def _send_to_back_end(self, config: dict[str, Any]) -> None:
+        """Put a cluster of one address in the place of those that are looked up by the tenant's name."""
+        address = {"socket_address": {"address": "127.0.0.1", "port_value": self.back_end.port}}
+        endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
+        config["static_resources"]["clusters"] = [
+            {"name": "tenant", "load_assignment": {"cluster_name": "tenant", "endpoints": endpoints}}
+        ]
+        manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] != "forward"]
+        for host in manager["route_config"]["virtual_hosts"]:
+            for route in host["routes"]:
+                del route["typed_per_filter_config"]["forward"]
+
+    def ask(
+        self, token: str | None, path: str = LABELS, method: str = "GET", tenant: str = "default"
+    ) -> tuple[int, str]:
+        api = "loki" if path.startswith("/loki") else "cortex"
+        headers = {"Host": f"{api}.{tenant}.showdown.example.com"}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        # As it is given: the client library would tidy the path up.
+        pool = self.http.connection_from_host("127.0.0.1", self.port)
+        answer = pool.urlopen(method, path, headers=headers, assert_same_host=False)
+        return answer.status, answer.data.decode()
+
+    def eventually(self, answer: tuple[int, str], token: str, seconds: float = 5, **request: str) -> float:
+        """Wait until both of Envoy's workers answer so; return how long that took."""
+        started = time.monotonic()
+        while not all(self._fresh(token, **request) == answer for _ in range(8)):
+            assert time.monotonic() < started + seconds, self.ask(token, **request)
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    def _fresh(self, token: str, **request: str) -> tuple[int, str]:
+        self.http.clear()  # another connection, perhaps of another worker
+        return self.ask(token, **request)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    started: list[subprocess.Popen[bytes]] = []
+    back_end = BackEnd()
+    yield Gateway(tmp_path, back_end, started)
+    back_end.server.shutdown()
+    back_end.server.server_close()
+    for process in started:
         process.kill()
         process.wait()
 
 
-def test_with_a_known_key_only_the_back_end_is_missing(gateway: Callable[[dict[str, str]], Ask]) -> None:
-    ask = gateway(KEYS)
-    status, body = ask(sign(KEY, "showdown", "default"))
-    assert status in (404, 503) and "token" not in body
+def test_a_plain_token_opens_all_of_its_tenant_and_nothing_else(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    token = signed()
+    for path in (LABELS, PUSH, LOKI_LABELS, LOKI_PUSH, "/loki/api/v1/tail"):
+        assert gateway.ask(token, path) == (200, "ok"), path
+    assert {entry.split()[0] for entry in gateway.back_end.seen} == {"default"}
+    assert gateway.ask(token, tenant="other") == (401, f"{BAD}: unexpected tenant: default")
+    assert gateway.ask(token, "/config") == (404, "no such tenant")
+    assert len(gateway.back_end.seen) == 5
 
 
-def test_without_any_key_nobody_comes_in(gateway: Callable[[dict[str, str]], Ask]) -> None:
-    ask = gateway({})
-    assert ask(None) == (401, "Authorization header missing or invalid")
-    assert ask(sign(KEY, "showdown", "default")) == (401, "bad authentication token")
+@pytest.mark.parametrize("name", ["X-Scope-OrgID", "x-opstrace-tenant", "X_Scope_OrgID"])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_what_a_client_says_of_its_tenant_is_lost(gateway: Gateway, name: str, times: int) -> None:
+    gateway.give()
+    gateway.start()
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port)
+    connection.putrequest("GET", LABELS, skip_host=True)
+    said = [(name, "system")] * times
+    host = ("Host", "cortex.default.showdown.example.com")
+    for header, value in [*said, host, ("Authorization", f"Bearer {signed()}"), *said]:
+        connection.putheader(header, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert {entry.split()[0] for entry in gateway.back_end.seen} == {"default"}
+
+
+def test_without_any_key_nobody_comes_in(gateway: Gateway) -> None:
+    gateway.give({})
+    gateway.start()
+    assert gateway.ask(None) == (401, "Authorization header missing or invalid")
+    assert gateway.ask(signed()) == (401, BAD)
+
+
+WRITES = {PUSH: "metrics:write", LOKI_PUSH: "logs:write"}
+READS = {
+    **{f"/api/v1/{path}": "metrics:read" for path in ("query", "query_range", "series", "labels", "metadata", "read")},
+    "/api/v1/label/a/values": "metrics:read",
+    **{f"/loki/api/v1/{path}": "logs:read" for path in ("query_range", "labels", "tail", "rules", "delete", "pushx")},
+}
+
+
+def test_a_scope_opens_its_own_requests_alone(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    names: tuple[Scope, ...] = ("metrics:write", "metrics:read", "logs:write", "logs:read")
+    tokens = {scope: signed(scopes=(scope,)) for scope in names}
+    for path, needed in {**WRITES, **READS}.items():
+        for scope, token in tokens.items():
+            method = "POST" if path in WRITES or path.endswith("query") else "GET"
+            wanted = (200, "ok") if scope == needed else (401, f"{BAD}: scope does not cover {needed}")
+            assert gateway.ask(token, path, method) == wanted, (scope, path)
+    assert gateway.ask(signed(scopes=("logs:read", "metrics:write")), PUSH) == (200, "ok")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("path", ["delete", "rules", "rules/group", "rules/group/rule"])
+def test_what_changes_logs_is_writing(gateway: Gateway, path: str, method: str) -> None:
+    gateway.give()
+    gateway.start()
+    refused = (401, f"{BAD}: scope does not cover logs:write")
+    assert gateway.ask(signed(scopes=("logs:read",)), f"/loki/api/v1/{path}", method) == refused
+    assert gateway.ask(signed(scopes=("logs:write",)), f"/loki/api/v1/{path}", method) == (200, "ok")
+
+
+SPELLINGS = [
+    *(
+        "/loki/api/v1/pu%73h",
+        "/loki/api/v1/./push",
+        "/loki/api/v1//push",
+        "/loki/api/v1/x/../push",
+        "/loki//api/v1/push",
+    ),
+    *(
+        "/loki/api/v1/push?x=/loki/api/v1/labels",
+        "/loki/api/v1/push#labels",
+        "/loki/api/v1/%70ush",
+        "/loki/api/v1/push/",
+    ),
+    *("/loki/api/v1/labels/..%2fpush", "/loki/api/v1/labels/%2e%2e/push", "/loki/api/v1/push;x", "/loki/api/v1/PUSH"),
+    *(
+        "/loki/api/v1/%2570ush",
+        "/loki/api/v1/labels\\..\\push",
+        "/loki/api/v1/de%6Cete",
+        "/loki/api/v1/labels/%2E./push",
+    ),
+    *("/loki/api/v1/push%00", "/loki/api/v1/push%0a", "/loki/api/v1/%c0%ae%c0%ae/push", "/loki/api/v1/push%20"),
+]
+
+
+def test_no_spelling_of_a_push_gets_past_a_token_for_reading(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    token = signed(scopes=("logs:read", "metrics:read"))
+    assert gateway.ask(token, LOKI_LABELS, "POST") == (200, "ok")
+    for path in SPELLINGS:
+        gateway.ask(token, path, "POST")
+    for arrived in gateway.back_end.seen:
+        # What a back end would make of it: its own decoding, once.
+        meant = unquote(arrived.split(" ")[2].split("?")[0])
+        assert meant not in ("/loki/api/v1/push", "/loki/api/v1/delete"), arrived
+
+
+CLAIMS = {
+    '"scope": null': ": scope is null",
+    '"jti": null': "",
+    '"scope": ["metrics:read"]': ": scope does not cover metrics:read",
+    '"scope": {"metrics:read": true}': ": scope does not cover metrics:read",
+    '"scope": true': ": scope does not cover metrics:read",
+    '"scope": 1': ": scope does not cover metrics:read",
+    '"scope": ""': ": scope does not cover metrics:read",
+    '"scope": "metrics:read\\tmetrics:write"': ": scope does not cover metrics:read",
+    '"scope": "metrics:readx xmetrics:read"': ": scope does not cover metrics:read",
+    '"scope": "METRICS:READ"': ": scope does not cover metrics:read",
+    '"scope": "metrics:*"': ": scope does not cover metrics:read",
+    '"scope": "metrics:read,metrics:write"': ": scope does not cover metrics:read",
+    '"jti": 1': "",
+    '"jti": ["revoked-token"]': "",
+    '"jti": {"revoked-token": 1}': "",
+    '"jti": false': "",
+    '"jti": "revoked-token"': ": revoked",
+    '"jti": "revoked\\u002dtoken"': ": revoked",
+    '"jti": "revoked-token", "scope": "nothing"': ": revoked",
+}
+OPEN = [
+    '"scope": "metrics:read"',
+    '"scope": "logs:read metrics:read x"',
+    '"jti": "Revoked-token"',
+    '"jti": "revoked-token "',
+    '"jti": "revoked"',
+    '"jti": ""',
+    '"x": null',
+]
+
+
+def test_claims_of_any_other_form_are_refused_with_their_reason(gateway: Gateway) -> None:
+    gateway.give(revoked=["another-token", "revoked-token"])
+    gateway.start()
+    assert {text: gateway.ask(forged(text)) for text in CLAIMS} == {
+        text: (401, BAD + reason) for text, reason in CLAIMS.items()
+    }
+    assert gateway.back_end.seen == []
+    assert {gateway.ask(forged(text)) for text in OPEN} == {(200, "ok")}
+
+
+def test_a_doubled_claim_opens_nothing_more_than_its_last_or_is_no_token(gateway: Gateway) -> None:
+    gateway.give(revoked=["revoked-token"])
+    gateway.start()
+    for text in ('"scope": "metrics:read", "scope": "logs:read"', '"jti": "x", "jti": "revoked-token"'):
+        assert gateway.ask(forged(text))[0] == 401, text
+
+
+def test_a_revocation_is_looked_at_after_the_signature(gateway: Gateway) -> None:
+    gateway.give(revoked=["revoked-token"])
+    gateway.start()
+    head, claims, signature = forged('"jti": "revoked-token"').split(".")
+    changed = base64.urlsafe_b64encode(bytes(reversed(base64.urlsafe_b64decode(signature + "==")))).decode().rstrip("=")
+    assert gateway.ask(f"{head}.{claims}.{changed}") == (401, BAD)
+
+
+def test_a_limited_key_speaks_for_its_tenants_and_scopes_alone(gateway: Gateway) -> None:
+    gateway.give(BOTH, other=KeyLimits(tenants=("alpha", "beta"), scopes=("metrics:read", "logs:read")))
+    gateway.start()
+    limited = Signer(OTHER_KEY)
+    for_alpha, for_default = limited.token(Grant("showdown", "alpha")), limited.token(Grant("showdown", "default"))
+    assert gateway.ask(for_alpha, tenant="alpha") == (200, "ok")
+    assert gateway.ask(for_default) == (401, f"{BAD}: its key may not speak for this tenant")
+    assert gateway.ask(for_alpha) == (401, f"{BAD}: unexpected tenant: alpha")
+    assert gateway.ask(for_alpha, PUSH, tenant="alpha") == (401, f"{BAD}: its key does not cover metrics:write")
+    wide = limited.token(Grant("showdown", "alpha", scopes=("metrics:write",)))
+    assert gateway.ask(wide, PUSH, tenant="alpha") == (401, f"{BAD}: its key does not cover metrics:write")
+    assert gateway.ask(signed(), PUSH) == (200, "ok")
+
+
+def test_a_key_ends_when_its_time_is_over_without_any_change(gateway: Gateway) -> None:
+    gateway.give(BOTH, other=KeyLimits(not_after=int(time.time()) + 3))
+    gateway.start()
+    token = Signer(OTHER_KEY).token(Grant("showdown", "default"))
+    assert gateway.ask(token) == (200, "ok")
+    gateway.eventually((401, f"{BAD}: its key is no longer accepted"), token)
+    assert gateway.ask(signed()) == (200, "ok")
+
+
+def test_a_key_whose_limits_are_still_on_their_way_opens_nothing(gateway: Gateway) -> None:
+    gateway.give(KEYS)
+    gateway.start()
+    gateway.put("keys", "jwt.json", keys_file("showdown", BOTH))
+    time.sleep(1)
+    token = Signer(OTHER_KEY).token(Grant("showdown", "default"))
+    assert gateway.ask(token) == (401, BAD)
+    gateway.give(BOTH, other=KeyLimits(tenants=("alpha",)))
+    gateway.eventually((401, f"{BAD}: its key may not speak for this tenant"), token)
+
+
+BROKEN = {
+    "no JSON": "{",
+    "nothing": "",
+    "Lua that does not compile": access_file({KID: UNLIMITED}, []).replace("local KEYS", "local local KEYS"),
+    "Lua that fails when it is loaded": access_file({KID: UNLIMITED}, []).replace("local REVOKED = {}", "error(1)"),
+    "another filter": keys_file("showdown", KEYS).replace('"token"', '"access"'),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_bad_file_leaves_what_was_there(gateway: Gateway, case: str) -> None:
+    gateway.give(revoked=["revoked-token"])
+    gateway.start()
+    gateway.put("access", "access.json", BROKEN[case])
+    time.sleep(1)
+    assert gateway.ask(forged('"jti": "revoked-token"')) == (401, f"{BAD}: revoked")
+    assert gateway.ask(signed()) == (200, "ok")
+    gateway.give(revoked=["another-token"])
+    gateway.eventually((200, "ok"), forged('"jti": "revoked-token"'))
+
+
+def test_a_bad_file_of_keys_leaves_the_old_keys(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    gateway.put("keys", "jwt.json", keys_file("showdown", KEYS).replace('\\"n\\": \\"', '\\"n\\": \\"!'))
+    time.sleep(1)
+    assert gateway.ask(signed()) == (200, "ok")
+
+
+def test_changes_drop_no_request_and_no_connection(gateway: Gateway) -> None:
+    gateway.give(BOTH)
+    gateway.start()
+    token, stop, answers = signed(), threading.Event(), []
+    opened = threading.local()
+
+    def ask_on() -> None:
+        opened.pool = urllib3.HTTPConnectionPool("127.0.0.1", gateway.port, maxsize=1, retries=False)
+        headers = {"Host": "cortex.default.showdown.example.com", "Authorization": f"Bearer {token}"}
+        while not stop.is_set():
+            answers.append(opened.pool.request("POST", PUSH, headers=headers, body=b"x" * 2000).status)
+            time.sleep(0.005)
+        answers.append(200 if opened.pool.num_connections == 1 else "reconnected")
+
+    threads = [threading.Thread(target=ask_on) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for number in range(10):
+        gateway.give(BOTH if number % 2 else KEYS, revoked=[f"token-{number}-{i}" for i in range(100)])
+        time.sleep(0.3)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert {*answers} == {200} and len(answers) > 100
+
+
+def test_ten_thousand_revocations_and_125_keys_fit_and_load_in_time(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    revoked, token = [str(uuid.uuid4()) for _ in range(9_999)], signed(id="the-last-of-them")
+    limits = {f"{number:040x}": KeyLimits(("alpha", "beta"), ("logs:read",), 2_000_000_000) for number in range(124)}
+    text = access_file({KID: UNLIMITED, **limits}, [*revoked, "the-last-of-them"])
+    assert len(text) < 1_048_576 / 2
+    longest = access_file({KID: UNLIMITED, **limits}, [str(uuid.uuid4()) + "x" * 60 for _ in range(10_000)])
+    assert len(longest) < 1_048_576
+    assert gateway.ask(token) == (200, "ok")
+    gateway.put("access", "access.json", text)
+    assert gateway.eventually((401, f"{BAD}: revoked"), token) < 2
+    assert gateway.ask(signed()) == (200, "ok")

@@ -98,7 +98,7 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_more_keys_than_a_secret_holds_are_refused_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.config.SECRET_BYTES", 400)
+    monkeypatch.setattr("components.data_api_config.SECRET_BYTES", 400)
     with pytest.raises(ConfigError, match=r"1 keys are \d+ bytes, but a Secrets Manager secret holds 400"):
         from_settings(settings(), "showdown")
 

@@ -1,0 +1,146 @@
+"""Scopes, revocation and limited keys at the real gateway; the commands of docs/tokens.md, as they stand there."""
+
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scripts.stackfile import StackFile
+from tests.conftest import ROOT, run
+from tests.e2e.walk import INSTANCE, LABELS, Walk, eventually, url
+
+BAD = "bad authentication token"
+IN_FORCE_SECONDS = 90
+
+
+def push(walk: Walk, token: str, tenant: str = "default") -> tuple[int, str]:
+    line = {"stream": {"job": "tokens"}, "values": [[str(time.time_ns()), "x"]]}
+    json_body = ["-H", "Content-Type: application/json", "-d", json.dumps({"streams": [line]})]
+    return walk.curl(url("loki", tenant, "/loki/api/v1/push"), *json_body, token=token)
+
+
+def everywhere(walk: Walk, asked: str, token: str, wanted: tuple[int, str]) -> bool:
+    """Tell whether both of the gateway's pods answer so; each request goes to one of them."""
+    return all(walk.curl(asked, token=token) == wanted for _ in range(15))
+
+
+@contextmanager
+def nobody_misses(walk: Walk, token: str) -> Iterator[None]:
+    """Ask with a good token all the time, and fail if one answer is not 200."""
+    stop, answers = threading.Event(), []
+
+    def ask() -> None:
+        while not stop.is_set():
+            answers.append(walk.curl(url("cortex", "default", LABELS), token=token)[0])
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+    assert len(answers) > 20 and {*answers} == {200}
+
+
+def test_a_token_for_reading_cannot_push_and_one_for_writing_cannot_read(walk: Walk, trusted_pair: str) -> None:
+    def token(scope: str) -> str:
+        return str(walk.opstrace("ta-create-token", INSTANCE, "default", trusted_pair, "--scope", scope).stdout)
+
+    reading, writing = token("metrics:read,logs:read"), token("metrics:write,logs:write")
+    labels, metrics_push = url("cortex", "default", LABELS), url("cortex", "default", "/api/v1/push")
+    assert walk.curl(labels, token=reading)[0] == 200 and push(walk, writing)[0] == 204
+    assert push(walk, reading) == (401, f"{BAD}: scope does not cover logs:write")
+    assert walk.curl(metrics_push, "-d", "x", token=reading) == (401, f"{BAD}: scope does not cover metrics:write")
+    assert walk.curl(labels, token=writing) == (401, f"{BAD}: scope does not cover metrics:read")
+
+
+@pytest.fixture
+def many_revoked(walk: Walk) -> Iterator[None]:
+    """A list of 10,000 revoked tokens in the stack's file, for a while."""
+    file = StackFile(INSTANCE)
+    file.set_revoked_tokens({str(uuid.uuid4()): "2099-01-01T00:00:00Z" for _ in range(9_999)})
+    file.write()
+    yield
+    file = StackFile(INSTANCE)
+    file.set_revoked_tokens({})
+    file.write()
+
+
+@pytest.mark.usefixtures("many_revoked")
+def test_a_revoked_token_is_refused_within_90_s_and_no_other_misses_a_request(walk: Walk, trusted_pair: str) -> None:
+    lost, good = (walk.opstrace("ta-create-token", INSTANCE, "default", trusted_pair).stdout for _ in range(2))
+    (walk.folder / "lost.jwt").write_text(lost)
+    labels = url("cortex", "default", LABELS)
+    assert walk.curl(labels, token=lost)[0] == 200
+    with nobody_misses(walk, good):
+        walk.opstrace("ta-revoke-token", "local", INSTANCE, "lost.jwt")
+        eventually(lambda: everywhere(walk, labels, lost, (401, f"{BAD}: revoked")), IN_FORCE_SECONDS)
+    inspected = walk.opstrace("ta-inspect-token", "lost.jwt", "local", INSTANCE, check=False)
+    assert inspected.returncode == 1 and "it was revoked" in inspected.stderr
+
+
+def test_a_limited_key_opens_its_own_tenant_alone(walk: Walk) -> None:
+    walk.opstrace("ta-create-keypair", "team.pem")
+    walk.opstrace("ta-pubkeys-add", "local", INSTANCE, "team.pem", "--tenant", "default", "--scope", "logs:write")
+    own, other = (
+        walk.opstrace("ta-create-token", INSTANCE, tenant, "team.pem").stdout for tenant in ("default", "system")
+    )
+    labels = url("cortex", "system", LABELS)
+    refused = (401, f"{BAD}: its key may not speak for this tenant")
+    eventually(lambda: everywhere(walk, labels, other, refused), IN_FORCE_SECONDS)
+    assert push(walk, own)[0] == 204
+    assert walk.curl(url("cortex", "default", LABELS), token=own) == (
+        401,
+        f"{BAD}: its key does not cover metrics:read",
+    )
+    secret = walk.aws("secretsmanager").get_secret_value(SecretId=f"opstrace/{INSTANCE}/data-api-key-limits")
+    (limits,) = json.loads(secret["SecretString"]).values()
+    assert limits == {"tenants": ["default"], "scopes": ["logs:write"]}
+    (kid,) = json.loads(secret["SecretString"])
+    walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, kid)
+
+
+def commands() -> list[str]:
+    """Return the commands of docs/tokens.md: its fenced blocks without a language, a block each."""
+    text = (ROOT / "docs" / "tokens.md").read_text()
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [content for language, content in blocks if not language]
+
+
+@pytest.fixture
+def keys_as_before(walk: Walk) -> Iterator[None]:
+    before = walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split()
+    yield
+    for kid in walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split():
+        if kid not in before:
+            walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, kid)
+
+
+def test_the_commands_of_the_page_on_tokens_do_what_it_says(walk: Walk, keys_as_before: None) -> None:
+    folder = walk.folder / "page"
+    folder.mkdir()
+    (folder / "opstrace").symlink_to(ROOT / "opstrace")
+    blocks = commands()
+    assert len(blocks) == 5
+    script = "set -e\n" + "".join(blocks).replace("showdown", INSTANCE)
+    said = run("bash", "-c", script, cwd=folder, env=walk.shell).stdout
+    assert f"{INSTANCE} accepts it" in said and "Grafana" in said and '"notAfter"' in said
+    assert len(list((folder / "batch").iterdir())) == 3
+    assert_modes(folder)
+    rotated = (folder / "rotated" / f"{INSTANCE}-default.jwt").read_text()
+    labels = url("cortex", "default", LABELS)
+    eventually(lambda: walk.curl(labels, token=rotated)[0] == 200, IN_FORCE_SECONDS)
+    eventually(lambda: everywhere(walk, labels, (folder / "default.jwt").read_text(), (401, BAD)), IN_FORCE_SECONDS)
+
+
+def assert_modes(folder: Path) -> None:
+    """Fail if a key pair or a token can be read by others."""
+    found = [*folder.glob("*.pem"), *folder.rglob("*.jwt")]
+    assert len(found) > 8
+    for path in found:
+        assert path.stat().st_mode & 0o777 == 0o600, path

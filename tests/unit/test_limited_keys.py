@@ -1,0 +1,169 @@
+"""Limited keys: how they stand in a stack's file, what is refused there, and where they go."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.access import UNLIMITED, KeyLimits, key_limits_set
+from components.config import from_settings
+from components.data_api_config import KeyConfig
+from components.errors import ConfigError
+from components.instants import instant, written
+from components.keys import canonical_pem, key_id
+from components.trust_store import TrustStore, TrustStoreArgs
+from scripts import stackfile
+from scripts.acceptance import refusals
+from scripts.keyfiles import new_key
+from scripts.pubkeys import ta_pubkeys_add, ta_pubkeys_list, ta_pubkeys_remove
+from scripts.signing import Grant, Signer
+from scripts.token_reader import read_token
+from tests.unit.test_config import JSON, KEY, PAIR, settings
+from tests.unit.test_program import Recorder
+
+KID, PEM = key_id(KEY), canonical_pem(KEY)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(stackfile.StackFile.__init__, "__defaults__", (tmp_path,))
+    file = stackfile.StackFile("showdown", tmp_path)
+    for name, value in settings().items():
+        file.set(name, value)
+    file.write()
+    return file.path
+
+
+def add(path: Path, key: RSAPrivateKey, *options: str) -> Result:
+    path.write_text(canonical_pem(key.public_key()))
+    return CliRunner().invoke(ta_pubkeys_add, ["local", "showdown", str(path), *options, "--no-apply"])
+
+
+def limited(**limits: Any) -> dict[str, Any]:
+    """Return settings whose one key has limits."""
+    return settings(dataApi={"publicKeys": {KID: {"pem": PEM, **limits}}})
+
+
+def test_both_forms_of_a_key_stand_beside_each_other(stack: Path, tmp_path: Path) -> None:
+    key = new_key()
+    options = ["--tenant", "default", "--tenant", "shop", "--scope", "logs:read", "--not-after", "2099-01-01T00:00:00Z"]
+    assert add(tmp_path / "public.pem", key, *options).exit_code == 0
+    kid = key_id(key.public_key())
+    config = stackfile.StackFile("showdown", stack.parent).config().data_api
+    wanted = KeyLimits(("default", "shop"), ("logs:read",), instant("2099-01-01T00:00:00Z"))
+    assert config.limits == {KID: UNLIMITED, kid: wanted}
+    assert config.pems[kid].strip() == canonical_pem(key.public_key()) and "pem: |" in stack.read_text()
+    listed = CliRunner().invoke(ta_pubkeys_list, ["local", "showdown"]).stdout
+    assert listed.split() == [KID, kid]
+    told = json.loads(CliRunner().invoke(ta_pubkeys_list, ["local", "showdown", "--json"]).stdout)
+    assert told[KID] == {} and told[kid]["tenants"] == ["default", "shop"]
+    assert CliRunner().invoke(ta_pubkeys_remove, ["local", "showdown", kid, "--no-apply"]).exit_code == 0
+    assert CliRunner().invoke(ta_pubkeys_list, ["local", "showdown"]).stdout.split() == [KID]
+
+
+def test_a_tenant_that_cannot_be_is_refused_before_anything_is_written(stack: Path, tmp_path: Path) -> None:
+    before = stack.read_text()
+    assert "'Shop'" in str(add(tmp_path / "public.pem", new_key(), "--tenant", "Shop").exception)
+    assert stack.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"tenants": []}, "at least 1"),
+        ({"tenants": None}, "is empty"),
+        ({"scopes": None}, "is empty"),
+        ({"notAfter": None}, "is empty"),
+        ({"tenants": "default"}, "valid list"),
+        ({"tenants": ["a", "a"]}, "given more than once: a"),
+        ({"tenants": ["*"]}, "'*'"),
+        ({"scopes": []}, "at least 1"),
+        ({"scopes": ["metrics"]}, "'metrics:write'"),
+        ({"scopes": ["logs:read", "logs:read"]}, "given more than once"),
+        ({"notAfter": "2099-01-01"}, "with its time zone"),
+        ({"tenant": ["a"]}, "did you mean 'tenants'"),
+        ({"pem": "x"}, "not a public key in PEM form"),
+    ],
+)
+def test_a_limit_of_another_form_is_refused_with_its_name(limits: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_settings(limited(**limits), "showdown")
+    assert told in str(caught.value) and "publicKeys" in str(caught.value)
+
+
+@given(st.dictionaries(st.sampled_from(["pem", "tenants", "scopes", "notAfter", "x"]), JSON))
+def test_no_key_raises_anything_but_config_error_and_none_loses_its_limits(entry: dict[str, Any]) -> None:
+    given = {"pem": PEM} | entry
+    try:
+        config = from_settings(settings(dataApi={"publicKeys": {KID: given}}), "showdown")
+    except ConfigError:
+        return
+    found = config.data_api.limits[KID]
+    assert ("tenants" in given) == (found.tenants is not None)
+    assert ("scopes" in given) == (found.scopes is not None)
+    assert ("notAfter" in given) == (found.not_after is not None)
+
+
+def test_limits_that_no_secret_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.data_api_config.SECRET_BYTES", 600)
+    from_settings(limited(), "showdown")
+    with pytest.raises(ConfigError, match=r"have limits that are \d+ bytes, but a Secrets Manager secret holds 600"):
+        from_settings(limited(tenants=[f"tenant{number}" for number in range(100)]), "showdown")
+
+
+def test_an_instance_says_what_a_limited_key_may_not_sign() -> None:
+    past = written(time.time() - 1)
+    config = from_settings(limited(tenants=["shop"], scopes=["logs:read"], notAfter=past), "showdown")
+    told = refusals(
+        read_token(Signer(PAIR).token(Grant("showdown", "default", scopes=("metrics:read",)))),
+        config,
+        "showdown",
+        time.time(),
+    )
+    assert [reason.split(" since ")[0] for reason in told] == [
+        "its key may speak for shop alone",
+        "its key is no longer accepted",
+        "its key is for logs:read alone",
+    ]
+    wide = from_settings(limited(tenants=["default"], scopes=["logs:read"]), "showdown")
+    assert refusals(read_token(Signer(PAIR).token(Grant("showdown", "default"))), wide, "showdown", time.time()) == []
+
+
+def test_the_key_set_stays_flat_and_limits_stand_in_a_secret_of_their_own() -> None:
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project="opstrace", stack="showdown")
+    limits = {KID: KeyConfig(pem=PEM, tenants=["shop"], notAfter="2099-01-01T00:00:00Z").limits}
+
+    @pulumi.runtime.test
+    def declare() -> pulumi.Output[Any]:
+        made = TrustStore("store", TrustStoreArgs("showdown", {KID: PEM}, limits, {}))
+        return pulumi.Output.all(made.secret_arn, made.limits_secret_arn)
+
+    declare()
+    names = {entry.name: entry.inputs["name"] for entry in recorder.resources if entry.typ.endswith(":Secret")}
+    assert names == {
+        "store-secret": "opstrace/showdown/data-api-public-keys",
+        "store-limits-secret": "opstrace/showdown/data-api-key-limits",
+    }
+    contents = {
+        entry.name: json.loads(_plain(entry.inputs["secretString"]))
+        for entry in recorder.resources
+        if entry.typ.endswith(":SecretVersion")
+    }
+    assert contents == {
+        "store-version": {KID: PEM},
+        "store-limits-version": {KID: {"tenants": ["shop"], "notAfter": "2099-01-01T00:00:00Z"}},
+    }
+    assert key_limits_set({KID: UNLIMITED}) == "{}"
+
+
+def _plain(value: Any) -> str:
+    """Return an input's text, which the SDK wraps where it is a secret."""
+    return str(value["value"] if isinstance(value, dict) else value)
