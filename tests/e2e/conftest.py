@@ -35,3 +35,12 @@ def trusted_pair(walk: Walk) -> str:
 
     eventually(everywhere, 90)
     return str(path)
+
+
+@pytest.fixture
+def keys_as_before(walk: Walk) -> Iterator[None]:
+    before = walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split()
+    yield
+    for kid in walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split():
+        if kid not in before:
+            walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, kid)

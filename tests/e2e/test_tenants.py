@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import run
-from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, commands, eventually, url
 from tests.remote_write import HEADERS, request
 
 TENANT = "ops"
@@ -208,3 +208,12 @@ def test_what_cannot_be_is_refused_and_changes_nothing(walk: Walk, arguments: tu
     done = tenants(walk, *arguments, check=False)
     assert done.returncode == 1 and said in done.stderr, done.stderr
     assert STACK_FILE.read_text() == before
+
+
+def test_the_commands_of_the_page_on_tenants_do_what_it_says(walk: Walk, keys_as_before: None) -> None:
+    blocks = commands("tenants.md")
+    assert len(blocks) == 4
+    folder, said = walk.follow(blocks)
+    assert (folder / "newtenant.jwt").stat().st_mode & 0o777 == 0o600
+    assert "30d/7d" in said and "ingestion_rate: 50000" in said and "max_line_size: 64KB" in said
+    assert walk.buckets("newtenant") == []

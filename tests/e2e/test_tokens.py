@@ -1,7 +1,6 @@
 """Scopes, revocation and limited keys at the real gateway; the commands of docs/tokens.md, as they stand there."""
 
 import json
-import re
 import threading
 import time
 import uuid
@@ -12,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts.stackfile import StackFile
-from tests.conftest import ROOT, run
-from tests.e2e.walk import INSTANCE, LABELS, Walk, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, Walk, commands, eventually, url
 
 BAD = "bad authentication token"
 IN_FORCE_SECONDS = 90
@@ -105,30 +103,10 @@ def test_a_limited_key_opens_its_own_tenant_alone(walk: Walk) -> None:
     walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, kid)
 
 
-def commands() -> list[str]:
-    """Return the commands of docs/tokens.md: its fenced blocks without a language, a block each."""
-    text = (ROOT / "docs" / "tokens.md").read_text()
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [content for language, content in blocks if not language]
-
-
-@pytest.fixture
-def keys_as_before(walk: Walk) -> Iterator[None]:
-    before = walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split()
-    yield
-    for kid in walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split():
-        if kid not in before:
-            walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, kid)
-
-
 def test_the_commands_of_the_page_on_tokens_do_what_it_says(walk: Walk, keys_as_before: None) -> None:
-    folder = walk.folder / "page"
-    folder.mkdir()
-    (folder / "opstrace").symlink_to(ROOT / "opstrace")
-    blocks = commands()
+    blocks = commands("tokens.md")
     assert len(blocks) == 5
-    script = "set -e\n" + "".join(blocks).replace("showdown", INSTANCE)
-    said = run("bash", "-c", script, cwd=folder, env=walk.shell).stdout
+    folder, said = walk.follow(blocks)
     assert f"{INSTANCE} accepts it" in said and "Grafana" in said and '"notAfter"' in said
     assert len(list((folder / "batch").iterdir())) == 3
     assert_modes(folder)

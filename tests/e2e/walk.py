@@ -1,7 +1,9 @@
 """What the e2e tests share: a user with a shell, one instance, and real curl."""
 
 import json
+import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +47,13 @@ class Walk:
         body, _, status = run(*command, check=False).stdout.rpartition("\n")
         return int(status), body
 
+    def follow(self, blocks: list[str]) -> tuple[Path, str]:
+        """Run a page's commands in a new folder, with this instance's name; return the folder and what was printed."""
+        folder = Path(tempfile.mkdtemp(prefix="page-", dir=self.folder))
+        (folder / "opstrace").symlink_to(LAUNCHER)
+        script = "set -e\n" + "".join(blocks).replace("showdown", INSTANCE)
+        return folder, run("bash", "-c", script, cwd=folder, env=self.shell, timeout=600).stdout
+
     def resources(self) -> list[dict[str, Any]]:
         return list(json.loads(self.pulumi("stack", "export"))["deployment"]["resources"])
 
@@ -56,6 +65,13 @@ class Walk:
     def buckets(self, tenant: str) -> list[str]:
         found = self.aws("s3").list_buckets()["Buckets"]
         return [entry["Name"] for entry in found if entry["Name"].startswith(f"{INSTANCE}-{tenant}-")]
+
+
+def commands(page: str) -> list[str]:
+    """Return the commands of a page of docs/: its fenced blocks without a language, a block each."""
+    text = (ROOT / "docs" / page).read_text()
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [content for language, content in blocks if not language]
 
 
 def eventually(check: Callable[[], bool], seconds: float = 60) -> None:

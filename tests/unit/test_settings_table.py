@@ -1,0 +1,112 @@
+"""docs/tenants.md says of each setting what a change does: held to what the program then declares."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.config import from_settings
+from components.instance import Instance, InstanceArgs
+from components.tenant import Tenant
+from components.tenant_config import BackendSize, TenantConfig
+from tests.unit.test_config import settings
+from tests.unit.test_program import Recorder, _registered
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "tenants.md"
+LIVE, RESTART, NEW = "live", "restarts pods one by one", "new pods with new volumes"
+EXAMPLES: dict[str, Any] = {
+    "retention.metrics": "30d",
+    "retention.logs": "30d",
+    "limits.metrics.*": {"ingestion_rate": 5},
+    "limits.logs.*": {"max_line_size": "1KB"},
+    "size": "medium",
+    "size.replicas": 3,
+    "onDelete": "purge",
+    "protect": True,
+    "owner": "team-a",
+    "labels": {"team": "a"},
+    "tags": {"cost": "1"},
+    **{
+        f"size.{kind}.{part}": value
+        for kind in ("metrics", "logs")
+        for part, value in {"cpu": "1", "memory": "1Gi", "memoryLimit": "4Gi"}.items()
+    },
+    "size.metrics.volume": "20Gi",
+    "size.logs.volume": "20Gi",
+}
+
+
+def table() -> dict[str, str]:
+    """Return what the page says of each setting."""
+    rows = re.findall(r"^\| (`.*?) \| .*? \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
+    return {name: effect for names, effect in rows for name in re.findall(r"`(.*?)`", names)}
+
+
+def leaves() -> set[str]:
+    """Return the settings that there are, by the path at which they stand."""
+    found = {str(field.alias or name) for name, field in TenantConfig.model_fields.items()} - {"retention", "limits"}
+    size = {str(field.alias or name) for name, field in BackendSize.model_fields.items()}
+    found |= {f"size.{kind}.{part}" for kind in ("metrics", "logs") for part in size} | {"size.replicas"}
+    return (
+        found
+        | {f"{part}.{kind}" for part in ("retention",) for kind in ("metrics", "logs")}
+        | {
+            "limits.metrics.*",
+            "limits.logs.*",
+        }
+    )
+
+
+def declared(tenant: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs of the tenant's StatefulSets, by name."""
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project="opstrace", stack="showdown")
+
+    @pulumi.runtime.test
+    def declare() -> pulumi.Output[Any]:
+        config = from_settings(settings(tenants=[{"name": "default", **tenant}]), "showdown")
+        instance = Instance("instance", InstanceArgs("showdown", config))
+        made = Tenant("tenant-default", instance.tenant_args("default"))
+        return pulumi.Output.all(*made.buckets.values())
+
+    declare()
+    return {
+        entry.name: entry.inputs["spec"]
+        for entry in recorder.resources
+        if entry.name.startswith("tenant-default") and entry.typ == "kubernetes:apps/v1:StatefulSet"
+    }
+
+
+def effect(before: dict[str, Any], after: dict[str, Any]) -> str:
+    assert before.keys() == after.keys() and len(before) == 2
+    pairs = [(before[name], after[name]) for name in before]
+    if any(old["volumeClaimTemplates"] != new["volumeClaimTemplates"] for old, new in pairs):
+        return NEW
+    return LIVE if all(old == new for old, new in pairs) else RESTART
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    for name in reversed(path.removesuffix(".*").split(".")):
+        value = {name: value}
+    return dict(value)
+
+
+@pytest.fixture(autouse=True)
+def hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "pulumi.resource_hooks.register_resource_hook", lambda hook: asyncio.ensure_future(_registered())
+    )
+
+
+def test_every_setting_has_its_row_and_every_row_is_a_setting() -> None:
+    assert {*table()} == leaves()
+    assert {*EXAMPLES} == leaves() - {"name"}
+
+
+@pytest.mark.parametrize("setting", sorted(EXAMPLES))
+def test_a_change_does_what_the_table_says(setting: str) -> None:
+    before, after = declared({}), declared(nested(setting, EXAMPLES[setting]))
+    assert effect(before, after) == table()[setting]
