@@ -32,6 +32,7 @@ GOSSIP_PORT = 7946
 DATA_FOLDER = "/data"
 SERVICE_PORT = 80
 STOP_SECONDS = 300  # for what is in memory to reach the bucket
+DRAIN_SECONDS = 5
 START_SECONDS = 1800  # to read a large log of writes again, after a crash
 ANSWER_SECONDS = 310  # a little longer than the gateway waits
 MESSAGE_BYTES = 100 << 20  # a large push or query result; the default, 4 MiB, is less than what clients may send
@@ -188,6 +189,8 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         memory_limit=args.size.memory_limit,
         start_seconds=START_SECONDS,
     )
+    if args.replicas > 1:
+        main["lifecycle"] = {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}  # until no node sends anything here
     main["env"] = aws_environment(args.store.aws, args.store.role_arn)
     main["volumeMounts"] = [
         {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes
+import pulumi_kubernetes as kubernetes
 
 from components.access import KeyLimits
 from components.gateway_config import (
@@ -26,9 +26,6 @@ from components.names import GATEWAY_NAMESPACE
 from components.options import child, manifest
 from components.versions import ENVOY_IMAGE
 from components.workload import POD_SECURITY, RESTRICTED_NAMESPACE, container, labels, selector
-
-# As it is typed, its overloads refuse manifests that functions made, and to say so takes mypy gigabytes and minutes.
-kubernetes: Any = pulumi_kubernetes
 
 REPLICAS = 2
 DRAIN_SECONDS = 5

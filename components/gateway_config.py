@@ -67,6 +67,8 @@ def _route(
         reading = {"safe_regex": {"regex": "GET|HEAD"}}
         match["headers"] = [{"name": ":method", "string_match": reading, "invert_match": True}]
     action: dict[str, Any] = {"cluster": "tenant", "timeout": "0s" if websocket else f"{QUERY_SECONDS}s"}
+    # Nothing of such a request was sent: a pod that has just ended is not the client's concern where there are others.
+    action["retry_policy"] = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2}
     if prefix:
         action["regex_rewrite"] = {"pattern": {"regex": "^(.*)$"}, "substitution": f"{prefix}\\1"}
     if websocket:

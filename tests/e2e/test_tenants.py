@@ -108,6 +108,16 @@ def test_a_shorter_retention_is_warned_of_in_preview_and_a_longer_one_is_not(wal
     tenants(walk, "set", TENANT, "retention.metrics=30d", "--no-apply")
 
 
+def test_a_larger_volume_means_new_pods_that_have_all_that_was_accepted(walk: Walk, token: str) -> None:
+    assert push_sample(walk, token) == 200 and push_line(walk, token, "before the new volume") == 204
+    tenants(walk, "set", TENANT, "size.metrics.volume=11Gi", "size.logs.volume=11Gi")
+    claims = json.loads(walk.kubectl("-n", f"{TENANT}-tenant", "get", "persistentvolumeclaims", "-o", "json"))["items"]
+    assert [claim["spec"]["resources"]["requests"]["storage"] for claim in claims] == ["11Gi", "11Gi"]
+    ready(walk, token)
+    eventually(lambda: "before the new volume" in lines(walk, token), 60)
+    eventually(lambda: sample(walk, token) == ["42"], 150)
+
+
 def test_a_protected_tenant_is_deleted_neither_by_the_command_nor_by_plain_pulumi(walk: Walk, token: str) -> None:
     tenants(walk, "set", TENANT, "protect=true")
     refused = tenants(walk, "remove", TENANT, "--yes", check=False)
