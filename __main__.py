@@ -1,26 +1,33 @@
-"""The Pulumi program: one instance and its tenants, as the stack's YAML says."""
+"""The Pulumi program: an instance and its tenants, or one tenant in a stack of its own, as the stack's YAML says."""
 
 from pathlib import Path
 
 import pulumi
 from pulumi.runtime.config import get_config_env
 
-from components.config import from_engine
+from components.config import TenantStack, from_engine
 from components.errors import ConfigError
 from components.instance import Instance, InstanceArgs
-from components.outputs import export_all
+from components.outputs import export_instance, export_tenants
 from components.providers import providers
 from components.tenant import Tenant
+from components.tenant_stack import base_of
 
 name = pulumi.get_stack()
 try:
     config = from_engine(get_config_env(), name, lambda file: (Path(__file__).parent / "stacks" / file).read_text())
+    base = base_of(config) if isinstance(config, TenantStack) else None
 except ConfigError as error:
     raise pulumi.RunError(str(error)) from None
 
-opts = pulumi.ResourceOptions(providers=providers(config))
-instance = Instance("instance", InstanceArgs(name, config), opts)
-tenants = {
-    tenant.name: Tenant(f"tenant-{tenant.name}", instance.tenant_args(tenant.name), opts) for tenant in config.tenants
-}
-export_all(name, tenants, instance, config)
+if isinstance(config, TenantStack):
+    opts = pulumi.ResourceOptions(providers=providers(base.aws, base.cluster))
+    args = base.tenant_args(config.tenant, config.settings.upon(base.defaults))
+    export_tenants({config.tenant: Tenant(f"tenant-{config.tenant}", args, opts)}, base)
+else:
+    opts = pulumi.ResourceOptions(providers=providers(config.aws, config.cluster))
+    instance = Instance("instance", InstanceArgs(name, config), opts)
+    names = [tenant.name for tenant in config.tenants]
+    tenants = {tenant: Tenant(f"tenant-{tenant}", instance.tenant_args(tenant), opts) for tenant in names}
+    export_tenants(tenants, instance.base)
+    export_instance(instance)

@@ -9,13 +9,14 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from components.data_api_config import DataApiConfig
 from components.errors import ConfigError
-from components.names import DOMAIN_PATTERN, SYSTEM, instance_domain, instance_name_problem
+from components.names import DOMAIN_PATTERN, SYSTEM, instance_domain, instance_name_problem, tenant_name_problem
 from components.section import Section, raise_all, without_doubles
 from components.tenant_config import TenantConfig, TenantSettings
 
@@ -163,6 +164,29 @@ class StackConfig(Section):
         return own.upon(self.tenant_defaults) if own else self.tenant_defaults
 
 
+class TenantStackSettings(Section):
+    """Everything under `opstrace:` of a stack `<instance>.<tenant>`, which holds one tenant alone."""
+
+    tenant_of: Annotated[str, Field(description="The instance, whose stack has that name.")]
+    tenant: Annotated[
+        TenantSettings, Field(description="The tenant's settings, upon the instance's tenantDefaults.")
+    ] = TenantSettings()
+
+
+@dataclass(frozen=True)
+class TenantStack:
+    """A tenant in a stack of its own; `settings` are its own, without the instance's defaults."""
+
+    instance: str
+    tenant: str
+    settings: TenantSettings
+
+
+def stack_name(instance: str, tenant: str) -> str:
+    """Return the name of the stack of a tenant that has one of its own."""
+    return f"{instance}.{tenant}"
+
+
 def _model_in(annotation: Any) -> Any:
     """Return the model that an annotation speaks of, itself or as a part; None where there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -170,9 +194,8 @@ def _model_in(annotation: Any) -> Any:
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
-def _known_names(path: Sequence[int | str]) -> list[str]:
-    """Return the names that may stand where `path` does."""
-    model: Any = StackConfig
+def _known_names(path: Sequence[int | str], model: Any) -> list[str]:
+    """Return the names that may stand where `path` does, from `model` on."""
     parts = iter(path[:-1])
     for part in parts:
         if isinstance(part, int):
@@ -185,11 +208,11 @@ def _known_names(path: Sequence[int | str]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _described(error: Mapping[str, Any]) -> str:
+def _described(error: Mapping[str, Any], model: type[Section] = StackConfig) -> str:
     path = tuple(part for part in error["loc"] if not str(part).startswith("["))  # a key, or a form among several
     where = PREFIX + ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), _known_names(path), 1)
+        near = difflib.get_close_matches(str(path[-1]), _known_names(path, model), 1)
         return f"{where}: there is no such setting" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
     if error["type"] == "missing":
         return f"{where}: is required, but not set"
@@ -223,9 +246,34 @@ def from_settings(settings: Mapping[str, Any], instance: str, read: Reader = no_
     if config:
         problems += _long_names(config, instance)
     if problems or config is None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{count} in the configuration of stack {instance}:\n  - " + "\n  - ".join(problems))
+        raise _refused(problems, instance)
     return config
+
+
+def _refused(problems: list[str], stack: str) -> ConfigError:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return ConfigError(f"{count} in the configuration of stack {stack}:\n  - " + "\n  - ".join(problems))
+
+
+def tenant_stack(settings: Mapping[str, Any], stack: str) -> TenantStack:
+    """Return the configuration of a stack with one tenant alone, from its `opstrace:` settings, without that prefix.
+
+    Raises `ConfigError` with every problem, one a line.
+    """
+    try:
+        found = TenantStackSettings.model_validate(dict(settings))
+    except ValidationError as error:
+        raise _refused([_described(entry, TenantStackSettings) for entry in error.errors()], stack) from None
+    instance, _, tenant = stack.partition(".")
+    problems = [problem] if (problem := tenant_name_problem(tenant)) else []
+    if instance != found.tenant_of:
+        problems.append(
+            f"{PREFIX}tenantOf: is {found.tenant_of!r}, but a tenant's stack is named after its instance: "
+            f"{stack_name(found.tenant_of, 'TENANT')}"
+        )
+    if problems:
+        raise _refused(problems, stack)
+    return TenantStack(instance, tenant, found.tenant)
 
 
 def _with_file(settings: Mapping[str, Any], read: Reader) -> dict[str, Any]:
@@ -260,8 +308,10 @@ def _long_names(config: StackConfig, instance: str) -> list[str]:
     ]
 
 
-def from_engine(texts: Mapping[str, str], instance: str, read: Reader = no_reader) -> StackConfig:
+def from_engine(texts: Mapping[str, str], stack: str, read: Reader = no_reader) -> StackConfig | TenantStack:
     """Return the configuration from what the engine hands to a program: full keys to text, objects as JSON.
+
+    `tenantOf` tells a stack with one tenant alone from an instance's.
 
     `read` as of `from_settings`.
     """
@@ -269,8 +319,8 @@ def from_engine(texts: Mapping[str, str], instance: str, read: Reader = no_reade
     for key, text in texts.items():
         if key.startswith(PREFIX):
             name = key.removeprefix(PREFIX)
-            settings[name] = text if name == "domain" else _decoded(text)
-    return from_settings(settings, instance, read)
+            settings[name] = text if name in ("domain", "tenantOf") else _decoded(text)
+    return tenant_stack(settings, stack) if "tenantOf" in settings else from_settings(settings, stack, read)
 
 
 def _decoded(text: str) -> Any:
@@ -280,25 +330,36 @@ def _decoded(text: str) -> Any:
         return text
 
 
+def _config_schema(model: type[Section]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of a stack file's `config:`, and the definitions that it refers to."""
+    inner = model.model_json_schema(by_alias=True)
+    schema = {
+        "type": "object",
+        "properties": {f"{PREFIX}{name}": part for name, part in inner["properties"].items()},
+        "required": [f"{PREFIX}{name}" for name in inner["required"]],
+        "patternProperties": {f"^(?!{PREFIX})": {}},
+        "additionalProperties": False,
+    }
+    return schema, inner["$defs"]
+
+
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of a stack file (`stacks/Pulumi.<instance>.yaml`)."""
-    inner = StackConfig.model_json_schema(by_alias=True)
-    definitions = inner.pop("$defs")
-    properties = {f"{PREFIX}{name}": schema for name, schema in inner["properties"].items()}
+    """Return the JSON schema of a stack file (`stacks/Pulumi.<instance>.yaml`, `stacks/Pulumi.<instance>.<tenant>.yaml`)."""
+    instance, definitions = _config_schema(StackConfig)
+    tenant, more = _config_schema(TenantStackSettings)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Stack file of an Opstrace instance",
+        "title": "Stack file of an Opstrace instance, or of one tenant",
         "type": "object",
         "properties": {
             "config": {
                 "type": "object",
-                "properties": properties,
-                "required": [f"{PREFIX}{name}" for name in inner["required"]],
-                "patternProperties": {f"^(?!{PREFIX})": {}},
-                "additionalProperties": False,
+                "if": {"required": [f"{PREFIX}tenantOf"]},
+                "then": tenant,
+                "else": instance,
             }
         },
-        "$defs": definitions,
+        "$defs": definitions | more,
     }
 
 

@@ -14,8 +14,8 @@ from components.gateway_config import GatewaySettings
 from components.names import SYSTEM, instance_domain
 from components.options import child
 from components.tenant import Tenant, TenantArgs
+from components.tenant_base import TenantBase
 from components.trust_store import TrustStore, TrustStoreArgs
-from components.workload import Aws
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Instance(pulumi.ComponentResource):
     """Hosted zone, trust store, load balancer, gateway and system tenant."""
 
     domain: str
+    base: TenantBase
     name_servers: pulumi.Output[Sequence[str]]
     trusted_key_ids: list[str]
 
@@ -54,6 +55,18 @@ class Instance(pulumi.ComponentResource):
         )
         gateway = GatewayArgs(settings, keys, limits, config.data_api.revoked_tokens, config.load_balancer.node_port)
         Gateway(f"{name}-gateway", gateway, child(self))
+        self.base = TenantBase(
+            args.instance,
+            self.domain,
+            config.load_balancer.port,
+            self._zone_id,
+            self._entrance.listener_arn,
+            self._entrance.dns_name,
+            config.cluster,
+            config.aws,
+            self._tags,
+            config.tenant_defaults,
+        )
         self.name_servers = zone.name_servers
         self.trusted_key_ids = sorted(keys)
         self._args = args
@@ -89,21 +102,4 @@ class Instance(pulumi.ComponentResource):
 
     def tenant_args(self, tenant: str) -> TenantArgs:
         """Return what a tenant called `tenant` needs of this instance."""
-        config = self._args.config
-        settings = config.settings_of(tenant)
-        owner = {"opstrace:owner": settings.owner} if settings.owner else {}
-        aliases = [alias.model_dump() for alias in config.cluster.host_aliases]
-        return TenantArgs(
-            tenant=tenant,
-            settings=settings,
-            instance=self._args.instance,
-            domain=self.domain,
-            zone_id=self._zone_id,
-            listener_arn=self._entrance.listener_arn,
-            entrance_dns_name=self._entrance.dns_name,
-            oidc_provider_arn=config.cluster.oidc_provider_arn,
-            oidc_issuer=config.cluster.oidc_issuer,
-            storage_class=config.cluster.storage_class,
-            aws=Aws(config.aws.region, config.aws.endpoints, config.aws.ca_bundle, aliases),
-            tags={**self._tags, **settings.tags, **owner, "opstrace:tenant": tenant},
-        )
+        return self.base.tenant_args(tenant, self._args.config.settings_of(tenant))

@@ -5,17 +5,17 @@ from typing import Any
 
 import pulumi
 
-from components.config import StackConfig
 from components.instance import Instance
 from components.names import APIS, api_url
 from components.tenant import Tenant
+from components.tenant_base import TenantBase
 
 
-def tenant_outputs(tenants: Mapping[str, Tenant], instance: Instance, config: StackConfig) -> dict[str, Any]:
+def tenant_outputs(tenants: Mapping[str, Tenant], base: TenantBase) -> dict[str, Any]:
     """Return each tenant's URLs, namespace and buckets, by its name."""
     return {
         name: {
-            **{api: api_url(api, name, instance.domain, config.load_balancer.port) for api in APIS},
+            **{api: api_url(api, name, base.domain, base.port) for api in APIS},
             "namespace": tenant.namespace,
             "buckets": dict(tenant.buckets),
         }
@@ -23,10 +23,15 @@ def tenant_outputs(tenants: Mapping[str, Tenant], instance: Instance, config: St
     }
 
 
-def export_all(name: str, tenants: Mapping[str, Tenant], instance: Instance, config: StackConfig) -> None:
-    """Export the instance's facts; none of them is secret."""
-    pulumi.export("instance", name)
+def export_tenants(tenants: Mapping[str, Tenant], base: TenantBase) -> None:
+    """Export the tenants of a stack, of an instance or of a tenant alone."""
+    pulumi.export("instance", base.instance)
+    pulumi.export("tenants", tenant_outputs(tenants, base))
+
+
+def export_instance(instance: Instance) -> None:
+    """Export the instance's facts; none of them is secret. `tenantBase` is for tenants with stacks of their own."""
     pulumi.export("domain", instance.domain)
     pulumi.export("nameServers", instance.name_servers)
-    pulumi.export("tenants", tenant_outputs(tenants, instance, config))
     pulumi.export("trustedKeyIds", instance.trusted_key_ids)
+    pulumi.export("tenantBase", instance.base.exported())

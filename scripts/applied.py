@@ -13,11 +13,11 @@ BUCKET_TYPE = "aws:s3/bucket:Bucket"
 
 @dataclass
 class Applied:
-    """A tenant that is there. `on_delete` and `protect` are what counts when it is deleted."""
+    """A tenant that is there, with its buckets by kind. `on_delete` and `protect` count when it is deleted."""
 
     urn: str
     protect: bool
-    buckets: list[str] = field(default_factory=list)
+    buckets: dict[str, str] = field(default_factory=dict)
     on_delete: OnDelete = "purge"
 
 
@@ -37,7 +37,8 @@ def tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
     for entry in entries:
         owner = found.get(entry.get("parent", ""))
         if owner and entry["type"] == BUCKET_TYPE:
-            owner.buckets.append(str(entry["id"]))
+            kind = entry["urn"].removesuffix("-bucket").rsplit("-", 1)[-1]  # as components/buckets.py names them
+            owner.buckets[kind] = str(entry["id"])
             if entry.get("retainOnDelete"):
                 owner.on_delete = "retain"
     return {tenant_of(urn): applied for urn, applied in found.items()}

@@ -11,7 +11,7 @@ from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.preflight import reached, require_cluster
 from scripts.providers import Provider, provider
-from scripts.stackfile import StackFile
+from scripts.stackfile import StackFile, require
 
 NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack's file.")
 
@@ -26,10 +26,13 @@ class Target:
     cluster: Cluster
 
 
-def target(instance: str, config: StackConfig, provider_name: str) -> Target:
-    """Return the instance's parts; raises `UserError` where one of them does not answer, or is another's."""
+def target(instance: str, config: StackConfig, provider_name: str, stack: str | None = None) -> Target:
+    """Return the parts of an instance, with the engine on its stack, or on `stack`.
+
+    Raises `UserError` where one of them does not answer, or is another's.
+    """
     where = provider(provider_name)
-    engine = Engine(where.environment, instance)
+    engine = Engine(where.environment, stack or instance)
     aws, cluster = reached(where.environment, config)
     require_cluster(cluster, instance)
     return Target(where, engine, aws, cluster)
@@ -43,12 +46,15 @@ def finish(
     `before` is called when all answer and nothing is changed yet; it may raise.
     Raises `ConfigError` with every problem of the edited file.
     """
-    config = file.config()
+    file.check()
     if no_apply:
         file.write()
         return
-    found = target(file.instance, config, provider_name)
+    config = require(file.owner).config() if file.is_tenants else file.config()
+    found = target(file.owner, config, provider_name, file.instance)
     if before:
         before(found)
     file.write()
+    if file.is_tenants:
+        found.engine.ensure_stack(select=False)
     found.engine.up(found.aws, found.cluster)

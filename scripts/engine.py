@@ -82,13 +82,14 @@ class Engine:
             raise UserError(f"the engine's backend does not answer: {done.stderr.strip()}")
         return [entry["name"].rsplit("/", 1)[-1] for entry in json.loads(done.stdout)]
 
-    def ensure_stack(self) -> None:
-        """Make the stack where it is not there, and select it so that plain `pulumi up` means it."""
+    def ensure_stack(self, *, select: bool = True) -> None:
+        """Make the stack where it is not there, and if `select`, let plain `pulumi up` mean it."""
         if self.instance not in self.stacks():
-            done = self._quiet("stack", "init", self.instance)
+            done = self._quiet("stack", "init", "--no-select", self.instance)
             if done.returncode:
                 raise UserError(f"the stack {self.instance} cannot be made: {done.stderr.strip()}")
-        self._quiet("stack", "select", self.instance)
+        if select:
+            self._quiet("stack", "select", self.instance)
 
     def has_succeeded(self) -> bool:
         """Tell whether an update of the stack ever succeeded, whatever happened to it since."""
@@ -99,6 +100,10 @@ class Engine:
         """Return the resources in the stack's state."""
         deployment = self._answer("the state", "stack", "export").get("deployment") or {}
         return list(deployment.get("resources") or [])
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return the resources in the stack's state; none where there is no such stack yet."""
+        return self.resources() if self.instance in self.stacks() else []
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs, none of which is secret; after a failed update some or all are missing."""
@@ -194,6 +199,18 @@ class Engine:
             json.dump(resources, file)
             file.flush()
             self.run("import", "--file", file.name, "--yes", "--skip-preview", "--generate-code=false")
+
+    def move(self, urn: str, to: "Engine") -> None:
+        """Move a component with all its children into the state of another stack; nothing outside the states changes."""
+        done = self._quiet("state", "move", "--yes", "--source", self.instance, "--dest", to.instance, urn)
+        if done.returncode:
+            raise UserError(f"the state of {self.instance} cannot be moved to {to.instance}: {done.stderr.strip()}")
+
+    def forget(self, urn: str) -> None:
+        """Take a component with all its children out of the state; what they stand for stays."""
+        done = self._quiet("state", "delete", "--yes", "--target-dependents", urn, "--stack", self.instance)
+        if done.returncode:
+            raise UserError(f"{urn} cannot be taken out of the state of {self.instance}: {done.stderr.strip()}")
 
     def destroy(self, aws: Clients, cluster: Cluster) -> None:
         """Remove every resource, then the stack itself."""

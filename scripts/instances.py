@@ -7,10 +7,11 @@ import click
 
 from components.config import StackConfig
 from components.errors import UserError
-from components.names import APIS, SYSTEM, api_url, instance_domain, namespace
+from components.names import APIS, api_url, instance_domain, namespace
 from scripts import applied, stores
 from scripts.apply import target
 from scripts.engine import Engine
+from scripts.placing import all_settings, applied_anywhere
 from scripts.preflight import reached
 from scripts.probe import status_of
 from scripts.providers import PROVIDER, Provider, provider
@@ -41,6 +42,12 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
     engine = Engine(provider(provider_name).environment, instance)
     _require_stack(engine, provider_name, instance)
     file = require(instance)
+    alone = [stack.split(".")[1] for stack in engine.stacks() if stack.startswith(f"{instance}.")]
+    if alone:
+        raise UserError(
+            f"tenants of {instance} have stacks of their own, which need it: {', '.join(alone)}; remove them first "
+            f"(`./opstrace tenants remove {provider_name} {instance} TENANT`)"
+        )
     found = target(instance, file.config(), provider_name)
     if not yes:
         fate = "all data of all its tenants" if purge else _fate(applied.tenants(engine.resources()))
@@ -79,7 +86,8 @@ def _fate(tenants: dict[str, applied.Applied]) -> str:
 def list_(provider_name: str) -> None:
     """Print the name of each instance."""
     for name in Engine(provider(provider_name).environment, "").stacks():
-        click.echo(name)
+        if "." not in name:  # else a tenant's own
+            click.echo(name)
 
 
 @click.command(short_help="Settle what a killed update left.")
@@ -105,7 +113,7 @@ def status(provider_name: str, instance: str, as_json: bool) -> None:
     config = require(instance).config()
     engine = Engine(where.environment, instance)
     _require_stack(engine, provider_name, instance)
-    tenants = _tenants(engine, config, instance, where)
+    tenants = _tenants(config, instance, where)
     found: dict[str, Any] = {
         "instance": instance,
         "domain": instance_domain(instance, config.domain),
@@ -121,19 +129,18 @@ def status(provider_name: str, instance: str, as_json: bool) -> None:
         click.echo(f"tenant {name}: {_in_words(facts)}")
 
 
-def _tenants(engine: Engine, config: StackConfig, instance: str, where: Provider) -> dict[str, dict[str, Any]]:
+def _tenants(config: StackConfig, instance: str, where: Provider) -> dict[str, dict[str, Any]]:
     """Return what is known of each tenant that is configured or applied, by its name."""
-    made = {*applied.tenants(engine.resources())}
-    configured = {SYSTEM, *(tenant.name for tenant in config.tenants)}
-    outputs = engine.outputs().get("tenants", {})
+    made = applied_anywhere(where.environment, instance)
+    configured = all_settings(instance, config)
     domain, port = instance_domain(instance, config.domain), config.load_balancer.port
     found = {}
-    for name in sorted(configured | made):
+    for name in sorted({*configured, *made}):
         urls: dict[str, Any] = {api: api_url(api, name, domain, port) for api in APIS}
         found[name] = {
             **urls,
             "namespace": namespace(name),
-            "buckets": outputs.get(name, {}).get("buckets", {}),
+            "buckets": made[name].buckets if name in made else {},
             "configured": name in configured,
             "applied": name in made,
             # Without a token the right answer is 401, where authentication is on.

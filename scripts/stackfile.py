@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
-from components.config import PREFIX, StackConfig, from_settings
+from components.config import PREFIX, StackConfig, TenantStack, from_settings, tenant_stack
 from components.errors import ConfigError, UserError
 from components.instants import written
 
@@ -156,6 +156,27 @@ class StackFile:
         self._require_room()
         return from_settings(self.settings(), self.instance, self._read)
 
+    @property
+    def owner(self) -> str:
+        """The name of the instance whose stack this is, or whose tenant's."""
+        return self.instance.split(".")[0]
+
+    @property
+    def is_tenants(self) -> bool:
+        """Whether this is the stack of one tenant alone."""
+        return "." in self.instance
+
+    def tenant_stack(self) -> TenantStack:
+        """Return the typed configuration of a tenant's own stack; raises `ConfigError` with every problem."""
+        return tenant_stack(self.settings(), self.instance)
+
+    def check(self) -> None:
+        """Raise `ConfigError` with every problem of the file, whatever stack it is of."""
+        if self.is_tenants:
+            self.tenant_stack()
+        else:
+            self.config()
+
     def _require_room(self) -> None:
         """Raise `ConfigError` where the engine could not hand the settings to the program."""
         texts = {
@@ -205,7 +226,7 @@ def require(instance: str) -> StackFile:
     """Return the stack file of an instance; raises `UserError` where there is none."""
     found = StackFile(instance)
     if not found.exists():
-        there = sorted(path.name.split(".")[1] for path in STACKS.glob("Pulumi.*.yaml") if "example" not in path.name)
+        there = sorted({path.name.split(".")[1] for path in STACKS.glob("Pulumi.*.yaml") if "example" not in path.name})
         known = f"there are {', '.join(there)}" if there else "`./opstrace create` makes one"
         raise UserError(f"there is no instance {instance}: {found.path.name} is not in stacks/; {known}")
     return found

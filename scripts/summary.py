@@ -1,30 +1,29 @@
 """What an update will do, in the terms of a user of tenants."""
 
-from components.config import StackConfig
-from components.tenant_config import OnDelete
+from collections.abc import Mapping
+
+from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.apply import Target
 
-
-def _fate(policy: OnDelete, buckets: list[str], held: stores.Contents) -> str:
-    what = "purged" if policy == "purge" else "kept"
-    return f"data will be {what}: {len(buckets)} buckets, {held}"
+Settings = Mapping[str, TenantSettings]
 
 
-def summary(before: StackConfig, after: StackConfig, found: Target) -> str:
-    """Return one line for what an update from what is applied to `after` does to tenants and their data.
+def _fate(tenant: applied.Applied, held: stores.Contents) -> str:
+    what = "purged" if tenant.on_delete == "purge" else "kept"
+    return f"data will be {what}: {len(tenant.buckets)} buckets, {held}"
 
-    What becomes of a deleted tenant's data is what the last update recorded. `before` is the
-    configuration that was applied, as far as is known.
+
+def summary(before: Settings, after: Settings, found: Target) -> str:
+    """Return what an update of one stack from what is applied to `after` does to its tenants and their data.
+
+    What becomes of a deleted tenant's data is what the last update recorded. `before` is what was
+    applied, as far as is known.
     """
-    there = applied.user_tenants(found.engine.resources())
-    wanted = {entry.name for entry in after.tenants}
-    known = {entry.name for entry in before.tenants}
-    added = sorted(wanted - {*there})
-    deleted = sorted({*there} - wanted)
-    changed = [
-        name for name in sorted(wanted & known & {*there}) if before.settings_of(name) != after.settings_of(name)
-    ]
+    there = applied.user_tenants(found.engine.state())
+    added = sorted({*after} - {*there})
+    deleted = sorted({*there} - {*after})
+    changed = [name for name in sorted({*after} & {*before} & {*there}) if before[name] != after[name]]
     parts = [
         f"{len(names)} to {what} ({', '.join(names)})"
         for what, names in (("add", added), ("change", changed), ("delete", deleted))
@@ -35,10 +34,7 @@ def summary(before: StackConfig, after: StackConfig, found: Target) -> str:
     first, *others = parts
     count, _, rest = first.partition(" ")
     line = ", ".join([f"{count} {'tenant' if count == '1' else 'tenants'} {rest}", *others])
-    fates = [
-        _fate(there[name].on_delete, there[name].buckets, stores.contents(found.aws, there[name].buckets))
-        for name in deleted
-    ]
+    fates = [_fate(there[name], stores.contents(found.aws, there[name].buckets.values())) for name in deleted]
     if len(deleted) == 1:
         return f"{line}: its {fates[0]}"
     return "\n".join([line, *(f"  {name}: its {fate}" for name, fate in zip(deleted, fates, strict=True))])

@@ -13,6 +13,7 @@ from components.errors import UserError
 from components.names import tenant_name_problem
 from scripts import adoption, applied, stores
 from scripts.apply import Target, target
+from scripts.placing import applied_anywhere, own_files, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import require
 from scripts.stores import Store
@@ -29,17 +30,14 @@ def data() -> None:
 
 def retained(found: Target) -> list[Store]:
     """Return the data of the instance that no tenant of the state owns."""
-    there = found.engine.instance in found.engine.stacks()
-    owned = {
-        bucket
-        for tenant in (applied.tenants(found.engine.resources()).values() if there else ())
-        for bucket in tenant.buckets
-    }
+    there = applied_anywhere(found.where.environment, found.engine.instance)
+    owned = {bucket for tenant in there.values() for bucket in tenant.buckets.values()}
     return [store for store in stores.stores(found.aws, found.engine.instance) if not owned & {*store.buckets.values()}]
 
 
 def chosen(tenant: str, identity: str | None, found: Target) -> Store:
     """Return the one store that is meant; raises `UserError` where there is none, or more than one."""
+    found.engine.settle(found.aws, found.cluster)  # what an update is making, or was killed at, is not retained data
     there = retained(found)
     mine = [store for store in there if store.tenant == tenant and identity in (None, store.id)]
     if len(mine) == 1:
@@ -159,14 +157,17 @@ def adopt(provider_name: str, instance: str, tenant: str, identity: str | None) 
     file = require(instance)
     before = file.config()
     found = target(instance, before, provider_name)
+    if tenant in own_files(instance):
+        raise UserError(
+            f"the tenant {tenant} has a stack of its own; remove it, adopt the data into the instance's stack, then move it"
+        )
     if tenant in applied.tenants(found.engine.resources()) and not adoption.is_under_way(tenant, found.engine):
         raise UserError(
             f"the tenant {tenant} is there, with data of its own; remove it first, then adopt what is to be its data"
         )
     if not any(entry.name == tenant for entry in before.tenants):
         file.entry("tenants").append(CommentedMap(name=tenant))
-    after = file.config()
-    note(summary(before, after, found))
+    note(summary(settings_in(require(instance), before), settings_in(file, before), found))
     if not adoption.is_under_way(tenant, found.engine):
         store = chosen(tenant, identity, found)
         with step(f"taking the buckets of {tenant} ({store.id}) into the state"):

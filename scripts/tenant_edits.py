@@ -1,6 +1,6 @@
 """`tenants add`, `set` and `remove`: a tenant is an entry of the stack's file; these edit it and apply it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -10,30 +10,17 @@ from ruamel.yaml.error import YAMLError
 
 from components.config import StackConfig
 from components.errors import UserError
-from components.names import SYSTEM, tenant_name_problem
+from components.names import tenant_name_problem
 from components.tenant_config import OnDelete
 from scripts import applied, stores
 from scripts.apply import NO_APPLY, Target, finish, target
+from scripts.placing import Place, all_settings, own_file, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
-from scripts.summary import summary
+from scripts.summary import Settings, summary
 from scripts.terminal import note, step
 
 SETTINGS = click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
-
-
-def _entry(file: StackFile, tenant: str) -> Any:
-    """Return the tenant's entry in the stack's file itself; raises `UserError` where there is none."""
-    entries = file.entry("tenants")
-    for entry in entries:
-        if entry.get("name") == tenant:
-            return entry
-    if tenant == SYSTEM:
-        raise UserError(
-            f"the tenant {SYSTEM} is the instance's own: it is there always, with the settings of tenantDefaults"
-        )
-    known = ", ".join(str(entry.get("name")) for entry in entries)
-    raise UserError(f"there is no tenant {tenant} in {file.path.name}; there are {known}")
 
 
 def assign(entry: Any, assignment: str) -> None:
@@ -64,13 +51,18 @@ def _show_difference(file: StackFile) -> None:
     note(found.rstrip() if found else f"{file.path.name} stays as it is.")
 
 
-def _announce(file: StackFile, config: StackConfig) -> Any:
+def _announce(file: StackFile, before: Settings, config: StackConfig) -> Callable[[Target], None]:
     """Return what says, before anything is changed, what becomes of the tenants and their data."""
 
     def say(found: Target) -> None:
-        note(summary(config, file.config(), found))
+        note(summary(before, settings_in(file, config), found))
 
     return say
+
+
+def _assigned(entry: Any, settings: Sequence[str]) -> None:
+    for assignment in settings:
+        assign(entry, assignment)
 
 
 @click.command(short_help="Add a tenant.")
@@ -78,23 +70,31 @@ def _announce(file: StackFile, config: StackConfig) -> Any:
 @click.argument("instance")
 @click.argument("tenant")
 @SETTINGS
+@click.option("--own-stack", is_flag=True, help="In a stack of its own, INSTANCE.TENANT, not in the instance's.")
 @NO_APPLY
-def add(provider_name: str, instance: str, tenant: str, settings: Sequence[str], no_apply: bool) -> None:
+def add(
+    provider_name: str, instance: str, tenant: str, settings: Sequence[str], own_stack: bool, no_apply: bool
+) -> None:
     """Add TENANT to INSTANCE, with settings such as retention.metrics=30d, and apply it."""
     problem = tenant_name_problem(tenant)
     if problem:
         raise UserError(problem)
     file = require(instance)
-    before = file.config()
-    if any(entry.name == tenant for entry in before.tenants):
+    config = file.config()
+    if tenant in all_settings(instance, config):
         raise UserError(f"the tenant {tenant} is there already; `./opstrace tenants set` changes it")
-    entry = CommentedMap(name=tenant)
-    for assignment in settings:
-        assign(entry, assignment)
-    file.entry("tenants").append(entry)
-    file.config()
+    before: Settings = {} if own_stack else settings_in(file, config)
+    if own_stack:
+        file = own_file(instance, tenant)
+        file.set("tenantOf", instance)
+        _assigned(file.part("tenant"), settings)
+    else:
+        entry = CommentedMap(name=tenant)
+        _assigned(entry, settings)
+        file.entry("tenants").append(entry)
+    file.check()
     _show_difference(file)
-    finish(file, provider_name, no_apply=no_apply, before=_announce(file, before))
+    finish(file, provider_name, no_apply=no_apply, before=_announce(file, before, config))
     if not no_apply:
         note(f"A token for it: ./opstrace ta-create-token {instance} {tenant} KEYPAIR_FILE")
 
@@ -110,14 +110,13 @@ def set_(provider_name: str, instance: str, tenant: str, settings: Sequence[str]
 
     A setting without a value, such as owner=, is taken away: the default holds again.
     """
-    file = require(instance)
-    before = file.config()
-    entry = _entry(file, tenant)
-    for assignment in settings:
-        assign(entry, assignment)
-    file.config()
-    _show_difference(file)
-    finish(file, provider_name, no_apply=no_apply, before=_announce(file, before))
+    config = require(instance).config()
+    there = place(instance, tenant)
+    before = settings_in(there.file, config)
+    _assigned(there.entry, settings)
+    there.file.check()
+    _show_difference(there.file)
+    finish(there.file, provider_name, no_apply=no_apply, before=_announce(there.file, before, config))
 
 
 @click.command(short_help="Remove a tenant.")
@@ -130,38 +129,57 @@ def set_(provider_name: str, instance: str, tenant: str, settings: Sequence[str]
 @NO_APPLY
 def remove(provider_name: str, instance: str, tenant: str, policy: OnDelete | None, yes: bool, no_apply: bool) -> None:
     """Remove TENANT from INSTANCE. Its data stays or goes as its onDelete says, or the option."""
-    file = require(instance)
-    before = file.config()
-    entry = _entry(file, tenant)
-    if before.settings_of(tenant).protect:
+    config = require(instance).config()
+    where = place(instance, tenant)
+    _require_removable(where, config, tenant, provider_name)
+    if no_apply:
+        if policy or where.alone:
+            raise UserError(
+                "--no-apply only edits an entry of the instance's file; what becomes of data is what the last update "
+                "recorded, and a stack of its own is removed with the tenant"
+            )
+        where.file.entry("tenants").remove(where.entry)
+        _show_difference(where.file)
+        finish(where.file, provider_name, no_apply=True)
+        return
+    found = target(instance, config, provider_name, where.file.instance)
+    wanted = policy or settings_in(where.file, config)[tenant].on_delete
+    there = applied.tenants(found.engine.state()).get(tenant)
+    held = stores.contents(found.aws, there.buckets.values()) if there else stores.Contents()
+    if wanted == "purge" and not yes:
+        _confirm(tenant, held)
+    if there and there.on_delete != wanted:
+        _record(where, tenant, wanted, found)
+    _take_away(where, config, found, provider_name)
+    if there:
+        _read_back(tenant, wanted, [*there.buckets.values()], held, found)
+
+
+def _require_removable(where: Place, config: StackConfig, tenant: str, provider_name: str) -> None:
+    instance = where.file.owner
+    if settings_in(where.file, config)[tenant].protect:
         raise UserError(
             f"the tenant {tenant} is protected; `./opstrace tenants set {provider_name} {instance} {tenant} "
             "protect=false` takes the protection off first"
         )
-    if len(before.tenants) == 1:
+    if not where.alone and len(config.tenants) == 1:
         raise UserError(
             f"{tenant} is the last tenant of {instance}, which needs one; add another first, or destroy the instance"
         )
-    if no_apply:
-        if policy:
-            raise UserError("--no-apply only edits: what becomes of the data is what the last update recorded")
-        file.entry("tenants").remove(entry)
-        _show_difference(file)
-        finish(file, provider_name, no_apply=True)
+
+
+def _take_away(where: Place, config: StackConfig, found: Target, provider_name: str) -> None:
+    """Delete the tenant: by an update of the instance's stack without it, or with its own stack."""
+    if where.alone:
+        note(summary(settings_in(where.file, config), {}, found))
+        if found.engine.instance in found.engine.stacks():
+            found.engine.destroy(found.aws, found.cluster)
+        where.file.remove()
         return
-    found = target(instance, before, provider_name)
-    wanted = policy or before.settings_of(tenant).on_delete
-    there = applied.tenants(found.engine.resources()).get(tenant)
-    held = stores.contents(found.aws, there.buckets) if there else stores.Contents()
-    if wanted == "purge" and not yes:
-        _confirm(tenant, held)
-    if there and there.on_delete != wanted:
-        _record(file, entry, tenant, wanted, found)
-    file.entry("tenants").remove(entry)
-    _show_difference(file)
-    finish(file, provider_name, no_apply=False, before=_announce(file, before))
-    if there:
-        _read_back(tenant, wanted, there.buckets, held, found)
+    before = settings_in(where.file, config)
+    where.file.entry("tenants").remove(where.entry)
+    _show_difference(where.file)
+    finish(where.file, provider_name, no_apply=False, before=_announce(where.file, before, config))
 
 
 def _confirm(tenant: str, held: stores.Contents) -> None:
@@ -170,12 +188,12 @@ def _confirm(tenant: str, held: stores.Contents) -> None:
         raise UserError(f"that was not {tenant}: nothing is changed")
 
 
-def _record(file: StackFile, entry: Any, tenant: str, wanted: OnDelete, found: Target) -> None:
+def _record(where: Place, tenant: str, wanted: OnDelete, found: Target) -> None:
     """Let the state know what is to become of the data: a deletion does what the last update recorded."""
     note(f"Recording that the data of {tenant} is to be {'deleted' if wanted == 'purge' else 'kept'}:")
-    entry["onDelete"] = wanted
-    file.config()
-    file.write()
+    where.entry["onDelete"] = wanted
+    where.file.check()
+    where.file.write()
     found.engine.up(found.aws, found.cluster)
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import json
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -16,11 +15,12 @@ from components.config import StackConfig
 from components.cortex import cortex_limits
 from components.errors import UserError
 from components.loki import loki_limits
-from components.names import APIS, SYSTEM, api_url, instance_domain, namespace
+from components.names import APIS, api_url, instance_domain, namespace
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.apply import Target, target
 from scripts.cluster import Cluster
+from scripts.placing import all_settings, applied_anywhere, own_files
 from scripts.providers import PROVIDER
 from scripts.stackfile import require, round_trip
 from scripts.terminal import stdout_table
@@ -81,29 +81,36 @@ def effective_limits(cluster: Cluster, tenant: str, settings: TenantSettings) ->
     }
 
 
-def facts(name: str, config: StackConfig, found: Target, there: Mapping[str, applied.Applied]) -> dict[str, Any]:
-    """Return what is known of a tenant, as plain values; sizes in bytes, ages in seconds."""
-    settings = config.settings_of(name)
-    configured = name == SYSTEM or any(entry.name == name for entry in config.tenants)
+def facts(
+    name: str, settings: TenantSettings | None, config: StackConfig, found: Target, there: applied.Applied | None
+) -> dict[str, Any]:
+    """Return what is known of a tenant, as plain values; sizes in bytes, ages in seconds.
+
+    `settings` is None where it is configured no more, `there` where it is not applied.
+    """
     domain, port = instance_domain(found.engine.instance, config.domain), config.load_balancer.port
     known: dict[str, Any] = {
         "name": name,
         **{api: api_url(api, name, domain, port) for api in APIS},
         "state": "not applied",
-        "retention": settings.retention.model_dump(),
-        "onDelete": settings.on_delete,
-        "protect": settings.protect,
-        "owner": settings.owner,
+        "ownStack": name in own_files(found.engine.instance),
     }
-    if name in there:
+    if settings:
+        known |= {
+            "retention": settings.retention.model_dump(),
+            "onDelete": settings.on_delete,
+            "protect": settings.protect,
+            "owner": settings.owner,
+        }
+    if there:
         age = age_of(found.cluster, name)
         known |= {
-            "state": state_of(found.cluster, name) if configured else "to be deleted by the next update",
+            "state": state_of(found.cluster, name) if settings else "to be deleted by the next update",
             "ageSeconds": None if age is None else int(age.total_seconds()),
-            "storedBytes": stores.contents(found.aws, there[name].buckets).size,
+            "storedBytes": stores.contents(found.aws, there.buckets.values()).size,
             "activeSeries": active_series(found.cluster, name),
-            "buckets": there[name].buckets,
-            "recordedOnDelete": there[name].on_delete,
+            "buckets": there.buckets,
+            "recordedOnDelete": there.on_delete,
         }
     return known
 
@@ -125,9 +132,9 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
     """Show the tenants of INSTANCE: state, age, retention, what they hold, and their URLs."""
     config = require(instance).config()
     found = target(instance, config, provider_name)
-    there = applied.tenants(found.engine.resources())
-    names = sorted({SYSTEM, *(entry.name for entry in config.tenants), *there})
-    known = [facts(name, config, found, there) for name in names]
+    there = applied_anywhere(found.where.environment, instance)
+    wanted = all_settings(instance, config)
+    known = [facts(name, wanted.get(name), config, found, there.get(name)) for name in sorted({*wanted, *there})]
     if as_json:
         click.echo(json.dumps(known, indent=2))
         return
@@ -140,7 +147,7 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
             entry["name"],
             entry["state"],
             _in_days(entry.get("ageSeconds")),
-            f"{entry['retention']['metrics']}/{entry['retention']['logs']}",
+            "/".join(entry.get("retention", {"-": "-"}).values()),
             "-" if size is None else stores.in_units(size),
             "-" if series is None else f"{series:,}",
             entry["cortex"],
@@ -158,17 +165,17 @@ def show(provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
     """Show all settings of TENANT, what it holds, and the limits that its back ends have in force."""
     config = require(instance).config()
     found = target(instance, config, provider_name)
-    there = applied.tenants(found.engine.resources())
-    known = {SYSTEM, *(entry.name for entry in config.tenants), *there}
-    if tenant not in known:
-        raise UserError(f"there is no tenant {tenant} in {instance}; there are {', '.join(sorted(known))}")
-    settings = config.settings_of(tenant)
-    everything = facts(tenant, config, found, there)
+    there = applied_anywhere(found.where.environment, instance).get(tenant)
+    wanted = all_settings(instance, config)
+    settings = wanted.get(tenant)
+    if settings is None:
+        raise UserError(f"there is no tenant {tenant} in {instance}; there are {', '.join(sorted(wanted))}")
+    everything = facts(tenant, settings, config, found, there)
     everything["settings"] = settings.model_dump(by_alias=True, exclude_none=True) | {
         "size": settings.pods().model_dump(by_alias=True)
     }
-    if tenant in there:
-        held = stores.contents(found.aws, there[tenant].buckets)
+    if there:
+        held = stores.contents(found.aws, there.buckets.values())
         everything["stored"] = {name: value for name, value in dataclasses.asdict(held).items() if name != "newest"}
         everything["effectiveLimits"] = effective_limits(found.cluster, tenant, settings)
     if as_json:

@@ -2,7 +2,7 @@
 
 import click
 
-from scripts import tenant_data, tenant_edits, tenant_views
+from scripts import tenant_data, tenant_edits, tenant_move, tenant_views
 
 
 @click.group(short_help="Manage an instance's tenants and their data.")
@@ -15,4 +15,5 @@ tenants.add_command(tenant_views.show)
 tenants.add_command(tenant_edits.add)
 tenants.add_command(tenant_edits.set_)
 tenants.add_command(tenant_edits.remove)
+tenants.add_command(tenant_move.move)
 tenants.add_command(tenant_data.data)

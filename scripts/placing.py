@@ -1,0 +1,80 @@
+"""Where a tenant lives: an entry in its instance's stack file, or a stack `<instance>.<tenant>` of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.config import StackConfig, stack_name
+from components.errors import UserError
+from components.names import SYSTEM
+from components.tenant_config import TenantSettings
+from scripts import applied
+from scripts.engine import Engine
+from scripts.stackfile import STACKS, StackFile, require
+
+
+@dataclass(frozen=True)
+class Place:
+    """The file that holds a tenant's settings, and the mapping in it, to be changed in place."""
+
+    file: StackFile
+    entry: Any
+
+    @property
+    def alone(self) -> bool:
+        """Tell whether the tenant has a stack of its own."""
+        return self.file.is_tenants
+
+
+def own_files(instance: str) -> list[str]:
+    """Return the tenants of an instance for which there is a stack file of their own."""
+    return sorted(path.name.split(".")[2] for path in STACKS.glob(f"Pulumi.{instance}.*.yaml"))
+
+
+def own_file(instance: str, tenant: str) -> StackFile:
+    """Return the stack file of a tenant alone, which need not exist yet."""
+    return StackFile(stack_name(instance, tenant))
+
+
+def place(instance: str, tenant: str) -> Place:
+    """Return where a tenant's settings stand; raises `UserError` where there is no such tenant."""
+    if tenant in own_files(instance):
+        file = own_file(instance, tenant)
+        return Place(file, file.part("tenant"))
+    file = require(instance)
+    entries = file.entry("tenants")
+    for entry in entries:
+        if entry.get("name") == tenant:
+            return Place(file, entry)
+    if tenant == SYSTEM:
+        raise UserError(
+            f"the tenant {SYSTEM} is the instance's own: it is there always, with the settings of tenantDefaults"
+        )
+    known = ", ".join([*(str(entry.get("name")) for entry in entries), *own_files(instance)])
+    raise UserError(f"there is no tenant {tenant} in {file.path.name}; there are {known}")
+
+
+def settings_in(file: StackFile, config: StackConfig) -> dict[str, TenantSettings]:
+    """Return the settings of the user tenants of a stack file, by name; `config` is the instance's configuration."""
+    if file.is_tenants:
+        own = file.tenant_stack()
+        return {own.tenant: own.settings.upon(config.tenant_defaults)}
+    found = file.config()
+    return {entry.name: found.settings_of(entry.name) for entry in found.tenants}
+
+
+def all_settings(instance: str, config: StackConfig) -> dict[str, TenantSettings]:
+    """Return the settings of all tenants of an instance, wherever they live, `system` among them."""
+    found = {SYSTEM: config.settings_of(SYSTEM)} | settings_in(require(instance), config)
+    for tenant in own_files(instance):
+        found |= settings_in(own_file(instance, tenant), config)
+    return found
+
+
+def applied_anywhere(environment: Mapping[str, str], instance: str) -> dict[str, applied.Applied]:
+    """Return the tenants of an instance that are in the state of its stack, or of one of their own."""
+    found: dict[str, applied.Applied] = {}
+    for stack in Engine(environment, instance).stacks():
+        if stack.split(".")[0] == instance:
+            found |= applied.tenants(Engine(environment, stack).resources())
+    return found

@@ -1,0 +1,95 @@
+"""`tenants move`: between the instance's stack and one of the tenant's own. Nothing but states and files changes."""
+
+from typing import Any
+
+import click
+from ruamel.yaml.comments import CommentedMap
+
+from components.config import StackConfig, stack_name
+from components.errors import UserError
+from scripts import applied
+from scripts.apply import Target, target
+from scripts.engine import Engine
+from scripts.placing import own_file, own_files
+from scripts.providers import PROVIDER
+from scripts.stackfile import StackFile, require
+from scripts.terminal import note, step
+
+
+def _entry(file: StackFile, tenant: str) -> Any:
+    """Return the tenant's entry in the instance's file, None where there is none."""
+    return next((entry for entry in file.entry("tenants") if entry.get("name") == tenant), None)
+
+
+def _move_state(tenant: str, source: Engine, to: Engine) -> None:
+    """Let the tenant be in one state alone, that of `to`; it may be in either, or after a kill in both."""
+    from_there, to_there = (applied.tenants(engine.state()).get(tenant) for engine in (source, to))
+    if from_there and to_there:
+        source.forget(from_there.urn)  # `state move` writes the new state first
+    elif from_there:
+        source.move(from_there.urn, to)
+    elif not to_there:
+        raise UserError(f"the tenant {tenant} is not applied yet; apply it where it is first, then move it")
+
+
+def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) -> None:
+    """Move a tenant into a stack of its own."""
+    entry, own = _entry(file, tenant), own_file(found.engine.instance, tenant)
+    if entry is not None and len(config.tenants) == 1:
+        raise UserError(f"{tenant} is the last tenant of {file.instance}, whose stack needs one; add another first")
+    if not own.exists():
+        own.set("tenantOf", found.engine.instance)
+        own.set("tenant", CommentedMap({name: value for name, value in (entry or {}).items() if name != "name"}))
+        own.check()
+        own.write()
+    engine = Engine(found.where.environment, own.instance)
+    engine.ensure_stack(select=False)
+    _move_state(tenant, found.engine, engine)
+    if entry is not None:
+        file.entry("tenants").remove(entry)
+        file.write()
+    found.engine.up(found.aws, found.cluster)  # it exports the tenant no more, which its own stack asks for
+    engine.up(found.aws, found.cluster)
+
+
+def _to_instance(tenant: str, file: StackFile, found: Target) -> None:
+    """Move a tenant from its own stack into the instance's, and remove the empty stack."""
+    own = own_file(found.engine.instance, tenant)
+    engine = Engine(found.where.environment, own.instance)
+    if _entry(file, tenant) is None:
+        file.entry("tenants").append(CommentedMap({"name": tenant, **own.part("tenant")}))
+        file.config()
+    _move_state(tenant, engine, found.engine)
+    file.write()
+    if engine.instance in engine.stacks():
+        engine.destroy(found.aws, found.cluster)  # only its providers are left in it
+    own.remove()
+    found.engine.up(found.aws, found.cluster)
+
+
+@click.command(short_help="Move a tenant to a stack of its own, or back.")
+@PROVIDER
+@click.argument("instance")
+@click.argument("tenant")
+@click.option("--to", "to", type=click.Choice(["own-stack", "instance"]), required=True, help="Where it is to live.")
+def move(provider_name: str, instance: str, tenant: str, to: str) -> None:
+    """Move TENANT of INSTANCE to a stack of its own (INSTANCE.TENANT) or back; buckets and pods stay as they are.
+
+    Interrupted, it goes on where it was when it is run again.
+    """
+    file = require(instance)
+    config = file.config()
+    if _entry(file, tenant) is None and tenant not in own_files(instance):
+        raise UserError(f"there is no tenant {tenant} in {instance}, in its own stack neither")
+    if to == "instance" and tenant not in own_files(instance):
+        raise UserError(f"the tenant {tenant} lives in the stack of {instance} already")
+    found = target(instance, config, provider_name)
+    found.engine.settle(found.aws, found.cluster)
+    with step(f"moving {tenant} to {stack_name(instance, tenant) if to == 'own-stack' else instance}"):
+        if to == "own-stack":
+            _to_own(tenant, file, config, found)
+        else:
+            _to_instance(tenant, file, found)
+    note(
+        f"The tenant {tenant} lives in {'a stack of its own' if to == 'own-stack' else f'the stack of {instance}'} now."
+    )

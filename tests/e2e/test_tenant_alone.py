@@ -1,0 +1,97 @@
+"""A tenant in a stack of its own: made, seen beside the others, moved to and fro while it is interrupted, removed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scripts.stackfile import STACKS
+from tests.conftest import run
+from tests.e2e.test_tenants import tenants
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
+
+TENANT = "solo"
+STACK = f"{INSTANCE}.{TENANT}"
+FILE = STACKS / f"Pulumi.{STACK}.yaml"
+
+
+@pytest.fixture(scope="module")
+def token(walk: Walk, trusted_pair: str) -> Iterator[str]:
+    FILE.unlink(missing_ok=True)  # of a run that was killed
+    yield walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
+
+
+def pulumi(walk: Walk, *arguments: str) -> str:
+    return str(run("pulumi", "--non-interactive", *arguments, env=walk.shell).stdout)
+
+
+def changes(walk: Walk, stack: str) -> set[str]:
+    said = pulumi(walk, "preview", "--json", "--stack", stack)
+    return {*json.loads(said[said.index("{") :])["changeSummary"]}
+
+
+def identity(walk: Walk) -> list[str]:
+    """Return what must not change when a tenant moves: its pods and its buckets."""
+    pods = json.loads(walk.kubectl("-n", f"{TENANT}-tenant", "get", "pods", "-o", "json"))["items"]
+    return sorted(pod["metadata"]["uid"] for pod in pods) + walk.buckets(TENANT)
+
+
+def urn(walk: Walk, stack: str) -> str | None:
+    state: list[dict[str, Any]] = json.loads(pulumi(walk, "stack", "export", "--stack", stack))["deployment"][
+        "resources"
+    ]
+    return next((entry["urn"] for entry in state if entry["urn"].endswith(f"Tenant::tenant-{TENANT}")), None)
+
+
+def test_a_tenant_in_its_own_stack_is_served_and_seen_like_any_other(walk: Walk, token: str) -> None:
+    said = tenants(walk, "add", TENANT, "retention.metrics=30d", "--own-stack").stderr
+    assert f"1 tenant to add ({TENANT})" in said and TENANT not in STACK_FILE.read_text()
+    eventually(lambda: walk.curl(url("cortex", TENANT, LABELS), token=token)[0] == 200, 90)
+    found = {entry["name"]: entry for entry in json.loads(tenants(walk, "list", "--json").stdout)}
+    assert found[TENANT]["ownStack"] and not found["default"]["ownStack"]
+    assert (found[TENANT]["state"], found[TENANT]["retention"]["metrics"]) == ("ready", "30d")
+    shown = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)["tenants"][TENANT]
+    assert shown["configured"] and shown["applied"] and shown["gateway"] and len(shown["buckets"]) == 3
+    assert walk.opstrace("list", "local").stdout.split() == [INSTANCE]
+    assert changes(walk, STACK) == {"same"}
+
+
+def test_its_instance_is_not_destroyed_under_it_and_its_data_is_not_taken_for_retained(walk: Walk) -> None:
+    refused = walk.opstrace("destroy", "local", INSTANCE, "--yes", check=False)
+    assert refused.returncode == 1 and f"which need it: {TENANT}" in refused.stderr
+    assert json.loads(tenants(walk, "data", "list", "--json").stdout) == []
+    refused = tenants(walk, "add", TENANT, check=False)
+    assert refused.returncode == 1 and "is there already" in refused.stderr
+
+
+def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str) -> None:
+    before = identity(walk)
+    found = urn(walk, STACK)
+    assert found
+    # As after a kill in the middle: the state is moved, no file is changed.
+    pulumi(walk, "state", "move", "--yes", "--source", STACK, "--dest", INSTANCE, found)
+    tenants(walk, "move", TENANT, "--to", "instance")
+    assert identity(walk) == before and not FILE.exists()
+    assert f"name: {TENANT}" in STACK_FILE.read_text() and "metrics: 30d" in STACK_FILE.read_text()
+    assert changes(walk, INSTANCE) == {"same"} and STACK not in pulumi(walk, "stack", "ls")
+
+    with_tenant = pulumi(walk, "stack", "export", "--stack", INSTANCE)
+    tenants(walk, "move", TENANT, "--to", "own-stack")
+    assert identity(walk) == before and TENANT not in STACK_FILE.read_text()
+    # As after a kill inside of `state move`: it is in both states.
+    (walk.folder / "state.json").write_text(with_tenant)
+    pulumi(walk, "stack", "import", "--stack", INSTANCE, "--file", str(walk.folder / "state.json"))
+    tenants(walk, "move", TENANT, "--to", "own-stack")
+    assert identity(walk) == before
+    assert urn(walk, INSTANCE) is None and urn(walk, STACK)
+    assert changes(walk, INSTANCE) == changes(walk, STACK) == {"same"}
+    assert walk.curl(url("cortex", TENANT, LABELS), token=token)[0] == 200
+
+
+def test_it_is_removed_with_its_stack_and_its_data(walk: Walk, token: str) -> None:
+    said = tenants(walk, "remove", TENANT, "--purge", "--yes").stderr
+    assert f"Nothing is left of the data of {TENANT}: 3 buckets" in said
+    assert walk.buckets(TENANT) == [] and not FILE.exists()
+    assert STACK not in pulumi(walk, "stack", "ls")
+    eventually(lambda: walk.curl(url("cortex", TENANT, LABELS), "-k", token=token)[0] == 404)

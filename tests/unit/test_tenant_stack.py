@@ -1,0 +1,63 @@
+"""A tenant's own stack: its configuration, and what it needs of its instance."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from components.config import TenantStack, from_engine, from_settings, json_schema, tenant_stack
+from components.errors import ConfigError
+from components.tenant_base import TenantBase
+from tests.unit.test_config import settings
+
+
+def test_tenant_of_tells_the_two_kinds_of_stacks_apart() -> None:
+    texts = {"opstrace:tenantOf": "showdown", "opstrace:tenant": '{"retention": {"logs": "2d"}}'}
+    found = from_engine(texts, "showdown.team")
+    assert isinstance(found, TenantStack)
+    assert (found.instance, found.tenant, found.settings.retention.logs) == ("showdown", "team", "2d")
+
+
+@pytest.mark.parametrize(
+    ("given", "stack", "said"),
+    [
+        ({"tenantOf": "other"}, "showdown.team", "is 'other', but a tenant's stack is named after its instance"),
+        ({"tenantOf": "showdown"}, "showdown", "tenant name ''"),
+        ({"tenantOf": "showdown"}, "showdown.system", "it is the instance's own tenant"),
+        ({"tenantOf": "showdown", "tenant": {"onDelet": "purge"}}, "showdown.team", "did you mean 'onDelete'?"),
+        ({"tenantOf": "showdown", "tenants": []}, "showdown.team", "did you mean 'tenant'?"),
+        ({}, "showdown.team", "opstrace:tenantOf: is required"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, Any], stack: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        tenant_stack(given, stack)
+    assert said in str(refused.value)
+
+
+def test_what_an_instance_exports_makes_the_same_tenant() -> None:
+    config = from_settings(settings(tenantDefaults={"retention": {"metrics": "30d"}, "owner": "a"}), "showdown")
+    base = TenantBase(
+        "showdown",
+        "showdown.example.com",
+        443,
+        "Z1",
+        "arn:listener",
+        "lb.example",
+        config.cluster,
+        config.aws,
+        {"opstrace:instance": "showdown"},
+        config.tenant_defaults,
+    )
+    again = TenantBase.imported(json.loads(json.dumps(base.exported())))
+    own = config.settings_of("default")
+    assert again.tenant_args("default", own) == base.tenant_args("default", own)
+    assert own.upon(again.defaults).owner == "a"
+
+
+def test_the_schema_knows_both_kinds_of_stack_files() -> None:
+    good = {"config": {"opstrace:tenantOf": "showdown", "opstrace:tenant": {"protect": True}}}
+    jsonschema.validate(good, json_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"config": {"opstrace:tenantOf": "showdown", "opstrace:domain": "x.y"}}, json_schema())
