@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.identity import SERVICE_ACCOUNT
 from components.names import BucketKind
+from components.notices import RUNTIME_KEY, shrinking_retention
 from components.options import child, manifest
 from components.tenant_config import BackendSize, TenantSettings
 from components.workload import (
@@ -26,7 +27,7 @@ from components.workload import (
 )
 
 CONFIG_FOLDER = "/etc/opstrace"
-RUNTIME_FILE = f"{CONFIG_FOLDER}/runtime.yaml"
+RUNTIME_FILE = f"{CONFIG_FOLDER}/{RUNTIME_KEY}"
 RUNTIME_SECONDS = 10
 GOSSIP_PORT = 7946
 DATA_FOLDER = "/data"
@@ -101,8 +102,8 @@ def memberlist(program: str, store: StoreArgs) -> dict[str, Any]:
     """Return the `memberlist` block, by which the pods of a back end find each other; empty where there is one pod."""
     if store.settings.pods().replicas == 1:
         return {}
-    # Through the Service: it leads to a pod that is ready, and the first one needs nobody.
-    settings = {"join_members": [f"{program}:{GOSSIP_PORT}"], "bind_port": GOSSIP_PORT, "rejoin_interval": "30s"}
+    # Through the Service: it leads to a pod that is ready; those that start alone find each other at the next try.
+    settings = {"join_members": [f"{program}:{GOSSIP_PORT}"], "bind_port": GOSSIP_PORT, "rejoin_interval": "10s"}
     return {"memberlist": settings | {"abort_if_cluster_join_fails": False}}
 
 
@@ -117,8 +118,8 @@ def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> No
     config = kubernetes.core.v1.ConfigMap(
         f"{name}-config",
         metadata=metadata,
-        data={"config.yaml": args.config, "runtime.yaml": _runtime(args), **certificates},
-        opts=child(parent),
+        data={"config.yaml": args.config, RUNTIME_KEY: _runtime(args), **certificates},
+        opts=child(parent, more=shrinking_retention(name, args.store.tenant, args.component)),
     )
     kubernetes.core.v1.Service(
         f"{name}-service",
@@ -147,6 +148,7 @@ def _stateful_set(args: BackendArgs, marks: Mapping[str, str], digest: pulumi.Ou
     return manifest(
         serviceName=args.program,
         replicas=args.replicas,
+        podManagementPolicy="Parallel",  # one that cannot start must not keep others from it
         selector={"matchLabels": selector(args.program, args.store.instance)},
         persistentVolumeClaimRetentionPolicy={"whenDeleted": "Delete", "whenScaled": "Retain"},
         template={

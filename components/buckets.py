@@ -10,7 +10,6 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components.names import BUCKET_KINDS, BucketKind, bucket_prefix
-from components.notices import shrinking_retention
 from components.options import child
 from components.section import hours
 from components.tenant_config import TenantSettings
@@ -20,6 +19,7 @@ SAFETY_DAYS = (
     30  # a compacted object is younger than the data in it; a compactor that stands still has time to be mended
 )
 UPLOAD_DAYS = 7
+SAFETY_RULE = "older-than-any-retention"
 
 
 @dataclass(frozen=True)
@@ -102,28 +102,38 @@ def _declare_bucket(
         policy=bucket.bucket.apply(tls_only_policy),
         opts=child(parent, closed, more=stays),
     )
-    days = args.retention_days(kind)
-    if days is not None:
-        aws.s3.BucketLifecycleConfiguration(
-            f"{name}-{kind}-lifecycle",
-            bucket=bucket.bucket,
-            rules=[expiry(days)],
-            opts=child(parent, more=pulumi.ResourceOptions.merge(stays, shrinking_retention(name, args.tenant, kind))),
-        )
+    aws.s3.BucketLifecycleConfiguration(
+        f"{name}-{kind}-lifecycle",
+        bucket=bucket.bucket,
+        rules=lifecycle(args.tenant, kind, args.retention_days(kind)),
+        opts=child(parent, more=stays),
+    )
     return bucket.bucket
 
 
-def expiry(days: int) -> Any:
-    """Return the lifecycle rule that removes what no compactor did, long after its time, and unfinished uploads.
+def lifecycle(tenant: str, kind: BucketKind, days: int | None) -> Any:
+    """Return the rules that remove what no compactor did, long after its time, and unfinished uploads.
 
-    Typed as Any: to hold a list of them to all forms that the SDK takes, mypy needs 20 GB.
+    `days` is the retention. Data alone is removed: Loki keeps its tenant's rules in the bucket of the logs too.
+    Typed as Any: to hold a list of rules to all forms that the SDK takes, mypy needs 20 GB.
     """
-    return aws.s3.BucketLifecycleConfigurationRuleArgs(
-        id="older-than-any-retention",
+    prefixes = {"metrics": [f"{tenant}/"], "logs": [f"{tenant}/", "index/"], "config": []}[kind]
+    expirations = [
+        aws.s3.BucketLifecycleConfigurationRuleArgs(
+            id=f"{SAFETY_RULE}-{number}",
+            status="Enabled",
+            filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=prefix),
+            expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days + SAFETY_DAYS),
+        )
+        for number, prefix in enumerate(prefixes)
+        if days is not None
+    ]
+    uploads = aws.s3.BucketLifecycleConfigurationRuleArgs(
+        id="unfinished-uploads",
         status="Enabled",
         filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days + SAFETY_DAYS),
         abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
             days_after_initiation=UPLOAD_DAYS
         ),
     )
+    return [*expirations, uploads]

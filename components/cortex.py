@@ -44,6 +44,7 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
         "auth_enabled": True,
         "server": server(HTTP_PORT, 9095),
         "runtime_config": runtime_config(),
+        **({"limits": {"ingestion_rate_strategy": "global"}} if shared else {}),  # else each pod allows all of it
         **memberlist("cortex", store),
         "blocks_storage": {
             **s3(metrics_bucket),

@@ -7,12 +7,18 @@ parameters', `limits_config`. What is not set here has the back end's own defaul
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0, strict=True)]
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 GoDuration = Annotated[
-    str, Field(pattern=r"^(0|(\d+(ms|[smhdwy]))+)$", description="A duration such as 90s, 12h or 30d; 0 for none.")
+    str,
+    BeforeValidator(lambda given: "0" if given == 0 and not isinstance(given, bool) else given),
+    Field(
+        # Prometheus, 'Time durations': the units from large to small, each once.
+        pattern=r"^(0|(?=.)(\d{1,2}y)?(\d{1,4}w)?(\d{1,5}d)?(\d{1,6}h)?(\d+m)?(\d+s)?(\d+ms)?)$",
+        description="A duration such as 90s, 12h or 30d; 0 for none.",
+    ),
 ]
 Size = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(B|KB|MB|GB)$", description="A size such as 256KB.")]
 
@@ -20,7 +26,7 @@ Size = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(B|KB|MB|GB)$", description="A
 class Limits(BaseModel):
     """Limits have the names of the field, in snake_case, and none has a default of ours."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
 
 
 class MetricsLimits(Limits):

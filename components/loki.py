@@ -74,7 +74,12 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
             "delete_request_store": "s3",
             "working_directory": f"{DATA_FOLDER}/compactor",
         },
-        "limits_config": {"allow_structured_metadata": True},
+        "limits_config": {
+            "allow_structured_metadata": True,
+            # Of several pods each has its own list of what is to be deleted, and one of them alone deletes: refused, not lost.
+            **({"deletion_mode": "disabled"} if replicas > 1 else {}),
+        },
+        **({"ruler": {"enable_sharding": True}} if replicas > 1 else {}),
         # What a tenant may ask for by /config/tenant/v1/limits, which leads to no other tenant's.
         "tenant_limits_allow_publish": sorted({*LogsLimits.model_fields, "retention_period"}),
         "analytics": {"reporting_enabled": False},

@@ -9,13 +9,14 @@ from pydantic.alias_generators import to_camel
 from components.names import doubles
 
 T = TypeVar("T")
+MOST_HOURS = 100 * 365 * 24  # the back ends count in nanoseconds of 64 bits
 HOURS = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
 
 
 class Section(BaseModel):
     """A part of the configuration: camelCase names, no unknown ones, no changes after reading."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, regex_engine="python-re")
 
 
 def raise_all(problems: list[str], value: T) -> T:
@@ -36,7 +37,10 @@ def hours(duration: str) -> int:
     found = re.fullmatch(r"([1-9]\d{0,6})([hdwy])", duration)
     if not found:
         raise ValueError(f"{duration!r} is no duration such as 36h, 30d, 4w or 1y")
-    return int(found[1]) * HOURS[found[2]]
+    total = int(found[1]) * HOURS[found[2]]
+    if total > MOST_HOURS:
+        raise ValueError(f"{duration!r} is more than a hundred years")
+    return total
 
 
 def _checked(duration: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from components.limits import LogsLimits, MetricsLimits
 from components.names import tenant_name_problem
@@ -14,7 +14,16 @@ OWN_TAG = "opstrace:"
 LABEL_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"  # Kubernetes, 'Labels and Selectors': syntax
 LABEL_KEY = rf"^([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{LABEL_PART}$"
 OWN_LABEL = re.compile(r"^([^/]*\.)?(kubernetes\.io|k8s\.io)/|^opstrace/")
-QUANTITY = r"^\d+(\.\d+)?(m|[KMGT]i?)?$"  # Kubernetes, 'Resource units'; the forms that people write
+QUANTITY = r"^(?!0+(\.0+)?\D*$)\d+(\.\d+)?(m|[KMGT]i?)?$"  # Kubernetes, 'Resource units'; the forms that people write
+UNITS = {"m": 0.001, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+TAG_KEY, TAG_VALUE = r"[\w\s.:/=+\-@]{1,128}", r"[\w\s.:/=+\-@]{0,256}"  # AWS, 'Tag naming limits and requirements'
+
+
+def _amount(quantity: str) -> float:
+    number = re.match(r"[\d.]+", quantity)
+    assert number
+    return float(number[0]) * UNITS.get(quantity[number.end() :], 1)
+
 
 OnDelete = Literal["retain", "purge"]
 SizeName = Literal["small", "medium", "large"]
@@ -49,6 +58,12 @@ class BackendSize(Section):
     memory_limit: Annotated[str, Field(description="Memory limit.", pattern=QUANTITY)] = "2Gi"
     volume: Annotated[str, Field(description="Size of the volume of a pod.", pattern=QUANTITY)] = "10Gi"
 
+    @model_validator(mode="after")
+    def _request_within_limit(self) -> "BackendSize":
+        if _amount(self.memory) > _amount(self.memory_limit):
+            raise ValueError(f"memory {self.memory!r} is more than memoryLimit {self.memory_limit!r}")
+        return self
+
 
 class TenantSize(Section):
     """Pods and their resources. With 3 replicas, everything is written three times, in three zones where there are."""
@@ -81,7 +96,9 @@ class TenantSettings(Section):
         OnDelete, Field(description="Whether the tenant's buckets stay when it is deleted, or go with all data.")
     ] = "retain"
     protect: Annotated[bool, Field(description="Whether deletion is refused until this is taken off.")] = False
-    owner: Annotated[str | None, Field(description="Who answers for the tenant; a tag and an annotation.")] = None
+    owner: Annotated[
+        str | None, Field(description="Who answers for the tenant; a tag and an annotation.", pattern=f"^{TAG_VALUE}$")
+    ] = None
     labels: Annotated[dict[str, str], Field(description="Labels of the tenant's namespace.")] = {}
     tags: Annotated[dict[str, str], Field(description="Tags of what the tenant has in AWS.")] = {}
 
@@ -100,9 +117,13 @@ class TenantSettings(Section):
     @field_validator("tags")
     @classmethod
     def _tags(cls, tags: dict[str, str]) -> dict[str, str]:
-        return raise_all(
-            [f"the tag {key!r} is AWS's or our own" for key in tags if key.startswith(("aws:", OWN_TAG))], tags
-        )
+        problems = [f"the tag {key!r} is AWS's or our own" for key in tags if key.startswith(("aws:", OWN_TAG))]
+        problems += [
+            f"the tag {key!r}: {value!r} is none that AWS takes: up to 128 and 256 letters, digits, spaces and _.:/=+-@"
+            for key, value in tags.items()
+            if not (re.fullmatch(TAG_KEY, key) and re.fullmatch(TAG_VALUE, value))
+        ]
+        return raise_all(problems, tags)
 
     def pods(self) -> TenantSize:
         """Return the size in full."""
@@ -110,7 +131,12 @@ class TenantSettings(Section):
 
     def upon(self, defaults: "TenantSettings") -> "TenantSettings":
         """Return these settings where they are given, and `defaults` elsewhere."""
-        return TenantSettings.model_validate(merged(_given(defaults), _given(self)))
+        base, own = _given(defaults), _given(self)
+        if isinstance(base.get("size"), str) and isinstance(own.get("size"), dict):
+            base["size"] = SIZES[base["size"]].model_dump(
+                by_alias=True
+            )  # a part that is set leaves the others as they are
+        return TenantSettings.model_validate(merged(base, own))
 
 
 def _given(settings: TenantSettings) -> dict[str, Any]:

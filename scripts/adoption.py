@@ -25,7 +25,6 @@ PARTS: dict[str, tuple[str, str]] = {
         "get_bucket_lifecycle_configuration",
     ),
 }
-PART_KINDS = {"access": ("metrics", "config", "logs"), "policy": ("metrics", "config", "logs")}
 
 
 def _is_there(read: Callable[..., Any], bucket: str) -> bool:
@@ -52,7 +51,7 @@ def import_file(store: Store, providers: dict[str, str], aws: Clients) -> dict[s
     for kind, bucket in store.buckets.items():
         resources.append(_part("aws:s3/bucket:Bucket", f"{name}-{kind}-bucket", bucket, name, providers))
         for part, (resource_type, read) in PARTS.items():
-            if kind in PART_KINDS.get(part, ("metrics", "logs")) and _is_there(getattr(aws["s3"], read), bucket):
+            if _is_there(getattr(aws["s3"], read), bucket):
                 resources.append(_part(resource_type, f"{name}-{kind}-{part}", bucket, name, providers))
     return {"nameTable": providers, "resources": resources}
 
@@ -90,6 +89,11 @@ def adopt(store: Store, engine: Engine, aws: Clients) -> None:
         raise UserError(
             f"of the data of {store.tenant} ({store.id}), the bucket for {', '.join(sorted(missing))} is gone: "
             "it is not whole, and is not adopted"
+        )
+    if store.purging:
+        raise UserError(
+            f"the deletion of the data of {store.tenant} ({store.id}) has begun: it is not whole any more, and is not "
+            "adopted; `./opstrace tenants data purge` deletes the rest"
         )
     providers = {package: urn for package, urn in _providers(engine).items() if package in ("aws", "random")}
     engine.adopt(import_file(store, providers, aws))

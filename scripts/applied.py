@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from components.names import SYSTEM
 from components.tenant_config import OnDelete
@@ -13,12 +13,17 @@ BUCKET_TYPE = "aws:s3/bucket:Bucket"
 
 @dataclass
 class Applied:
-    """A tenant that is there, with its buckets by kind. `on_delete` and `protect` count when it is deleted."""
+    """A tenant that is there, with its buckets by kind. `policies` and `protect` count when it is deleted."""
 
     urn: str
     protect: bool
     buckets: dict[str, str] = field(default_factory=dict)
-    on_delete: OnDelete = "purge"
+    policies: set[OnDelete] = field(default_factory=set)
+
+    @property
+    def on_delete(self) -> OnDelete | Literal["mixed"]:
+        """What becomes of the data; `mixed` after an update that was killed while it changed that."""
+        return next(iter(self.policies)) if len(self.policies) == 1 else "mixed"
 
 
 def tenant_of(urn: str) -> str:
@@ -39,8 +44,7 @@ def tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
         if owner and entry["type"] == BUCKET_TYPE:
             kind = entry["urn"].removesuffix("-bucket").rsplit("-", 1)[-1]  # as components/buckets.py names them
             owner.buckets[kind] = str(entry["id"])
-            if entry.get("retainOnDelete"):
-                owner.on_delete = "retain"
+            owner.policies.add("retain" if entry.get("retainOnDelete") else "purge")
     return {tenant_of(urn): applied for urn, applied in found.items()}
 
 

@@ -58,6 +58,12 @@ def main() -> None:
     except (UserError, OSError) as error:
         stderr.print(f"error: {error}", markup=False)
         sys.exit(1)
+    except Exception as error:
+        # Not imported for its own sake: most verbs need no AWS, and it takes longer to load than they take.
+        if not type(error).__module__.startswith("botocore."):
+            raise
+        stderr.print(f"error: AWS does not do what it was asked for: {error}", markup=False)
+        sys.exit(1)
     except KeyboardInterrupt:
         stderr.print("error: interrupted", markup=False)
         sys.exit(130)

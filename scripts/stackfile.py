@@ -65,11 +65,12 @@ class StackFile:
         self.path = folder / f"Pulumi.{instance}.yaml"
         self._content: Any = CommentedMap()
         self._comment = SCHEMA_LINE
+        self._read_text = self.path.read_text() if self.path.exists() else None
         self._list: str | None = None  # the text of the file of revoked tokens, if it is to be written
-        if self.path.exists():
+        if self._read_text is not None:
             self._comment = ""
             try:
-                self._content = round_trip().load(self.path.read_text()) or CommentedMap()
+                self._content = round_trip().load(self._read_text) or CommentedMap()
             except YAMLError as error:
                 raise ConfigError(f"{self.path} is no YAML: {error}") from error
             self._require_mapping(self._content, "the file")
@@ -203,10 +204,19 @@ class StackFile:
         return "".join(difflib.unified_diff(*lines, str(self.path.name), str(self.path.name), n=2))
 
     def write(self) -> None:
-        """Replace the file, and that of revoked tokens if it changed, each by a move: nobody reads half of it."""
+        """Replace the file, and that of revoked tokens if it changed, each by a move: nobody reads half of it.
+
+        Raises `UserError` where somebody else changed the file since it was read: their change would be lost.
+        """
+        now = self.path.read_text() if self.path.exists() else None
+        if now != self._read_text:
+            raise UserError(
+                f"{self.path.name} was changed by somebody else meanwhile; nothing is written, run this again"
+            )
         if self._list is not None:
             _replace(self.list_path, self._list)
-        _replace(self.path, self.text())
+        self._read_text = self.text()
+        _replace(self.path, self._read_text)
 
     def remove(self) -> None:
         """Remove the file, and that of revoked tokens."""

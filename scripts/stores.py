@@ -5,18 +5,22 @@ that no tenant of the state owns is retained data.
 """
 
 import datetime
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
-from components.buckets import RANDOM_BYTES
+from components.buckets import RANDOM_BYTES, SAFETY_DAYS, SAFETY_RULE
 from components.errors import UserError
-from components.names import BUCKET_KINDS
+from components.names import BUCKET_KINDS, HASH_LENGTH, bucket_prefix
 from scripts.aws import Clients
 
 ID_LENGTH = 2 * RANDOM_BYTES
+PURGING = "opstrace:purging"
+NAME = re.compile(rf".*-({'|'.join(BUCKET_KINDS)})-[0-9a-f]{{{HASH_LENGTH}}}-[0-9a-f]{{{ID_LENGTH}}}")
+GONE_SECONDS = 60  # for which a deleted bucket may still be seen
 EXPIRY_RULE = "retained-data-expires"
 NO_BUCKET = ("NoSuchBucket", "404")
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -48,12 +52,16 @@ class Contents:
 
 @dataclass
 class Store:
-    """The buckets of one tenant, by kind. `created` is the time of the oldest bucket."""
+    """The buckets of one tenant, by kind. `created` is the time of the oldest bucket.
+
+    `purging` tells that their deletion has begun: they are not whole any more.
+    """
 
     tenant: str
     id: str
     created: datetime.datetime
     buckets: dict[str, str] = field(default_factory=dict)
+    purging: bool = False
 
 
 def in_units(size: int) -> str:
@@ -72,15 +80,20 @@ def is_code(error: ClientError, *codes: str) -> bool:
 def stores(aws: Clients, instance: str) -> list[Store]:
     """Return the data of all tenants of an instance, found by the buckets' tags; also of tenants that are gone."""
     found: dict[tuple[str, str], Store] = {}
-    for bucket in aws["s3"].list_buckets()["Buckets"]:
-        # Names begin with the instance's: tags are asked for where it can be one of ours.
-        tags = _tags(aws, bucket["Name"]) if bucket["Name"].startswith(f"{instance}-") else {}
-        if tags.get("opstrace:instance") != instance or tags.get("opstrace:kind") not in BUCKET_KINDS:
-            continue
-        tenant, identity = tags["opstrace:tenant"], bucket["Name"][-ID_LENGTH:]
-        store = found.setdefault((tenant, identity), Store(tenant, identity, bucket["CreationDate"]))
-        store.created = min(store.created, bucket["CreationDate"])
-        store.buckets[tags["opstrace:kind"]] = bucket["Name"]
+    for page in aws["s3"].get_paginator("list_buckets").paginate(Prefix=f"{instance}-"):
+        for bucket in page["Buckets"]:
+            name, created = bucket["Name"], bucket["CreationDate"]
+            tags = _tags(aws, name) if NAME.fullmatch(name) and name.startswith(f"{instance}-") else {}
+            tenant, kind, identity = tags.get("opstrace:tenant", ""), tags.get("opstrace:kind"), name[-ID_LENGTH:]
+            # Tags can be copied, to a backup for one: a bucket is ours when it has the name that they give it, too.
+            if tags.get("opstrace:instance") != instance or kind not in BUCKET_KINDS:
+                continue
+            if name != bucket_prefix(instance, tenant, kind, ID_LENGTH) + identity:
+                continue
+            store = found.setdefault((tenant, identity), Store(tenant, identity, created))
+            store.created = min(store.created, created)
+            store.buckets[kind] = name
+            store.purging = store.purging or PURGING in tags
     return sorted(found.values(), key=lambda store: (store.tenant, store.created))
 
 
@@ -88,7 +101,8 @@ def _tags(aws: Clients, bucket: str) -> dict[str, str]:
     try:
         answer = aws["s3"].get_bucket_tagging(Bucket=bucket)
     except ClientError as error:
-        if is_code(error, "NoSuchTagSet", *NO_BUCKET):
+        # A bucket of somebody else that only begins like ours is none of our business.
+        if is_code(error, "NoSuchTagSet", "AccessDenied", *NO_BUCKET):
             return {}
         raise
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
@@ -103,10 +117,11 @@ def _contents(aws: Clients, bucket: str) -> Contents:
     found = Contents()
     try:
         for page in aws["s3"].get_paginator("list_object_versions").paginate(Bucket=bucket):
-            for entry in page.get("Versions", []):
-                live = int(entry["IsLatest"])
-                found += Contents(live, 1 - live, 0, entry["Size"], entry["LastModified"] if live else None)
-            found += Contents(versions=len(page.get("DeleteMarkers", [])))
+            versions = page.get("Versions", [])
+            live = [entry for entry in versions if entry["IsLatest"]]
+            old = len(versions) - len(live) + len(page.get("DeleteMarkers", []))
+            newest = max((entry["LastModified"] for entry in live), default=None)
+            found += Contents(len(live), old, 0, sum(entry["Size"] for entry in versions), newest)
         for page in aws["s3"].get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
             found += Contents(uploads=len(page.get("Uploads", [])))
     except ClientError as error:
@@ -115,8 +130,16 @@ def _contents(aws: Clients, bucket: str) -> Contents:
     return found
 
 
-def is_there(aws: Clients, bucket: str) -> bool:
-    """Tell whether a bucket exists."""
+def is_there(aws: Clients, bucket: str, *, gone: bool = False) -> bool:
+    """Tell whether a bucket exists; one that is to be `gone` is given the time in which S3 may still show it."""
+    if gone:
+        try:
+            aws["s3"].get_waiter("bucket_not_exists").wait(
+                Bucket=bucket, WaiterConfig={"Delay": 2, "MaxAttempts": GONE_SECONDS // 2}
+            )
+        except WaiterError:
+            return True
+        return False
     try:
         aws["s3"].head_bucket(Bucket=bucket)
     except ClientError as error:
@@ -134,6 +157,8 @@ def purge(aws: Clients, bucket: str, progress: Callable[[int], None]) -> None:
     """
     s3 = aws["s3"]
     try:
+        marked = [{"Key": key, "Value": value} for key, value in (_tags(aws, bucket) | {PURGING: "true"}).items()]
+        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": marked})
         for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
             for upload in page.get("Uploads", []):
                 s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
@@ -154,8 +179,26 @@ def _delete_batch(s3: Any, bucket: str, keys: list[dict[str, str]]) -> None:
         raise UserError(f"{refused['Key']} of the bucket {bucket} cannot be deleted: {refused['Message']}")
 
 
+def _rules(aws: Clients, bucket: str) -> list[dict[str, Any]]:
+    """Return a bucket's lifecycle rules."""
+    try:
+        return list(aws["s3"].get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"])
+    except ClientError as error:
+        if is_code(error, "NoSuchLifecycleConfiguration", *NO_BUCKET):
+            return []
+        raise
+
+
+def retention_days(aws: Clients, bucket: str) -> int | None:
+    """Return for how many days a bucket's data was to be kept when it was last applied, None where nothing says so."""
+    for rule in _rules(aws, bucket):
+        if rule["ID"].startswith(SAFETY_RULE) and "Days" in rule.get("Expiration", {}):
+            return int(rule["Expiration"]["Days"]) - SAFETY_DAYS
+    return None
+
+
 def expire(aws: Clients, bucket: str, day: datetime.date) -> None:
-    """Let S3 itself empty a bucket on `day` (UTC); the rule takes the place of the one that was there."""
+    """Let S3 itself empty a bucket on `day` (UTC); the other rules stay."""
     rule = {
         "ID": EXPIRY_RULE,
         "Status": "Enabled",
@@ -163,19 +206,14 @@ def expire(aws: Clients, bucket: str, day: datetime.date) -> None:
         "Expiration": {"Date": datetime.datetime.combine(day, datetime.time(), datetime.UTC)},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
-    aws["s3"].put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    others = [entry for entry in _rules(aws, bucket) if entry["ID"] != EXPIRY_RULE]
+    aws["s3"].put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [*others, rule]})
 
 
 def expires_on(aws: Clients, buckets: Iterable[str]) -> datetime.date | None:
     """Return the day on which S3 empties the buckets, None where nobody told it to."""
     for bucket in buckets:
-        try:
-            rules = aws["s3"].get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-        except ClientError as error:
-            if is_code(error, "NoSuchLifecycleConfiguration", *NO_BUCKET):
-                continue
-            raise
-        for rule in rules:
+        for rule in _rules(aws, bucket):
             if rule["ID"] == EXPIRY_RULE:
                 date = rule["Expiration"]["Date"]
                 found = date if isinstance(date, datetime.datetime) else datetime.datetime.fromisoformat(date)

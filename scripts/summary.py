@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from components.errors import UserError
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.apply import Target
@@ -10,8 +11,22 @@ Settings = Mapping[str, TenantSettings]
 
 
 def _fate(tenant: applied.Applied, held: stores.Contents) -> str:
-    what = "purged" if tenant.on_delete == "purge" else "kept"
+    what = {"purge": "purged", "retain": "kept", "mixed": "purged in part"}[tenant.on_delete]
     return f"data will be {what}: {len(tenant.buckets)} buckets, {held}"
+
+
+def require_no_other_purge(after: Settings, found: Target, subject: str | None = None) -> None:
+    """Raise `UserError` where an update would also delete data of a tenant that nobody speaks of here.
+
+    Such a tenant was taken out of the file by hand: that alone is no word on its data. `subject` is the one that is meant.
+    """
+    there = applied.user_tenants(found.engine.state())
+    doomed = [name for name in sorted({*there} - {*after} - {subject}) if there[name].on_delete != "retain"]
+    if doomed:
+        raise UserError(
+            f"this would also delete {', '.join(doomed)} with all data: out of the file, but still applied, and set to "
+            "`onDelete: purge`; put the entry back, or let `pulumi up` delete it first"
+        )
 
 
 def summary(before: Settings, after: Settings, found: Target) -> str:

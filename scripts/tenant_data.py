@@ -9,15 +9,18 @@ import click
 from rich.table import Table
 from ruamel.yaml.comments import CommentedMap
 
+from components.config import StackConfig
 from components.errors import UserError
-from components.names import tenant_name_problem
+from components.names import namespace, tenant_name_problem
+from components.section import hours
 from scripts import adoption, applied, stores
 from scripts.apply import Target, target
 from scripts.placing import applied_anywhere, own_files, settings_in
+from scripts.preflight import INSTANCE_LABEL
 from scripts.providers import PROVIDER
-from scripts.stackfile import require
+from scripts.stackfile import StackFile, require
 from scripts.stores import Store
-from scripts.summary import summary
+from scripts.summary import require_no_other_purge, summary
 from scripts.terminal import counted, note, stdout_table, step
 
 ID = click.option("--id", "identity", help="Which, where there are several of the tenant; `data list` shows it.")
@@ -31,8 +34,21 @@ def data() -> None:
 def retained(found: Target) -> list[Store]:
     """Return the data of the instance that no tenant of the state owns."""
     there = applied_anywhere(found.where.environment, found.engine.instance)
+    _require_known(found, {*there})
     owned = {bucket for tenant in there.values() for bucket in tenant.buckets.values()}
     return [store for store in stores.stores(found.aws, found.engine.instance) if not owned & {*store.buckets.values()}]
+
+
+def _require_known(found: Target, there: set[str]) -> None:
+    """Raise `UserError` where a tenant runs that this backend knows nothing of: its data is not retained, but in use."""
+    names = {store.tenant for store in stores.stores(found.aws, found.engine.instance)} - there
+    for tenant in sorted(names):
+        marks = found.cluster.labels("v1", "Namespace", namespace(tenant)) or {}
+        if marks.get(INSTANCE_LABEL) == found.engine.instance:
+            raise UserError(
+                f"the tenant {tenant} runs in the cluster, but the backend that pulumi is logged in to does not know it: its "
+                "data is in use; `pulumi login` to the backend of its stack, or `pulumi up` where that was interrupted"
+            )
 
 
 def chosen(tenant: str, identity: str | None, found: Target) -> Store:
@@ -108,6 +124,7 @@ def purge(provider_name: str, instance: str, tenant: str, identity: str | None, 
         note(f"The retained data of {tenant} ({store.id}) will be deleted for good: {held}.")
         if click.prompt("Type the tenant's name to go on", err=True) != tenant:
             raise UserError(f"that was not {tenant}: nothing is changed")
+        store = chosen(tenant, store.id, found)  # somebody may have adopted it meanwhile
     purge_store(store, held, found)
 
 
@@ -115,7 +132,7 @@ def purge_store(store: Store, held: stores.Contents, found: Target) -> None:
     """Delete a store with progress, and look whether it is gone; raises `UserError` naming what is not."""
     with counted(f"deleting the data of {store.tenant}", held.objects + held.versions) as done:
         _each(store, lambda bucket: stores.purge(found.aws, bucket, done))
-    left = [bucket for bucket in store.buckets.values() if stores.is_there(found.aws, bucket)]
+    left = [bucket for bucket in store.buckets.values() if stores.is_there(found.aws, bucket, gone=True)]
     if left:
         raise UserError(f"{', '.join(left)} of {store.tenant} is there still, with {stores.contents(found.aws, left)}")
     note(
@@ -165,14 +182,43 @@ def adopt(provider_name: str, instance: str, tenant: str, identity: str | None) 
         raise UserError(
             f"the tenant {tenant} is there, with data of its own; remove it first, then adopt what is to be its data"
         )
-    if not any(entry.name == tenant for entry in before.tenants):
-        file.entry("tenants").append(CommentedMap(name=tenant))
-    note(summary(settings_in(require(instance), before), settings_in(file, before), found))
-    if not adoption.is_under_way(tenant, found.engine):
-        store = chosen(tenant, identity, found)
+    under_way = adoption.is_under_way(tenant, found.engine)
+    store = None if under_way else chosen(tenant, identity, found)
+    if store:
+        _keep_retention(store, file, before, found)
+    after = settings_in(file, before)
+    require_no_other_purge(after, found)
+    note(summary(settings_in(require(instance), before), after, found))
+    if store:
         with step(f"taking the buckets of {tenant} ({store.id}) into the state"):
-            found.engine.settle(found.aws, found.cluster)
             adoption.adopt(store, found.engine, found.aws)
     file.write()
     found.engine.up(found.aws, found.cluster)
     note(f"The tenant {tenant} is there again, with its data.")
+
+
+def _keep_retention(store: Store, file: StackFile, config: StackConfig, found: Target) -> None:
+    """Give the tenant's entry the retention that its data had, or raise `UserError` where it has a shorter one.
+
+    A shorter one would delete at once what was kept for so long. Without an entry, one is added.
+    """
+    day = stores.expires_on(found.aws, store.buckets.values())
+    if day and day <= datetime.datetime.now(datetime.UTC).date():
+        raise UserError(f"the data of {store.tenant} ({store.id}) expires since {day}: it is not whole any more")
+    kept = {
+        kind: days
+        for kind in ("metrics", "logs")
+        if (days := stores.retention_days(found.aws, store.buckets.get(kind, ""))) is not None
+    }
+    if not any(entry.name == store.tenant for entry in config.tenants):
+        defaults = config.tenant_defaults.retention.model_dump()
+        own = {kind: f"{days}d" for kind, days in kept.items() if hours(defaults[kind]) != 24 * days}
+        file.entry("tenants").append(CommentedMap({"name": store.tenant, **({"retention": own} if own else {})}))
+        return
+    wanted = config.settings_of(store.tenant).retention.model_dump()
+    for kind, days in kept.items():
+        if hours(wanted[kind]) < 24 * (days - 1):  # whole days are recorded
+            raise UserError(
+                f"the {kind} of {store.tenant} ({store.id}) were kept for {days}d, but its entry says {wanted[kind]}: what "
+                f"is older would be deleted at once; set retention.{kind} in {file.path.name} first"
+            )

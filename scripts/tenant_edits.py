@@ -17,7 +17,7 @@ from scripts.apply import NO_APPLY, Target, finish, target
 from scripts.placing import Place, all_settings, own_file, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
-from scripts.summary import Settings, summary
+from scripts.summary import Settings, require_no_other_purge, summary
 from scripts.terminal import note, step
 
 SETTINGS = click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
@@ -51,11 +51,15 @@ def _show_difference(file: StackFile) -> None:
     note(found.rstrip() if found else f"{file.path.name} stays as it is.")
 
 
-def _announce(file: StackFile, before: Settings, config: StackConfig) -> Callable[[Target], None]:
+def _announce(
+    file: StackFile, before: Settings, config: StackConfig, subject: str | None = None
+) -> Callable[[Target], None]:
     """Return what says, before anything is changed, what becomes of the tenants and their data."""
 
     def say(found: Target) -> None:
-        note(summary(before, settings_in(file, config), found))
+        after = settings_in(file, config)
+        require_no_other_purge(after, found, subject)
+        note(summary(before, after, found))
 
     return say
 
@@ -148,7 +152,8 @@ def remove(provider_name: str, instance: str, tenant: str, policy: OnDelete | No
     held = stores.contents(found.aws, there.buckets.values()) if there else stores.Contents()
     if wanted == "purge" and not yes:
         _confirm(tenant, held)
-    if there and there.on_delete != wanted:
+    require_no_other_purge(settings_in(where.file, config), found, tenant)
+    if there and (there.on_delete != wanted or there.protect):
         _record(where, tenant, wanted, found)
     _take_away(where, config, found, provider_name)
     if there:
@@ -176,10 +181,10 @@ def _take_away(where: Place, config: StackConfig, found: Target, provider_name: 
             found.engine.destroy(found.aws, found.cluster)
         where.file.remove()
         return
-    before = settings_in(where.file, config)
+    before, gone = settings_in(where.file, config), str(where.entry["name"])
     where.file.entry("tenants").remove(where.entry)
     _show_difference(where.file)
-    finish(where.file, provider_name, no_apply=False, before=_announce(where.file, before, config))
+    finish(where.file, provider_name, no_apply=False, before=_announce(where.file, before, config, gone))
 
 
 def _confirm(tenant: str, held: stores.Contents) -> None:
@@ -200,7 +205,7 @@ def _record(where: Place, tenant: str, wanted: OnDelete, found: Target) -> None:
 def _read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: stores.Contents, found: Target) -> None:
     """Look whether the data is as it should be; raises `UserError` naming what is not."""
     with step(f"reading back what is left of {tenant}"):
-        left = [bucket for bucket in buckets if stores.is_there(found.aws, bucket)]
+        left = [bucket for bucket in buckets if stores.is_there(found.aws, bucket, gone=policy == "purge")]
     if policy == "retain":
         kept = stores.contents(found.aws, left)
         note(f"The data of {tenant} is kept in {len(left)} buckets: {kept}. `./opstrace tenants data` manages it.")

@@ -193,7 +193,7 @@ def test_lines_older_than_the_retention_leave_the_bucket_and_newer_ones_stay(
 
 def _value_of(name: str, model: type[MetricsLimits] | type[LogsLimits]) -> Any:
     """Return a value for a limit that is no back end's default."""
-    for value in (1234567, "77m", "321KB", True):
+    for value in (1234567, "77m", "321KB", model is MetricsLimits):  # Loki's own default of what is a bool is True
         try:
             return getattr(model.model_validate({name: value}), name)
         except ValueError:
@@ -205,7 +205,7 @@ def _same(given: Any, shown: Any) -> bool:
     """Tell whether a back end shows the value that it was given, which it may write in another way."""
     if isinstance(given, (int, float)) and not isinstance(given, bool):
         return bool(float(shown) == given)
-    return str(shown) in (str(given), "1h17m", "1h17m0s")
+    return str(shown) in (str(given), *(("1h17m", "1h17m0s") if given == "77m" else ()))
 
 
 @pytest.mark.parametrize("program", ["cortex", "loki"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.backend import StoreArgs
-from components.buckets import SAFETY_DAYS, expiry
+from components.buckets import SAFETY_DAYS, lifecycle
 from components.config import from_settings
 from components.cortex import cortex_config, cortex_limits
 from components.errors import ConfigError
@@ -46,6 +46,15 @@ def test_a_tenant_s_own_settings_stand_upon_the_defaults_name_by_name() -> None:
     assert config.settings_of("system").retention.metrics == "30d"
 
 
+def test_a_part_of_a_size_leaves_the_others_as_the_default_has_them() -> None:
+    found = of({"size": {"metrics": {"cpu": "4"}}}, {"size": "large"}).pods()
+    assert (found.replicas, found.metrics.cpu, found.metrics.volume) == (3, "4", "200Gi")
+
+
+def test_no_limit_can_be_said_as_a_number() -> None:
+    assert cortex_limits(of({"limits": {"metrics": {"max_query_length": 0}}}))["max_query_length"] == "0"
+
+
 @pytest.mark.parametrize(
     ("tenant", "said"),
     [
@@ -58,6 +67,13 @@ def test_a_tenant_s_own_settings_stand_upon_the_defaults_name_by_name() -> None:
         ({"size": {"replicas": 2}}, "should be 1 or 3 (given: 2)"),
         ({"size": {"metrics": {"cpuu": "1"}}}, "size.metrics.cpuu: there is no such setting; did you mean 'cpu'?"),
         ({"size": {"logs": {"volume": "ten"}}}, "(given: 'ten')"),
+        ({"size": {"logs": {"volume": "0"}}}, "(given: '0')"),
+        ({"size": {"logs": {"memory": "4Gi"}}}, "memory '4Gi' is more than memoryLimit '2Gi'"),
+        ({"retention": {"logs": "1000y"}}, "more than a hundred years"),
+        ({"limits": {"logs": {"query_timeout": "1m1h"}}}, "(given: '1m1h')"),
+        ({"limits": {"metrics": {"ingestion_rate": float("inf")}}}, "finite number"),
+        ({"owner": "R&D <a@b>"}, "(given: 'R&D <a@b>')"),
+        ({"tags": {"k" * 200: "v"}}, "is none that AWS takes"),
         ({"onDelete": "keep"}, "'retain' or 'purge' (given: 'keep')"),
         ({"labels": {"app.kubernetes.io/name": "x"}}, "is Kubernetes's or our own"),
         ({"labels": {"a": "b c"}}, "'b c' is no label value"),
@@ -78,7 +94,12 @@ def test_nothing_of_what_is_laid_upon_the_base_is_lost(over: dict[str, Any]) -> 
 
 
 def test_the_safety_net_is_never_shorter_than_the_retention() -> None:
-    assert expiry(30).expiration.days == 30 + SAFETY_DAYS > 30
+    logs, index, uploads = lifecycle("default", "logs", 30)
+    assert logs.expiration.days == index.expiration.days == 30 + SAFETY_DAYS > 30
+    assert (logs.filter.prefix, index.filter.prefix) == ("default/", "index/")  # rules stand beside them, and stay
+    assert uploads.expiration is None
+    (alone,) = lifecycle("default", "config", None)
+    assert alone.expiration is None
 
 
 def _store(tenant: dict[str, Any]) -> StoreArgs:

@@ -1,0 +1,135 @@
+"""The data of tenants in S3, over moto in this process: whose it is, what it is, and that purging takes it all."""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from components.errors import UserError
+from components.names import bucket_prefix
+from scripts import adoption, applied, stores
+from scripts.stackfile import StackFile
+
+ID = "0a0b0c0d"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        yield {"s3": boto3.client("s3", "us-east-1")}
+
+
+def bucket(aws: Any, name: str, tags: dict[str, str]) -> str:
+    aws["s3"].create_bucket(Bucket=name)
+    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    aws["s3"].put_bucket_tagging(Bucket=name, Tagging={"TagSet": pairs})
+    return name
+
+
+def store(aws: Any, tenant: str = "default", identity: str = ID) -> stores.Store:
+    for kind in ("metrics", "config", "logs"):
+        tags = {"opstrace:instance": "showdown", "opstrace:tenant": tenant, "opstrace:kind": kind}
+        bucket(aws, bucket_prefix("showdown", tenant, kind, 8) + identity, tags)  # type: ignore[arg-type]
+    (found,) = [entry for entry in stores.stores(aws, "showdown") if (entry.tenant, entry.id) == (tenant, identity)]
+    return found
+
+
+def test_a_store_is_three_buckets_with_one_end_and_copies_of_their_tags_are_not_enough(aws: Any) -> None:
+    tags = {"opstrace:instance": "showdown", "opstrace:tenant": "default", "opstrace:kind": "metrics"}
+    bucket(aws, "showdown-default-metrics-backup", tags)
+    bucket(aws, "showdown-default-metrics-01234567-" + ID, tags)
+    bucket(aws, "showdown-other", {})
+    found = store(aws)
+    assert {*found.buckets} == {"metrics", "config", "logs"}
+    assert stores.stores(aws, "showdown") == [found]
+    assert stores.stores(aws, "show") == []
+
+
+def test_everything_is_counted_and_purged(aws: Any) -> None:
+    s3, name = aws["s3"], store(aws).buckets["logs"]
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for text in (b"old", b"newer"):
+        s3.put_object(Bucket=name, Key="a", Body=text)
+    s3.put_object(Bucket=name, Key="b", Body=b"x")
+    s3.delete_object(Bucket=name, Key="b")
+    s3.create_multipart_upload(Bucket=name, Key="c")
+    held = stores.contents(aws, [name])
+    assert (held.objects, held.versions, held.uploads, held.size) == (1, 3, 1, 9)
+    done: list[int] = []
+    stores.purge(aws, name, done.append)
+    assert sum(done) == 4 and not stores.is_there(aws, name)
+    assert stores.contents(aws, [name]) == stores.Contents()
+
+
+def test_a_store_whose_deletion_has_begun_is_not_adopted(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = store(aws)
+    stores.purge(aws, found.buckets["metrics"], lambda number: None)
+    monkeypatch.setattr(aws["s3"], "delete_bucket", lambda **bucket: None)  # killed before the end
+    stores.purge(aws, found.buckets["config"], lambda number: None)
+    (left,) = stores.stores(aws, "showdown")
+    assert left.purging and {*left.buckets} == {"config", "logs"}
+    engine: Any = None
+    with pytest.raises(UserError, match="the bucket for metrics is gone"):
+        adoption.adopt(left, engine, aws)
+    left.buckets["metrics"] = "there"
+    with pytest.raises(UserError, match="has begun"):
+        adoption.adopt(left, engine, aws)
+
+
+def test_expiry_stands_beside_the_rule_that_tells_the_retention(aws: Any) -> None:
+    name = store(aws).buckets["logs"]
+    rule = {
+        "ID": "older-than-any-retention-0",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "default/"},
+        "Expiration": {"Days": 120},
+    }
+    aws["s3"].put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [rule]})
+    day = datetime.date(2030, 1, 2)
+    for _ in range(2):
+        stores.expire(aws, name, day)
+    assert stores.expires_on(aws, [name]) == day
+    assert stores.retention_days(aws, name) == 90
+    assert len(aws["s3"].get_bucket_lifecycle_configuration(Bucket=name)["Rules"]) == 2
+
+
+def state(*policies: bool) -> list[dict[str, Any]]:
+    owner = "urn:pulumi:showdown::opstrace::opstrace:tenant:Tenant::tenant-default"
+    buckets = [
+        {
+            "urn": f"{owner}$aws:s3/bucket:Bucket::tenant-default-{kind}-bucket",
+            "type": "aws:s3/bucket:Bucket",
+            "id": kind,
+            "parent": owner,
+            "retainOnDelete": policy,
+        }
+        for kind, policy in zip(("metrics", "config", "logs"), policies, strict=True)
+    ]
+    return [{"urn": owner, "type": "opstrace:tenant:Tenant", "protect": True}, *buckets]
+
+
+@pytest.mark.parametrize(
+    ("policies", "recorded"),
+    [((True,) * 3, "retain"), ((False,) * 3, "purge"), ((True, False, True), "mixed")],
+)
+def test_what_is_recorded_of_the_data_is_told_bucket_by_bucket(policies: tuple[bool, ...], recorded: str) -> None:
+    found = applied.tenants(state(*policies))["default"]
+    assert found.on_delete == recorded and found.protect
+    assert found.buckets == {"metrics": "metrics", "config": "config", "logs": "logs"}
+
+
+def test_a_file_that_somebody_else_changed_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.showdown.yaml"
+    path.write_text("config:\n  opstrace:tenants:\n    - name: default\n")
+    mine = StackFile("showdown", tmp_path)
+    path.write_text(path.read_text() + "    - name: theirs\n")
+    mine.entry("tenants").append({"name": "ours"})
+    with pytest.raises(UserError, match="changed by somebody else"):
+        mine.write()
+    assert "theirs" in path.read_text() and "ours" not in path.read_text()
