@@ -115,7 +115,7 @@ def test_a_larger_volume_means_new_pods_that_have_all_that_was_accepted(walk: Wa
     assert [claim["spec"]["resources"]["requests"]["storage"] for claim in claims] == ["11Gi", "11Gi"]
     ready(walk, token)
     eventually(lambda: "before the new volume" in lines(walk, token), 60)
-    eventually(lambda: sample(walk, token) == ["42"], 150)
+    eventually(lambda: sample(walk, token) == ["42"], 300)
 
 
 def test_a_protected_tenant_is_deleted_neither_by_the_command_nor_by_plain_pulumi(walk: Walk, token: str) -> None:
@@ -179,7 +179,7 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk
     assert "is there again, with its data" in said
     ready(walk, token)
     eventually(lambda: LINE in lines(walk, token), 60)
-    eventually(lambda: sample(walk, token) == ["42"], 150)
+    eventually(lambda: sample(walk, token) == ["42"], 300)
     assert stored(walk) == []
     for bucket in walk.buckets(TENANT):  # that of the rules too
         rules = walk.aws("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]

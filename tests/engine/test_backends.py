@@ -109,7 +109,7 @@ class Backend:
         self._process.kill()
         self._process.wait()
 
-    def until(self, check: Callable[[], bool], seconds: float = 90) -> None:
+    def until(self, check: Callable[[], bool], seconds: float = 240) -> None:
         deadline = time.monotonic() + seconds
         while not check():
             assert time.monotonic() < deadline, (self._folder / "log").read_text()[-3000:]
