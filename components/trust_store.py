@@ -37,7 +37,12 @@ class TrustStore(pulumi.ComponentResource):
             opts=child(self),
         )
         aws.secretsmanager.SecretVersion(
-            f"{name}-version", secret_id=secret.id, secret_string=flat_key_set(args.public_keys), opts=child(self)
+            f"{name}-version",
+            secret_id=secret.id,
+            secret_string=flat_key_set(args.public_keys),
+            # Said, not only so by default: it shows when somebody puts another version in its place.
+            version_stages=["AWSCURRENT"],
+            opts=child(self),
         )
         self.secret_arn = secret.arn
         self.register_outputs({"secret_arn": self.secret_arn})
