@@ -57,6 +57,11 @@ class TrustStore(pulumi.ComponentResource):
             opts=child(self),
         )
         aws.secretsmanager.SecretVersion(
-            f"{name}-version", secret_id=secret.id, secret_string=content, opts=child(self)
+            f"{name}-version",
+            secret_id=secret.id,
+            secret_string=content,
+            # Said, not only so by default: it shows when somebody puts another version in its place.
+            version_stages=["AWSCURRENT"],
+            opts=child(self),
         )
         return secret.arn

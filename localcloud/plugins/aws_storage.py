@@ -198,15 +198,21 @@ def _delete_secret(api: AwsApi, identity: str, state: Properties) -> None:
     no_secret(lambda: api.secretsmanager.delete_secret(SecretId=identity, **how))
 
 
+gone_secret = absent("ResourceNotFoundException", "InvalidRequestException")  # the second: it waits for its deletion
+
+
 def _create_secret_version(api: AwsApi, inputs: Properties, timeout: float) -> str:
-    answer = api.secretsmanager.put_secret_value(SecretId=inputs["secretId"], SecretString=inputs["secretString"])
+    stages = {"VersionStages": inputs["versionStages"]} if inputs.get("versionStages") else {}
+    answer = api.secretsmanager.put_secret_value(
+        SecretId=inputs["secretId"], SecretString=inputs["secretString"], **stages
+    )
     return f"{inputs['secretId']}|{answer['VersionId']}"
 
 
 def _read_secret_version(api: AwsApi, identity: str, known: Properties) -> Properties | None:
+    # The very version is read, as the official plugin does: what somebody put in its place shows by its stages.
     secret, _, version = identity.partition("|")
-    # The current one is read: that is what readers of the secret get, and what somebody may have changed.
-    found = no_secret(lambda: api.secretsmanager.get_secret_value(SecretId=secret))
+    found = gone_secret(lambda: api.secretsmanager.get_secret_value(SecretId=secret, VersionId=version))
     if found is None:
         return None
     return {
@@ -214,9 +220,23 @@ def _read_secret_version(api: AwsApi, identity: str, known: Properties) -> Prope
         "arn": secret,
         "secretString": found["SecretString"],
         "versionId": version,
-        "versionStages": found.get("VersionStages", []),
+        "versionStages": sorted(found.get("VersionStages", [])),
         "region": api.region,
     }
+
+
+def _update_secret_version(api: AwsApi, identity: str, old: Properties, new: Properties) -> None:
+    """Give the version its stages, which are taken from the versions that have them."""
+    secret, _, version = identity.partition("|")
+    # Those with a stage alone: a secret has 20 stages at most.
+    versions = api.secretsmanager.list_secret_version_ids(SecretId=secret, MaxResults=100)["Versions"]
+    for stage in new.get("versionStages", []):
+        holders = [entry["VersionId"] for entry in versions if stage in entry.get("VersionStages", [])]
+        if version not in holders:
+            taken = {"RemoveFromVersionId": holders[0]} if holders else {}
+            api.secretsmanager.update_secret_version_stage(
+                SecretId=secret, VersionStage=stage, MoveToVersionId=version, **taken
+            )
 
 
 # IAM -----------------------------------------------------------------------------------------------------------------
@@ -353,10 +373,12 @@ TYPES = {
     ),
     "aws:secretsmanager/secretVersion:SecretVersion": ResourceType(
         required=("secretId", "secretString"),
+        optional=("versionStages",),
         fixed=("secretId", "secretString"),
         computed=("arn", "versionId", "versionStages"),
         create=_create_secret_version,
         read=_read_secret_version,
+        update=_update_secret_version,
         delete=lambda api, identity, state: None,  # a version goes with its secret, or when none is left to point to it
     ),
     "aws:iam/role:Role": ResourceType(

@@ -21,7 +21,9 @@ bucket = aws.s3.Bucket(
     opts=opts,
 )
 secret = aws.secretsmanager.Secret("secret", name="contract", recovery_window_in_days=0, opts=opts)
-aws.secretsmanager.SecretVersion("version", secret_id=secret.id, secret_string="canary-of-the-test", opts=opts)
+aws.secretsmanager.SecretVersion(
+    "version", secret_id=secret.id, secret_string="canary-of-the-test", version_stages=["AWSCURRENT"], opts=opts
+)
 space = kubernetes.core.v1.Namespace("space", metadata={"name": config.get("space") or "contract"})
 kubernetes.core.v1.ConfigMap(
     "map", metadata={"name": "map", "namespace": space.metadata.name}, data={"bucket": bucket.bucket}

@@ -92,6 +92,8 @@ def test_drift_is_seen_and_healed(stack: Stack) -> None:
     run("kubectl", "-n", "contract", "patch", "configmap", "map", "-p", '{"data":{"bucket":"other"}}', env=stack.shell)
     bucket = stack.pulumi("stack", "output", "bucket").strip()
     stack.client("s3").put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "colour", "Value": "green"}]})
+    # Another version takes the place of ours, which stays as it is: its stage alone shows it.
+    stack.client("secretsmanager").put_secret_value(SecretId="contract", SecretString="mine")
     stack.pulumi("up", "--yes", "--skip-preview", "--refresh")
     found = run(
         "kubectl", "-n", "contract", "get", "configmap", "map", "-o", "jsonpath={.data.bucket}", env=stack.shell
@@ -99,6 +101,8 @@ def test_drift_is_seen_and_healed(stack: Stack) -> None:
     assert found.stdout == bucket
     tags = stack.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"]
     assert tags == [{"Key": "colour", "Value": "blue"}]
+    secret = stack.client("secretsmanager").get_secret_value(SecretId="contract")
+    assert (secret["SecretString"], secret["VersionStages"]) == ("canary-of-the-test", ["AWSCURRENT"])
 
 
 def test_what_is_deleted_by_hand_is_made_again(stack: Stack) -> None:

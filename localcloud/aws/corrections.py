@@ -1,0 +1,77 @@
+"""Where moto answers otherwise than AWS, and a tenant or an administrator would notice."""
+
+import copy
+import json
+from typing import Any
+
+from flask import request
+from moto.elbv2.models import ELBv2Backend
+from moto.s3.models import FakeBucket
+from moto.secretsmanager.models import SecretsManagerBackend
+
+
+def correct() -> None:
+    """Make this process's moto answer as AWS does."""
+    _replace(FakeBucket, "get_permission", _heeding_secure_transport(FakeBucket.get_permission))
+    _replace(ELBv2Backend, "modify_listener", _changing_tls(ELBv2Backend.modify_listener))
+    stage = SecretsManagerBackend.update_secret_version_stage
+    _replace(SecretsManagerBackend, "update_secret_version_stage", _moving_current(stage))
+
+
+def _replace(owner: type, method: str, by: Any) -> None:
+    setattr(owner, method, by)
+
+
+def _is_met(statement: dict[str, Any]) -> bool:
+    wanted = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
+    return wanted is None or (wanted == "true") == request.is_secure
+
+
+def _heeding_secure_transport(permission: Any) -> Any:
+    """Let bucket policies tell TLS from plain HTTP; moto itself ignores conditions."""
+
+    def get_permission(bucket: Any, action: str, resource: str) -> Any:
+        if bucket.policy is None:
+            return permission(bucket, action, resource)
+        policy = json.loads(bucket.policy)
+        policy["Statement"] = [statement for statement in policy["Statement"] if _is_met(statement)]
+        heeding = copy.copy(bucket)
+        heeding.policy = json.dumps(policy).encode()
+        return permission(heeding, action, resource)
+
+    return get_permission
+
+
+def _changing_tls(change: Any) -> Any:
+    """Let a TLS listener be changed; moto makes such ones and refuses to change them.
+
+    Another default certificate leaves those that were added for further names.
+    """
+
+    def modify_listener(
+        backend: Any, arn: str, port: Any, protocol: Any, policy: Any, certificates: Any, actions: Any
+    ) -> Any:
+        if protocol != "TLS":
+            return change(backend, arn, port, protocol, policy, certificates, actions)
+        listener = change(backend, arn, port, None, policy, [], actions)
+        listener.protocol = protocol
+        for entry in certificates:
+            listener.certificates = [entry["CertificateArn"], *listener.certificates[1:]]
+            listener.certificate = entry["CertificateArn"]
+        return listener
+
+    return modify_listener
+
+
+def _moving_current(move: Any) -> Any:
+    """Let a reader get the version that AWSCURRENT was moved to; moto keeps giving the other one."""
+
+    def update_secret_version_stage(
+        backend: Any, secret_id: str, version_stage: str, remove_from_version_id: str, move_to_version_id: str
+    ) -> Any:
+        answer = move(backend, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+        if version_stage == "AWSCURRENT":
+            backend.secrets[secret_id].set_default_version_id(move_to_version_id)
+        return answer
+
+    return update_secret_version_stage
