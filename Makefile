@@ -4,10 +4,10 @@ PYTHON := .venv/bin/python
 MYPY_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opstrace/mypy-$(shell sha256sum constraints.txt | cut -c 1-12)
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup lint types unit engine e2e test schema
+.PHONY: help setup lint types unit engine e2e security test schema
 
 help:
-	@echo "make test    everything that CI runs: lint, types, unit, engine, e2e"
+	@echo "make test    everything that CI runs: lint, types, unit, engine, e2e, security"
 	@echo "make setup   .venv with all that the tests need"
 	@echo "make schema  stacks/opstrace.schema.json from the typed configuration"
 
@@ -31,8 +31,11 @@ engine: setup
 e2e: setup
 	$(PYTHON) -m pytest tests/e2e
 
+security: setup
+	$(PYTHON) -m pytest tests/security
+
 test: lint types
-	$(PYTHON) -m pytest tests/unit tests/engine tests/e2e
+	$(PYTHON) -m pytest tests/unit tests/engine tests/e2e tests/security
 
 schema: setup
 	$(PYTHON) -m components.config > stacks/opstrace.schema.json
