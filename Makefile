@@ -4,10 +4,10 @@ PYTHON := .venv/bin/python
 MYPY_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opstrace/mypy-$(shell sha256sum constraints.txt | cut -c 1-12)
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup lint types unit engine e2e test test-nightly schema
+.PHONY: help setup lint types unit engine e2e security test test-nightly schema
 
 help:
-	@echo "make test    everything that CI runs: lint, types, unit, engine, e2e"
+	@echo "make test    everything that CI runs: lint, types, unit, engine, e2e, security"
 	@echo "make test-nightly  what takes long and no CI waits for"
 	@echo "make setup   .venv with all that the tests need"
 	@echo "make schema  stacks/opstrace.schema.json from the typed configuration"
@@ -32,8 +32,11 @@ engine: setup
 e2e: setup
 	$(PYTHON) -m pytest -m "not nightly" tests/e2e
 
+security: setup
+	$(PYTHON) -m pytest tests/security
+
 test: lint types
-	$(PYTHON) -m pytest -m "not nightly" tests/unit tests/engine tests/e2e
+	$(PYTHON) -m pytest -m "not nightly" tests/unit tests/engine tests/e2e tests/security
 
 test-nightly: setup
 	$(PYTHON) -m pytest -m nightly tests

@@ -1,4 +1,4 @@
-"""What several test folders share: an embedded cloud of the tests' own, in another slot than the user's."""
+"""What several test folders share: an embedded cloud of the tests' own, in another slot than the user's; one instance."""
 
 import os
 import subprocess
@@ -8,25 +8,11 @@ from pathlib import Path
 import pytest
 
 from localcloud.node.init import PRIVATE_FOLDERS
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, assert_account_empty, eventually, url
+from tests.shell import ROOT, run
 
-ROOT = Path(__file__).parent.parent
 SLOT = "1"
 COMMAND_SECONDS = 3600  # a first run builds every tool from source
-
-
-def run(
-    *command: str,
-    cwd: Path = ROOT,
-    env: dict[str, str] | None = None,
-    check: bool = True,
-    timeout: float = 300,
-    typed: str | None = None,
-):
-    """Run a command to its end, with what is typed into it; a failure shows everything that it said."""
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, input=typed)
-    if check and done.returncode:
-        raise AssertionError(f"{' '.join(command)} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +32,36 @@ def cloud(base_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     run("./opstrace", "local", "down", env=base_environment)
     assert_nothing_left(SLOT)
     assert folders == {folder: Path(folder).exists() for folder in PRIVATE_FOLDERS}
+
+
+@pytest.fixture(scope="session")
+def walk(cloud: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    STACK_FILE.unlink(missing_ok=True)  # of a run that was killed
+    made = Walk(tmp_path_factory.mktemp("user"), cloud)
+    said = made.opstrace("create", "local", INSTANCE, "--tenant", "default").stderr
+    assert "curl --cacert" in said
+    yield made
+    made.opstrace("destroy", "local", INSTANCE, "--purge", "--yes")
+    assert INSTANCE not in made.opstrace("list", "local").stdout
+    assert not STACK_FILE.exists()
+    eventually(lambda: made.kubectl("get", "persistentvolumes", "-o", "name") == "")
+    assert_account_empty(made)
+
+
+@pytest.fixture(scope="session")
+def trusted_pair(walk: Walk) -> str:
+    """A key pair's file whose public half the instance trusts beside its first key."""
+    path = walk.folder / "custom-keypair.pem"
+    walk.opstrace("ta-create-keypair", str(path))
+    walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(path))
+    token = walk.opstrace("ta-create-token", INSTANCE, "default", str(path)).stdout
+
+    def everywhere() -> bool:
+        # Each of the gateway's two pods gets the changed ConfigMap in its own time, and each request goes to one of them.
+        return all(walk.curl(url("cortex", "default", LABELS), token=token)[0] == 200 for _ in range(15))
+
+    eventually(everywhere, 90)
+    return str(path)
 
 
 def entered(environment: dict[str, str]) -> dict[str, str]:

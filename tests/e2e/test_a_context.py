@@ -17,9 +17,10 @@ import pytest
 from pyroute2 import IPRoute
 
 from localcloud.settings import Settings
-from tests.conftest import ROOT, assert_nothing_left, entered, processes_of, run
 from tests.conftest import SLOT as CLUSTER_SLOT
+from tests.conftest import assert_nothing_left, entered, processes_of
 from tests.e2e.walk import LABELS, LAUNCHER, Shell, Walk, eventually
+from tests.shell import ROOT, run
 
 INSTANCE, SLOT = "borrower", "4"
 CONTEXT = f"local-{CLUSTER_SLOT}"

@@ -6,8 +6,8 @@ import socket
 import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import ROOT, run
 from tests.e2e.walk import INSTANCE, LAUNCHER, STACK_FILE, Walk
+from tests.shell import ROOT, run
 
 
 def _copied(name: str, **changes: object) -> None:

@@ -4,8 +4,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.conftest import ROOT, run
 from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, url
+from tests.shell import ROOT, run
 
 TENANT = "crashing"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import run
 from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, commands, eventually, url
 from tests.remote_write import HEADERS, request
+from tests.shell import run
 
 TENANT = "ops"
 COMMENT = "# whoever adds a tenant asks the platform team"

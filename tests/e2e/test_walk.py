@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from tests.conftest import run
 from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
+from tests.shell import run
 
 
 def test_without_a_token_nobody_comes_in(walk: Walk) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from tests.conftest import ROOT, run
+from tests.shell import ROOT, run
 
 Shell = dict[str, str]
 INSTANCE = "walk"

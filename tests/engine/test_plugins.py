@@ -12,7 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.conftest import ROOT, run
+from tests.shell import ROOT, run
 
 Shell = dict[str, str]
 OFFICIAL = os.environ.get("OPSTRACE_TEST_PLUGINS")

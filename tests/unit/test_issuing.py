@@ -24,7 +24,7 @@ from scripts.ledger import entries, issued, path, record
 from scripts.signing import Grant, Signer
 from scripts.token_list import ta_tokens_list
 from scripts.tokens import ta_create_token
-from tests.conftest import ROOT
+from tests.shell import ROOT
 
 KEY = new_key()
 SIGNER = Signer(KEY)

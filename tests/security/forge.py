@@ -1,0 +1,94 @@
+"""Tokens that differ from a good one of the tenant `default` in what a case says."""
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from jwt.algorithms import get_default_algorithms
+
+from components.keys import canonical_pem, key_id
+from components.names import token_audience
+from tests.e2e.walk import INSTANCE
+
+GONE: Any = None  # as a value of a claim or header: leave it out
+NULL: Any = object()  # as such a value: JSON's null
+Signer = Literal["trusted", "stranger", "limited", "public key"]
+REVOKED = "revoked-by-the-hostile-tests"
+
+
+@dataclass(frozen=True)
+class At:
+    """An instant as a claim, in seconds from now."""
+
+    seconds: float
+    form: type = int
+
+
+@dataclass(frozen=True)
+class Forgery:
+    """How a token differs from a good one.
+
+    `more_claims` and `more_headers` are JSON members that are put behind the others as they stand, for names that are
+    there twice. `signature` takes the place of the right one; `by` is whose key signs, by the names of `Keys`.
+    """
+
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    algorithm: str = "RS256"
+    by: Signer = "trusted"
+    more_claims: str = ""
+    more_headers: str = ""
+    signature: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Keys:
+    """`trusted` and `limited` are in the instance's trust store, the latter for logs of `default` alone."""
+
+    trusted: RSAPrivateKey
+    limited: RSAPrivateKey
+    stranger: RSAPrivateKey
+
+    def token(self, forgery: Forgery) -> str:
+        """Return the token that `forgery` describes."""
+        now = int(time.time())
+        claimed = self.limited if forgery.by == "limited" else self.trusted
+        good = {"iat": now, "exp": now + 600, "aud": token_audience(INSTANCE), "iss": "opstrace-cli"}
+        claims = _json({**good, "sub": "tenant-default", **forgery.claims}, now, forgery.more_claims)
+        known = {"typ": "JWT", "alg": forgery.algorithm, "kid": key_id(claimed.public_key())}
+        head = _json({**known, **forgery.headers}, now, forgery.more_headers)
+        text = f"{encoded(head)}.{encoded(claims)}"
+        signature = self._signature(forgery, text.encode()) if forgery.signature is None else forgery.signature
+        return f"{text}.{encoded(signature)}"
+
+    def _signature(self, forgery: Forgery, text: bytes) -> bytes:
+        by = "limited" if forgery.by == "limited" else "stranger" if forgery.by == "stranger" else "trusted"
+        key: Any = getattr(self, by)
+        if forgery.algorithm.startswith("HS"):
+            key = canonical_pem(key.public_key()).encode()
+        elif forgery.algorithm.startswith("ES"):
+            key = ec.generate_private_key(ec.SECP256R1())
+        elif forgery.algorithm == "EdDSA":
+            key = ed25519.Ed25519PrivateKey.generate()
+        algorithms = get_default_algorithms()
+        return algorithms.get(forgery.algorithm, algorithms["RS256"]).sign(text, key)
+
+
+def encoded(data: bytes) -> str:
+    """Return `data` as a JWT has it."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _json(members: Mapping[str, Any], now: int, more: str) -> bytes:
+    def value(given: Any) -> Any:
+        if isinstance(given, At):
+            return given.form(now + given.seconds)
+        return None if given is NULL else given
+
+    text = json.dumps({name: value(given) for name, given in members.items() if given is not GONE})
+    return (f"{text[:-1]}, {more}}}" if more else text).encode()

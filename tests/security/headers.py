@@ -1,0 +1,195 @@
+"""Headers and hosts that say more, or something else, than they should."""
+
+from components.names import Api
+from tests.security.case import ARRIVES, BAD_REQUEST, FORM, LABELS, MISSING, NO_TENANT, Case, refused
+from tests.security.forge import Forgery
+
+TOKEN = "Authorization: Bearer TOKEN"
+SYSTEM = refused("unexpected tenant: default")
+HERE = "http://cortex.default.DOMAIN/api/v1/labels"
+UPGRADE = [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: " + "A" * 22 + "==",
+]
+TAIL = "/loki/api/v1/tail?query=%7Ba%3D%22b%22%7D"
+
+AUTHORIZATION = [
+    Case("no header", MISSING, headers=[]),
+    Case("an empty header", MISSING, headers=["Authorization:"]),
+    Case("a blank header", MISSING, headers=["Authorization:   "]),
+    Case("letters before Bearer", FORM, headers=["Authorization: XXBearer TOKEN"]),
+    Case("bearer in small letters", FORM, headers=["Authorization: bearer TOKEN"]),
+    Case("BEARER in capitals", FORM, headers=["Authorization: BEARER TOKEN"]),
+    Case("two blanks", FORM, headers=["Authorization: Bearer  TOKEN"]),
+    Case("a tab", FORM, headers=["Authorization: Bearer\tTOKEN"]),
+    Case("Bearer alone", FORM, headers=["Authorization: Bearer"]),
+    Case("the token alone", FORM, headers=["Authorization: TOKEN"]),
+    Case("something after the token", FORM, headers=["Authorization: Bearer TOKEN x"]),
+    Case("two tokens", FORM, headers=["Authorization: Bearer TOKEN TOKEN"]),
+    Case("two tokens with a comma", FORM, headers=["Authorization: Bearer TOKEN,TOKEN"]),
+    Case("two tokens with a comma and Bearer", FORM, headers=["Authorization: Bearer TOKEN, Bearer TOKEN"]),
+    Case("two headers", FORM, headers=[TOKEN, TOKEN]),
+    Case("two headers, the first bad", FORM, headers=["Authorization: Bearer a.b.c", TOKEN]),
+    Case("two headers, the second bad", FORM, headers=[TOKEN, "Authorization: Bearer a.b.c"]),
+    Case("two headers, the first empty", ARRIVES, headers=["Authorization:", TOKEN]),
+    Case("two headers, the second Basic", FORM, headers=[TOKEN, "Authorization: Basic eDp5"]),
+    Case("two headers, the first Basic", FORM, headers=["Authorization: Basic eDp5", TOKEN]),
+    Case("the token in another header", MISSING, headers=["Proxy-Authorization: Bearer TOKEN"]),
+    Case("the token in X-Authorization", MISSING, headers=["X-Authorization: Bearer TOKEN"]),
+    Case("the token in a cookie", MISSING, headers=["Cookie: access_token=TOKEN; Authorization=TOKEN"]),
+    Case("the token in the URL", MISSING, headers=[], target="/api/v1/labels?access_token=TOKEN"),
+    Case("the token as a form's field", MISSING, headers=[], method="POST", body="access_token=TOKEN"),
+    Case("Digest", FORM, headers=["Authorization: Digest username=default"]),
+    Case("Negotiate", FORM, headers=["Authorization: Negotiate TOKEN"]),
+    Case("Basic with the token as password", ARRIVES, headers=["Authorization: Basic BASIC"]),
+    Case("Basic twice", FORM, headers=["Authorization: Basic BASIC", "Authorization: Basic BASIC"]),
+    Case("Basic with the token as password, and more", FORM, headers=["Authorization: Basic BASIC x"]),
+    Case("Basic with a wrong password", FORM, headers=["Authorization: Basic eDp5"]),
+    Case("Basic without a password", FORM, headers=["Authorization: Basic eA=="]),
+    Case("Basic with nothing", FORM, headers=["Authorization: Basic "]),
+    Case("Basic that is not base64", FORM, headers=["Authorization: Basic !!!!"]),
+    Case("Basic with a line's end", FORM, headers=["Authorization: Basic eDp5DQpYLVNjb3BlLU9yZ0lEOiBzeXN0ZW0="]),
+    Case("Basic in small letters", FORM, headers=["Authorization: basic eDp5"]),
+    Case("a token that Lua would run", FORM, headers=['Authorization: Bearer "..os.exit().."']),
+    Case("a null byte", BAD_REQUEST, headers=["Authorization: Bearer TOKEN\0"]),
+]
+
+CLAIMED = [
+    *(
+        Case(f"{name} without a token", MISSING, headers=[f"{name}: default"])
+        for name in ("X-Scope-OrgID", "x-opstrace-tenant", "x-envoy-original-path", "X-Forwarded-User")
+    ),
+    *(
+        Case(f"{name}: {value}", ARRIVES, headers=[f"{name}: {value}", TOKEN, f"{name}: {value}"], api="loki")
+        for name in (
+            "X-Scope-OrgID",
+            "x-scope-orgid",
+            "X-SCOPE-ORGID",
+            "X_Scope_OrgID",
+            "X-Scope_OrgID",
+            "X-Scope-OrgId",
+        )
+        for value in ("system", "default|system")
+    ),
+    *(
+        Case(f"{name}: {value}", ARRIVES, headers=[f"{name}: {value}", TOKEN], api="loki")
+        for name, value in (
+            ("x-opstrace-tenant", "system"),
+            ("x-opstrace-upstream", "loki.system-tenant.svc.cluster.local"),
+            ("X-Opstrace-Upstream", "169.254.169.254"),
+            ("x-envoy-original-dst-host", "169.254.169.254:80"),
+            ("x-envoy-original-path", "/config"),
+            ("x-envoy-upstream-alt-stat-name", "a"),
+            ("X-Original-URL", "/config"),
+            ("X-Rewrite-URL", "/config"),
+            ("X-Forwarded-Host", "loki.system.DOMAIN"),
+            ("X-Forwarded-For", "127.0.0.1"),
+            ("X-HTTP-Method-Override", "DELETE"),
+            ("Forwarded", "host=loki.system.DOMAIN"),
+            ("Connection", "close, X-Scope-OrgID"),
+            ("Connection", "close, x-opstrace-upstream"),
+        )
+    ),
+    Case("a Connection header that takes the token away", MISSING, headers=["Connection: close, Authorization", TOKEN]),
+    Case("X-Scope-OrgID with a blank before its colon", BAD_REQUEST, headers=["X-Scope-OrgID : system", TOKEN]),
+    Case("X-Scope-OrgID with a line of its own", ARRIVES, headers=["X-Scope-OrgID:", " system", TOKEN]),
+]
+
+HOSTS = [
+    Case("another tenant's host", SYSTEM, host="cortex.system.DOMAIN"),
+    Case("another tenant's host, in capitals", SYSTEM, host="CORTEX.SYSTEM.DOMAIN"),
+    Case("a tenant that is not there", SYSTEM, host="cortex.nosuch.DOMAIN"),
+    Case(
+        "a tenant that is not there, with its token",
+        NO_TENANT,
+        Forgery(claims={"sub": "tenant-nosuch"}),
+        host="cortex.nosuch.DOMAIN",
+    ),
+    Case("a tenant with a full stop", NO_TENANT, host="cortex.default.system.DOMAIN"),
+    Case("a tenant with a hyphen", NO_TENANT, host="cortex.default-tenant.DOMAIN"),
+    Case("no tenant", NO_TENANT, host="cortex..DOMAIN"),
+    Case("the instance's own name", NO_TENANT, host="DOMAIN"),
+    Case("another domain", NO_TENANT, host="cortex.default.evil.example.com"),
+    Case("another domain that ends so", NO_TENANT, host="cortex.default.evil-DOMAIN"),
+    Case("this domain and more", NO_TENANT, host="cortex.default.DOMAIN.evil.example.com"),
+    Case("this domain with another dot", NO_TENANT, host="cortex.default.walkxopstrace.localhost"),
+    Case("a user before the host", NO_TENANT, host="x@cortex.default.DOMAIN"),
+    Case("the address of the cloud's metadata", NO_TENANT, host="169.254.169.254"),
+    Case("localhost", NO_TENANT, host="localhost"),
+    Case("the back end's own name", NO_TENANT, host="cortex.default-tenant.svc.cluster.local"),
+    Case("a wildcard", NO_TENANT, host="cortex.*.DOMAIN"),
+    Case("a path in the host", BAD_REQUEST, host="cortex.default.DOMAIN/../system"),
+    Case("a host in Cyrillic", BAD_REQUEST, host="cortex.d\u0435fault.DOMAIN"),
+    Case("no host's value", NO_TENANT, host=""),
+    Case("an end that is a dot", NO_TENANT, host="cortex.default.DOMAIN."),
+    Case("another API's path", NO_TENANT, target=LABELS["loki"]),
+    Case("two hosts", NO_TENANT, headers=["Host: cortex.system.DOMAIN", TOKEN]),
+    Case("an absolute target of another tenant", SYSTEM, target="http://cortex.system.DOMAIN/api/v1/labels"),
+    Case("an absolute target of another API", NO_TENANT, target="http://loki.default.DOMAIN/api/v1/labels"),
+    Case("an absolute target elsewhere", NO_TENANT, target="http://169.254.169.254/latest/meta-data/"),
+    Case("an absolute target with a user", ARRIVES, target="http://a@cortex.default.DOMAIN/api/v1/labels"),
+    Case("an absolute target, the host another's", ARRIVES, target=HERE, host="cortex.system.DOMAIN"),
+    Case(
+        "another tenant's absolute target, the host right", SYSTEM, target="http://cortex.system.DOMAIN/api/v1/labels"
+    ),
+    Case(
+        "an absolute target by HTTPS, of which the gateway sees none",
+        (403, "Forbidden"),
+        target=HERE.replace("http", "https"),
+    ),
+    Case("an absolute target of another scheme", BAD_REQUEST, target="gopher://cortex.default.DOMAIN/api/v1/labels"),
+    Case("a target with two slashes", NO_TENANT, target="//cortex.system.DOMAIN/api/v1/labels"),
+    Case("a capital in the tenant", ARRIVES, host="cortex.DEFAULT.DOMAIN"),
+    Case("a port", ARRIVES, host="cortex.default.DOMAIN:1"),
+]
+
+METHODS = [
+    *(
+        Case(f"{method} without a token", MISSING, method=method, headers=[])
+        for method in ("POST", "PUT", "DELETE", "PATCH")
+    ),
+    Case("CONNECT", NO_TENANT, method="CONNECT", target="cortex.default.DOMAIN:443"),
+    Case("CONNECT elsewhere", NO_TENANT, method="CONNECT", target="169.254.169.254:80"),
+    Case("TRACE without a token", MISSING, method="TRACE", headers=[]),
+    Case("OPTIONS without a token", MISSING, method="OPTIONS", headers=[]),
+    Case("OPTIONS of everything", (404, ""), method="OPTIONS", target="*"),
+    Case("a method that does not exist", BAD_REQUEST, method="FROBNICATE", headers=[]),
+    Case("a method in small letters", BAD_REQUEST, method="get"),
+    Case("an empty method", BAD_REQUEST, method=""),
+    Case("a method of 10 KB", BAD_REQUEST, method="A" * 10_000),
+    Case("the preface of HTTP/2, as a method", BAD_REQUEST, method="PRI", target="*"),
+]
+
+
+def _websocket(name: str, answers, headers, target: str = TAIL, api: Api = "loki", **more) -> Case:
+    return Case(name, answers, headers=headers, target=target, api=api, **more)
+
+
+WEBSOCKETS = [
+    _websocket("a websocket without a token", MISSING, UPGRADE),
+    _websocket(
+        "a websocket with another tenant's token",
+        refused("unexpected tenant: system"),
+        [TOKEN, *UPGRADE],
+        token=Forgery(claims={"sub": "tenant-system"}),
+    ),
+    _websocket("a websocket with the token as protocol", MISSING, [*UPGRADE, "Sec-WebSocket-Protocol: Bearer, TOKEN"]),
+    _websocket("a websocket with the token in the URL", MISSING, UPGRADE, target=TAIL + "&access_token=TOKEN"),
+    _websocket(
+        "a websocket with a token for writing",
+        refused("scope does not cover logs:read"),
+        [TOKEN, *UPGRADE],
+        token=Forgery(claims={"scope": "logs:write"}),
+    ),
+    _websocket("a websocket elsewhere", (403, ""), [TOKEN, *UPGRADE], target=LABELS["loki"]),
+    _websocket("another upgrade", (403, ""), [TOKEN, "Connection: Upgrade", "Upgrade: tls"]),
+    _websocket(
+        "an upgrade to HTTP/2",
+        ARRIVES,
+        [TOKEN, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"],
+        target=LABELS["loki"],
+    ),
+]
+TABLE = [*AUTHORIZATION, *CLAIMED, *HOSTS, *METHODS, *WEBSOCKETS]
