@@ -5,10 +5,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from ruamel.yaml import YAML
 
 from components.config import TenantStack, from_engine, from_settings, json_schema, tenant_stack
 from components.errors import ConfigError
 from components.tenant_base import TenantBase
+from scripts.stackfile import STACKS
 from tests.unit.test_config import settings
 
 
@@ -61,3 +63,10 @@ def test_the_schema_knows_both_kinds_of_stack_files() -> None:
     jsonschema.validate(good, json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"config": {"opstrace:tenantOf": "showdown", "opstrace:domain": "x.y"}}, json_schema())
+
+
+def test_the_example_is_valid() -> None:
+    content = YAML(typ="safe").load((STACKS / "Pulumi.example-aws.team.yaml").read_text())
+    jsonschema.validate(content, json_schema())
+    found = {name.removeprefix("opstrace:"): value for name, value in content["config"].items()}
+    assert tenant_stack(found, "example-aws.team").settings.retention.logs == "30d"
