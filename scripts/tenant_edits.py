@@ -18,6 +18,7 @@ from scripts.placing import Place, all_settings, own_file, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.summary import Settings, require_no_other_purge, summary
+from scripts.tenant_views import state_of
 from scripts.terminal import note, step
 
 SETTINGS = click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
@@ -130,8 +131,17 @@ def set_(provider_name: str, instance: str, tenant: str, settings: Sequence[str]
 @click.option("--purge", "policy", flag_value="purge", help="Delete its data too, whatever it is set to.")
 @click.option("--retain", "policy", flag_value="retain", help="Keep its data, whatever it is set to.")
 @click.option("--yes", is_flag=True, help="Do not ask, even where data is deleted.")
+@click.option("--force", is_flag=True, help="Remove it even if its pods are not ready to write what they hold.")
 @NO_APPLY
-def remove(provider_name: str, instance: str, tenant: str, policy: OnDelete | None, yes: bool, no_apply: bool) -> None:
+def remove(
+    provider_name: str,
+    instance: str,
+    tenant: str,
+    policy: OnDelete | None,
+    yes: bool,
+    force: bool,
+    no_apply: bool,
+) -> None:
     """Remove TENANT from INSTANCE. Its data stays or goes as its onDelete says, or the option."""
     config = require(instance).config()
     where = place(instance, tenant)
@@ -149,6 +159,8 @@ def remove(provider_name: str, instance: str, tenant: str, policy: OnDelete | No
     found = target(instance, config, provider_name, where.file.instance)
     wanted = policy or settings_in(where.file, config)[tenant].on_delete
     there = applied.tenants(found.engine.state()).get(tenant)
+    if there and wanted == "retain" and not force:
+        _require_ready(tenant, found)
     held = stores.contents(found.aws, there.buckets.values()) if there else stores.Contents()
     if wanted == "purge" and not yes:
         _confirm(tenant, held)
@@ -170,6 +182,16 @@ def _require_removable(where: Place, config: StackConfig, tenant: str, provider_
     if not where.alone and len(config.tenants) == 1:
         raise UserError(
             f"{tenant} is the last tenant of {instance}, which needs one; add another first, or destroy the instance"
+        )
+
+
+def _require_ready(tenant: str, found: Target) -> None:
+    """Raise `UserError` where a pod does not run: what it holds is on its volume alone, and goes with that."""
+    state = state_of(found.cluster, tenant)
+    if state != "ready":
+        raise UserError(
+            f"the tenant {tenant} is not ready ({state}): what its pods hold may not have reached its buckets, and would be "
+            "lost with their volumes; mend that first, or remove it with --force"
         )
 
 

@@ -36,7 +36,8 @@ def state_of(cluster: Cluster, tenant: str) -> str:
         if found is None:
             waiting.append(f"{name} is missing")
             continue
-        ready, wanted = found["status"].get("readyReplicas") or 0, found["spec"]["replicas"]
+        # One pod at least: somebody may have scaled it to none.
+        ready, wanted = found["status"].get("readyReplicas") or 0, max(found["spec"]["replicas"], 1)
         if ready < wanted:
             waiting.append(f"{name} {ready} of {wanted} ready")
     return ", ".join(waiting) or "ready"

@@ -136,6 +136,12 @@ def test_a_protected_tenant_is_deleted_neither_by_the_command_nor_by_plain_pulum
 
 
 def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: Walk, token: str) -> None:
+    loki = ["-n", f"{TENANT}-tenant", "scale", "statefulset", "loki"]
+    walk.kubectl(*loki, "--replicas=0")
+    refused = tenants(walk, "remove", TENANT, check=False)
+    assert refused.returncode == 1 and "is not ready (loki 0 of 1 ready)" in refused.stderr
+    walk.kubectl(*loki, "--replicas=1")
+    ready(walk, token)
     assert push_sample(walk, token) == 200
     assert push_line(walk, token, LINE) == 204
     said = tenants(walk, "remove", TENANT).stderr  # at once: what is in memory must be flushed
