@@ -4,12 +4,13 @@ PYTHON := .venv/bin/python
 MYPY_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opstrace/mypy-$(shell sha256sum constraints.txt | cut -c 1-12)
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup lint types unit engine e2e test schema
+.PHONY: help setup lint types unit engine e2e test test-nightly schema
 
 help:
-	@echo "make test    everything that CI runs: lint, types, unit, engine, e2e"
-	@echo "make setup   .venv with all that the tests need"
-	@echo "make schema  stacks/opstrace.schema.json from the typed configuration"
+	@echo "make test          everything that CI runs: lint, types, unit, engine, e2e"
+	@echo "make test-nightly  what takes longer: an update killed at 50 points"
+	@echo "make setup         .venv with all that the tests need"
+	@echo "make schema        stacks/opstrace.schema.json from the typed configuration"
 
 setup:
 	@./opstrace --help >/dev/null
@@ -26,13 +27,16 @@ unit: setup
 	$(PYTHON) -m pytest tests/unit
 
 engine: setup
-	$(PYTHON) -m pytest tests/engine
+	$(PYTHON) -m pytest -m "not nightly" tests/engine
 
 e2e: setup
-	$(PYTHON) -m pytest tests/e2e
+	$(PYTHON) -m pytest -m "not nightly" tests/e2e
 
 test: lint types
-	$(PYTHON) -m pytest tests/unit tests/engine tests/e2e
+	$(PYTHON) -m pytest -m "not nightly" tests/unit tests/engine tests/e2e
+
+test-nightly: setup
+	$(PYTHON) -m pytest -s -m nightly tests
 
 schema: setup
 	$(PYTHON) -m components.config > stacks/opstrace.schema.json
