@@ -27,7 +27,7 @@ unit: setup
 	$(PYTHON) -m pytest tests/unit
 
 engine: setup
-	$(PYTHON) -m pytest tests/engine
+	$(PYTHON) -m pytest -m "not nightly" tests/engine
 
 e2e: setup
 	$(PYTHON) -m pytest -m "not nightly" tests/e2e
@@ -39,7 +39,7 @@ test: lint types
 	$(PYTHON) -m pytest -m "not nightly" tests/unit tests/engine tests/e2e tests/security
 
 test-nightly: setup
-	$(PYTHON) -m pytest -m nightly tests
+	$(PYTHON) -m pytest -s -m nightly tests
 
 schema: setup
 	$(PYTHON) -m components.config > stacks/opstrace.schema.json

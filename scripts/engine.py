@@ -16,7 +16,7 @@ import tenacity
 from components.errors import UserError
 from scripts.aws import Clients
 from scripts.cluster import Cluster
-from scripts.pending import settled
+from scripts.pending import found_again, settled
 from scripts.stackfile import ROOT
 from scripts.terminal import note
 
@@ -164,21 +164,51 @@ class Engine:
     def _pending(state: dict[str, Any]) -> bool:
         return bool((state.get("deployment") or {}).get("pending_operations"))
 
-    def settle(self, aws: Clients, cluster: Cluster) -> bool:
-        """Take into the state what a killed update made without having noted its id; return whether one did."""
-        if not self._pending(self._answer("the state", "stack", "export")):
+    def _last_update_failed(self) -> bool:
+        history = self._answer("the history", "stack", "history", "--json", "--page-size", "0")
+        results = [entry["result"] for entry in history if entry["kind"] == "update"]  # the newest comes first
+        return bool(results) and results[0] != "succeeded"
+
+    def _planned(self) -> list[dict[str, Any]]:
+        """Return what an update would create, as the state would hold it."""
+        steps = self._answer("what is to be made", "preview", "--json")["steps"]
+        kinds = ("create", "create-replacement", "replace")
+        return [step["newState"] for step in steps if step["op"] in kinds and step["newState"].get("custom")]
+
+    def settle(self, aws: Clients, cluster: Cluster, *, thorough: bool = False) -> bool:
+        """Take into the state what a killed update made without having noted its id; return whether one was looked for.
+
+        Where an engine was killed its pending operations tell of it, where a plugin was, the failed update does;
+        with `thorough` it is looked for whatever they tell.
+        """
+        state = self._answer("the state", "stack", "export")
+        if not (thorough or self._pending(state) or self._last_update_failed()):
             return False
         # Takes the lock: what is pending now is pending for good, and not the work of an update that runs.
         self.run("refresh", "--yes", "--skip-preview", "--skip-pending-creates")
         state = self._answer("the state", "stack", "export")
-        mended, taken, dropped = settled(state, aws, cluster)
-        note(
-            f"The last update was killed at work: of {len(taken) + len(dropped)} creates it is not known how they went."
-        )
+        if self._pending(state):
+            mended, taken, dropped = settled(state, aws, cluster)
+            count = len(taken) + len(dropped)
+            note(f"The last update was killed at work: of {count} creates it is not known how they went.")
+            for urn in taken:
+                note(f"  looked up and taken into the state, if it is there: {urn.rsplit('::', 1)[-1]}")
+            for urn in dropped:
+                note(f"  not there, or harmless to do again: {urn.rsplit('::', 1)[-1]}")
+            self._replace_state(state, mended)
+        if not (state.get("deployment") or {}).get("resources"):
+            return True
+        planned = self._planned()
+        state = self._answer("the state", "stack", "export")
+        mended, taken = found_again(state, planned, aws, cluster)
         for urn in taken:
-            note(f"  looked up and taken into the state, if it is there: {urn.rsplit('::', 1)[-1]}")
-        for urn in dropped:
-            note(f"  not there, or harmless to do again: {urn.rsplit('::', 1)[-1]}")
+            note(f"Made by an update that failed, and taken into the state: {urn.rsplit('::', 1)[-1]}.")
+        if taken:
+            self._replace_state(state, mended)
+        return True
+
+    def _replace_state(self, state: dict[str, Any], mended: dict[str, Any]) -> None:
+        """Put `mended` in the place of `state`, and let the engine read what is there of it."""
         if self._answer("the state", "stack", "export") != state:
             raise UserError(f"the stack {self.instance} was changed by somebody else meanwhile; run this again")
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # 0600
@@ -186,7 +216,6 @@ class Engine:
             file.flush()
             self.run("stack", "import", "--file", file.name)
         self.run("refresh", "--yes", "--skip-preview")
-        return True
 
     def up(self, aws: Clients, cluster: Cluster) -> None:
         """Apply the stack's configuration, after what an update that was killed left is settled."""

@@ -94,13 +94,12 @@ def list_(provider_name: str) -> None:
 @PROVIDER
 @click.argument("instance")
 def recover(provider_name: str, instance: str) -> None:
-    """Settle what a killed `pulumi up` of INSTANCE left: its lock, and creates of unknown outcome."""
+    """Settle what a killed `pulumi up` of INSTANCE, or a killed plugin, left: a lock, and creates of unknown outcome."""
     where = provider(provider_name)
     engine = Engine(where.environment, instance)
     _require_stack(engine, provider_name, instance)
     aws, cluster = reached(where.environment, require(instance).config())
-    if not engine.settle(aws, cluster):
-        engine.run("refresh", "--yes", "--skip-preview")  # a dead lock alone is cleared on the way
+    engine.settle(aws, cluster, thorough=True)  # a dead lock alone is cleared on the way
 
 
 @click.command(short_help="Show an instance's tenants.")

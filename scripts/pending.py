@@ -1,10 +1,11 @@
 """What an update that was killed may have made without the engine knowing: finding it by what it was to be.
 
-A killed create leaves a pending operation, with the inputs but mostly without the id.
+A killed engine leaves pending operations, with the inputs of a create but mostly without the id. A killed plugin
+leaves nothing: to the engine, its creates failed. What they were to make is what a preview would still create.
 Ids have the form in which the official plugins import the type.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,11 +14,9 @@ from scripts.aws import Clients
 from scripts.cluster import Cluster
 
 Inputs = dict[str, Any]
-Find = Callable[[Clients, Inputs], str | None]
-
-
-def _first(found: Iterable[Any]) -> str | None:
-    return next((str(entry) for entry in found), None)
+Resource = dict[str, Any]
+Find = Callable[[Clients, Inputs], Iterable[str]]
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # the engine's, for what only an update will tell
 
 
 def _is_ours(tags: list[dict[str, str]], inputs: Inputs) -> bool:
@@ -26,90 +25,105 @@ def _is_ours(tags: list[dict[str, str]], inputs: Inputs) -> bool:
     return wanted.items() <= {tag["Key"]: tag["Value"] for tag in tags}.items()
 
 
-def _role(aws: Clients, inputs: Inputs) -> str | None:
+def _bucket(aws: Clients, inputs: Inputs) -> Iterator[str]:
+    aws["s3"].head_bucket(Bucket=inputs["bucket"])  # its name has a random end: nobody else's has
+    yield inputs["bucket"]
+
+
+def _role(aws: Clients, inputs: Inputs) -> Iterator[str]:
     role = aws["iam"].get_role(RoleName=inputs["name"])["Role"]
-    return str(role["RoleName"]) if _is_ours(role.get("Tags", []), inputs) else None
+    if _is_ours(role.get("Tags", []), inputs):
+        yield role["RoleName"]
 
 
-def _secret(aws: Clients, inputs: Inputs) -> str | None:
+def _secret(aws: Clients, inputs: Inputs) -> Iterator[str]:
     secret = aws["secretsmanager"].describe_secret(SecretId=inputs["name"])
-    return str(secret["ARN"]) if _is_ours(secret.get("Tags", []), inputs) else None
+    if _is_ours(secret.get("Tags", []), inputs):
+        yield secret["ARN"]
 
 
-def _balancing(aws: Clients, inputs: Inputs, what: str) -> str | None:
+def _secret_version(aws: Clients, inputs: Inputs) -> Iterator[str]:
+    """Find the version that is current: a new one is, and the refresh reads what is in it."""
+    versions = aws["secretsmanager"].describe_secret(SecretId=inputs["secretId"]).get("VersionIdsToStages", {})
+    yield from (f"{inputs['secretId']}|{version}" for version, stages in versions.items() if "AWSCURRENT" in stages)
+
+
+def _balancing(aws: Clients, inputs: Inputs, what: str) -> Iterator[str]:
     """Find a load balancer or a target group by its name."""
     describe = getattr(aws["elbv2"], f"describe_{what}")
     key = {"load_balancers": "LoadBalancer", "target_groups": "TargetGroup"}[what]
     arn = str(describe(Names=[inputs["name"]])[f"{key}s"][0][f"{key}Arn"])
     tags = aws["elbv2"].describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
-    return arn if _is_ours(tags, inputs) else None
+    if _is_ours(tags, inputs):
+        yield arn
 
 
-def _zone(aws: Clients, inputs: Inputs) -> str | None:
+def _zone(aws: Clients, inputs: Inputs) -> Iterator[str]:
     answer = aws["route53"].list_hosted_zones_by_name(DNSName=inputs["name"])
-    return _first(
-        zone["Id"].rsplit("/", 1)[-1]
-        for zone in answer["HostedZones"]
+    for zone in answer["HostedZones"]:
         # Another zone of that name may be somebody else's: the comment names the instance.
-        if zone["Name"].rstrip(".") == inputs["name"] and zone["Config"].get("Comment") == inputs.get("comment")
-    )
+        if zone["Name"].rstrip(".") == inputs["name"] and zone["Config"].get("Comment") == inputs.get("comment"):
+            yield zone["Id"].rsplit("/", 1)[-1]
 
 
-def _certificate(aws: Clients, inputs: Inputs) -> str | None:
+def _certificate(aws: Clients, inputs: Inputs) -> Iterator[str]:
     acm = aws["acm"]
-    return _first(
-        entry["CertificateArn"]
-        for page in acm.get_paginator("list_certificates").paginate()
-        for entry in page["CertificateSummaryList"]
-        if entry["DomainName"] == inputs["domainName"]
-        and _is_ours(acm.list_tags_for_certificate(CertificateArn=entry["CertificateArn"])["Tags"], inputs)
-    )
+    for page in acm.get_paginator("list_certificates").paginate():
+        for entry in page["CertificateSummaryList"]:
+            arn = entry["CertificateArn"]
+            if entry["DomainName"] == inputs["domainName"] and _is_ours(
+                acm.list_tags_for_certificate(CertificateArn=arn)["Tags"], inputs
+            ):
+                yield arn
 
 
-def _security_group(aws: Clients, inputs: Inputs) -> str | None:
+def _security_group(aws: Clients, inputs: Inputs) -> Iterator[str]:
     filters = [{"Name": "group-name", "Values": [inputs["name"]]}, {"Name": "vpc-id", "Values": [inputs["vpcId"]]}]
     groups = aws["ec2"].describe_security_groups(Filters=filters)["SecurityGroups"]
-    return _first(group["GroupId"] for group in groups if _is_ours(group.get("Tags", []), inputs))
+    yield from (group["GroupId"] for group in groups if _is_ours(group.get("Tags", []), inputs))
 
 
-def _rule(aws: Clients, inputs: Inputs, *, egress: bool) -> str | None:
+def _rule(aws: Clients, inputs: Inputs, *, egress: bool) -> Iterator[str]:
     filters = [{"Name": "group-id", "Values": [inputs["securityGroupId"]]}]
-    return _first(
-        rule["SecurityGroupRuleId"]
-        for rule in aws["ec2"].describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
-        if rule["IsEgress"] == egress
-        and rule.get("FromPort") == inputs.get("fromPort")
-        and rule.get("CidrIpv4") == inputs.get("cidrIpv4")
-        and rule.get("ReferencedGroupInfo", {}).get("GroupId") == inputs.get("referencedSecurityGroupId")
-    )
+    for rule in aws["ec2"].describe_security_group_rules(Filters=filters)["SecurityGroupRules"]:
+        if (
+            rule["IsEgress"] == egress
+            and rule.get("FromPort") == inputs.get("fromPort")
+            and rule.get("CidrIpv4") == inputs.get("cidrIpv4")
+            and rule.get("ReferencedGroupInfo", {}).get("GroupId") == inputs.get("referencedSecurityGroupId")
+        ):
+            yield rule["SecurityGroupRuleId"]
 
 
-def _listener(aws: Clients, inputs: Inputs) -> str | None:
+def _listener(aws: Clients, inputs: Inputs) -> Iterator[str]:
     answer = aws["elbv2"].describe_listeners(LoadBalancerArn=inputs["loadBalancerArn"])
-    return _first(entry["ListenerArn"] for entry in answer["Listeners"] if entry["Port"] == inputs["port"])
+    yield from (entry["ListenerArn"] for entry in answer["Listeners"] if entry["Port"] == inputs["port"])
 
 
 # A type that is not here makes nothing that a second create would make twice: the operation is dropped.
 FINDERS: dict[str, Find] = {
-    "aws:s3/bucket:Bucket": lambda aws, i: i["bucket"],
-    "aws:s3/bucketPolicy:BucketPolicy": lambda aws, i: i["bucket"],
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": lambda aws, i: i["bucket"],
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": lambda aws, i: i["bucket"],
+    "aws:s3/bucket:Bucket": _bucket,
+    "aws:s3/bucketPolicy:BucketPolicy": lambda aws, i: [i["bucket"]],
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": lambda aws, i: [i["bucket"]],
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": lambda aws, i: [i["bucket"]],
     "aws:iam/role:Role": _role,
-    "aws:iam/rolePolicy:RolePolicy": lambda aws, i: f"{i['role']}:{i['name']}",
+    "aws:iam/rolePolicy:RolePolicy": lambda aws, i: [f"{i['role']}:{i['name']}"],
     "aws:secretsmanager/secret:Secret": _secret,
+    "aws:secretsmanager/secretVersion:SecretVersion": _secret_version,
     "aws:route53/zone:Zone": _zone,
-    "aws:route53/record:Record": lambda aws, i: f"{i['zoneId']}_{i['name']}_{i['type']}",
+    "aws:route53/record:Record": lambda aws, i: [f"{i['zoneId']}_{i['name']}_{i['type']}"],
     "aws:acm/certificate:Certificate": _certificate,
     "aws:lb/loadBalancer:LoadBalancer": lambda aws, i: _balancing(aws, i, "load_balancers"),
     "aws:lb/targetGroup:TargetGroup": lambda aws, i: _balancing(aws, i, "target_groups"),
     "aws:lb/listener:Listener": _listener,
-    "aws:lb/listenerCertificate:ListenerCertificate": lambda aws, i: f"{i['listenerArn']}_{i['certificateArn']}",
+    "aws:lb/listenerCertificate:ListenerCertificate": lambda aws, i: [f"{i['listenerArn']}_{i['certificateArn']}"],
     "aws:ec2/securityGroup:SecurityGroup": _security_group,
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": lambda aws, i: _rule(aws, i, egress=False),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": lambda aws, i: _rule(aws, i, egress=True),
 }
 GONE = (
+    "404",
+    "NoSuchBucket",
     "NoSuchEntity",
     "ResourceNotFoundException",
     "LoadBalancerNotFound",
@@ -118,29 +132,30 @@ GONE = (
 )
 
 
-def _object(cluster: Cluster, inputs: Inputs) -> str | None:
+def _object(cluster: Cluster, inputs: Inputs) -> Iterator[str]:
     metadata = inputs["metadata"]
     namespace = metadata.get("namespace")
     found = cluster.labels(inputs["apiVersion"], inputs["kind"], metadata["name"], namespace)
-    if found is None or not metadata.get("labels", {}).items() <= found.items():
-        return None
-    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
+    if found is not None and metadata.get("labels", {}).items() <= found.items():
+        yield f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
 
 
-def find(resource: dict[str, Any], aws: Clients, cluster: Cluster) -> str | None:
-    """Return the id of what the pending create of `resource` made, None where there is nothing of ours.
+def find(resource: Resource, aws: Clients, cluster: Cluster, known: Collection[str] = ()) -> str | None:
+    """Return the id of what the create of `resource` made, None where there is nothing of ours.
 
+    `known` are the ids that the state has for resources of that type: those were not made by this create.
     The id of a part of something that is ours follows from the inputs and is returned unseen: a refresh drops
     what is not there.
     """
     inputs, kind = resource.get("inputs", {}), str(resource["type"])
     if resource.get("id"):
         return str(resource["id"])
-    if kind.startswith("kubernetes:"):
-        return _object(cluster, inputs)
-    finder = FINDERS.get(kind)
     try:
-        return finder(aws, inputs) if finder else None
+        if kind.startswith("kubernetes:"):
+            found: Iterable[str] = _object(cluster, inputs)
+        else:
+            found = FINDERS[kind](aws, inputs) if kind in FINDERS else ()
+        return next((identity for identity in found if identity not in known), None)
     except ClientError as error:
         if error.response["Error"]["Code"] in GONE:
             return None
@@ -153,17 +168,46 @@ def settled(state: dict[str, Any], aws: Clients, cluster: Cluster) -> tuple[dict
     What was made becomes a resource of the state, without outputs: a refresh must follow, which reads them.
     """
     deployment = dict(state["deployment"])
-    resources = [dict(entry) for entry in deployment.get("resources") or []]
-    taken, dropped = [], []
-    for operation in deployment.pop("pending_operations", []):
-        resource = operation["resource"]
-        identity = find(resource, aws, cluster) if operation["type"] == "creating" else None
-        if identity is None:
-            dropped.append(str(resource["urn"]))
+    operations = deployment.pop("pending_operations", [])
+    creates = [entry["resource"] for entry in operations if entry["type"] == "creating"]
+    mended, taken = _with({**state, "deployment": deployment}, creates, aws, cluster)
+    return (
+        mended,
+        taken,
+        [str(entry["resource"]["urn"]) for entry in operations if entry["resource"]["urn"] not in taken],
+    )
+
+
+def found_again(
+    state: dict[str, Any], planned: Iterable[Resource], aws: Clients, cluster: Cluster
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the exported state with what of `planned` is there already and ours, and the URNs of that.
+
+    `planned` is what a preview would create. What it would make of something that is not there yet cannot be there.
+    """
+    urns = {entry["urn"] for entry in state["deployment"].get("resources") or []}
+
+    def could_be_there(resource: Resource) -> bool:
+        needed = {resource.get("parent"), *resource.get("dependencies", [])} - {None, ""}
+        return needed <= urns and UNKNOWN not in str([resource.get("inputs"), resource.get("provider")])
+
+    return _with(state, filter(could_be_there, planned), aws, cluster)
+
+
+def _with(
+    state: dict[str, Any], creates: Iterable[Resource], aws: Clients, cluster: Cluster
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the state with what the creates made in it, and the URNs of that."""
+    resources = [dict(entry) for entry in state["deployment"].get("resources") or []]
+    taken = []
+    for resource in creates:
+        known = {str(entry.get("id")) for entry in resources if entry["type"] == resource["type"]}
+        identity = find(resource, aws, cluster, known)
+        if identity is None or identity in known:
             continue
         for entry in resources:
             if entry["urn"] == resource["urn"]:  # the create was the first half of a replacement
                 entry["delete"] = True
         resources.append({**resource, "id": identity, "outputs": resource.get("outputs") or resource["inputs"]})
         taken.append(str(resource["urn"]))
-    return {**state, "deployment": {**deployment, "resources": resources}}, taken, dropped
+    return {**state, "deployment": {**state["deployment"], "resources": resources}}, taken

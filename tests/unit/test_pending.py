@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scripts.pending import settled
+from scripts.pending import UNKNOWN, found_again, settled
 
 TAGS = {"opstrace:instance": "showdown"}
 URN = "urn:pulumi:showdown::opstrace::t::n"
@@ -77,3 +77,51 @@ def test_the_new_half_of_a_replacement_takes_the_place_of_the_old() -> None:
 def test_what_does_no_harm_twice_is_dropped() -> None:
     mended, _, dropped = settled(state("random:index/randomId:RandomId", {"byteLength": 4}), {}, FakeCluster(None))
     assert ids(mended) == [] and dropped == [URN]
+
+
+def certificates(*arns: str) -> Any:
+    class Acm:
+        def get_paginator(self, name: str) -> Any:
+            found = [{"CertificateArn": arn, "DomainName": "a.example"} for arn in arns]
+            return Answers([{"CertificateSummaryList": found}])
+
+        def list_tags_for_certificate(self, **arguments: Any) -> Any:
+            return {"Tags": [{"Key": "opstrace:instance", "Value": "showdown"}]}
+
+    return {"acm": Acm()}
+
+
+CERTIFICATE = ("aws:acm/certificate:Certificate", {"domainName": "a.example", "tags": TAGS})
+
+
+@pytest.mark.parametrize(("there", "taken_in"), [(["old"], False), (["old", "new"], True)])
+def test_what_the_state_has_already_was_not_made_by_the_pending_create(there: list[str], taken_in: bool) -> None:
+    before = state(*CERTIFICATE)
+    before["deployment"]["resources"] = [{"urn": URN, "type": CERTIFICATE[0], "id": "old"}]
+    mended, taken, dropped = settled(before, certificates(*there), FakeCluster(None))
+    entries = [(entry["id"], entry.get("delete", False)) for entry in mended["deployment"]["resources"]]
+    assert entries == ([("old", True), ("new", False)] if taken_in else [("old", False)])
+    assert (taken, dropped) == (([URN], []) if taken_in else ([], [URN]))
+
+
+PARENT = "urn:pulumi:showdown::opstrace::opstrace:tenant:Tenant::tenant-a"
+
+
+@pytest.mark.parametrize(
+    ("change", "taken_in"),
+    [
+        ({}, True),
+        ({"parent": f"{PARENT}-other"}, False),
+        ({"dependencies": ["urn:of-what-is-not-there"]}, False),
+        ({"inputs": {"domainName": UNKNOWN}}, False),
+        ({"provider": f"urn:provider::{UNKNOWN}"}, False),
+    ],
+)
+def test_what_a_dead_plugin_made_is_found_by_what_a_preview_would_create(
+    change: dict[str, Any], taken_in: bool
+) -> None:
+    before = {"version": 3, "deployment": {"resources": [{"urn": PARENT, "type": "opstrace:tenant:Tenant"}]}}
+    planned = {"urn": URN, "type": CERTIFICATE[0], "inputs": CERTIFICATE[1], "parent": PARENT} | change
+    mended, taken = found_again(before, [planned], certificates("lost"), FakeCluster(None))
+    assert taken == ([URN] if taken_in else [])
+    assert [entry.get("id") for entry in mended["deployment"]["resources"]] == [None, *(["lost"] if taken_in else [])]
