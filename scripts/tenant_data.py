@@ -53,7 +53,8 @@ def _require_known(found: Target, there: set[str]) -> None:
 
 def chosen(tenant: str, identity: str | None, found: Target) -> Store:
     """Return the one store that is meant; raises `UserError` where there is none, or more than one."""
-    found.engine.settle(found.aws, found.cluster)  # what an update is making, or was killed at, is not retained data
+    if found.engine.state():
+        found.engine.settle(found.aws, found.cluster)  # what an update is making, or was killed at, is not retained
     there = retained(found)
     mine = [store for store in there if store.tenant == tenant and identity in (None, store.id)]
     if len(mine) == 1:
