@@ -18,11 +18,13 @@ from scripts.aws import Clients
 from scripts.cluster import Cluster
 from scripts.pending import found_again, settled
 from scripts.stackfile import ROOT
+from scripts.state_files import mend
 from scripts.terminal import note
 
 # As the file and bucket backends print a lock (pulumi/pkg/backend/diy/lock.go).
 LOCK = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 
+PROJECT = "opstrace"  # as in Pulumi.yaml
 HALF_WRITTEN = re.compile(r"\bEOF\b|unexpected end of JSON")
 
 
@@ -66,8 +68,18 @@ class Engine:
         wait=tenacity.wait_random(0.1, 0.4),
         retry_error_callback=lambda attempts: attempts.outcome and attempts.outcome.result(),
     )
-    def _read(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _read_once_whole(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self._quiet(*arguments)
+
+    def _read(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = self._read_once_whole(*arguments)
+        if not _is_half_read(done):
+            return done
+        # Nobody writes it any more: an engine was killed at it.
+        mended = mend(self._environment.get("PULUMI_BACKEND_URL", ""), PROJECT, self.instance)
+        for what in mended:
+            note(f"The engine's state: {what}.")
+        return self._quiet(*arguments) if mended else done
 
     def _answer(self, what: str, *arguments: str) -> Any:
         done = self._read(*arguments, "--stack", self.instance)

@@ -1,0 +1,61 @@
+"""The file backend's files after a kill in the middle of a write: mended by what lies beside them.
+
+The backend writes a stack's `<stack>.json` and, for each file, a small `.attrs` beside it (gocloud's fileblob); the state
+before the last write is `<stack>.json.bak` (pulumi/pkg/backend/diy/state.go). An empty `.attrs` is read as `EOF`; one
+that is not there is as good as a full one.
+"""
+
+import json
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import psutil
+
+SCHEME = "file://"
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _is_held(locks: Path) -> bool:
+    """Tell whether an engine that may be alive has one of the stack's locks: then it is at work on the files."""
+    for lock in locks.glob("*.json"):
+        try:
+            owner = json.loads(lock.read_text())
+        except (OSError, ValueError):
+            continue  # cut off too
+        if owner.get("hostname") != socket.gethostname() or psutil.pid_exists(int(owner.get("pid", 0))):
+            return True
+    return False
+
+
+def mend(url: str, project: str, stack: str) -> list[str]:
+    """Mend the files of a stack in the backend at `url`; return what was done, in words, nothing where nothing is broken.
+
+    Only a local file backend's, and only while no engine has the stack.
+    """
+    if not url.startswith(SCHEME):
+        return []
+    root = Path(url.removeprefix(SCHEME).split("?")[0]).expanduser() / ".pulumi"
+    if _is_held(root / "locks" / "organization" / project / stack):
+        return []
+    done = []
+    state = root / "stacks" / project / f"{stack}.json"
+    backup = state.with_name(state.name + ".bak")
+    for side in (root / "meta.yaml.attrs", *(path.with_name(path.name + ".attrs") for path in (state, backup))):
+        if side.exists() and side.stat().st_size == 0:
+            side.unlink()
+            done.append(f"{side.name}, which a killed engine left empty, is removed")
+    if state.exists() and not _is_whole(state) and _is_whole(backup):
+        partial = state.with_name(state.name + ".mending")
+        shutil.copyfile(backup, partial)
+        os.replace(partial, state)
+        done.append(f"{state.name}, which a killed engine left cut off, is as it was one step before")
+    return done
