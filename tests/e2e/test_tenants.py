@@ -45,9 +45,11 @@ def push_sample(walk: Walk, token: str) -> int:
     return walk.curl(url("cortex", TENANT, "/api/v1/push"), *headers, "--data-binary", f"@{body}", token=token)[0]
 
 
-def sample(walk: Walk, token: str) -> list[Any]:
+def sample(walk: Walk, token: str) -> list[Any] | None:
+    """Return the values that are found; None where the query fails, as it may until all of old data is loaded."""
     query = url("cortex", TENANT, "/api/v1/query?query=last_over_time(life%5B1h%5D)")
-    return [entry["value"][1] for entry in json.loads(walk.curl(query, token=token)[1])["data"]["result"]]
+    status, body = walk.curl(query, token=token)
+    return [entry["value"][1] for entry in json.loads(body)["data"]["result"]] if status == 200 else None
 
 
 def lines(walk: Walk, token: str) -> str:
