@@ -15,17 +15,20 @@ from components.backend import (
     runtime_config,
     server,
 )
+from components.limits import MetricsLimits
 from components.section import hours
 from components.tenant_config import TenantSettings
 from components.versions import CORTEX_IMAGE
 
 HTTP_PORT = 9009
+RETENTION_LIMIT = "compactor_blocks_retention_period"
+LIMIT_NAMES = (*MetricsLimits.model_fields, RETENTION_LIMIT)
 
 
 def cortex_limits(settings: TenantSettings) -> dict[str, Any]:
     """Return what the tenant is allowed, under Cortex's names."""
     limits = settings.limits.metrics.model_dump(exclude_none=True)
-    return limits | {"compactor_blocks_retention_period": f"{hours(settings.retention.metrics)}h"}
+    return limits | {RETENTION_LIMIT: f"{hours(settings.retention.metrics)}h"}
 
 
 def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> dict[str, Any]:

@@ -21,13 +21,15 @@ from components.tenant_config import TenantSettings
 from components.versions import LOKI_IMAGE
 
 HTTP_PORT = 3100
+RETENTION_LIMIT = "retention_period"
+LIMIT_NAMES = (*LogsLimits.model_fields, RETENTION_LIMIT)
 SCHEMA_START = "2024-01-01"  # before any instance: data of every age is in one schema
 
 
 def loki_limits(settings: TenantSettings) -> dict[str, Any]:
     """Return what the tenant is allowed, under Loki's names."""
     limits = settings.limits.logs.model_dump(exclude_none=True)
-    return limits | {"retention_period": f"{hours(settings.retention.logs)}h"}
+    return limits | {RETENTION_LIMIT: f"{hours(settings.retention.logs)}h"}
 
 
 def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
         },
         **({"ruler": {"enable_sharding": True}} if replicas > 1 else {}),
         # What a tenant may ask for by /config/tenant/v1/limits, which leads to no other tenant's.
-        "tenant_limits_allow_publish": sorted({*LogsLimits.model_fields, "retention_period"}),
+        "tenant_limits_allow_publish": sorted(LIMIT_NAMES),
         "analytics": {"reporting_enabled": False},
     }
 

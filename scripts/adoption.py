@@ -5,12 +5,13 @@ a stack file without the tenant is refused, and deletes nothing.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from components.errors import UserError
+from components.names import BUCKET_KINDS
 from scripts.applied import TENANT_TYPE, tenants
 from scripts.aws import Clients
 from scripts.engine import Engine
@@ -71,20 +72,18 @@ def _providers(engine: Engine) -> dict[str, str]:
     }
 
 
-def is_under_way(tenant: str, engine: Engine) -> bool:
-    """Tell whether a tenant's data was taken into the state by an adoption that was not finished."""
-    resources = engine.resources()
+def is_under_way(tenant: str, resources: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether a tenant's data was taken into the state, `resources`, by an adoption that was not finished."""
     there = tenants(resources).get(tenant)
     if there is None:
         return False
-    parents = {entry["urn"] for entry in resources if entry.get("parent") == there.urn}
-    kinds = {entry["type"] for entry in resources if entry["urn"] in parents}
+    kinds = {entry["type"] for entry in resources if entry.get("parent") == there.urn}
     return bool(there.buckets) and not any(kind.startswith("kubernetes:") for kind in kinds)
 
 
 def adopt(store: Store, engine: Engine, aws: Clients) -> None:
     """Take the store's buckets into the state as those of its tenant."""
-    missing = {"metrics", "config", "logs"} - {*store.buckets}
+    missing = {*BUCKET_KINDS} - {*store.buckets}
     if missing:
         raise UserError(
             f"of the data of {store.tenant} ({store.id}), the bucket for {', '.join(sorted(missing))} is gone: "

@@ -5,10 +5,16 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from components.config import StackConfig
 
 CONNECT_SECONDS = 5
+
+
+def is_code(error: ClientError, *codes: str) -> bool:
+    """Tell whether AWS refused with one of the codes."""
+    return error.response["Error"]["Code"] in codes
 
 
 class Clients:

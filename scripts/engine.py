@@ -103,10 +103,14 @@ class Engine:
         if select:
             self._quiet("stack", "select", self.instance)
 
+    def _updates(self) -> list[str]:
+        """Return how each update of the stack ended, the newest first."""
+        history = self._answer("the history", "stack", "history", "--json", "--page-size", "0")
+        return [entry["result"] for entry in history if entry["kind"] == "update"]
+
     def has_succeeded(self) -> bool:
         """Tell whether an update of the stack ever succeeded, whatever happened to it since."""
-        history = self._answer("the history", "stack", "history", "--json", "--page-size", "0")
-        return any(entry["kind"] == "update" and entry["result"] == "succeeded" for entry in history)
+        return "succeeded" in self._updates()
 
     def resources(self) -> list[dict[str, Any]]:
         """Return the resources in the stack's state."""
@@ -116,10 +120,6 @@ class Engine:
     def state(self) -> list[dict[str, Any]]:
         """Return the resources in the stack's state; none where there is no such stack yet."""
         return self.resources() if self.instance in self.stacks() else []
-
-    def outputs(self) -> dict[str, Any]:
-        """Return the stack's outputs, none of which is secret; after a failed update some or all are missing."""
-        return dict(self._answer("the outputs", "stack", "output", "--json"))
 
     def run(self, *arguments: str) -> None:
         """Run an operation with its output on stderr; raises `UserError` when it fails.
@@ -177,9 +177,8 @@ class Engine:
         return bool((state.get("deployment") or {}).get("pending_operations"))
 
     def _last_update_failed(self) -> bool:
-        history = self._answer("the history", "stack", "history", "--json", "--page-size", "0")
-        results = [entry["result"] for entry in history if entry["kind"] == "update"]  # the newest comes first
-        return bool(results) and results[0] != "succeeded"
+        updates = self._updates()
+        return bool(updates) and updates[0] != "succeeded"
 
     def _planned(self) -> list[dict[str, Any]]:
         """Return what an update would create, as the state would hold it."""
@@ -223,11 +222,15 @@ class Engine:
         """Put `mended` in the place of `state`, and let the engine read what is there of it."""
         if self._answer("the state", "stack", "export") != state:
             raise UserError(f"the stack {self.instance} was changed by somebody else meanwhile; run this again")
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # 0600
-            json.dump(mended, file)
-            file.flush()
-            self.run("stack", "import", "--file", file.name)
+        self._run_with(mended, "stack", "import")
         self.run("refresh", "--yes", "--skip-preview")
+
+    def _run_with(self, content: Mapping[str, Any], *arguments: str) -> None:
+        """Run an operation that reads `content` from a JSON file."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # 0600
+            json.dump(content, file)
+            file.flush()
+            self.run(*arguments, "--file", file.name)
 
     def up(self, aws: Clients, cluster: Cluster) -> None:
         """Apply the stack's configuration, after what an update that was killed left is settled."""
@@ -236,10 +239,7 @@ class Engine:
 
     def adopt(self, resources: Mapping[str, Any]) -> None:
         """Take what is there already into the state, as `pulumi import --file` describes it; protected until an `up`."""
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(resources, file)
-            file.flush()
-            self.run("import", "--file", file.name, "--yes", "--skip-preview", "--generate-code=false")
+        self._run_with(resources, "import", "--yes", "--skip-preview", "--generate-code=false")
 
     def move(self, urn: str, to: "Engine") -> None:
         """Move a component with all its children into the state of another stack; nothing outside the states changes."""

@@ -20,11 +20,13 @@ from scripts.tenant_data import purge_store
 from scripts.terminal import note
 
 
-def _require_stack(engine: Engine, provider_name: str, instance: str) -> None:
+def _require_stack(engine: Engine, provider_name: str, instance: str) -> list[str]:
+    """Return all stacks; raises `UserError` where the instance's is not among them."""
     there = engine.stacks()
     if instance not in there:
         known = f"there are {', '.join(there)}" if there else "there is none"
         raise UserError(f"there is no instance {instance} on {provider_name}; {known}")
+    return there
 
 
 @click.command(short_help="Remove an instance.")
@@ -40,9 +42,9 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
     the file says where.
     """
     engine = Engine(provider(provider_name).environment, instance)
-    _require_stack(engine, provider_name, instance)
+    there = _require_stack(engine, provider_name, instance)
     file = require(instance)
-    alone = [stack.split(".")[1] for stack in engine.stacks() if stack.startswith(f"{instance}.")]
+    alone = [stack.split(".")[1] for stack in there if stack.startswith(f"{instance}.")]
     if alone:
         raise UserError(
             f"tenants of {instance} have stacks of their own, which need it: {', '.join(alone)}; remove them first "

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from scripts.aws import Clients
+from scripts.aws import Clients, is_code
 from scripts.cluster import Cluster
 
 Inputs = dict[str, Any]
@@ -157,7 +157,7 @@ def find(resource: Resource, aws: Clients, cluster: Cluster, known: Collection[s
             found = FINDERS[kind](aws, inputs) if kind in FINDERS else ()
         return next((identity for identity in found if identity not in known), None)
     except ClientError as error:
-        if error.response["Error"]["Code"] in GONE:
+        if is_code(error, *GONE):
             return None
         raise
 

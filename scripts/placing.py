@@ -36,21 +36,25 @@ def own_file(instance: str, tenant: str) -> StackFile:
     return StackFile(stack_name(instance, tenant))
 
 
+def entry_of(file: StackFile, tenant: str) -> Any:
+    """Return the tenant's entry in the instance's file itself, None where there is none."""
+    return next((entry for entry in file.entry("tenants") if entry.get("name") == tenant), None)
+
+
 def place(instance: str, tenant: str) -> Place:
     """Return where a tenant's settings stand; raises `UserError` where there is no such tenant."""
     if tenant in own_files(instance):
         file = own_file(instance, tenant)
         return Place(file, file.part("tenant"))
     file = require(instance)
-    entries = file.entry("tenants")
-    for entry in entries:
-        if entry.get("name") == tenant:
-            return Place(file, entry)
+    entry = entry_of(file, tenant)
+    if entry is not None:
+        return Place(file, entry)
     if tenant == SYSTEM:
         raise UserError(
             f"the tenant {SYSTEM} is the instance's own: it is there always, with the settings of tenantDefaults"
         )
-    known = ", ".join([*(str(entry.get("name")) for entry in entries), *own_files(instance)])
+    known = ", ".join([*(str(entry.get("name")) for entry in file.entry("tenants")), *own_files(instance)])
     raise UserError(f"there is no tenant {tenant} in {file.path.name}; there are {known}")
 
 

@@ -199,8 +199,7 @@ class StackFile:
 
     def difference(self) -> str:
         """Return what `write` would change in the file, as a unified diff; empty where nothing."""
-        before = self.path.read_text() if self.path.exists() else ""
-        lines = (before.splitlines(keepends=True), self.text().splitlines(keepends=True))
+        lines = ((self._read_text or "").splitlines(keepends=True), self.text().splitlines(keepends=True))
         return "".join(difflib.unified_diff(*lines, str(self.path.name), str(self.path.name), n=2))
 
     def write(self) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, WaiterError
 from components.buckets import RANDOM_BYTES, SAFETY_DAYS, SAFETY_RULE
 from components.errors import UserError
 from components.names import BUCKET_KINDS, HASH_LENGTH, bucket_prefix
-from scripts.aws import Clients
+from scripts.aws import Clients, is_code
 
 ID_LENGTH = 2 * RANDOM_BYTES
 PURGING = "opstrace:purging"
@@ -70,11 +70,6 @@ def in_units(size: int) -> str:
     while number >= 1000 and unit < len(UNITS) - 1:
         number, unit = number / 1000, unit + 1
     return f"{number:.0f} B" if unit == 0 else f"{number:.1f} {UNITS[unit]}"
-
-
-def is_code(error: ClientError, *codes: str) -> bool:
-    """Tell whether AWS refused with one of the codes."""
-    return error.response["Error"]["Code"] in codes
 
 
 def stores(aws: Clients, instance: str) -> list[Store]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from components.errors import UserError
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
-from scripts.apply import Target
+from scripts.aws import Clients
 
 Settings = Mapping[str, TenantSettings]
 
@@ -15,12 +15,12 @@ def _fate(tenant: applied.Applied, held: stores.Contents) -> str:
     return f"data will be {what}: {len(tenant.buckets)} buckets, {held}"
 
 
-def require_no_other_purge(after: Settings, found: Target, subject: str | None = None) -> None:
+def require_no_other_purge(after: Settings, there: Mapping[str, applied.Applied], subject: str | None = None) -> None:
     """Raise `UserError` where an update would also delete data of a tenant that nobody speaks of here.
 
-    Such a tenant was taken out of the file by hand: that alone is no word on its data. `subject` is the one that is meant.
+    Such a tenant was taken out of the file by hand: that alone is no word on its data. `there`: the user tenants in the
+    state. `subject` is the one that is meant.
     """
-    there = applied.user_tenants(found.engine.state())
     doomed = [name for name in sorted({*there} - {*after} - {subject}) if there[name].on_delete != "retain"]
     if doomed:
         raise UserError(
@@ -29,13 +29,12 @@ def require_no_other_purge(after: Settings, found: Target, subject: str | None =
         )
 
 
-def summary(before: Settings, after: Settings, found: Target) -> str:
+def summary(before: Settings, after: Settings, there: Mapping[str, applied.Applied], aws: Clients) -> str:
     """Return what an update of one stack from what is applied to `after` does to its tenants and their data.
 
     What becomes of a deleted tenant's data is what the last update recorded. `before` is what was
-    applied, as far as is known.
+    applied, as far as is known; `there` are the user tenants in the state.
     """
-    there = applied.user_tenants(found.engine.state())
     added = sorted({*after} - {*there})
     deleted = sorted({*there} - {*after})
     changed = [name for name in sorted({*after} & {*before} & {*there}) if before[name] != after[name]]
@@ -49,7 +48,7 @@ def summary(before: Settings, after: Settings, found: Target) -> str:
     first, *others = parts
     count, _, rest = first.partition(" ")
     line = ", ".join([f"{count} {'tenant' if count == '1' else 'tenants'} {rest}", *others])
-    fates = [_fate(there[name], stores.contents(found.aws, there[name].buckets.values())) for name in deleted]
+    fates = [_fate(there[name], stores.contents(aws, there[name].buckets.values())) for name in deleted]
     if len(deleted) == 1:
         return f"{line}: its {fates[0]}"
     return "\n".join([line, *(f"  {name}: its {fate}" for name, fate in zip(deleted, fates, strict=True))])

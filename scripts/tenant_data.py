@@ -21,7 +21,7 @@ from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.stores import Store
 from scripts.summary import require_no_other_purge, summary
-from scripts.terminal import counted, note, stdout_table, step
+from scripts.terminal import confirm_by_name, counted, note, stdout_table, step
 
 ID = click.option("--id", "identity", help="Which, where there are several of the tenant; `data list` shows it.")
 
@@ -34,15 +34,15 @@ def data() -> None:
 def retained(found: Target) -> list[Store]:
     """Return the data of the instance that no tenant of the state owns."""
     there = applied_anywhere(found.where.environment, found.engine.instance)
-    _require_known(found, {*there})
+    everything = stores.stores(found.aws, found.engine.instance)
+    _require_known({store.tenant for store in everything} - {*there}, found)
     owned = {bucket for tenant in there.values() for bucket in tenant.buckets.values()}
-    return [store for store in stores.stores(found.aws, found.engine.instance) if not owned & {*store.buckets.values()}]
+    return [store for store in everything if not owned & {*store.buckets.values()}]
 
 
-def _require_known(found: Target, there: set[str]) -> None:
+def _require_known(strangers: set[str], found: Target) -> None:
     """Raise `UserError` where a tenant runs that this backend knows nothing of: its data is not retained, but in use."""
-    names = {store.tenant for store in stores.stores(found.aws, found.engine.instance)} - there
-    for tenant in sorted(names):
+    for tenant in sorted(strangers):
         marks = found.cluster.labels("v1", "Namespace", namespace(tenant)) or {}
         if marks.get(INSTANCE_LABEL) == found.engine.instance:
             raise UserError(
@@ -122,9 +122,7 @@ def purge(provider_name: str, instance: str, tenant: str, identity: str | None, 
     store = chosen(tenant, identity, found)
     held = stores.contents(found.aws, store.buckets.values())
     if not yes:
-        note(f"The retained data of {tenant} ({store.id}) will be deleted for good: {held}.")
-        if click.prompt("Type the tenant's name to go on", err=True) != tenant:
-            raise UserError(f"that was not {tenant}: nothing is changed")
+        confirm_by_name(tenant, f"The retained data of {tenant} ({store.id}) will be deleted for good: {held}.")
         store = chosen(tenant, store.id, found)  # somebody may have adopted it meanwhile
     purge_store(store, held, found)
 
@@ -179,17 +177,18 @@ def adopt(provider_name: str, instance: str, tenant: str, identity: str | None) 
         raise UserError(
             f"the tenant {tenant} has a stack of its own; remove it, adopt the data into the instance's stack, then move it"
         )
-    if tenant in applied.tenants(found.engine.resources()) and not adoption.is_under_way(tenant, found.engine):
+    resources = found.engine.resources()
+    under_way = adoption.is_under_way(tenant, resources)
+    if tenant in applied.tenants(resources) and not under_way:
         raise UserError(
             f"the tenant {tenant} is there, with data of its own; remove it first, then adopt what is to be its data"
         )
-    under_way = adoption.is_under_way(tenant, found.engine)
     store = None if under_way else chosen(tenant, identity, found)
     if store:
         _keep_retention(store, file, before, found)
-    after = settings_in(file, before)
-    require_no_other_purge(after, found)
-    note(summary(settings_in(require(instance), before), after, found))
+    after, there = settings_in(file, before), applied.user_tenants(found.engine.state())
+    require_no_other_purge(after, there)
+    note(summary(settings_in(require(instance), before), after, there, found.aws))
     if store:
         with step(f"taking the buckets of {tenant} ({store.id}) into the state"):
             adoption.adopt(store, found.engine, found.aws)

@@ -19,7 +19,7 @@ from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.summary import Settings, require_no_other_purge, summary
 from scripts.tenant_views import state_of
-from scripts.terminal import note, step
+from scripts.terminal import confirm_by_name, note, step
 
 SETTINGS = click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
 
@@ -58,9 +58,9 @@ def _announce(
     """Return what says, before anything is changed, what becomes of the tenants and their data."""
 
     def say(found: Target) -> None:
-        after = settings_in(file, config)
-        require_no_other_purge(after, found, subject)
-        note(summary(before, after, found))
+        after, there = settings_in(file, config), applied.user_tenants(found.engine.state())
+        require_no_other_purge(after, there, subject)
+        note(summary(before, after, there, found.aws))
 
     return say
 
@@ -163,8 +163,9 @@ def remove(
         _require_ready(tenant, found)
     held = stores.contents(found.aws, there.buckets.values()) if there else stores.Contents()
     if wanted == "purge" and not yes:
-        _confirm(tenant, held)
-    require_no_other_purge(settings_in(where.file, config), found, tenant)
+        confirm_by_name(tenant, f"All data of {tenant} will be deleted for good: {held}.")
+    # Read anew: somebody may have updated while the name was typed.
+    require_no_other_purge(settings_in(where.file, config), applied.user_tenants(found.engine.state()), tenant)
     if there and (there.on_delete != wanted or there.protect):
         _record(where, tenant, wanted, found)
     _take_away(where, config, found, provider_name)
@@ -198,7 +199,8 @@ def _require_ready(tenant: str, found: Target) -> None:
 def _take_away(where: Place, config: StackConfig, found: Target, provider_name: str) -> None:
     """Delete the tenant: by an update of the instance's stack without it, or with its own stack."""
     if where.alone:
-        note(summary(settings_in(where.file, config), {}, found))
+        there = applied.user_tenants(found.engine.state())
+        note(summary(settings_in(where.file, config), {}, there, found.aws))
         if found.engine.instance in found.engine.stacks():
             found.engine.destroy(found.aws, found.cluster)
         where.file.remove()
@@ -207,12 +209,6 @@ def _take_away(where: Place, config: StackConfig, found: Target, provider_name: 
     where.file.entry("tenants").remove(where.entry)
     _show_difference(where.file)
     finish(where.file, provider_name, no_apply=False, before=_announce(where.file, before, config, gone))
-
-
-def _confirm(tenant: str, held: stores.Contents) -> None:
-    note(f"All data of {tenant} will be deleted for good: {held}.")
-    if click.prompt("Type the tenant's name to go on", err=True) != tenant:
-        raise UserError(f"that was not {tenant}: nothing is changed")
 
 
 def _record(where: Place, tenant: str, wanted: OnDelete, found: Target) -> None:

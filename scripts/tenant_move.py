@@ -1,7 +1,5 @@
 """`tenants move`: between the instance's stack and one of the tenant's own. Nothing but states and files changes."""
 
-from typing import Any
-
 import click
 from ruamel.yaml.comments import CommentedMap
 
@@ -10,15 +8,10 @@ from components.errors import UserError
 from scripts import applied
 from scripts.apply import Target, target
 from scripts.engine import Engine
-from scripts.placing import own_file, own_files
+from scripts.placing import entry_of, own_file, own_files
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.terminal import note, step
-
-
-def _entry(file: StackFile, tenant: str) -> Any:
-    """Return the tenant's entry in the instance's file, None where there is none."""
-    return next((entry for entry in file.entry("tenants") if entry.get("name") == tenant), None)
 
 
 def _move_state(tenant: str, source: Engine, to: Engine) -> None:
@@ -34,7 +27,7 @@ def _move_state(tenant: str, source: Engine, to: Engine) -> None:
 
 def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) -> None:
     """Move a tenant into a stack of its own."""
-    entry, own = _entry(file, tenant), own_file(found.engine.instance, tenant)
+    entry, own = entry_of(file, tenant), own_file(found.engine.instance, tenant)
     if entry is not None and len(config.tenants) == 1:
         raise UserError(f"{tenant} is the last tenant of {file.instance}, whose stack needs one; add another first")
     if not own.exists():
@@ -56,7 +49,7 @@ def _to_instance(tenant: str, file: StackFile, found: Target) -> None:
     """Move a tenant from its own stack into the instance's, and remove the empty stack."""
     own = own_file(found.engine.instance, tenant)
     engine = Engine(found.where.environment, own.instance)
-    if _entry(file, tenant) is None:
+    if entry_of(file, tenant) is None:
         file.entry("tenants").append(CommentedMap({"name": tenant, **own.part("tenant")}))
         file.config()
     _move_state(tenant, engine, found.engine)
@@ -79,7 +72,7 @@ def move(provider_name: str, instance: str, tenant: str, to: str) -> None:
     """
     file = require(instance)
     config = file.config()
-    if _entry(file, tenant) is None and tenant not in own_files(instance):
+    if entry_of(file, tenant) is None and tenant not in own_files(instance):
         raise UserError(f"there is no tenant {tenant} in {instance}, in its own stack neither")
     if to == "instance" and tenant not in own_files(instance):
         raise UserError(f"the tenant {tenant} lives in the stack of {instance} already")

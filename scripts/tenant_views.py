@@ -12,9 +12,7 @@ from ruamel.yaml import YAML
 
 from components import cortex, loki
 from components.config import StackConfig
-from components.cortex import cortex_limits
 from components.errors import UserError
-from components.loki import loki_limits
 from components.names import APIS, api_url, instance_domain, namespace
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
@@ -59,7 +57,7 @@ def active_series(cluster: Cluster, tenant: str) -> int | None:
     return None if text is None else int(json.loads(text)["numSeries"])
 
 
-def effective_limits(cluster: Cluster, tenant: str, settings: TenantSettings) -> dict[str, dict[str, Any] | None]:
+def effective_limits(cluster: Cluster, tenant: str) -> dict[str, dict[str, Any] | None]:
     """Return the limits that the back ends have in force, by back end; None where one does not say."""
     who = {"X-Scope-OrgID": tenant}
     place = namespace(tenant)
@@ -71,23 +69,28 @@ def effective_limits(cluster: Cluster, tenant: str, settings: TenantSettings) ->
     if base and over:
         own = (yaml.load(over) or {}).get("overrides", {}).get(tenant, {})
         found["metrics"] = yaml.load(base)["limits"] | own
-    ours = {"metrics": cortex_limits(settings), "logs": loki_limits(settings)}
-    named = {
-        "metrics": {*settings.limits.metrics.model_fields, *ours["metrics"]},
-        "logs": {*settings.limits.logs.model_fields, *ours["logs"]},
-    }
+    named = {"metrics": cortex.LIMIT_NAMES, "logs": loki.LIMIT_NAMES}
     return {
-        kind: None if limits is None else {name: limits[name] for name in sorted(named[kind] & {*limits})}
+        kind: None if limits is None else {name: limits[name] for name in sorted({*named[kind]} & {*limits})}
         for kind, limits in found.items()
     }
 
 
+def _held(there: applied.Applied | None, found: Target) -> stores.Contents:
+    return stores.contents(found.aws, there.buckets.values()) if there else stores.Contents()
+
+
 def facts(
-    name: str, settings: TenantSettings | None, config: StackConfig, found: Target, there: applied.Applied | None
+    name: str,
+    settings: TenantSettings | None,
+    config: StackConfig,
+    found: Target,
+    there: applied.Applied | None,
+    held: stores.Contents,
 ) -> dict[str, Any]:
     """Return what is known of a tenant, as plain values; sizes in bytes, ages in seconds.
 
-    `settings` is None where it is configured no more, `there` where it is not applied.
+    `settings` is None where it is configured no more, `there` where it is not applied. `held`: what its buckets hold.
     """
     domain, port = instance_domain(found.engine.instance, config.domain), config.load_balancer.port
     known: dict[str, Any] = {
@@ -108,7 +111,7 @@ def facts(
         known |= {
             "state": state_of(found.cluster, name) if settings else "to be deleted by the next update",
             "ageSeconds": None if age is None else int(age.total_seconds()),
-            "storedBytes": stores.contents(found.aws, there.buckets.values()).size,
+            "storedBytes": held.size,
             "activeSeries": active_series(found.cluster, name),
             "buckets": there.buckets,
             "recordedOnDelete": there.on_delete,
@@ -135,7 +138,10 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
     found = target(instance, config, provider_name)
     there = applied_anywhere(found.where.environment, instance)
     wanted = all_settings(instance, config)
-    known = [facts(name, wanted.get(name), config, found, there.get(name)) for name in sorted({*wanted, *there})]
+    known = [
+        facts(name, wanted.get(name), config, found, there.get(name), _held(there.get(name), found))
+        for name in sorted({*wanted, *there})
+    ]
     if as_json:
         click.echo(json.dumps(known, indent=2))
         return
@@ -171,14 +177,14 @@ def show(provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
     settings = wanted.get(tenant)
     if settings is None:
         raise UserError(f"there is no tenant {tenant} in {instance}; there are {', '.join(sorted(wanted))}")
-    everything = facts(tenant, settings, config, found, there)
+    held = _held(there, found)
+    everything = facts(tenant, settings, config, found, there, held)
     everything["settings"] = settings.model_dump(by_alias=True, exclude_none=True) | {
         "size": settings.pods().model_dump(by_alias=True)
     }
     if there:
-        held = stores.contents(found.aws, there.buckets.values())
         everything["stored"] = {name: value for name, value in dataclasses.asdict(held).items() if name != "newest"}
-        everything["effectiveLimits"] = effective_limits(found.cluster, tenant, settings)
+        everything["effectiveLimits"] = effective_limits(found.cluster, tenant)
     if as_json:
         click.echo(json.dumps(everything, indent=2))
         return

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.status import Status
 from rich.table import Table
+
+from components.errors import UserError
 
 HEARTBEAT_SECONDS = 30
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -19,6 +22,13 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 def note(text: str) -> None:
     """Print one line of progress on stderr."""
     stderr.print(text, markup=False)
+
+
+def confirm_by_name(tenant: str, loss: str) -> None:
+    """Say what will be lost, and go on only where the tenant's name is typed; raises `UserError` else."""
+    note(loss)
+    if click.prompt("Type the tenant's name to go on", err=True) != tenant:
+        raise UserError(f"that was not {tenant}: nothing is changed")
 
 
 def show(table: Table) -> None:
