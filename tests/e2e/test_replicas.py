@@ -9,7 +9,6 @@ import pytest
 
 from tests.e2e.test_tenants import tenants
 from tests.e2e.walk import INSTANCE, LABELS, Walk, eventually, url
-from tests.remote_write import HEADERS, request
 
 TENANT = "triple"
 IN_FLIGHT = 4  # a pod that is killed takes with it what it was at work on, and what is sent to it until that is known
@@ -41,15 +40,9 @@ class Writer:
         number = 0
         while not self._stop.wait(0.2):
             number += 1
-            body = self._walk.folder / "triple.push"
-            body.write_bytes(request({"__name__": "triple", "n": str(number)}, [(time.time(), float(number))]))
-            headers = [part for name, value in HEADERS.items() for part in ("-H", f"{name}: {value}")]
-            pushed = self._walk.curl(
-                url("cortex", TENANT, "/api/v1/push"), *headers, "--data-binary", f"@{body}", token=self._token
-            )[0]
-            stream = {"stream": {"job": "triple"}, "values": [[str(time.time_ns()), f"line {number}."]]}
-            kind = ["-H", "Content-Type: application/json", "-d", json.dumps({"streams": [stream]})]
-            logged = self._walk.curl(url("loki", TENANT, "/loki/api/v1/push"), *kind, token=self._token)[0]
+            labels = {"__name__": "triple", "n": str(number)}
+            pushed = self._walk.push_sample(TENANT, labels, float(number), self._token)[0]
+            logged = self._walk.push_line(TENANT, f"line {number}.", self._token, "triple")[0]
             self.samples += [number] if pushed == 200 else []
             self.lines += [f"line {number}."] if logged == 204 else []
             self.refused += (pushed != 200) + (logged != 204)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, commands, eventually, url
-from tests.remote_write import HEADERS, request
 from tests.shell import run
 
 TENANT = "ops"
@@ -33,16 +32,11 @@ def ready(walk: Walk, token: str) -> None:
 
 
 def push_line(walk: Walk, token: str, line: str) -> int:
-    body = json.dumps({"streams": [{"stream": {"job": "life"}, "values": [[str(time.time_ns()), line]]}]})
-    kind = ["-H", "Content-Type: application/json"]
-    return walk.curl(url("loki", TENANT, "/loki/api/v1/push"), *kind, "-d", body, token=token)[0]
+    return walk.push_line(TENANT, line, token, "life")[0]
 
 
 def push_sample(walk: Walk, token: str) -> int:
-    body = walk.folder / "push"
-    body.write_bytes(request({"__name__": "life", "job": "life"}, [(time.time(), 42.0)]))
-    headers = [part for name, value in HEADERS.items() for part in ("-H", f"{name}: {value}")]
-    return walk.curl(url("cortex", TENANT, "/api/v1/push"), *headers, "--data-binary", f"@{body}", token=token)[0]
+    return walk.push_sample(TENANT, {"__name__": "life", "job": "life"}, 42.0, token)[0]
 
 
 def sample(walk: Walk, token: str) -> list[Any] | None:

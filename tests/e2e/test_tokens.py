@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +14,6 @@ from tests.e2e.walk import INSTANCE, LABELS, Walk, commands, eventually, url
 
 BAD = "bad authentication token"
 IN_FORCE_SECONDS = 90
-
-
-def push(walk: Walk, token: str, tenant: str = "default") -> tuple[int, str]:
-    line = {"stream": {"job": "tokens"}, "values": [[str(time.time_ns()), "x"]]}
-    json_body = ["-H", "Content-Type: application/json", "-d", json.dumps({"streams": [line]})]
-    return walk.curl(url("loki", tenant, "/loki/api/v1/push"), *json_body, token=token)
 
 
 def everywhere(walk: Walk, asked: str, token: str, wanted: tuple[int, str]) -> bool:
@@ -51,8 +44,8 @@ def test_a_token_for_reading_cannot_push_and_one_for_writing_cannot_read(walk: W
 
     reading, writing = token("metrics:read,logs:read"), token("metrics:write,logs:write")
     labels, metrics_push = url("cortex", "default", LABELS), url("cortex", "default", "/api/v1/push")
-    assert walk.curl(labels, token=reading)[0] == 200 and push(walk, writing)[0] == 204
-    assert push(walk, reading) == (401, f"{BAD}: scope does not cover logs:write")
+    assert walk.curl(labels, token=reading)[0] == 200 and walk.push_line("default", "x", writing, "tokens")[0] == 204
+    assert walk.push_line("default", "x", reading, "tokens") == (401, f"{BAD}: scope does not cover logs:write")
     assert walk.curl(metrics_push, "-d", "x", token=reading) == (401, f"{BAD}: scope does not cover metrics:write")
     assert walk.curl(labels, token=writing) == (401, f"{BAD}: scope does not cover metrics:read")
 
@@ -91,7 +84,7 @@ def test_a_limited_key_opens_its_own_tenant_alone(walk: Walk) -> None:
     labels = url("cortex", "system", LABELS)
     refused = (401, f"{BAD}: its key may not speak for this tenant")
     eventually(lambda: everywhere(walk, labels, other, refused), IN_FORCE_SECONDS)
-    assert push(walk, own)[0] == 204
+    assert walk.push_line("default", "x", own, "tokens")[0] == 204
     assert walk.curl(url("cortex", "default", LABELS), token=own) == (
         401,
         f"{BAD}: its key does not cover metrics:read",

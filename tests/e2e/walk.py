@@ -5,12 +5,13 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
 
+from tests.remote_write import HEADERS, request
 from tests.shell import ROOT, run
 
 Shell = dict[str, str]
@@ -46,6 +47,20 @@ class Walk:
         command = ["curl", "-s", "-m", "20", "--cacert", self.ca, "-w", "\n%{http_code}", *header, *arguments, url]
         body, _, status = run(*command, check=False).stdout.rpartition("\n")
         return int(status), body
+
+    def push_line(self, tenant: str, line: str, token: str, job: str) -> tuple[int, str]:
+        """Push one log line to a tenant's Loki, in a stream of its own job."""
+        stream = {"stream": {"job": job}, "values": [[str(time.time_ns()), line]]}
+        kind = ["-H", "Content-Type: application/json", "-d", json.dumps({"streams": [stream]})]
+        return self.curl(url("loki", tenant, "/loki/api/v1/push"), *kind, token=token)
+
+    def push_sample(self, tenant: str, labels: Mapping[str, str], value: float, token: str) -> tuple[int, str]:
+        """Push one sample of now to a tenant's Cortex, as Prometheus does."""
+        body = self.folder / f"{tenant}.push"
+        body.write_bytes(request(labels, [(time.time(), value)]))
+        headers = [part for name, text in HEADERS.items() for part in ("-H", f"{name}: {text}")]
+        address = url("cortex", tenant, "/api/v1/push")
+        return self.curl(address, *headers, "--data-binary", f"@{body}", token=token)
 
     def follow(self, blocks: list[str]) -> tuple[Path, str]:
         """Run a page's commands in a new folder, with this instance's name; return the folder and what was printed."""

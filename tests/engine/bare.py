@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from localcloud.plugins.provider import ProviderError
 from localcloud.settings import REGION, Borrowed, Settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
+from tests.ports import free_port
 
 CONTEXT = "bare"
 START_SECONDS = 60
@@ -36,13 +36,6 @@ READY = {
     "phase": "Running",
     "conditions": [{"type": name, "status": "True"} for name in ("PodScheduled", "Ready", "ContainersReady")],
 }
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody has."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def _wait(what: str, check: Callable[[], bool]) -> None:

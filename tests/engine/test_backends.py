@@ -22,7 +22,7 @@ from components.tenant_config import TenantSettings
 from components.workload import Aws
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from tests.engine.test_gateway_config import _free_ports
+from tests.ports import free_ports
 from tests.remote_write import HEADERS, request
 
 TENANT, HOUR = "default", 3600
@@ -76,7 +76,7 @@ class Backend:
         self._http = urllib3.PoolManager(headers={"X-Scope-OrgID": TENANT})
         (folder / "runtime.yaml").write_text(json.dumps({"overrides": {TENANT: limits}}))
         _merge(config, SOON[program])
-        http, grpc = _free_ports(2)
+        http, grpc = free_ports(2)
         config["server"] |= {"http_listen_port": http, "grpc_listen_port": grpc, "http_listen_address": "127.0.0.1"}
         config["server"] |= {"grpc_listen_address": "127.0.0.1"}
         if program == "cortex":  # its pod's address is the one that others reach it at; here there are no others

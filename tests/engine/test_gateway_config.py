@@ -4,7 +4,6 @@ import base64
 import http.client
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -34,6 +33,7 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
+from tests.ports import free_ports
 
 SETTINGS = GatewaySettings("showdown", "showdown.example.com", authentication=True, legacy_push_errors=False)
 KEY, OTHER_KEY = new_key(), new_key()
@@ -56,16 +56,6 @@ def forged(text: str) -> str:
     text = "{" + common + f'"iat": {now}, "exp": {now + 600}, {text}' + "}"
     json.loads(text)
     return jwt.api_jws.encode(text.encode(), KEY, "RS256", {"kid": KID})
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for entry in sockets:
-        entry.bind(("127.0.0.1", 0))
-    ports = [int(entry.getsockname()[1]) for entry in sockets]
-    for entry in sockets:
-        entry.close()
-    return ports
 
 
 @dataclass
@@ -127,7 +117,7 @@ class Gateway:
     def start(self) -> "Gateway":
         text = bootstrap(SETTINGS).replace(KEYS_FOLDER, str(self.folder / "keys"))
         config = json.loads(text.replace(ACCESS_FOLDER, str(self.folder / "access")))
-        ports = _free_ports(2)
+        ports = free_ports(2)
         for listener, port in zip(config["static_resources"]["listeners"], ports, strict=True):
             listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
             listener.pop("listener_filters", None)  # no load balancer stands before this one

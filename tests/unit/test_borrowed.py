@@ -18,7 +18,7 @@ from localcloud import borrowed, cloud, lifecycle, ports
 from localcloud.aws import account
 from localcloud.errors import LocalCloudError
 from localcloud.settings import Borrowed, Settings, settings
-from tests.unit.test_config import settings as stack_settings
+from tests.unit.given import settings as stack_settings
 
 OURS = "127.0.0.77"  # an address of this machine that nothing else uses
 ISSUER = "https://issuer.example"

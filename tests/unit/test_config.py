@@ -14,36 +14,14 @@ from ruamel.yaml import YAML
 from components.config import from_engine, from_settings, json_schema
 from components.errors import ConfigError
 from components.keys import canonical_pem, key_id
-from scripts.keyfiles import new_key
+from tests.unit.given import CLUSTER, JSON, KEY, PAIR, settings
 
 ROOT = Path(__file__).parent.parent.parent
-PAIR = new_key()
-KEY = PAIR.public_key()
 PRIVATE = canonical_pem(KEY) + "\n" + PAIR.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-CLUSTER = {"oidcProviderArn": "arn", "oidcIssuer": "https://issuer", "nodeSecurityGroupId": "sg-1"}
 
 
 def aliases(*found: tuple[str, list[str]]) -> dict[str, Any]:
     return {"cluster": CLUSTER | {"hostAliases": [{"ip": ip, "hostnames": names} for ip, names in found]}}
-
-
-def settings(**changes: Any) -> dict[str, Any]:
-    base: dict[str, Any] = {
-        "domain": "example.com",
-        "tenants": [{"name": "default"}],
-        "dataApi": {"publicKeys": {key_id(KEY): canonical_pem(KEY)}},
-        "cluster": CLUSTER,
-        "loadBalancer": {"vpcId": "vpc-1", "subnetIds": ["subnet-1"], "autoscalingGroups": ["nodes"]},
-        "aws": {"region": "us-west-2"},
-    }
-    return base | changes
 
 
 def test_a_good_configuration_passes() -> None:

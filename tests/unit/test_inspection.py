@@ -15,27 +15,16 @@ from hypothesis import strategies as st
 from components.config import from_settings
 from components.errors import TokenError, UserError
 from components.keys import key_id
-from scripts import stackfile
 from scripts.acceptance import refusals
 from scripts.inspection import ta_inspect_token
 from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
 from scripts.token_reader import Token, read_token
-from tests.unit.test_config import JSON, PAIR, settings
+from tests.unit.given import JSON, PAIR, settings
 
 GRANT = Grant("showdown", "default", name="x")
 GOOD = Signer(PAIR).token(GRANT)
 CONFIG = from_settings(settings(), "showdown")
-
-
-@pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(stackfile.StackFile.__init__, "__defaults__", (tmp_path,))
-    file = stackfile.StackFile("showdown", tmp_path)
-    for name, value in settings().items():
-        file.set(name, value)
-    file.write()
-    return file.path
 
 
 def call(*arguments: str, text: str | None = None) -> Result:

@@ -25,20 +25,10 @@ from scripts.keyfiles import new_key
 from scripts.pubkeys import ta_pubkeys_add, ta_pubkeys_list, ta_pubkeys_remove
 from scripts.signing import Grant, Signer
 from scripts.token_reader import read_token
-from tests.unit.test_config import JSON, KEY, PAIR, settings
-from tests.unit.test_program import Recorder
+from tests.unit.given import JSON, KEY, PAIR, settings
+from tests.unit.program import record
 
 KID, PEM = key_id(KEY), canonical_pem(KEY)
-
-
-@pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(stackfile.StackFile.__init__, "__defaults__", (tmp_path,))
-    file = stackfile.StackFile("showdown", tmp_path)
-    for name, value in settings().items():
-        file.set(name, value)
-    file.write()
-    return file.path
 
 
 def add(path: Path, key: RSAPrivateKey, *options: str) -> Result:
@@ -137,24 +127,21 @@ def test_an_instance_says_what_a_limited_key_may_not_sign() -> None:
 
 
 def test_the_key_set_stays_flat_and_limits_stand_in_a_secret_of_their_own() -> None:
-    recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="opstrace", stack="showdown")
     limits = {KID: KeyConfig(pem=PEM, tenants=["shop"], notAfter="2099-01-01T00:00:00Z").limits}
 
-    @pulumi.runtime.test
     def declare() -> pulumi.Output[Any]:
         made = TrustStore("store", TrustStoreArgs("showdown", {KID: PEM}, limits, {}))
         return pulumi.Output.all(made.secret_arn, made.limits_secret_arn)
 
-    declare()
-    names = {entry.name: entry.inputs["name"] for entry in recorder.resources if entry.typ.endswith(":Secret")}
+    resources = record(declare)
+    names = {entry.name: entry.inputs["name"] for entry in resources if entry.typ.endswith(":Secret")}
     assert names == {
         "store-secret": "opstrace/showdown/data-api-public-keys",
         "store-limits-secret": "opstrace/showdown/data-api-key-limits",
     }
     contents = {
         entry.name: json.loads(_plain(entry.inputs["secretString"]))
-        for entry in recorder.resources
+        for entry in resources
         if entry.typ.endswith(":SecretVersion")
     }
     assert contents == {

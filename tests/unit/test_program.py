@@ -1,71 +1,22 @@
 """The program, declared against mocks: the shape of what it makes."""
 
-import asyncio
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pulumi
 import pytest
 
-from components.config import from_settings
 from components.gateway_config import GatewaySettings, bootstrap
 from components.gateway_lua import UPSTREAM_HEADER
-from components.instance import Instance, InstanceArgs
-from components.tenant import Tenant
-from tests.unit.test_config import CLUSTER, settings
+from tests.unit.given import CLUSTER, settings
+from tests.unit.program import declared
 
 ALIASES = [{"ip": "192.0.2.1", "hostnames": ["sts.us-west-2.amazonaws.com"]}]
 
 
-class Recorder(pulumi.runtime.Mocks):
-    def __init__(self) -> None:
-        self.resources: list[pulumi.runtime.MockResourceArgs] = []
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self.resources.append(args)
-        state = dict(args.inputs) | {
-            "arn": f"arn:{args.name}",
-            "dnsName": "lb.example",
-            "zoneId": args.inputs.get("zoneId", "Z1"),
-            "nameServers": ["ns-1.example"],
-            "hex": "0a0b0c0d",
-        }
-        if args.typ == "aws:acm/certificate:Certificate":
-            option = {"resourceRecordName": "_a.b.", "resourceRecordType": "CNAME", "resourceRecordValue": "c."}
-            state["domainValidationOptions"] = [option]
-        return f"{args.name}-id", state
-
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
-        raise AssertionError(f"the program calls no function, but did {args.token}")
-
-
-async def _registered(*hook: object) -> None:
-    """What the SDK's mocks have no place for."""
-
-
 @pytest.fixture(scope="module")
-def recorded() -> Iterator[list[pulumi.runtime.MockResourceArgs]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pulumi.resource_hooks.register_resource_hook", lambda hook: asyncio.ensure_future(_registered()))
-        yield _declared()
-
-
-def _declared() -> list[pulumi.runtime.MockResourceArgs]:
-    recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="opstrace", stack="showdown")
-
-    @pulumi.runtime.test
-    def declare() -> pulumi.Output[Any]:
-        given = settings(
-            cluster=CLUSTER | {"hostAliases": ALIASES}, aws={"region": "us-west-2", "parentZoneId": "ZPARENT"}
-        )
-        instance = Instance("instance", InstanceArgs("showdown", from_settings(given, "showdown")))
-        tenant = Tenant("tenant-default", instance.tenant_args("default"))
-        return pulumi.Output.all(*tenant.buckets.values(), instance.name_servers)
-
-    declare()
-    return recorder.resources
+def recorded() -> list[pulumi.runtime.MockResourceArgs]:
+    aws = {"region": "us-west-2", "parentZoneId": "ZPARENT"}
+    return declared(settings(cluster=CLUSTER | {"hostAliases": ALIASES}, aws=aws))
 
 
 def of_default(recorded: list[pulumi.runtime.MockResourceArgs]) -> list[pulumi.runtime.MockResourceArgs]:

@@ -11,7 +11,7 @@ from components.keys import canonical_pem, key_id
 from scripts import stackfile
 from scripts.keyfiles import new_key, write_key_pair
 from scripts.pubkeys import ta_pubkeys_add, ta_pubkeys_list, ta_pubkeys_remove
-from tests.unit.test_config import KEY, settings
+from tests.unit.given import KEY, settings
 
 COMMENT = "# the tenants of our teams"
 

@@ -21,20 +21,10 @@ from scripts.ledger import issued
 from scripts.revocation import prune, ta_revoke_token
 from scripts.signing import Grant, Signer
 from scripts.token_reader import read_token
-from tests.unit.test_config import JSON, PAIR, settings
+from tests.unit.given import JSON, PAIR, settings
 
 SIGNER = Signer(PAIR)
 ID = "11111111-2222-3333-4444-555555555555"
-
-
-@pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(stackfile.StackFile.__init__, "__defaults__", (tmp_path,))
-    file = stackfile.StackFile("showdown", tmp_path)
-    for name, value in settings().items():
-        file.set(name, value)
-    file.write()
-    return file.path
 
 
 def call(*arguments: object, text: str | None = None) -> Result:

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,19 +18,14 @@ from scripts.ledger import entries, issued
 from scripts.rotation import ta_rotate_key
 from scripts.signing import Grant, Signer
 from scripts.token_reader import read_token
-from tests.unit.test_config import KEY, PAIR, settings
+from tests.unit.given import KEY, PAIR, settings
 
 OLD = key_id(KEY)
 
 
 @pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(stackfile.StackFile.__init__, "__defaults__", (tmp_path,))
-    file = stackfile.StackFile("showdown", tmp_path)
-    for name, value in settings(tenants=[{"name": "default"}, {"name": "shop"}]).items():
-        file.set(name, value)
-    file.write()
-    return file.path
+def stack_settings() -> dict[str, Any]:
+    return settings(tenants=[{"name": "default"}, {"name": "shop"}])
 
 
 def rotate(stack: Path, *options: str, old: str = OLD) -> Result:

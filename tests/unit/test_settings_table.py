@@ -1,19 +1,14 @@
 """docs/tenants.md says of each setting what a change does: held to what the program then declares."""
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
-import pulumi
 import pytest
 
-from components.config import from_settings
-from components.instance import Instance, InstanceArgs
-from components.tenant import Tenant
 from components.tenant_config import BackendSize, TenantConfig
-from tests.unit.test_config import settings
-from tests.unit.test_program import Recorder, _registered
+from tests.unit.given import settings
+from tests.unit.program import declared
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "tenants.md"
 LIVE, RESTART, NEW = "live", "restarts pods one by one", "new pods with new volumes"
@@ -50,32 +45,14 @@ def leaves() -> set[str]:
     found = {str(field.alias or name) for name, field in TenantConfig.model_fields.items()} - {"retention", "limits"}
     size = {str(field.alias or name) for name, field in BackendSize.model_fields.items()}
     found |= {f"size.{kind}.{part}" for kind in ("metrics", "logs") for part in size} | {"size.replicas"}
-    return (
-        found
-        | {f"{part}.{kind}" for part in ("retention",) for kind in ("metrics", "logs")}
-        | {
-            "limits.metrics.*",
-            "limits.logs.*",
-        }
-    )
+    return found | {"retention.metrics", "retention.logs", "limits.metrics.*", "limits.logs.*"}
 
 
-def declared(tenant: dict[str, Any]) -> dict[str, Any]:
+def stateful_sets(tenant: dict[str, Any]) -> dict[str, Any]:
     """Return the inputs of the tenant's StatefulSets, by name."""
-    recorder = Recorder()
-    pulumi.runtime.set_mocks(recorder, project="opstrace", stack="showdown")
-
-    @pulumi.runtime.test
-    def declare() -> pulumi.Output[Any]:
-        config = from_settings(settings(tenants=[{"name": "default", **tenant}]), "showdown")
-        instance = Instance("instance", InstanceArgs("showdown", config))
-        made = Tenant("tenant-default", instance.tenant_args("default"))
-        return pulumi.Output.all(*made.buckets.values())
-
-    declare()
     return {
         entry.name: entry.inputs["spec"]
-        for entry in recorder.resources
+        for entry in declared(settings(tenants=[{"name": "default", **tenant}]))
         if entry.name.startswith("tenant-default") and entry.typ == "kubernetes:apps/v1:StatefulSet"
     }
 
@@ -94,13 +71,6 @@ def nested(path: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-@pytest.fixture(autouse=True)
-def hooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "pulumi.resource_hooks.register_resource_hook", lambda hook: asyncio.ensure_future(_registered())
-    )
-
-
 def test_every_setting_has_its_row_and_every_row_is_a_setting() -> None:
     assert {*table()} == leaves()
     assert {*EXAMPLES} == leaves() - {"name"}
@@ -108,5 +78,5 @@ def test_every_setting_has_its_row_and_every_row_is_a_setting() -> None:
 
 @pytest.mark.parametrize("setting", sorted(EXAMPLES))
 def test_a_change_does_what_the_table_says(setting: str) -> None:
-    before, after = declared({}), declared(nested(setting, EXAMPLES[setting]))
+    before, after = stateful_sets({}), stateful_sets(nested(setting, EXAMPLES[setting]))
     assert effect(before, after) == table()[setting]

@@ -17,7 +17,7 @@ from components.loki import loki_config, loki_limits
 from components.section import hours, merged
 from components.tenant_config import TenantSettings
 from components.workload import Aws
-from tests.unit.test_config import settings
+from tests.unit.given import settings
 
 
 def of(tenant: dict[str, Any], defaults: dict[str, Any] | None = None) -> TenantSettings:

@@ -11,7 +11,7 @@ from components.config import TenantStack, from_engine, from_settings, json_sche
 from components.errors import ConfigError
 from components.tenant_base import TenantBase
 from scripts.stackfile import STACKS
-from tests.unit.test_config import settings
+from tests.unit.given import settings
 
 
 def test_tenant_of_tells_the_two_kinds_of_stacks_apart() -> None:
