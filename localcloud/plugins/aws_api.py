@@ -1,12 +1,13 @@
 """What the resource types of the AWS stand-in have in common: clients, waiting, tags, and the table's shape."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,25 +22,34 @@ class AwsApi:
 
     def __init__(self, config: Properties) -> None:
         self.region: str = config.get("region", "")
-        self._session = boto3.session.Session(
-            region_name=self.region or None,
-            profile_name=config.get("profile"),
-            aws_access_key_id=config.get("accessKey"),
-            aws_secret_access_key=config.get("secretKey"),
-            aws_session_token=config.get("token"),
-        )
+        self._account: Properties = config
         self._endpoints: dict[str, str] = {}
         for entry in config.get("endpoints", []):
             self._endpoints |= entry
         path_style: Any = {"addressing_style": "path" if config.get("s3UsePathStyle") else "auto"}
         self._config = Config(retries=RETRIES, s3=path_style, connect_timeout=5)
         self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
+
+    @cached_property
+    def _session(self) -> Any:
+        from boto3.session import Session  # takes long; an update without changes asks nothing of AWS
+
+        return Session(
+            region_name=self.region or None,
+            profile_name=self._account.get("profile"),
+            aws_access_key_id=self._account.get("accessKey"),
+            aws_secret_access_key=self._account.get("secretKey"),
+            aws_session_token=self._account.get("token"),
+        )
 
     def __getattr__(self, service: str) -> Any:
-        if service not in self._clients:
-            endpoint = self._endpoints.get(service)
-            self._clients[service] = self._session.client(service, endpoint_url=endpoint, config=self._config)
-        return self._clients[service]
+        # Clients may be used by several threads at once, sessions may not (boto3's guide on threads).
+        with self._making:
+            if service not in self._clients:
+                endpoint = self._endpoints.get(service)
+                self._clients[service] = self._session.client(service, endpoint_url=endpoint, config=self._config)
+            return self._clients[service]
 
     def account(self) -> str:
         """Return the account's number."""

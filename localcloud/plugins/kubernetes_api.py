@@ -6,7 +6,6 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 import yaml
-from kubernetes import client, config
 
 from localcloud.plugins.provider import ProviderError
 
@@ -30,6 +29,8 @@ class KubernetesApi:
     """One cluster, by kubeconfig. Objects are plain dicts in the API's own form."""
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        from kubernetes import config  # takes longer than all else here; an update without changes asks no cluster
+
         try:
             if kubeconfig and kubeconfig.lstrip().startswith(("{", "apiVersion")):
                 loaded = config.new_client_from_config_dict(yaml.safe_load(kubeconfig), context=context)
@@ -39,7 +40,7 @@ class KubernetesApi:
             raise ProviderError(
                 f"kubeconfig {kubeconfig or '(default)'}, context {context or '(current)'}: {error}"
             ) from error
-        self._client: client.ApiClient = loaded
+        self._client = loaded
         self._pool = loaded.rest_client.pool_manager
         self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}
 
