@@ -29,6 +29,7 @@ from components.workload import POD_SECURITY, RESTRICTED_NAMESPACE, container, l
 
 REPLICAS = 2
 DRAIN_SECONDS = 5
+LOG_FLUSH_MILLISECONDS = "1000"  # of the access log; ten seconds by default
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
     envoy = container(
         "envoy",
         ENVOY_IMAGE,
-        ["-c", f"{CONFIG_FOLDER}/envoy.json", "--disable-hot-restart", "--concurrency", "2", "--log-level", "warn"],
+        [
+            *("-c", f"{CONFIG_FOLDER}/envoy.json", "--disable-hot-restart", "--concurrency", "2"),
+            *("--log-level", "warn", "--file-flush-interval-msec", LOG_FLUSH_MILLISECONDS),
+        ],
         ports={"http": LISTEN_PORT, "health": HEALTH_PORT},
         probe=("/ready", "health"),
         requests={"cpu": "50m", "memory": "96Mi"},

@@ -11,6 +11,7 @@ from typing import Any
 
 from components import gateway_lua
 from components.access import KeyLimits, Scope
+from components.access_log import access_log
 from components.keys import TOKEN_ISSUER, json_web_key_set
 from components.names import APIS, Api, token_audience
 
@@ -231,6 +232,7 @@ def _listener(settings: GatewaySettings) -> dict[str, Any]:
         "use_remote_address": True,
         "common_http_protocol_options": {"headers_with_underscores_action": "DROP_HEADER", "idle_timeout": "600s"},
         "request_headers_timeout": "10s",
+        "access_log": [access_log()],
         "local_reply_config": _local_replies(),
         "route_config": {"virtual_hosts": hosts},
         "http_filters": _filters(settings),

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from components.access import KeyLimits
+from components.access_log import STEP
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
 TURN_SECONDS = 30
@@ -45,6 +46,7 @@ end
 BEFORE_AUTHENTICATION = """
 function envoy_on_request(handle)
   local tenant = tenant_of(handle)
+  note_for_log(handle, tenant)
   if not tenant then refuse(handle, "404", "no such tenant") return end
   local headers = handle:headers()
   headers:replace("x-opstrace-tenant", tenant)
@@ -145,7 +147,7 @@ def _escaped(domain: str) -> str:
 
 def before_authentication(api: str, domain: str, *, authentication: bool) -> str:
     """Return the step that finds the tenant in the host name and holds the credentials to their grammar."""
-    text = HOST + (BASE64 if authentication else "") + BEFORE_AUTHENTICATION
+    text = HOST + STEP + (BASE64 if authentication else "") + BEFORE_AUTHENTICATION
     text = text.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
     text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS)).replace("__UPSTREAM_HEADER__", UPSTREAM_HEADER)
     return text.replace("__API__", api).replace("__DOMAIN__", _escaped(domain))

@@ -10,9 +10,12 @@ import time
 from collections.abc import Iterator
 
 import dns.resolver
+import jwt
 import pytest
 from ruamel.yaml import YAML
 
+from components.names import GATEWAY_NAMESPACE
+from components.workload import selector
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
@@ -26,6 +29,24 @@ def test_without_a_token_nobody_comes_in(walk: Walk) -> None:
 def test_the_tenant_s_token_opens_metrics_and_logs(walk: Walk) -> None:
     assert walk.curl(url("cortex", "default", LABELS), token=walk.token("default"))[0] == 200
     assert walk.curl(url("loki", "default", "/loki/api/v1/labels"), token=walk.token("default"))[0] == 200
+
+
+def test_a_request_is_in_the_gateway_s_log_with_the_token_s_id_alone(walk: Walk) -> None:
+    token = walk.token("default")
+    token_id = jwt.decode(token, options={"verify_signature": False})["jti"]
+    assert walk.curl(url("cortex", "default", f"{LABELS}?token={token}"), token=token)[0] == 200
+
+    def logged() -> str:
+        marks = ",".join(f"{name}={value}" for name, value in selector("gateway", INSTANCE).items())
+        return walk.kubectl("-n", GATEWAY_NAMESPACE, "logs", "-l", marks, "--tail", "-1")
+
+    def has_it() -> bool:
+        lines = [json.loads(line) for line in logged().splitlines() if line.startswith('{"')]
+        found = [line for line in lines if line["token_id"] == token_id and line["path"] == LABELS]
+        return any(line["tenant"] == "default" and line["status"] == 200 for line in found)
+
+    eventually(has_it)
+    assert token.split(".")[2] not in logged()
 
 
 def test_token_files_are_their_owner_s_alone(walk: Walk) -> None:

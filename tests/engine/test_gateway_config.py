@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -20,6 +21,7 @@ import pytest
 import urllib3
 
 from components.access import UNLIMITED, KeyLimits, Scope
+from components.access_log import FIELDS
 from components.gateway_config import (
     ACCESS_FOLDER,
     KEYS_FOLDER,
@@ -124,6 +126,7 @@ class Gateway:
         self._send_to_back_end(config)
         (self.folder / "envoy.json").write_text(json.dumps(config))
         command = [str(ensure(catalog.ENVOY) / "envoy"), "-c", str(self.folder / "envoy.json"), "--disable-hot-restart"]
+        command += ["--file-flush-interval-msec", "100"]
         with self.log.open("w") as log:
             self._started.append(subprocess.Popen([*command, "--concurrency", "2"], stdout=log, stderr=log))
         self.port = ports[0]
@@ -445,3 +448,65 @@ def test_ten_thousand_revocations_and_125_keys_fit_and_load_in_time(gateway: Gat
     gateway.put("access", "access.json", text)
     assert gateway.eventually((401, f"{BAD}: revoked"), token) < 2
     assert gateway.ask(signed()) == (200, "ok")
+
+
+def lines(gateway: Gateway, count: int) -> list[dict[str, Any]]:
+    """Return the lines of the access log, once there are `count`."""
+    deadline = time.monotonic() + 15
+    while True:
+        found = [json.loads(line) for line in gateway.log.read_text().splitlines() if line.startswith('{"')]
+        if len(found) >= count or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def test_each_request_is_a_line_of_the_access_log(gateway: Gateway) -> None:
+    gateway.give(revoked=["revoked-token"])
+    gateway.start()
+    before = len(gateway.back_end.seen)
+    gateway.ask(signed(id="this-one"), f"{PUSH}?query=what", "POST")
+    gateway.ask(forged('"jti": "revoked-token"'), LOKI_LABELS)
+    gateway.ask(signed(id="unseen") + "x", LABELS)
+    gateway.ask(signed(id="elsewhere"), "/admin/../config", tenant="other")
+    assert len(gateway.back_end.seen) == before + 1
+    found = [line for line in lines(gateway, 5) if line["reason"] != "filter_chain_not_found"][-4:]
+    common = {"key_id": KID, "client": "127.0.0.1"}
+    wanted = [
+        {"tenant": "default", "api": "cortex", "method": "POST", "path": PUSH, "status": 200, "token_id": "this-one"},
+        {"tenant": "default", "api": "loki", "method": "GET", "path": LOKI_LABELS, "status": 401},
+        {"tenant": "default", "api": "cortex", "method": "GET", "path": LABELS, "status": 401, "key_id": None},
+        # Where no route leads nobody looks at the token.
+        {"tenant": "other", "api": "cortex", "method": "GET", "path": "/config", "status": 404, "key_id": None},
+    ]
+    for line, part in zip(found, wanted, strict=True):
+        part = common | part
+        assert {name: line.get(name) for name in part} == part, line
+    assert {*found[0]} == {*FIELDS} and found[1]["token_id"] == "revoked-token"
+    assert found[2]["token_id"] is None and "Jwt" in found[2]["reason"]
+
+
+def test_no_token_comes_into_the_access_log_wherever_it_stands(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    token = signed()
+    head, claims, signature = token.split(".")
+    host, port = "Host: cortex.default.showdown.example.com\r\n", gateway.port
+    asked = [
+        f"GET /{token} HTTP/1.1\r\n{host}",
+        f"GET /%65yJ{token[3:]} HTTP/1.1\r\n{host}",
+        f"GET {LABELS}?token={token} HTTP/1.1\r\n{host}",
+        f"GET {LABELS}#{token} HTTP/1.1\r\n{host}",
+        f"{token} {LABELS} HTTP/1.1\r\n{host}",
+        f"GET http://user:{token}@cortex.default.showdown.example.com{LABELS} HTTP/1.1\r\n{host}",
+        f"GET {LABELS} HTTP/1.1\r\nHost: {token}\r\n",
+        f"GET {LABELS} HTTP/1.1\r\nHost: {token}.default.showdown.example.com\r\n",
+        f"GET {LABELS} HTTP/1.1\r\n{host}Authorization: {token}\r\nUser-Agent: {token}\r\nReferer: {token}\r\n",
+        f"GET {LABELS} HTTP/1.1\r\n{host}Authorization: Bearer {token}\r\nX-Request-Id: {token}\r\nX-Forwarded-For: {token}\r\n",
+    ]
+    for request in asked:
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.sendall(f"{request}Connection: close\r\n\r\n".encode())
+            assert connection.recv(65536).startswith(b"HTTP/1.1 "), request
+    assert len(lines(gateway, len(asked))) >= len(asked)
+    text = gateway.log.read_text()
+    assert [part for part in (head, claims, signature, claims[:40]) if part in text] == []
