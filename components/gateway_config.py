@@ -17,6 +17,9 @@ from components.names import APIS, Api, token_audience
 
 LISTEN_PORT = 8080
 HEALTH_PORT = 8081
+ADMIN_PORT = 9901
+ADMIN_FILTERS = "/config_dump?resource=ecds_filters"
+ADMIN_COUNTERS = "/stats?filter=extension_config_discovery"
 CONFIG_FOLDER = "/etc/envoy"
 KEYS_FOLDER = "/etc/envoy-keys"
 KEYS_FILE = "jwt.json"
@@ -138,13 +141,29 @@ def _discovered(name: str, folder: str, file: str, type_url: str) -> dict[str, A
 
 
 def _resource(name: str, config: Mapping[str, Any]) -> str:
-    """Return the file of a discovered filter, as JSON."""
+    """Return the file of a discovered filter, as JSON; `discovered_filter` reads it."""
     resource = {
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
         "name": name,
         "typed_config": config,
     }
     return json.dumps({"resources": [resource]}, indent=1)
+
+
+def discovered_filter(file: str) -> tuple[str, dict[str, Any]]:
+    """Return name and configuration of the filter in a file that Envoy watches."""
+    resource = json.loads(file)["resources"][0]
+    return resource["name"], resource["typed_config"]
+
+
+def key_set_of(config: Mapping[str, Any]) -> str:
+    """Return the JSON Web Key Set in the configuration of the filter that verifies tokens."""
+    return str(config["providers"]["tenant"]["local_jwks"]["inline_string"])
+
+
+def access_code_of(config: Mapping[str, Any]) -> str:
+    """Return the Lua text in the configuration of the filter that says what tokens may do."""
+    return str(config["default_source_code"]["inline_string"])
 
 
 def _no_null_scope() -> dict[str, Any]:
@@ -274,8 +293,14 @@ def _health_listener() -> dict[str, Any]:
     }
 
 
+def _admin() -> dict[str, Any]:
+    """Return the admin port: inside the pod alone, and for two questions alone; nothing can be changed by it."""
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": ADMIN_PORT}}
+    return {"address": address, "allow_paths": [{"exact": path} for path in (ADMIN_FILTERS, ADMIN_COUNTERS)]}
+
+
 def bootstrap(settings: GatewaySettings) -> str:
-    """Return the configuration that Envoy starts with, as JSON. It has no admin port."""
+    """Return the configuration that Envoy starts with, as JSON."""
     tenant_cluster = {
         "name": "tenant",
         "lb_policy": "CLUSTER_PROVIDED",
@@ -294,6 +319,7 @@ def bootstrap(settings: GatewaySettings) -> str:
     }
     content = {
         "node": {"id": "gateway", "cluster": settings.instance},
+        "admin": _admin(),
         "static_resources": {"listeners": [_listener(settings), _health_listener()], "clusters": [tenant_cluster]},
     }
     return json.dumps(content, indent=1)

@@ -183,6 +183,11 @@ def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) 
     return AFTER_AUTHENTICATION.replace("__KEYS__", table).replace("__REVOKED__", ids)
 
 
+def keys_of(code: str) -> set[str]:
+    """Return the ids of the keys in a text of `after_authentication`."""
+    return set(re.findall(r'^  \["([^"]+)"\]=', code, re.MULTILINE))
+
+
 def push_answers(*, legacy_errors: bool) -> str:
     """Return the step that changes the back end's answers to pushes so that clients try again."""
     return PUSH_ANSWERS.replace("__LEGACY__", str(legacy_errors).lower())

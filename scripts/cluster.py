@@ -34,13 +34,23 @@ class Cluster:
 
         Raises `UserError` where the cluster is not known, does not answer, or refuses the caller.
         """
+        found = self._found(api_version, kind, name=name, namespace=namespace)
+        return None if found is None else dict(found.to_dict())
+
+    def pods(self, namespace: str, marks: Mapping[str, str]) -> list[str]:
+        """Return the names of the running pods with these labels; raises as `get` does."""
+        chosen = ",".join(f"{name}={value}" for name, value in marks.items())
+        found = self._found("v1", "Pod", namespace=namespace, label_selector=chosen)
+        pods = [] if found is None else found.to_dict()["items"]
+        running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
+        return sorted(pod["metadata"]["name"] for pod in running if "deletionTimestamp" not in pod["metadata"])
+
+    def _found(self, api_version: str, kind: str, **arguments: str | None) -> Any:
         named = f"the context {self._context}" if self._context else "the current context"
         option = f" --context {self._context}" if self._context else ""
         remedy = f"`kubectl{option} get namespaces` must work in this shell first"
         try:
-            found = self._resource(api_version, kind).get(
-                name=name, namespace=namespace, _request_timeout=ANSWER_SECONDS
-            )
+            return self._resource(api_version, kind).get(**arguments, _request_timeout=ANSWER_SECONDS)
         except kubernetes.config.ConfigException as error:
             raise UserError(f"no cluster is known by {named} of the kubeconfig: {error}; {remedy}") from error
         except kubernetes.client.ApiException as error:
@@ -49,7 +59,6 @@ class Cluster:
             raise UserError(f"the cluster of {named} refuses the caller: {error.reason}; {remedy}") from error
         except urllib3.exceptions.HTTPError as error:
             raise UserError(f"the cluster of {named} does not answer: {error}; {remedy}") from error
-        return dict(found.to_dict())
 
     def ask(self, namespace: str, pod: str, port: int, path: str, headers: Mapping[str, str]) -> str | None:
         """Return what a pod answers to a GET, None where it does not answer 200.

@@ -10,7 +10,9 @@ from components.errors import UserError
 from components.names import APIS, api_url, instance_domain, namespace
 from scripts import applied, stores
 from scripts.apply import target
+from scripts.cluster import Cluster
 from scripts.engine import Engine
+from scripts.gateway_state import PodState, gateway_pods
 from scripts.placing import all_settings, applied_anywhere
 from scripts.preflight import reached
 from scripts.probe import status_of
@@ -114,11 +116,12 @@ def status(provider_name: str, instance: str, as_json: bool) -> None:
     config = require(instance).config()
     engine = Engine(where.environment, instance)
     _require_stack(engine, provider_name, instance)
-    tenants = _tenants(config, instance, where)
+    tenants, pods = _tenants(config, instance, where), _gateway_pods(config, instance, where)
     found: dict[str, Any] = {
         "instance": instance,
         "domain": instance_domain(instance, config.domain),
         "trustedKeyIds": sorted(config.data_api.public_keys),
+        "gatewayPods": {pod: state and state.facts() for pod, state in pods.items()},
         "tenants": tenants,
     }
     if as_json:
@@ -126,8 +129,21 @@ def status(provider_name: str, instance: str, as_json: bool) -> None:
         return
     click.echo(f"instance:      {instance}\ndomain:        {found['domain']}")
     click.echo(f"trusted keys:  {', '.join(found['trustedKeyIds'])}")
+    for pod, state in pods.items():
+        click.echo(f"{pod}: {state.in_words() if state else 'does not tell which keys it has'}")
     for name, facts in tenants.items():
         click.echo(f"tenant {name}: {_in_words(facts)}")
+
+
+def _gateway_pods(config: StackConfig, instance: str, where: Provider) -> dict[str, PodState | None]:
+    """Return what the gateway's pods have loaded; nothing, and a word why, where the cluster does not tell."""
+    if not config.data_api.authentication:
+        return {}
+    try:
+        return gateway_pods(Cluster(where.environment, config), instance)
+    except UserError as error:
+        note(f"which keys the gateway has is not known: {error}")
+        return {}
 
 
 def _tenants(config: StackConfig, instance: str, where: Provider) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ import jwt
 import pytest
 from ruamel.yaml import YAML
 
+from components.gateway import REPLICAS
 from components.names import GATEWAY_NAMESPACE
 from components.workload import selector
 from localcloud.toolchain import catalog
@@ -177,6 +178,8 @@ def test_status_shows_the_tenants(walk: Walk) -> None:
     found = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)
     assert set(found["tenants"]) == {"default", "newtenant", "system"}
     assert all(facts["gateway"] and facts["applied"] for facts in found["tenants"].values())
+    has_all = {"keyIds": found["trustedKeyIds"], "current": True, "refused": False}
+    assert [*found["gatewayPods"].values()] == [has_all] * REPLICAS
     assert walk.opstrace("list", "local").stdout.split() == [INSTANCE]
 
 

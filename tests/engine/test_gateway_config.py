@@ -24,6 +24,8 @@ from components.access import UNLIMITED, KeyLimits, Scope
 from components.access_log import FIELDS
 from components.gateway_config import (
     ACCESS_FOLDER,
+    ADMIN_COUNTERS,
+    ADMIN_FILTERS,
     KEYS_FOLDER,
     GatewaySettings,
     access_file,
@@ -33,6 +35,7 @@ from components.gateway_config import (
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
+from scripts.gateway_state import PodState, filters_in, pod_state
 from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
 from tests.ports import free_ports
@@ -43,6 +46,7 @@ KID, OTHER = key_id(KEY.public_key()), key_id(OTHER_KEY.public_key())
 KEYS = {KID: canonical_pem(KEY.public_key())}
 BOTH = KEYS | {OTHER: canonical_pem(OTHER_KEY.public_key())}
 BAD = "bad authentication token"
+ADMIN_QUESTIONS = (ADMIN_FILTERS, ADMIN_COUNTERS)
 PUSH, LABELS = "/api/v1/push", "/api/v1/labels"
 LOKI_PUSH, LOKI_LABELS = "/loki/api/v1/push", "/loki/api/v1/labels"
 
@@ -119,7 +123,8 @@ class Gateway:
     def start(self) -> "Gateway":
         text = bootstrap(SETTINGS).replace(KEYS_FOLDER, str(self.folder / "keys"))
         config = json.loads(text.replace(ACCESS_FOLDER, str(self.folder / "access")))
-        ports = free_ports(2)
+        ports = free_ports(3)
+        self.admin_port = config["admin"]["address"]["socket_address"]["port_value"] = ports.pop()
         for listener, port in zip(config["static_resources"]["listeners"], ports, strict=True):
             listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
             listener.pop("listener_filters", None)  # no load balancer stands before this one
@@ -158,6 +163,13 @@ class Gateway:
         pool = self.http.connection_from_host("127.0.0.1", self.port)
         answer = pool.urlopen(method, path, headers=headers, assert_same_host=False)
         return answer.status, answer.data.decode()
+
+    def state(self) -> PodState:
+        """Return what the gateway itself says of what it has, beside what lies in the files."""
+        asked = (self.http.request("GET", f"http://127.0.0.1:{self.admin_port}{path}") for path in ADMIN_QUESTIONS)
+        dump, counters = (answer.data.decode() for answer in asked)
+        files = [(self.folder / "keys" / "jwt.json"), (self.folder / "access" / "access.json")]
+        return pod_state(dump, counters, filters_in(file.read_text() for file in files))
 
     def eventually(self, answer: tuple[int, str], token: str, seconds: float = 5, **request: str) -> float:
         """Wait until both of Envoy's workers answer so; return how long that took."""
@@ -378,6 +390,38 @@ def test_a_key_whose_limits_are_still_on_their_way_opens_nothing(gateway: Gatewa
     assert gateway.ask(token) == (401, BAD)
     gateway.give(BOTH, other=KeyLimits(tenants=("alpha",)))
     gateway.eventually((401, f"{BAD}: its key may not speak for this tenant"), token)
+
+
+def test_the_gateway_says_which_keys_it_has_and_what_it_refused(gateway: Gateway) -> None:
+    gateway.give(BOTH, other=KeyLimits(tenants=("alpha",)))
+    gateway.start()
+    assert gateway.state() == PodState(sorted(BOTH), current=True, refused=False)
+    gateway.put("keys", "jwt.json", keys_file("showdown", KEYS))
+    gateway.eventually((401, BAD), Signer(OTHER_KEY).token(Grant("showdown", "alpha")), tenant="alpha")
+    assert gateway.state() == PodState([KID], current=True, refused=False)
+
+    good = (gateway.folder / "keys" / "jwt.json").read_text()
+    gateway.put("keys", "jwt.json", good.replace('\\"n\\": \\"', '\\"n\\": \\"!'))
+    time.sleep(1)
+    kept = gateway.state()
+    assert kept == PodState(None, current=False, refused=True) and "REFUSED" in kept.in_words()
+    gateway.put("keys", "jwt.json", good)
+    time.sleep(1)
+    assert gateway.state() == PodState([KID], current=True, refused=False)
+    gateway.put("keys", "jwt.json", "{")
+    time.sleep(1)
+    assert gateway.state() == PodState([KID], current=False, refused=True)
+
+
+@pytest.mark.parametrize("path", ["/", "/config_dump", "/clusters", "/stats", "/quitquitquit", "/logging?level=trace"])
+def test_the_admin_port_answers_two_questions_alone(gateway: Gateway, path: str) -> None:
+    gateway.give()
+    gateway.start()
+    answers = [
+        gateway.http.request(method, f"http://127.0.0.1:{gateway.admin_port}{path}") for method in ("GET", "POST")
+    ]
+    assert [answer.status for answer in answers] == [403, 403]
+    assert gateway.ask(signed()) == (200, "ok")
 
 
 BROKEN = {
