@@ -12,6 +12,7 @@ from components.entrance import Entrance, EntranceArgs
 from components.gateway import Gateway, GatewayArgs
 from components.gateway_config import GatewaySettings
 from components.names import SYSTEM, instance_domain
+from components.notices import open_to_everybody
 from components.options import child
 from components.tenant import Tenant, TenantArgs
 from components.tenant_base import TenantBase
@@ -39,6 +40,8 @@ class Instance(pulumi.ComponentResource):
         config = args.config
         self._tags = {"opstrace:instance": args.instance, **config.tags}
         self.domain = instance_domain(args.instance, config.domain)
+        if not config.data_api.authentication:
+            open_to_everybody(self.domain)
         zone = aws.route53.Zone(
             f"{name}-zone",
             name=self.domain,

@@ -10,6 +10,14 @@ import pulumi
 RUNTIME_KEY = "runtime.yaml"
 
 
+def open_to_everybody(domain: str) -> None:
+    """Warn, in preview too, of an instance whose gateway asks for no token."""
+    pulumi.log.warn(
+        f"dataApi.authentication is false: whoever reaches the load balancer of {domain} reads and writes the data of "
+        "every tenant"
+    )
+
+
 def retention_hours(inputs: Mapping[str, Any] | None, tenant: str) -> int | None:
     """Return the retention that a back end's ConfigMap gives a tenant, None where it says none."""
     text = ((inputs or {}).get("data") or {}).get(RUNTIME_KEY)

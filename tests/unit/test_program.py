@@ -95,3 +95,15 @@ def test_the_zone_is_delegated_in_its_parent(recorded: list[pulumi.runtime.MockR
         entry.inputs for entry in recorded if entry.typ == "aws:route53/record:Record" and entry.inputs["type"] == "NS"
     ]
     assert [(entry["zoneId"], entry["name"]) for entry in found] == [("ZPARENT", "showdown.example.com")]
+
+
+@pytest.mark.parametrize("authentication", [True, False])
+def test_a_preview_warns_of_an_instance_that_asks_for_no_token(
+    monkeypatch: pytest.MonkeyPatch, authentication: bool
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", warned.append)
+    declared(settings(dataApi=settings()["dataApi"] | {"authentication": authentication}))
+    assert [("showdown.example.com" in text, "every tenant" in text) for text in warned] == [(True, True)] * (
+        not authentication
+    )
