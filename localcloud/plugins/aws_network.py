@@ -474,6 +474,9 @@ def _read_attachment(api: AwsApi, identity: str, known: Properties) -> Propertie
 
 
 def _detach(api: AwsApi, identity: str, state: Properties) -> None:
+    # What AWS says of one that is detached already depends on the group's instances.
+    if _read_attachment(api, identity, state) is None:
+        return
     absent("ValidationError")(
         lambda: api.autoscaling.detach_load_balancer_target_groups(
             AutoScalingGroupName=state["autoscalingGroupName"], TargetGroupARNs=[state["lbTargetGroupArn"]]

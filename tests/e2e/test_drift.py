@@ -170,7 +170,8 @@ def _current_secret(walk: Walk, resource: Resource) -> str:
 
 
 def _secret_edited(walk: Walk, resource: Resource) -> None:
-    walk.aws("secretsmanager").put_secret_value(SecretId=resource["inputs"]["secretId"], SecretString="{}")
+    edited = json.dumps({"edited": "by hand"})  # unlike what either secret may hold
+    walk.aws("secretsmanager").put_secret_value(SecretId=resource["inputs"]["secretId"], SecretString=edited)
 
 
 def _attributes(what: str, argument: str, key: str, value: str) -> Kind:
@@ -283,7 +284,7 @@ KINDS: dict[str, Kind] = {
 def _one_of_each(resources: list[Resource]) -> dict[str, Resource]:
     """Return a resource of every type that has something in the cloud: of the tenant where it has one."""
     found: dict[str, Resource] = {}
-    for resource in resources:
+    for resource in sorted(resources, key=lambda entry: entry["urn"]):  # the state's order is that of the update
         kind = resource["type"]
         if kind in NOTHING_TO_CHANGE or kind.startswith(COMPONENT):
             continue

@@ -57,7 +57,7 @@ class Walk:
     def push_sample(self, tenant: str, labels: Mapping[str, str], value: float, token: str) -> tuple[int, str]:
         """Push one sample of now to a tenant's Cortex, as Prometheus does."""
         body = self.folder / f"{tenant}.push"
-        body.write_bytes(request(labels, [(time.time(), value)]))
+        body.write_bytes(request((labels, [(time.time(), value)])))
         headers = [part for name, text in HEADERS.items() for part in ("-H", f"{name}: {text}")]
         address = url("cortex", tenant, "/api/v1/push")
         return self.curl(address, *headers, "--data-binary", f"@{body}", token=token)
