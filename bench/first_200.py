@@ -5,7 +5,6 @@ and takes all of it away again. Every figure is of one run of the real command.
 """
 
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -13,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
+from bench.machine import machine
 from scripts.probe import status_of
 from scripts.stackfile import ROOT, StackFile
 
@@ -107,18 +106,6 @@ class Bench:
         self.opstrace("local", "down")
 
 
-def _machine() -> str:
-    processor = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
-    return f"{os.cpu_count()} cores ({processor}), {psutil.virtual_memory().total / 2**30:.0f} GiB"
-
-
 def main() -> None:
     """Measure and print."""
     if StackFile(INSTANCE).exists():
@@ -129,7 +116,7 @@ def main() -> None:
             found = bench.measure()
         finally:
             bench.leave()
-    table = Table(title=f"To the first 200, on {_machine()}", title_justify="left")
+    table = Table(title=f"To the first 200, on {machine()}", title_justify="left")
     for column in ("what", "seconds", "limit", "of the limit"):
         table.add_column(column)
     for what, limit in LIMITS.items():

@@ -27,12 +27,21 @@ def _field(number: int, content: bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
-def request(labels: Mapping[str, str], samples: Sequence[tuple[float, float]]) -> bytes:
-    """Return the body of a push of one series; `samples` are pairs of seconds since the epoch and value."""
+Series = tuple[Mapping[str, str], Sequence[tuple[float, float]]]
+"""Labels, and samples as pairs of seconds since the epoch and value."""
+
+
+def _series(labels: Mapping[str, str], samples: Sequence[tuple[float, float]]) -> bytes:
     series = b"".join(
         _field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in sorted(labels.items())
     )
     for seconds, value in samples:
         moment = _varint(2 << 3) + _varint(int(seconds * 1000))
         series += _field(2, _varint(1 << 3 | 1) + struct.pack("<d", value) + moment)
-    return bytes(cramjam.snappy.compress_raw(_field(1, series)))
+    return series
+
+
+def request(*series: Series) -> bytes:
+    """Return the body of a push of these series."""
+    message = b"".join(_field(1, _series(labels, samples)) for labels, samples in series)
+    return bytes(cramjam.snappy.compress_raw(message))

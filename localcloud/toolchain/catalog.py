@@ -184,6 +184,13 @@ PROMETHEUS = Tool(
     (DebianPackages(("prometheus",), {"prometheus": "usr/bin/prometheus"}),),
 )
 
+WRK = Tool(
+    "wrk",
+    "debian",
+    ("wrk",),
+    (DebianPackages(("wrk", "libluajit-5.1-2"), {"wrk": "usr/bin/wrk"}, libraries="usr/lib/x86_64-linux-gnu"),),
+)
+
 ENGINE = (PULUMI,)
 """What running the program needs."""
 

@@ -142,7 +142,7 @@ def test_metrics_older_than_the_retention_leave_the_bucket_and_newer_ones_stay(
     cortex = backend("cortex", {"retention": {"metrics": "2d"}})
     cortex.start()
     for moment in (old, young):
-        body = request({"__name__": "up", "job": "test"}, [(moment, 1.0)])
+        body = request(({"__name__": "up", "job": "test"}, [(moment, 1.0)]))
         assert cortex.ask("POST", "/api/v1/push", body=body, headers={**HEADERS, "X-Scope-OrgID": TENANT})[0] == 200
 
     def blocks() -> set[str]:

@@ -1,0 +1,363 @@
+"""What authentication costs at the gateway: `.venv/bin/python -m bench.gateway`, as root, after `make setup`.
+
+The gateway's own configuration in a real Envoy with one worker on one core; on another core the load (wrk), the upstream
+(an Envoy that reads a request whole and answers 200) and a name server that knows every tenant. Each variant runs several
+times, the variants in turn, and the median counts. Load is closed: as many requests are on their way as there are connections.
+"""
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import urllib3
+from rich.console import Console
+from rich.table import Table
+
+from bench.machine import machine
+from components.access import UNLIMITED
+from components.gateway_config import (
+    ACCESS_FILE,
+    ACCESS_FOLDER,
+    KEYS_FILE,
+    KEYS_FOLDER,
+    GatewaySettings,
+    access_file,
+    bootstrap,
+    keys_file,
+)
+from components.keys import canonical_pem, key_id
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+from scripts.keyfiles import new_key
+from scripts.signing import Grant, Signer
+from tests.ports import free_ports
+from tests.remote_write import HEADERS, Series, request
+
+INSTANCE, DOMAIN = "bench", "bench.example.com"
+GATEWAY_CORE, LOAD_CORE = "0", "1"
+UPSTREAM = "127.0.0.77"  # of loopback; on port 80, as the tenants' Services
+CONNECTIONS, SECONDS, ROUNDS = 32, 4, 5
+SERIES = 2000  # in a push: Prometheus's default of max_samples_per_send
+TENANTS = 1000
+Access = Literal["off", "on", "on, without JWT cache"]
+Load = Literal["small", "push"]
+
+
+LEAST: dict[Load, float] = {"push": 0.8, "small": 0.6}  # of the throughput without authentication
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the gateway, and what is asked of it."""
+
+    access: Access
+    load: Load
+    tenants: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """Requests a second; latencies in milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+VARIANTS = [
+    *(Variant(access, load, 1) for load in ("small", "push") for access in ("off", "on", "on, without JWT cache")),
+    *(Variant("on", load, TENANTS) for load in ("small", "push")),
+]
+
+# A request for each tenant is made beforehand; wrk then takes them in turn.
+WRK_SCRIPT = """
+local requests, at = {}, 0
+function init(args)
+  local body = nil
+  if args[1] == "push" then
+    local file = io.open(args[3], "rb")
+    body = file:read("*a")
+    file:close()
+  end
+  for line in io.lines(args[2]) do
+    local host, token = line:match("^(%S+) (%S+)$")
+    local headers = {["Host"] = host, ["Authorization"] = "Bearer " .. token}
+    if body then
+      for name, value in pairs(HEADERS) do headers[name] = value end
+      requests[#requests + 1] = wrk.format("POST", "/api/v1/push", headers, body)
+    else
+      requests[#requests + 1] = wrk.format("GET", "/api/v1/labels", headers)
+    end
+  end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+function done(summary, latency)
+  local failed = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout + summary.errors.status
+  print(string.format('RESULT {"requests": %d, "microseconds": %d, "failed": %d, "p50": %f, "p99": %f}',
+    summary.requests, summary.duration, failed, latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+def push_body() -> bytes:
+    """Return a push as Prometheus sends it when it has much to send: `SERIES` series of a node, a sample each."""
+    drawn = random.Random(1)
+
+    def series(number: int) -> Series:
+        labels = {
+            "__name__": f"node_metric_{number % 200}_total",
+            "instance": f"10.0.{number % 40}.17:9100",
+            "job": "node-exporter",
+        }
+        labels |= {"cluster": "production", "device": f"disk{number % 7}", "namespace": "monitoring"}
+        return labels, [(time.time(), drawn.random() * 1e6)]
+
+    return request(*(series(number) for number in range(SERIES)))
+
+
+class Bench:
+    """The processes beside the gateway, and the files that they read."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._envoy = str(ensure(catalog.ENVOY) / "envoy")
+        self._wrk = str(ensure(catalog.WRK) / "wrk")
+        self._key = new_key()
+        self._dns_port, self._port = free_ports(2)
+        self._write_load()
+        stack.enter_context(
+            _running(LOAD_CORE, folder / "dns.log", str(ensure(catalog.COREDNS) / "coredns"), "-conf", self._corefile())
+        )
+        stack.enter_context(
+            _running(LOAD_CORE, folder / "upstream.log", self._envoy, *self._options("upstream", _upstream()))
+        )
+
+    def _corefile(self) -> str:
+        file = self._folder / "Corefile"
+        zone = f".:{self._dns_port}"
+        file.write_text(
+            f'{zone} {{\n bind 127.0.0.1\n template IN A {{\n  answer "{{{{ .Name }}}} 60 IN A {UPSTREAM}"\n }}\n'
+            " template IN AAAA {\n  rcode NOERROR\n }\n}\n"
+        )
+        return str(file)
+
+    def _write_load(self) -> None:
+        signer = Signer(self._key)
+        names = [f"tenant{number}" for number in range(TENANTS)]
+        lines = [f"cortex.{name}.{DOMAIN} {signer.token(Grant(INSTANCE, name))}\n" for name in names]
+        (self._folder / "tenants-1").write_text(lines[0])
+        (self._folder / f"tenants-{TENANTS}").write_text("".join(lines))
+        (self._folder / "push").write_bytes(push_body())
+        table = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in HEADERS.items())
+        (self._folder / "load.lua").write_text(f"local HEADERS = {{{table}}}\n{WRK_SCRIPT}")
+
+    def _options(self, name: str, config: Mapping[str, Any]) -> list[str]:
+        file = self._folder / f"{name}.json"
+        file.write_text(json.dumps(config))
+        return [
+            "-c",
+            str(file),
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "--log-level",
+            "warn",
+            "--base-id",
+            str(os.getpid()),
+        ]
+
+    def _gateway(self, access: Access) -> dict[str, Any]:
+        """Return the gateway's configuration, with the name server and the port of this bench."""
+        settings = GatewaySettings(INSTANCE, DOMAIN, authentication=access != "off", legacy_push_errors=False)
+        public = {key_id(self._key.public_key()): canonical_pem(self._key.public_key())}
+        keys = json.loads(keys_file(INSTANCE, public))
+        if access == "on, without JWT cache":
+            del keys["resources"][0]["typed_config"]["providers"]["tenant"]["jwt_cache_config"]
+        texts = {KEYS_FILE: json.dumps(keys), ACCESS_FILE: access_file(dict.fromkeys(public, UNLIMITED), [])}
+        for name, text in texts.items():
+            (self._folder / name).write_text(text)
+        text = bootstrap(settings).replace(KEYS_FOLDER, str(self._folder)).replace(ACCESS_FOLDER, str(self._folder))
+        config = json.loads(text, object_hook=self._with_name_server)
+        del config["admin"]
+        main, *_ = config["static_resources"]["listeners"]
+        config["static_resources"]["listeners"] = [main]
+        main["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": self._port}
+        del main["listener_filters"]  # no load balancer stands before this one
+        return dict(config)
+
+    def _with_name_server(self, part: dict[str, Any]) -> dict[str, Any]:
+        if "dns_lookup_family" not in part:
+            return part
+        server = {"socket_address": {"address": "127.0.0.1", "port_value": self._dns_port}}
+        kind = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+        resolver = {"@type": kind, "resolvers": [server], "dns_resolver_options": {"no_default_search_domain": True}}
+        return part | {
+            "typed_dns_resolver_config": {"name": "envoy.network.dns_resolver.cares", "typed_config": resolver}
+        }
+
+    def run(self, variant: Variant) -> Result:
+        """Start the gateway, warm it up until each tenant's name and token were seen, and measure."""
+        with _running(
+            GATEWAY_CORE,
+            self._folder / "gateway.log",
+            self._envoy,
+            *self._options("gateway", self._gateway(variant.access)),
+        ):
+            self._await_200()
+            self._load(variant, 2)
+            found = self._load(variant, SECONDS)
+        if found["failed"]:
+            sys.exit(f"{variant}: {found['failed']} of {found['requests']} requests failed")
+        return Result(found["requests"] / found["microseconds"] * 1e6, found["p50"] / 1000, found["p99"] / 1000)
+
+    def _await_200(self) -> None:
+        host, token = (self._folder / "tenants-1").read_text().split()
+        headers = {"Host": host, "Authorization": f"Bearer {token}"}
+        status, deadline = 0, time.monotonic() + 15
+        while status != 200:
+            if time.monotonic() > deadline:
+                sys.exit(f"the gateway answers {status}: {(self._folder / 'gateway.log').read_text()[-2000:]}")
+            try:
+                status = urllib3.request(
+                    "GET", f"http://127.0.0.1:{self._port}/api/v1/labels", headers=headers, retries=False
+                ).status
+            except urllib3.exceptions.HTTPError:
+                pass  # it does not listen yet
+            time.sleep(0.05)
+
+    def _load(self, variant: Variant, seconds: int) -> dict[str, Any]:
+        script, lines = str(self._folder / "load.lua"), str(self._folder / f"tenants-{variant.tenants}")
+        command = [
+            "taskset",
+            "-c",
+            LOAD_CORE,
+            self._wrk,
+            "-t",
+            "1",
+            "-c",
+            str(CONNECTIONS),
+            "-d",
+            f"{seconds}s",
+            "-s",
+            script,
+        ]
+        command += [f"http://127.0.0.1:{self._port}", "--", variant.load, lines, str(self._folder / "push")]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60)
+        line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
+        return dict(json.loads(line.removeprefix("RESULT ")))
+
+
+def _upstream() -> dict[str, Any]:
+    """Return the configuration of the upstream: every request is read to its end, and answered 200."""
+    http = "type.googleapis.com/envoy.extensions.filters.http"
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "upstream",
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}],
+                }
+            ]
+        },
+        "http_filters": [
+            {"name": "buffer", "typed_config": {"@type": f"{http}.buffer.v3.Buffer", "max_request_bytes": 4_000_000}},
+            {"name": "router", "typed_config": {"@type": f"{http}.router.v3.Router"}},
+        ],
+    }
+    listener = {
+        "name": "upstream",
+        "address": {"socket_address": {"address": UPSTREAM, "port_value": 80}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    return {"static_resources": {"listeners": [listener]}}
+
+
+@contextmanager
+def _running(core: str, log: Path, *command: str) -> Iterator[None]:
+    """Run a command on one core of this machine, and end it."""
+    with (
+        log.open("w") as file,
+        subprocess.Popen(["taskset", "-c", core, *command], stdout=file, stderr=file) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def _ratios(found: Mapping[Variant, Result]) -> list[tuple[str, float, str, bool]]:
+    """Return what is compared: in words, the ratio, its limit, and whether it is kept."""
+    rows = []
+    for load, least in LEAST.items():
+        off, on = found[Variant("off", load, 1)], found[Variant("on", load, 1)]
+        many = found[Variant("on", load, TENANTS)]
+        rows += [
+            (
+                f"{load}: throughput with authentication to that without",
+                on.rate / off.rate,
+                f"at least {least}",
+                on.rate / off.rate >= least,
+            ),
+            (
+                f"{load}: p99 with authentication to that without",
+                on.p99 / off.p99,
+                "at most 1.5",
+                on.p99 / off.p99 <= 1.5,
+            ),
+            (
+                f"{load}: throughput of {TENANTS} tenants to that of one",
+                many.rate / on.rate,
+                "at least 0.95",
+                many.rate / on.rate >= 0.95,
+            ),
+        ]
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    results: dict[Variant, list[Result]] = {variant: [] for variant in VARIANTS}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        bench = Bench(Path(folder), stack)
+        size = (Path(folder) / "push").stat().st_size
+        for number in range(ROUNDS):
+            print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
+            for variant in VARIANTS:
+                results[variant].append(bench.run(variant))
+    found = {
+        variant: Result(*(statistics.median(getattr(one, name) for one in runs) for name in ("rate", "p50", "p99")))
+        for variant, runs in results.items()
+    }
+    console = Console(width=120)
+    title = f"The gateway on one core, {CONNECTIONS} connections; a push has {size:,} bytes; {machine()}"
+    table = Table(
+        "authentication", "load", "tenants", "requests/s", "p50 ms", "p99 ms", title=title, title_justify="left"
+    )
+    for variant, result in found.items():
+        figures = (f"{result.rate:,.0f}", f"{result.p50:.2f}", f"{result.p99:.2f}")
+        table.add_row(variant.access, variant.load, str(variant.tenants), *figures)
+    console.print(table)
+    table = Table("ratio", "measured", "limit", "", title_justify="left")
+    for words, ratio, limit, kept in _ratios(found):
+        table.add_row(words, f"{ratio:.2f}", limit, "" if kept else "MISSED")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
