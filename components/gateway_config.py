@@ -166,21 +166,11 @@ def access_code_of(config: Mapping[str, Any]) -> str:
     return str(config["default_source_code"]["inline_string"])
 
 
-def _no_null_scope() -> dict[str, Any]:
-    """Return the filter that refuses a `scope` that is null: Lua cannot tell it from one that is not there."""
-    path = [{"key": "token"}, {"key": "scope"}]
-    matcher = {"filter": "envoy.filters.http.jwt_authn", "path": path, "value": {"null_match": {}}}
-    policy = {"permissions": [{"metadata": matcher}], "principals": [{"any": True}]}
-    rules = {"action": "DENY", "policies": {"null": policy}}
-    return {"name": "no-null-scope", "typed_config": {"@type": f"{HTTP}.rbac.v3.RBAC", "rules": rules}}
-
-
 def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
     domain, on = settings.domain, settings.authentication
     before = {api: gateway_lua.before_authentication(api, domain, authentication=on) for api in APIS}
     verified = [
         _discovered("token", KEYS_FOLDER, KEYS_FILE, JWT_TYPE),
-        _no_null_scope(),
         _discovered("access", ACCESS_FOLDER, ACCESS_FILE, LUA_TYPE),
     ]
     return [
@@ -233,7 +223,6 @@ def _local_replies() -> dict[str, Any]:
     return {
         "mappers": [
             mapper("jwt_authn", 401, "bad authentication token"),
-            mapper("rbac_access_denied", 401, "bad authentication token: scope is null"),
             # The name server's own word that there is no such Service; where it does not answer, 503 lets clients retry.
             mapper("dns_resolution_failure{cares_norecords", 404, "no such tenant"),
         ]
@@ -340,7 +329,7 @@ def keys_file(instance: str, public_keys: Mapping[str, str]) -> str:
         "forward": True,  # the next step removes it, together with what else came in the header
         "payload_in_metadata": "token",
         "header_in_metadata": "token_header",
-        "jwt_cache_config": {"jwt_cache_size": 1000},
+        "jwt_cache_config": {"jwt_cache_size": gateway_lua.TOKENS_KEPT},
         "local_jwks": {"inline_string": json.dumps(json_web_key_set(public_keys))},
     }
     rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "tenant"}}]

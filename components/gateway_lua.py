@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable, Mapping
 
 from components.access import KeyLimits
-from components.access_log import STEP
+from components.access_log import STEP, VERIFIED
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
 TURN_SECONDS = 30
+TOKENS_KEPT = 5000  # by each of Envoy's workers
+LONGEST_KEPT = 2048  # characters: a token of ours has some 700
 HOST_TTL_SECONDS = 20  # shorter than a turn, with the time that forgetting takes
 
 HOST = """
@@ -43,6 +45,30 @@ local function decoded(text)
 end
 """
 
+# Both steps keep what they found out of a token, by its text, of which it is a function: reading a token of 700 characters
+# again for each push took more than all else that they do.
+KEPT = """
+local function remembering(find, longest)
+  local kept, count = {}, 0
+  return function(text, ...)
+    local found = kept[text]
+    if found ~= nil then return found end
+    found = find(text, ...)
+    if found and #text <= longest then
+      if count == __MOST__ then kept, count = {}, 0 end
+      kept[text], count = found, count + 1
+    end
+    return found
+  end
+end
+"""
+
+GRAMMAR = """
+local is_bearer = remembering(function(text)
+  return text:match("^Bearer [%w%-_]+%.[%w%-_]+%.[%w%-_]+$") ~= nil
+end, __LONGEST__)
+"""
+
 BEFORE_AUTHENTICATION = """
 function envoy_on_request(handle)
   local tenant = tenant_of(handle)
@@ -72,7 +98,7 @@ CREDENTIALS = """
     given = "Bearer " .. (password or "")
     headers:replace("authorization", given)
   end
-  if headers:getNumValues("authorization") ~= 1 or not given:match("^Bearer [%w%-_]+%.[%w%-_]+%.[%w%-_]+$") then
+  if headers:getNumValues("authorization") ~= 1 or not is_bearer(given) then
     refuse(handle, "401", "Authorization header format invalid. Expecting 'Bearer <AUTHTOKEN>'") return
   end
 """
@@ -85,38 +111,62 @@ __KEYS__
 local REVOKED = {}
 for id in ("__REVOKED__"):gmatch("%S+") do REVOKED[id] = true end
 
-local function covers(scope, needed)
-  return type(scope) == "string" and (" " .. scope .. " "):find(" " .. needed .. " ", 1, true) ~= nil
+-- Lua cannot tell a claim that is null from one that is not there, so the text is looked at; escaped letters are letters.
+local function is_scope_null(token)
+  local payload = token:match("%.([^%.]+)%."):gsub("-", "+"):gsub("_", "/")
+  local text = (decoded(payload) or ""):gsub("\\\\u00(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
+  return text:find('"scope"%s*:%s*null') ~= nil
 end
 
-local function refusal(handle)
-  local verified = handle:streamInfo():dynamicMetadata():get("envoy.filters.http.jwt_authn")
+local function names_in(scope)
+  local names = {}
+  for name in (type(scope) == "string" and scope or ""):gmatch("[^ ]+") do names[name] = true end
+  return names
+end
+
+local said_by = remembering(function(token, handle)
+  local verified = handle:streamInfo():dynamicMetadata():get("__VERIFIED__")
   local claims = verified and verified["token"]
   local header = verified and verified["token_header"]
-  local subject = claims and claims["sub"]
+  local subject, kid = claims and claims["sub"], header and header["kid"]
   local tenant = type(subject) == "string" and subject:match("^tenant%-([a-z0-9]+)$")
-  local kid = header and header["kid"]
+  if not tenant or type(kid) ~= "string" then return false end
+  local scope = claims["scope"]
+  return {
+    tenant = tenant,
+    kid = kid,
+    id = claims["jti"],  -- text, or jwt_authn would have refused it
+    scopes = scope ~= nil and names_in(scope),
+    null = scope == nil and is_scope_null(token),
+  }
+end, __LONGEST__)
+
+local function refusal(handle)
+  local headers = handle:headers()
+  local said = said_by(headers:get("authorization"), handle)
   -- An empty kid, with which every key would be tried, is in no list; nor is a key whose limits are still on their way.
-  local key = type(kid) == "string" and KEYS[kid]
-  if not tenant or not key then return "" end
-  if tenant ~= handle:headers():get("x-opstrace-tenant") then return ": unexpected tenant: " .. tenant end
+  local key = said and KEYS[said.kid]
+  if not key then return "" end
+  local tenant = said.tenant
+  if tenant ~= headers:get("x-opstrace-tenant") then return ": unexpected tenant: " .. tenant end
   if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
   if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
-  local id, scope = claims["jti"], claims["scope"]
-  if id and REVOKED[id] then return ": revoked" end  -- text, or jwt_authn would have refused it
-  local needed = handle:metadata():get("scope")
-  if type(needed) ~= "string" then return ": no scope covers this path" end
-  if scope ~= nil and not covers(scope, needed) then return ": scope does not cover " .. needed end
-  if key.scopes and not key.scopes[needed] then return ": its key does not cover " .. needed end
+  if said.id and REVOKED[said.id] then return ": revoked" end
+  if said.null then return ": scope is null" end
+  if said.scopes or key.scopes then
+    local needed = handle:metadata():get("scope")
+    if type(needed) ~= "string" then return ": no scope covers this path" end
+    if said.scopes and not said.scopes[needed] then return ": scope does not cover " .. needed end
+    if key.scopes and not key.scopes[needed] then return ": its key does not cover " .. needed end
+  end
+  headers:remove("authorization")
 end
 
 function envoy_on_request(handle)
   local reason = refusal(handle)
   if reason then
     handle:respond({[":status"] = "401", ["content-type"] = "text/plain"}, "bad authentication token" .. reason)
-    return
   end
-  handle:headers():remove("authorization")
 end
 """
 
@@ -147,10 +197,14 @@ def _escaped(domain: str) -> str:
 
 def before_authentication(api: str, domain: str, *, authentication: bool) -> str:
     """Return the step that finds the tenant in the host name and holds the credentials to their grammar."""
-    text = HOST + STEP + (BASE64 if authentication else "") + BEFORE_AUTHENTICATION
+    text = HOST + STEP + (BASE64 + KEPT + GRAMMAR if authentication else "") + BEFORE_AUTHENTICATION
     text = text.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
     text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS)).replace("__UPSTREAM_HEADER__", UPSTREAM_HEADER)
-    return text.replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
+    return _with_bounds(text).replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
+
+
+def _with_bounds(text: str) -> str:
+    return text.replace("__MOST__", str(TOKENS_KEPT)).replace("__LONGEST__", str(LONGEST_KEPT))
 
 
 def _quoted(text: str) -> str:
@@ -180,7 +234,8 @@ def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) 
     """
     table = "\n".join(f"  [{_quoted(kid)}]={_key(limits)}," for kid, limits in sorted(keys.items()))
     ids = " ".join(_quoted(token_id)[1:-1] for token_id in sorted(revoked))
-    return AFTER_AUTHENTICATION.replace("__KEYS__", table).replace("__REVOKED__", ids)
+    text = _with_bounds(BASE64 + KEPT + AFTER_AUTHENTICATION).replace("__VERIFIED__", VERIFIED)
+    return text.replace("__KEYS__", table).replace("__REVOKED__", ids)
 
 
 def keys_of(code: str) -> set[str]:

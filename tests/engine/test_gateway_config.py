@@ -303,6 +303,8 @@ def test_no_spelling_of_a_push_gets_past_a_token_for_reading(gateway: Gateway) -
 
 CLAIMS = {
     '"scope": null': ": scope is null",
+    '"scope" : null': ": scope is null",
+    '"\\u0073c\\u006Fpe": null': ": scope is null",
     '"jti": null': "",
     '"scope": ["metrics:read"]': ": scope does not cover metrics:read",
     '"scope": {"metrics:read": true}': ": scope does not cover metrics:read",
@@ -330,17 +332,23 @@ OPEN = [
     '"jti": "revoked"',
     '"jti": ""',
     '"x": null',
+    '"x": "scope"',
+    '"x": "\\u00e9 \\ud83d\\ude00"',
 ]
 
 
 def test_claims_of_any_other_form_are_refused_with_their_reason(gateway: Gateway) -> None:
     gateway.give(revoked=["another-token", "revoked-token"])
     gateway.start()
-    assert {text: gateway.ask(forged(text)) for text in CLAIMS} == {
-        text: (401, BAD + reason) for text, reason in CLAIMS.items()
-    }
-    assert gateway.back_end.seen == []
-    assert {gateway.ask(forged(text)) for text in OPEN} == {(200, "ok")}
+    refused, opened = {text: forged(text) for text in CLAIMS}, {text: forged(text) for text in OPEN}
+    for _ in range(3):  # what a token says is remembered
+        assert {text: gateway.ask(token) for text, token in refused.items()} == {
+            text: (401, BAD + reason) for text, reason in CLAIMS.items()
+        }
+        assert gateway.back_end.seen == []
+    for _ in range(3):
+        answers = {text: gateway.ask(token) for text, token in opened.items()}
+        assert answers == dict.fromkeys(OPEN, (200, "ok"))
 
 
 def test_a_doubled_claim_opens_nothing_more_than_its_last_or_is_no_token(gateway: Gateway) -> None:
