@@ -25,16 +25,8 @@ from rich.table import Table
 
 from bench.machine import machine
 from components.access import UNLIMITED
-from components.gateway_config import (
-    ACCESS_FILE,
-    ACCESS_FOLDER,
-    KEYS_FILE,
-    KEYS_FOLDER,
-    GatewaySettings,
-    access_file,
-    bootstrap,
-    keys_file,
-)
+from components.gateway_config import GatewaySettings, bootstrap
+from components.gateway_files import ACCESS, TOKEN, WATCHED, access_file, keys_file
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -186,10 +178,12 @@ class Bench:
         keys = json.loads(keys_file(INSTANCE, public))
         if access == "on, without JWT cache":
             del keys["resources"][0]["typed_config"]["providers"]["tenant"]["jwt_cache_config"]
-        texts = {KEYS_FILE: json.dumps(keys), ACCESS_FILE: access_file(dict.fromkeys(public, UNLIMITED), [])}
-        for name, text in texts.items():
-            (self._folder / name).write_text(text)
-        text = bootstrap(settings).replace(KEYS_FOLDER, str(self._folder)).replace(ACCESS_FOLDER, str(self._folder))
+        texts = {TOKEN: json.dumps(keys), ACCESS: access_file(dict.fromkeys(public, UNLIMITED), [])}
+        for watched, text in texts.items():
+            (self._folder / watched.file).write_text(text)
+        text = bootstrap(settings)
+        for watched in WATCHED:
+            text = text.replace(watched.folder, str(self._folder))
         config = json.loads(text, object_hook=self._with_name_server)
         del config["admin"]
         main, *_ = config["static_resources"]["listeners"]

@@ -9,19 +9,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.access import KeyLimits
-from components.gateway_config import (
-    ACCESS_FILE,
-    ACCESS_FOLDER,
-    CONFIG_FOLDER,
-    HEALTH_PORT,
-    KEYS_FILE,
-    KEYS_FOLDER,
-    LISTEN_PORT,
-    GatewaySettings,
-    access_file,
-    bootstrap,
-    keys_file,
-)
+from components.gateway_config import CONFIG_FOLDER, HEALTH_PORT, LISTEN_PORT, GatewaySettings, bootstrap
+from components.gateway_files import ACCESS, TOKEN, WATCHED, WatchedFile, access_file, keys_file
 from components.names import GATEWAY_NAMESPACE
 from components.options import child, manifest
 from components.versions import ENVOY_IMAGE
@@ -62,11 +51,7 @@ class Gateway(pulumi.ComponentResource):
         )
         within = namespace.metadata.name
         config = bootstrap(args.settings)
-        contents = {
-            "config": {"envoy.json": config},
-            "keys": {KEYS_FILE: keys_file(instance, args.public_keys)},
-            "access": {ACCESS_FILE: access_file(args.limits, args.revoked_tokens)},
-        }
+        contents = {"config": {"envoy.json": config}, **_parts(_files(args))}
         maps = [
             kubernetes.core.v1.ConfigMap(
                 f"{name}-{part}",
@@ -102,6 +87,22 @@ class Gateway(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
 
+def _files(args: GatewayArgs) -> dict[WatchedFile, str]:
+    """Return the files that Envoy watches, with their content."""
+    return {
+        TOKEN: keys_file(args.settings.instance, args.public_keys),
+        ACCESS: access_file(args.limits, args.revoked_tokens),
+    }
+
+
+def _parts(files: Mapping[WatchedFile, str]) -> dict[str, dict[str, str]]:
+    """Return what the ConfigMaps of these files hold, by the files' part."""
+    parts: dict[str, dict[str, str]] = {}
+    for watched, content in files.items():
+        parts.setdefault(watched.part, {})[watched.file] = content
+    return parts
+
+
 def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
     envoy = container(
         "envoy",
@@ -116,11 +117,8 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
         memory_limit="512Mi",
     )
     envoy["lifecycle"] = {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}  # until no node sends anything here
-    envoy["volumeMounts"] = [
-        {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
-        {"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True},
-        {"name": "access", "mountPath": ACCESS_FOLDER, "readOnly": True},
-    ]
+    folders = {"config": CONFIG_FOLDER} | {watched.part: watched.folder for watched in WATCHED}
+    envoy["volumeMounts"] = [{"name": part, "mountPath": folder, "readOnly": True} for part, folder in folders.items()]
     apart = {"labelSelector": {"matchLabels": selector("gateway", instance)}, "topologyKey": "kubernetes.io/hostname"}
     return {
         "replicas": REPLICAS,
@@ -143,11 +141,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
                     }
                 },
                 "containers": [envoy],
-                "volumes": [
-                    {"name": "config", "configMap": {"name": "gateway-config"}},
-                    {"name": "keys", "configMap": {"name": "gateway-keys"}},
-                    {"name": "access", "configMap": {"name": "gateway-access"}},
-                ],
+                "volumes": [{"name": part, "configMap": {"name": f"gateway-{part}"}} for part in folders],
             },
         },
     }

@@ -5,15 +5,15 @@ forward proxy), keys and what tokens may do from files that Envoy watches.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from components import gateway_lua
-from components.access import KeyLimits, Scope
+from components.access import Scope
 from components.access_log import access_log
-from components.keys import TOKEN_ISSUER, json_web_key_set
-from components.names import APIS, Api, token_audience
+from components.gateway_files import ACCESS, HTTP, LUA_TYPE, TOKEN
+from components.names import APIS, Api
 
 LISTEN_PORT = 8080
 HEALTH_PORT = 8081
@@ -21,15 +21,7 @@ ADMIN_PORT = 9901
 ADMIN_FILTERS = "/config_dump?resource=ecds_filters"
 ADMIN_COUNTERS = "/stats?filter=extension_config_discovery"
 CONFIG_FOLDER = "/etc/envoy"
-KEYS_FOLDER = "/etc/envoy-keys"
-KEYS_FILE = "jwt.json"
-ACCESS_FOLDER = "/etc/envoy-access"
-ACCESS_FILE = "access.json"
 QUERY_SECONDS = 300
-CLOCK_SKEW_SECONDS = 5
-HTTP = "type.googleapis.com/envoy.extensions.filters.http"
-JWT_TYPE = f"{HTTP}.jwt_authn.v3.JwtAuthentication"
-LUA_TYPE = f"{HTTP}.lua.v3.Lua"
 
 # What of the back ends can be reached from outside, and under which path there: nothing else can.
 CORTEX_READS = (
@@ -130,49 +122,10 @@ DNS_CACHE: dict[str, Any] = {
 }
 
 
-def _discovered(name: str, folder: str, file: str, type_url: str) -> dict[str, Any]:
-    """Return a filter that Envoy takes from a file that it watches (ECDS).
-
-    Until the file was read once, requests get 500; a file that is refused changes nothing.
-    """
-    source = {"path": f"{folder}/{file}", "watched_directory": {"path": folder}}
-    config = {"path_config_source": source, "initial_fetch_timeout": "5s"}
-    return {"name": name, "config_discovery": {"config_source": config, "type_urls": [type_url]}}
-
-
-def _resource(name: str, config: Mapping[str, Any]) -> str:
-    """Return the file of a discovered filter, as JSON; `discovered_filter` reads it."""
-    resource = {
-        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-        "name": name,
-        "typed_config": config,
-    }
-    return json.dumps({"resources": [resource]}, indent=1)
-
-
-def discovered_filter(file: str) -> tuple[str, dict[str, Any]]:
-    """Return name and configuration of the filter in a file that Envoy watches."""
-    resource = json.loads(file)["resources"][0]
-    return resource["name"], resource["typed_config"]
-
-
-def key_set_of(config: Mapping[str, Any]) -> str:
-    """Return the JSON Web Key Set in the configuration of the filter that verifies tokens."""
-    return str(config["providers"]["tenant"]["local_jwks"]["inline_string"])
-
-
-def access_code_of(config: Mapping[str, Any]) -> str:
-    """Return the Lua text in the configuration of the filter that says what tokens may do."""
-    return str(config["default_source_code"]["inline_string"])
-
-
 def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
     domain, on = settings.domain, settings.authentication
     before = {api: gateway_lua.before_authentication(api, domain, authentication=on) for api in APIS}
-    verified = [
-        _discovered("token", KEYS_FOLDER, KEYS_FILE, JWT_TYPE),
-        _discovered("access", ACCESS_FOLDER, ACCESS_FILE, LUA_TYPE),
-    ]
+    verified = [TOKEN.declaration(), ACCESS.declaration()]
     return [
         *_per_api("before", before),
         *(verified if on else []),
@@ -312,35 +265,3 @@ def bootstrap(settings: GatewaySettings) -> str:
         "static_resources": {"listeners": [_listener(settings), _health_listener()], "clusters": [tenant_cluster]},
     }
     return json.dumps(content, indent=1)
-
-
-def keys_file(instance: str, public_keys: Mapping[str, str]) -> str:
-    """Return the file from which Envoy takes the filter that verifies tokens, as JSON (ECDS).
-
-    Everything that the filter's defaults would let pass is closed here: tokens in URLs,
-    without expiry, or long expired.
-    """
-    provider = {
-        "issuer": TOKEN_ISSUER,
-        "audiences": [token_audience(instance)],
-        "require_expiration": True,
-        "clock_skew_seconds": CLOCK_SKEW_SECONDS,
-        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
-        "forward": True,  # the next step removes it, together with what else came in the header
-        "payload_in_metadata": "token",
-        "header_in_metadata": "token_header",
-        "jwt_cache_config": {"jwt_cache_size": gateway_lua.TOKENS_KEPT},
-        "local_jwks": {"inline_string": json.dumps(json_web_key_set(public_keys))},
-    }
-    rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "tenant"}}]
-    return _resource("token", {"@type": JWT_TYPE, "providers": {"tenant": provider}, "rules": rules})
-
-
-def access_file(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) -> str:
-    """Return the file from which Envoy takes what verified tokens may do, as JSON (ECDS).
-
-    `keys`: all that are trusted, by id, with their limits. A key that stands in the file of keys alone opens nothing:
-    the two files arrive one after the other. `revoked`: ids of tokens.
-    """
-    code = gateway_lua.after_authentication(keys, revoked)
-    return _resource("access", {"@type": LUA_TYPE, "default_source_code": {"inline_string": code}})

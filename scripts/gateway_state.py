@@ -2,47 +2,19 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from components.gateway_config import (
-    ACCESS_FILE,
-    ADMIN_COUNTERS,
-    ADMIN_FILTERS,
-    ADMIN_PORT,
-    KEYS_FILE,
-    access_code_of,
-    discovered_filter,
-    key_set_of,
-)
-from components.gateway_lua import keys_of
+from components.gateway_config import ADMIN_COUNTERS, ADMIN_FILTERS, ADMIN_PORT
+from components.gateway_files import ACCESS, TOKEN, WATCHED, filter_in, key_ids_in
 from components.names import GATEWAY_NAMESPACE
 from components.workload import selector
 from scripts.cluster import Cluster
 
-FILES = {"gateway-keys": KEYS_FILE, "gateway-access": ACCESS_FILE}  # of the ConfigMaps
-
-
-@dataclass(frozen=True)
-class Filters:
-    """The two filters that Envoy takes from files: a JSON Web Key Set, and the code with limits and revocations."""
-
-    key_set: str
-    access_code: str
-
-    @classmethod
-    def of(cls, configs: Mapping[str, Any]) -> "Filters | None":
-        """Return those of `configs`, which maps a filter's name to its configuration; None until there are both."""
-        if not {"token", "access"} <= {*configs}:
-            return None
-        return cls(key_set_of(configs["token"]), access_code_of(configs["access"]))
-
-    @property
-    def key_ids(self) -> list[str]:
-        """The keys whose tokens are let in: in both."""
-        return sorted({key["kid"] for key in json.loads(self.key_set)["keys"]} & keys_of(self.access_code))
+Filters = dict[str, Any]
+"""The filters that Envoy takes from files: name to configuration."""
 
 
 @dataclass(frozen=True)
@@ -82,39 +54,54 @@ def gateway_pods(cluster: Cluster, instance: str) -> dict[str, PodState | None]:
     }
 
 
-def _wanted(cluster: Cluster) -> Filters | None:
-    found = [(cluster.get("v1", "ConfigMap", name, GATEWAY_NAMESPACE), file) for name, file in FILES.items()]
-    return filters_in([config_map["data"].get(file, "") for config_map, file in found if config_map])
+def _wanted(cluster: Cluster) -> Filters:
+    maps = {part: cluster.get("v1", "ConfigMap", f"gateway-{part}", GATEWAY_NAMESPACE) for part in _parts()}
+    return filters_in((maps[watched.part] or {}).get("data", {}).get(watched.file, "") for watched in WATCHED)
 
 
-def filters_in(files: Iterable[str]) -> Filters | None:
-    """Return the filters that are in these files, None where one of them is no such file."""
-    try:
-        return Filters.of(dict(discovered_filter(file) for file in files))
-    except (ValueError, LookupError, TypeError):  # somebody edited it
-        return None
+def _parts() -> set[str]:
+    return {watched.part for watched in WATCHED}
 
 
-def _state(cluster: Cluster, pod: str, wanted: Filters | None) -> PodState | None:
+def filters_in(files: Iterable[str]) -> Filters:
+    """Return the filters that are in these files, without those of files that are none."""
+    found = {}
+    for file in files:
+        try:
+            name, config = filter_in(file)
+        except (ValueError, LookupError, TypeError):  # somebody edited it
+            continue
+        found[name] = config
+    return found
+
+
+def _state(cluster: Cluster, pod: str, wanted: Filters) -> PodState | None:
     questions = (ADMIN_FILTERS, ADMIN_COUNTERS)
     dump, counters = (cluster.ask(GATEWAY_NAMESPACE, pod, ADMIN_PORT, path, {}) for path in questions)
     return None if dump is None or counters is None else pod_state(dump, counters, wanted)
 
 
-def pod_state(dump: str, counters: str, wanted: Filters | None) -> PodState:
+def pod_state(dump: str, counters: str, wanted: Filters) -> PodState:
     """Return what Envoy's answers to `ADMIN_FILTERS` and `ADMIN_COUNTERS` say, beside what it should have."""
     read = {entry["ecds_filter"]["name"]: entry for entry in json.loads(dump).get("configs", [])}
-    loaded = Filters.of({name: entry["ecds_filter"]["typed_config"] for name, entry in read.items()})
-    hidden = any(
-        _milliseconds(entry["last_updated"]) > _counter(counters, name, "update_time") for name, entry in read.items()
-    )
+    loaded = {name: entry["ecds_filter"]["typed_config"] for name, entry in read.items()}
+    refused = {name for name in read if _is_refused(read[name]["last_updated"], counters, name)}
     failed = any(_counter(counters, name, kind) for name in read for kind in ("update_rejected", "update_failure"))
-    same = loaded is not None and loaded == wanted
+    same = len(loaded) == len(WATCHED) and loaded == wanted
     return PodState(
-        None if hidden else loaded.key_ids if loaded else [],
-        current=same and not hidden,
-        refused=hidden or (failed and not same),
+        None if refused & {TOKEN.filter, ACCESS.filter} else _key_ids(loaded),
+        current=same and not refused,
+        refused=bool(refused) or (failed and not same),
     )
+
+
+def _key_ids(loaded: Filters) -> list[str]:
+    both = TOKEN.filter in loaded and ACCESS.filter in loaded
+    return key_ids_in(loaded[TOKEN.filter], loaded[ACCESS.filter]) if both else []
+
+
+def _is_refused(last_read: str, counters: str, filter_name: str) -> bool:
+    return _milliseconds(last_read) > _counter(counters, filter_name, "update_time")
 
 
 def _counter(counters: str, filter_name: str, kind: str) -> int:

@@ -22,16 +22,8 @@ import urllib3
 
 from components.access import UNLIMITED, KeyLimits, Scope
 from components.access_log import FIELDS
-from components.gateway_config import (
-    ACCESS_FOLDER,
-    ADMIN_COUNTERS,
-    ADMIN_FILTERS,
-    KEYS_FOLDER,
-    GatewaySettings,
-    access_file,
-    bootstrap,
-    keys_file,
-)
+from components.gateway_config import ADMIN_COUNTERS, ADMIN_FILTERS, GatewaySettings, bootstrap
+from components.gateway_files import ACCESS, TOKEN, WATCHED, WatchedFile, access_file, keys_file
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -100,29 +92,35 @@ class Gateway:
     def __init__(self, folder: Path, back_end: BackEnd, started: list[subprocess.Popen[bytes]]) -> None:
         self.folder, self.back_end, self._started = folder, back_end, started
         self.log = folder / "log"
+        self._files: dict[WatchedFile, str] = {}
         self.http = urllib3.PoolManager(retries=urllib3.Retry(connect=40, read=0, status=0, backoff_factor=0.05))
 
-    def put(self, folder: str, name: str, text: str) -> None:
+    def put(self, watched: WatchedFile, text: str) -> None:
         """Replace a file that Envoy watches as the kubelet does: a link to a folder is moved over the old one."""
-        place = self.folder / folder
+        self._files[watched] = text
+        place = self.folder / watched.part
         place.mkdir(exist_ok=True)
         version = place / f"..{uuid.uuid4()}"
         version.mkdir()
-        (version / name).write_text(text)
+        for other, content in self._files.items():
+            if other.part == watched.part:
+                (version / other.file).write_text(content)
         (place / "..new").symlink_to(version.name)
         os.replace(place / "..new", place / "..data")
-        if not (place / name).is_symlink():
-            (place / name).symlink_to(f"..data/{name}")
+        if not (place / watched.file).is_symlink():
+            (place / watched.file).symlink_to(f"..data/{watched.file}")
 
     def give(self, keys: Mapping[str, str] = KEYS, revoked: Iterable[str] = (), **limits: KeyLimits) -> None:
         """Give the gateway keys, revocations and limits by the first letters of the key's name in this file."""
         named = {KID: limits.get("key", UNLIMITED), OTHER: limits.get("other", UNLIMITED)}
-        self.put("keys", "jwt.json", keys_file("showdown", keys))
-        self.put("access", "access.json", access_file({kid: named[kid] for kid in keys}, revoked))
+        self.put(TOKEN, keys_file("showdown", keys))
+        self.put(ACCESS, access_file({kid: named[kid] for kid in keys}, revoked))
 
     def start(self) -> "Gateway":
-        text = bootstrap(SETTINGS).replace(KEYS_FOLDER, str(self.folder / "keys"))
-        config = json.loads(text.replace(ACCESS_FOLDER, str(self.folder / "access")))
+        text = bootstrap(SETTINGS)
+        for watched in WATCHED:
+            text = text.replace(watched.folder, str(self.folder / watched.part))
+        config = json.loads(text)
         ports = free_ports(3)
         self.admin_port = config["admin"]["address"]["socket_address"]["port_value"] = ports.pop()
         for listener, port in zip(config["static_resources"]["listeners"], ports, strict=True):
@@ -168,7 +166,7 @@ class Gateway:
         """Return what the gateway itself says of what it has, beside what lies in the files."""
         asked = (self.http.request("GET", f"http://127.0.0.1:{self.admin_port}{path}") for path in ADMIN_QUESTIONS)
         dump, counters = (answer.data.decode() for answer in asked)
-        files = [(self.folder / "keys" / "jwt.json"), (self.folder / "access" / "access.json")]
+        files = [self.folder / watched.part / watched.file for watched in WATCHED]
         return pod_state(dump, counters, filters_in(file.read_text() for file in files))
 
     def eventually(self, answer: tuple[int, str], token: str, seconds: float = 5, **request: str) -> float:
@@ -392,7 +390,7 @@ def test_a_key_ends_when_its_time_is_over_without_any_change(gateway: Gateway) -
 def test_a_key_whose_limits_are_still_on_their_way_opens_nothing(gateway: Gateway) -> None:
     gateway.give(KEYS)
     gateway.start()
-    gateway.put("keys", "jwt.json", keys_file("showdown", BOTH))
+    gateway.put(TOKEN, keys_file("showdown", BOTH))
     time.sleep(1)
     token = Signer(OTHER_KEY).token(Grant("showdown", "default"))
     assert gateway.ask(token) == (401, BAD)
@@ -404,19 +402,19 @@ def test_the_gateway_says_which_keys_it_has_and_what_it_refused(gateway: Gateway
     gateway.give(BOTH, other=KeyLimits(tenants=("alpha",)))
     gateway.start()
     assert gateway.state() == PodState(sorted(BOTH), current=True, refused=False)
-    gateway.put("keys", "jwt.json", keys_file("showdown", KEYS))
+    gateway.put(TOKEN, keys_file("showdown", KEYS))
     gateway.eventually((401, BAD), Signer(OTHER_KEY).token(Grant("showdown", "alpha")), tenant="alpha")
     assert gateway.state() == PodState([KID], current=True, refused=False)
 
     good = (gateway.folder / "keys" / "jwt.json").read_text()
-    gateway.put("keys", "jwt.json", good.replace('\\"n\\": \\"', '\\"n\\": \\"!'))
+    gateway.put(TOKEN, good.replace('\\"n\\": \\"', '\\"n\\": \\"!'))
     time.sleep(1)
     kept = gateway.state()
     assert kept == PodState(None, current=False, refused=True) and "REFUSED" in kept.in_words()
-    gateway.put("keys", "jwt.json", good)
+    gateway.put(TOKEN, good)
     time.sleep(1)
     assert gateway.state() == PodState([KID], current=True, refused=False)
-    gateway.put("keys", "jwt.json", "{")
+    gateway.put(TOKEN, "{")
     time.sleep(1)
     assert gateway.state() == PodState([KID], current=False, refused=True)
 
@@ -445,7 +443,7 @@ BROKEN = {
 def test_a_bad_file_leaves_what_was_there(gateway: Gateway, case: str) -> None:
     gateway.give(revoked=["revoked-token"])
     gateway.start()
-    gateway.put("access", "access.json", BROKEN[case])
+    gateway.put(ACCESS, BROKEN[case])
     time.sleep(1)
     assert gateway.ask(forged('"jti": "revoked-token"')) == (401, f"{BAD}: revoked")
     assert gateway.ask(signed()) == (200, "ok")
@@ -456,7 +454,7 @@ def test_a_bad_file_leaves_what_was_there(gateway: Gateway, case: str) -> None:
 def test_a_bad_file_of_keys_leaves_the_old_keys(gateway: Gateway) -> None:
     gateway.give()
     gateway.start()
-    gateway.put("keys", "jwt.json", keys_file("showdown", KEYS).replace('\\"n\\": \\"', '\\"n\\": \\"!'))
+    gateway.put(TOKEN, keys_file("showdown", KEYS).replace('\\"n\\": \\"', '\\"n\\": \\"!'))
     time.sleep(1)
     assert gateway.ask(signed()) == (200, "ok")
 
@@ -497,7 +495,7 @@ def test_ten_thousand_revocations_and_125_keys_fit_and_load_in_time(gateway: Gat
     longest = access_file({KID: UNLIMITED, **limits}, [str(uuid.uuid4()) + "x" * 60 for _ in range(10_000)])
     assert len(longest) < 1_048_576
     assert gateway.ask(token) == (200, "ok")
-    gateway.put("access", "access.json", text)
+    gateway.put(ACCESS, text)
     assert gateway.eventually((401, f"{BAD}: revoked"), token) < 2
     assert gateway.ask(signed()) == (200, "ok")
 
