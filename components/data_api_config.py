@@ -1,6 +1,5 @@
 """The settings of the tenants' APIs: who may reach them, with which keys and tokens (`opstrace:dataApi`)."""
 
-import ipaddress
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -8,21 +7,15 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from pydantic.json_schema import SkipJsonSchema
 
 from components.access import TOKEN_ID_PATTERN, KeyLimits, Scope, key_limits_set
+from components.data_api_limits import RatesConfig, TenantApiConfig, checked_ranges, gateway_limits
 from components.errors import KeyFileError
+from components.gateway_limits import GatewayLimits
 from components.instants import instant
 from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
 from components.names import SYSTEM, tenant_name_problem
 from components.section import Section, raise_all, without_doubles
 
 REVOKED_BYTES = 900_000  # of all ids together: they go to the gateway in one ConfigMap, which holds 1 MiB
-
-
-def _range_problem(text: str) -> str | None:
-    try:
-        network = ipaddress.IPv4Network(text)
-    except ValueError as error:
-        return f"{text!r} is no IPv4 range such as 203.0.113.0/24: {error}"
-    return None if str(network) == text else f"{text!r} must be written {str(network)!r}, as AWS wants it"
 
 
 def _key_problem(kid: str, pem: str) -> str | None:
@@ -120,6 +113,11 @@ class DataApiConfig(Section):
             description="Id (jti) of a token that is refused, to its end, in RFC 3339. `ta-revoke-token` writes them."
         ),
     ] = {}
+    rates: Annotated[RatesConfig, Field(description="How much each tenant may send.")] = RatesConfig()
+    tenants: Annotated[
+        dict[str, TenantApiConfig],
+        Field(description="What is otherwise for single tenants, by their names; of stacks of their own too."),
+    ] = {}
     legacy_push_errors: Annotated[
         bool,
         Field(description="Answer pushes that the back end failed with 409 instead of 5xx: clients drop the data."),
@@ -128,8 +126,13 @@ class DataApiConfig(Section):
     @field_validator("allowed_cidrs")
     @classmethod
     def _ranges(cls, ranges: list[str]) -> list[str]:
-        problems = [problem for entry in ranges if (problem := _range_problem(entry))]
-        return raise_all(problems, without_doubles(ranges))
+        return checked_ranges(ranges)
+
+    @field_validator("tenants")
+    @classmethod
+    def _named(cls, tenants: dict[str, TenantApiConfig]) -> dict[str, TenantApiConfig]:
+        _checked_tenants(list(tenants))
+        return tenants
 
     @field_validator("public_keys")
     @classmethod
@@ -145,6 +148,11 @@ class DataApiConfig(Section):
             if len(text) > SECRET_BYTES
         ]
         return raise_all(problems, keys)
+
+    @property
+    def gateway_limits(self) -> GatewayLimits:
+        """What the gateway lets through of each tenant."""
+        return gateway_limits(self.rates, self.tenants)
 
     @property
     def pems(self) -> dict[str, str]:

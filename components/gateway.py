@@ -10,7 +10,17 @@ import pulumi_kubernetes as kubernetes
 
 from components.access import KeyLimits
 from components.gateway_config import CONFIG_FOLDER, HEALTH_PORT, LISTEN_PORT, GatewaySettings, bootstrap
-from components.gateway_files import ACCESS, TOKEN, WATCHED, WatchedFile, access_file, keys_file
+from components.gateway_files import (
+    ACCESS,
+    ADDRESSES,
+    RATES,
+    TOKEN,
+    WATCHED,
+    WatchedFile,
+    access_file,
+    keys_file,
+)
+from components.gateway_limits import GatewayLimits, addresses_config, rates_config
 from components.names import GATEWAY_NAMESPACE
 from components.options import child, manifest
 from components.versions import ENVOY_IMAGE
@@ -25,13 +35,14 @@ LOG_FLUSH_MILLISECONDS = "1000"  # of the access log; ten seconds by default
 class GatewayArgs:
     """`public_keys` maps a key id to PEM text; `node_port` is where the load balancer reaches every node.
 
-    `limits` has the same keys; `revoked_tokens` are ids of tokens.
+    `key_limits` has the same keys; `revoked_tokens` are ids of tokens.
     """
 
     settings: GatewaySettings
     public_keys: Mapping[str, str]
-    limits: Mapping[str, KeyLimits]
+    key_limits: Mapping[str, KeyLimits]
     revoked_tokens: Collection[str]
+    limits: GatewayLimits
     node_port: int
 
 
@@ -91,7 +102,9 @@ def _files(args: GatewayArgs) -> dict[WatchedFile, str]:
     """Return the files that Envoy watches, with their content."""
     return {
         TOKEN: keys_file(args.settings.instance, args.public_keys),
-        ACCESS: access_file(args.limits, args.revoked_tokens),
+        ACCESS: access_file(args.key_limits, args.revoked_tokens),
+        RATES: RATES.content(rates_config(args.limits, REPLICAS)),
+        ADDRESSES: ADDRESSES.content(addresses_config(args.limits)),
     }
 
 

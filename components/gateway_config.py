@@ -12,7 +12,7 @@ from typing import Any
 from components import gateway_lua
 from components.access import Scope
 from components.access_log import access_log
-from components.gateway_files import ACCESS, HTTP, LUA_TYPE, TOKEN
+from components.gateway_files import ACCESS, ADDRESSES, HTTP, LUA_TYPE, RATES, TOKEN
 from components.names import APIS, Api
 
 LISTEN_PORT = 8080
@@ -22,6 +22,7 @@ ADMIN_FILTERS = "/config_dump?resource=ecds_filters"
 ADMIN_COUNTERS = "/stats?filter=extension_config_discovery"
 CONFIG_FOLDER = "/etc/envoy"
 QUERY_SECONDS = 300
+REQUEST_SECONDS = 60  # for a request to arrive whole; what is answered already, as a tail is, is not meant
 
 # What of the back ends can be reached from outside, and under which path there: nothing else can.
 CORTEX_READS = (
@@ -129,6 +130,8 @@ def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
     return [
         *_per_api("before", before),
         *(verified if on else []),
+        ADDRESSES.declaration(),
+        RATES.declaration(),
         _lua("push-answers", gateway_lua.push_answers(legacy_errors=settings.legacy_push_errors)),
         {
             "name": "forward",
@@ -176,6 +179,8 @@ def _local_replies() -> dict[str, Any]:
     return {
         "mappers": [
             mapper("jwt_authn", 401, "bad authentication token"),
+            mapper("rbac_access_denied", 403, "this tenant takes nothing from your address"),
+            mapper("local_rate_limited", 429, "too many requests or bytes of this tenant"),
             # The name server's own word that there is no such Service; where it does not answer, 503 lets clients retry.
             mapper("dns_resolution_failure{cares_norecords", 404, "no such tenant"),
         ]
@@ -193,6 +198,7 @@ def _listener(settings: GatewaySettings) -> dict[str, Any]:
         "use_remote_address": True,
         "common_http_protocol_options": {"headers_with_underscores_action": "DROP_HEADER", "idle_timeout": "600s"},
         "request_headers_timeout": "10s",
+        "request_timeout": f"{REQUEST_SECONDS}s",
         "access_log": [access_log()],
         "local_reply_config": _local_replies(),
         "route_config": {"virtual_hosts": hosts},

@@ -50,7 +50,9 @@ class WatchedFile:
 
 TOKEN = WatchedFile("token", "keys", "jwt.json", f"{HTTP}.jwt_authn.v3.JwtAuthentication")
 ACCESS = WatchedFile("access", "access", "access.json", LUA_TYPE)
-WATCHED = (TOKEN, ACCESS)
+RATES = WatchedFile("rates", "limits", "rates.json", f"{HTTP}.local_ratelimit.v3.LocalRateLimit")
+ADDRESSES = WatchedFile("addresses", "limits", "addresses.json", f"{HTTP}.rbac.v3.RBAC")
+WATCHED = (TOKEN, ACCESS, RATES, ADDRESSES)
 
 
 def filter_in(file: str) -> tuple[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from components.access_log import STEP, VERIFIED
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
 TURN_SECONDS = 30
+MOST_BYTES = 100 * 2**20  # of a body: what Cortex takes at most (distributor.max-recv-msg-size); Loki takes less
 TOKENS_KEPT = 5000  # by each of Envoy's workers
 LONGEST_KEPT = 2048  # characters: a token of ours has some 700
 HOST_TTL_SECONDS = 20  # shorter than a turn, with the time that forgetting takes
@@ -75,6 +76,10 @@ function envoy_on_request(handle)
   note_for_log(handle, tenant)
   if not tenant then refuse(handle, "404", "no such tenant") return end
   local headers = handle:headers()
+  local length = headers:get("content-length")
+  if length and tonumber(length) > __MOST_BYTES__ then
+    refuse(handle, "413", "a request may have __MOST_BYTES__ bytes") return
+  end
   headers:replace("x-opstrace-tenant", tenant)
   -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
   -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
@@ -200,6 +205,7 @@ def before_authentication(api: str, domain: str, *, authentication: bool) -> str
     text = HOST + STEP + (BASE64 + KEPT + GRAMMAR if authentication else "") + BEFORE_AUTHENTICATION
     text = text.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
     text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS)).replace("__UPSTREAM_HEADER__", UPSTREAM_HEADER)
+    text = text.replace("__MOST_BYTES__", str(MOST_BYTES))
     return _with_bounds(text).replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
 
 

@@ -56,7 +56,8 @@ class Instance(pulumi.ComponentResource):
         settings = GatewaySettings(
             args.instance, self.domain, config.data_api.authentication, config.data_api.legacy_push_errors
         )
-        gateway = GatewayArgs(settings, keys, limits, config.data_api.revoked_tokens, config.load_balancer.node_port)
+        api, port = config.data_api, config.load_balancer.node_port
+        gateway = GatewayArgs(settings, keys, limits, api.revoked_tokens, api.gateway_limits, port)
         Gateway(f"{name}-gateway", gateway, child(self))
         self.base = TenantBase(
             args.instance,

@@ -10,6 +10,8 @@ from components.names import doubles
 
 T = TypeVar("T")
 MOST_HOURS = 100 * 365 * 24  # the back ends count in nanoseconds of 64 bits
+QUANTITY = r"^(?!0+(\.0+)?\D*$)\d+(\.\d+)?(m|[KMGT]i?)?$"  # Kubernetes, 'Resource units'; the forms that people write
+UNITS = {"m": 0.001, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 HOURS = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
 
 
@@ -49,6 +51,13 @@ def _checked(duration: str) -> str:
 
 
 Duration = Annotated[str, AfterValidator(_checked)]
+
+
+def amount(quantity: str) -> float:
+    """Return the number that a text which matches `QUANTITY` stands for."""
+    number = re.match(r"[\d.]+", quantity)
+    assert number
+    return float(number[0]) * UNITS.get(quantity[number.end() :], 1)
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -7,22 +7,14 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from components.limits import LogsLimits, MetricsLimits
 from components.names import tenant_name_problem
-from components.section import Duration, Section, hours, merged, raise_all
+from components.section import QUANTITY, Duration, Section, amount, hours, merged, raise_all
 
 MINIMUM_RETENTION_HOURS = 24  # Loki refuses less
 OWN_TAG = "opstrace:"
 LABEL_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"  # Kubernetes, 'Labels and Selectors': syntax
 LABEL_KEY = rf"^([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{LABEL_PART}$"
 OWN_LABEL = re.compile(r"^([^/]*\.)?(kubernetes\.io|k8s\.io)/|^opstrace/")
-QUANTITY = r"^(?!0+(\.0+)?\D*$)\d+(\.\d+)?(m|[KMGT]i?)?$"  # Kubernetes, 'Resource units'; the forms that people write
-UNITS = {"m": 0.001, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 TAG_KEY, TAG_VALUE = r"[\w\s.:/=+\-@]{1,128}", r"[\w\s.:/=+\-@]{0,256}"  # AWS, 'Tag naming limits and requirements'
-
-
-def _amount(quantity: str) -> float:
-    number = re.match(r"[\d.]+", quantity)
-    assert number
-    return float(number[0]) * UNITS.get(quantity[number.end() :], 1)
 
 
 OnDelete = Literal["retain", "purge"]
@@ -60,7 +52,7 @@ class BackendSize(Section):
 
     @model_validator(mode="after")
     def _request_within_limit(self) -> "BackendSize":
-        if _amount(self.memory) > _amount(self.memory_limit):
+        if amount(self.memory) > amount(self.memory_limit):
             raise ValueError(f"memory {self.memory!r} is more than memoryLimit {self.memory_limit!r}")
         return self
 

@@ -1,0 +1,133 @@
+"""Settings of what the gateway lets through of each tenant (`opstrace:dataApi.rates`, `opstrace:dataApi.tenants`)."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from components.gateway_limits import GatewayLimits, Rate, TenantRates
+from components.section import QUANTITY, Section, amount, raise_all, without_doubles
+
+MOST = 2**31  # Envoy counts in 32 bits
+LEAST_BYTE_BURST = 16 * 2**20  # a larger push than the burst never passes
+
+
+def range_problem(text: str) -> str | None:
+    """Return what is wrong with an IPv4 range in CIDR form, None where nothing is."""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        return f"{text!r} is no IPv4 range such as 203.0.113.0/24: {error}"
+    return None if str(network) == text else f"{text!r} must be written {str(network)!r}, as AWS wants it"
+
+
+def checked_ranges(ranges: list[str]) -> list[str]:
+    """Return the ranges; raises `ValueError` with all that are none, or are there twice."""
+    return raise_all([problem for entry in ranges if (problem := range_problem(entry))], without_doubles(ranges))
+
+
+class RatesConfig(Section):
+    """How much a tenant may send to the gateway; more is answered 429 with Retry-After. No limit unless set."""
+
+    requests_per_second: Annotated[
+        int | SkipJsonSchema[None], Field(description="Requests a second.", ge=1, le=MOST)
+    ] = None
+    request_burst: Annotated[
+        int | SkipJsonSchema[None],
+        Field(
+            description="Requests at once, at each pod of the gateway; twice requestsPerSecond unless set.",
+            ge=1,
+            le=MOST,
+        ),
+    ] = None
+    bytes_per_second: Annotated[
+        str | SkipJsonSchema[None],
+        Field(description="Bytes of request bodies a second, such as 20Mi.", pattern=QUANTITY),
+    ] = None
+    byte_burst: Annotated[
+        str | SkipJsonSchema[None],
+        Field(
+            description="Bytes at once, at each pod of the gateway: the largest body that passes. Twice bytesPerSecond "
+            "unless set, and 16Mi at least.",
+            pattern=QUANTITY,
+        ),
+    ] = None
+
+    @field_validator("bytes_per_second", "byte_burst")
+    @classmethod
+    def _whole(cls, quantity: str | None) -> str | None:
+        if quantity is not None and not 1 <= amount(quantity) <= MOST:
+            raise ValueError(f"{quantity!r} is not between 1 and {MOST} bytes")
+        return quantity
+
+    @model_validator(mode="after")
+    def _bursts_hold_a_second(self) -> "RatesConfig":
+        problems = []
+        for rate, burst, names in (
+            (self.requests_per_second, self.request_burst, ("requestsPerSecond", "requestBurst")),
+            (_bytes(self.bytes_per_second), _bytes(self.byte_burst), ("bytesPerSecond", "byteBurst")),
+        ):
+            if burst is not None and rate is None:
+                problems.append(f"{names[1]} means nothing without {names[0]}")
+            elif burst is not None and rate is not None and burst < rate:
+                problems.append(f"{names[1]} is less than {names[0]}, which could then never be reached")
+        return raise_all(problems, self)
+
+    def upon(self, base: "RatesConfig") -> "RatesConfig":
+        """Return these rates where they say something, else those of `base`; a burst goes with its rate."""
+        requests = self if self.requests_per_second is not None else base
+        size = self if self.bytes_per_second is not None else base
+        return RatesConfig.model_construct(
+            requests_per_second=requests.requests_per_second,
+            request_burst=requests.request_burst,
+            bytes_per_second=size.bytes_per_second,
+            byte_burst=size.byte_burst,
+        )
+
+    @property
+    def rates(self) -> TenantRates:
+        """The rates as the gateway takes them, with their bursts."""
+        requests, size = self.requests_per_second, _bytes(self.bytes_per_second)
+        burst = max(2 * (size or 0), LEAST_BYTE_BURST)
+        return TenantRates(
+            None if requests is None else Rate(requests, self.request_burst or 2 * requests),
+            None if size is None else Rate(size, _bytes(self.byte_burst) or burst),
+        )
+
+
+def _bytes(quantity: str | None) -> int | None:
+    return None if quantity is None else round(amount(quantity))
+
+
+class TenantApiConfig(Section):
+    """What the gateway does otherwise for one tenant."""
+
+    rates: Annotated[RatesConfig, Field(description="In place of dataApi.rates, where it says something.")] = (
+        RatesConfig()
+    )
+    allowed_cidrs: Annotated[
+        list[str] | SkipJsonSchema[None],
+        Field(description="IPv4 ranges of clients; all that dataApi.allowedCidrs lets in unless set.", min_length=1),
+    ] = None
+
+    @field_validator("allowed_cidrs", mode="before")
+    @classmethod
+    def _said(cls, value: Any) -> Any:
+        if value is None:  # a line whose value was deleted must not open what it closed
+            raise ValueError("is empty; give ranges, or remove the line: then there is no such limit")
+        return value
+
+    @field_validator("allowed_cidrs")
+    @classmethod
+    def _ranges(cls, ranges: list[str]) -> list[str]:
+        return checked_ranges(ranges)
+
+
+def gateway_limits(rates: RatesConfig, tenants: Mapping[str, TenantApiConfig]) -> GatewayLimits:
+    """Return what the gateway lets through, from the settings for all tenants and for single ones."""
+    whole = rates.rates
+    own = {name: tenant.rates.upon(rates).rates for name, tenant in tenants.items()}
+    ranges = {name: tuple(tenant.allowed_cidrs) for name, tenant in tenants.items() if tenant.allowed_cidrs}
+    return GatewayLimits(whole, {name: found for name, found in own.items() if found != whole}, ranges)

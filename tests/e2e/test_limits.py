@@ -1,0 +1,60 @@
+"""What the gateway lets through of a tenant, through the load balancer and by `pulumi up`."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from components.names import GATEWAY_NAMESPACE
+from components.workload import selector
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
+
+MARKS = ",".join(f"{name}={value}" for name, value in selector("gateway", INSTANCE).items())
+
+
+@pytest.fixture
+def file_as_before(walk: Walk) -> Iterator[None]:
+    before = STACK_FILE.read_text()
+    yield
+    STACK_FILE.write_text(before)
+    walk.pulumi("up", "--yes", "--skip-preview")
+
+
+def applied(walk: Walk, **api: Any) -> None:
+    """Give the instance these settings of its data API."""
+    yaml = YAML()
+    content = yaml.load(STACK_FILE.read_text())
+    content["config"]["opstrace:dataApi"] |= api
+    with STACK_FILE.open("w") as file:
+        yaml.dump(content, file)
+    walk.pulumi("up", "--yes", "--skip-preview")
+
+
+def answers(walk: Walk, times: int) -> list[int]:
+    return [walk.curl(url("cortex", "default", LABELS), token=walk.token("default"))[0] for _ in range(times)]
+
+
+def address(walk: Walk) -> str:
+    """Return the address from which the load balancer says that the last refused request came."""
+    logs = walk.kubectl("-n", GATEWAY_NAMESPACE, "logs", "-l", MARKS, "--tail", "-1")
+    lines = [json.loads(line) for line in logs.splitlines() if line.startswith('{"')]
+    return next(str(line["client"]) for line in reversed(lines) if line["status"] == 403)
+
+
+def test_addresses_and_rates_of_a_tenant_change_while_the_gateway_runs(walk: Walk, file_as_before: None) -> None:
+    def pods() -> str:
+        return walk.kubectl("-n", GATEWAY_NAMESPACE, "get", "pods", "-l", MARKS, "-o", "name")
+
+    before = pods()
+    applied(walk, tenants={"default": {"allowedCidrs": ["203.0.113.0/24"]}})
+    eventually(lambda: answers(walk, 8) == [403] * 8)
+    system = walk.curl(url("cortex", "system", LABELS), token=walk.token("system"))
+    assert system[0] == 200
+    eventually(lambda: address(walk) != "")
+
+    applied(walk, tenants={"default": {"allowedCidrs": [f"{address(walk)}/32"]}}, rates={"requestsPerSecond": 2})
+    eventually(lambda: answers(walk, 1) == [200])
+    eventually(lambda: 429 in answers(walk, 20))
+    assert pods() == before

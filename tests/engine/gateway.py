@@ -1,0 +1,201 @@
+"""A real Envoy with the gateway's configuration, on loopback and before a back end that tells what reached it."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+import urllib3
+
+from components.access import UNLIMITED, KeyLimits
+from components.gateway_config import ADMIN_COUNTERS, ADMIN_FILTERS, GatewaySettings, bootstrap
+from components.gateway_files import ACCESS, ADDRESSES, RATES, TOKEN, WATCHED, WatchedFile, access_file, keys_file
+from components.gateway_limits import GatewayLimits, addresses_config, rates_config
+from components.keys import canonical_pem, key_id
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+from scripts.gateway_state import PodState, filters_in, pod_state
+from scripts.keyfiles import new_key
+from scripts.signing import Grant, Signer
+from tests.ports import free_ports
+
+SETTINGS = GatewaySettings("showdown", "showdown.example.com", authentication=True, legacy_push_errors=False)
+KEY, OTHER_KEY = new_key(), new_key()
+KID, OTHER = key_id(KEY.public_key()), key_id(OTHER_KEY.public_key())
+KEYS = {KID: canonical_pem(KEY.public_key())}
+BOTH = KEYS | {OTHER: canonical_pem(OTHER_KEY.public_key())}
+BAD = "bad authentication token"
+LATER_SECONDS = 2  # until the back end says anything on a websocket
+# What is answered is an answer, also where it says when to come again.
+RETRIES = urllib3.Retry(connect=40, read=0, status=0, backoff_factor=0.05, respect_retry_after_header=False)
+ADMIN_QUESTIONS = (ADMIN_FILTERS, ADMIN_COUNTERS)
+PUSH, LABELS = "/api/v1/push", "/api/v1/labels"
+LOKI_PUSH, LOKI_LABELS = "/loki/api/v1/push", "/loki/api/v1/labels"
+
+
+def signed(**grant: Any) -> str:
+    return Signer(KEY).token(Grant(**({"instance": "showdown", "tenant": "default"} | grant)))
+
+
+def forged(text: str) -> str:
+    """Return a token whose claims are the JSON `text`, in which NOW and LATER are instants."""
+    now = int(time.time())
+    common = '"iss": "opstrace-cli", "aud": "opstrace-cluster-showdown", "sub": "tenant-default", '
+    text = "{" + common + f'"iat": {now}, "exp": {now + 600}, {text}' + "}"
+    json.loads(text)
+    return jwt.api_jws.encode(text.encode(), KEY, "RS256", {"kid": KID})
+
+
+@dataclass
+class BackEnd:
+    """A server in place of Cortex and Loki that answers 200 and remembers what reached it."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        seen = self.seen
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its headers
+
+            def do_GET(self) -> None:
+                if self.headers.get("upgrade") == "websocket":
+                    return self._follow()
+                self.rfile.read(int(self.headers.get("content-length") or 0))
+                seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
+                self.send_response(200)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def _follow(self) -> None:
+                self.send_response(101)
+                self.send_header("upgrade", "websocket")
+                self.send_header("connection", "upgrade")
+                self.end_headers()
+                time.sleep(LATER_SECONDS)
+                self.wfile.write(b"later")
+                self.close_connection = True
+
+            do_POST = do_DELETE = do_PUT = do_GET
+
+            def log_message(self, *arguments: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = int(self.server.server_address[1])
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+class Gateway:
+    """A running Envoy with the gateway's configuration; its back ends are one server of the test's."""
+
+    def __init__(self, folder: Path, back_end: BackEnd, started: list[subprocess.Popen[bytes]]) -> None:
+        self.folder, self.back_end, self._started = folder, back_end, started
+        self.log = folder / "log"
+        self._files: dict[WatchedFile, str] = {}
+        self.http = urllib3.PoolManager(retries=RETRIES)
+
+    def put(self, watched: WatchedFile, text: str) -> None:
+        """Replace a file that Envoy watches as the kubelet does: a link to a folder is moved over the old one."""
+        self._files[watched] = text
+        place = self.folder / watched.part
+        place.mkdir(exist_ok=True)
+        version = place / f"..{uuid.uuid4()}"
+        version.mkdir()
+        for other, content in self._files.items():
+            if other.part == watched.part:
+                (version / other.file).write_text(content)
+        (place / "..new").symlink_to(version.name)
+        os.replace(place / "..new", place / "..data")
+        if not (place / watched.file).is_symlink():
+            (place / watched.file).symlink_to(f"..data/{watched.file}")
+
+    def give(self, keys: Mapping[str, str] = KEYS, revoked: Iterable[str] = (), **limits: KeyLimits) -> None:
+        """Give the gateway keys, revocations and limits by the first letters of the key's name in this file."""
+        named = {KID: limits.get("key", UNLIMITED), OTHER: limits.get("other", UNLIMITED)}
+        self.put(TOKEN, keys_file("showdown", keys))
+        self.put(ACCESS, access_file({kid: named[kid] for kid in keys}, revoked))
+        if RATES not in self._files:
+            self.limit(GatewayLimits())
+
+    def limit(self, limits: GatewayLimits) -> None:
+        """Give the gateway, as one of one, what it lets through of each tenant."""
+        self.put(RATES, RATES.content(rates_config(limits, 1)))
+        self.put(ADDRESSES, ADDRESSES.content(addresses_config(limits)))
+
+    def start(self, **changes: Any) -> "Gateway":
+        """Start Envoy; `changes` are settings of its HTTP connection manager."""
+        text = bootstrap(SETTINGS)
+        for watched in WATCHED:
+            text = text.replace(watched.folder, str(self.folder / watched.part))
+        config = json.loads(text)
+        ports = free_ports(3)
+        self.admin_port = config["admin"]["address"]["socket_address"]["port_value"] = ports.pop()
+        for listener, port in zip(config["static_resources"]["listeners"], ports, strict=True):
+            listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
+            listener.pop("listener_filters", None)  # no load balancer stands before this one
+        manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        manager |= changes
+        self._send_to_back_end(config, manager)
+        (self.folder / "envoy.json").write_text(json.dumps(config))
+        command = [str(ensure(catalog.ENVOY) / "envoy"), "-c", str(self.folder / "envoy.json"), "--disable-hot-restart"]
+        command += ["--file-flush-interval-msec", "100"]
+        with self.log.open("w") as log:
+            self._started.append(subprocess.Popen([*command, "--concurrency", "2"], stdout=log, stderr=log))
+        self.port = ports[0]
+        deadline = time.monotonic() + 10
+        while self.ask(None)[0] == 500 and time.monotonic() < deadline:  # until both files are read
+            time.sleep(0.05)
+        return self
+
+    def _send_to_back_end(self, config: dict[str, Any], manager: dict[str, Any]) -> None:
+        """Put a cluster of one address in the place of those that are looked up by the tenant's name."""
+        address = {"socket_address": {"address": "127.0.0.1", "port_value": self.back_end.port}}
+        endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
+        config["static_resources"]["clusters"] = [
+            {"name": "tenant", "load_assignment": {"cluster_name": "tenant", "endpoints": endpoints}}
+        ]
+        manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] != "forward"]
+        for host in manager["route_config"]["virtual_hosts"]:
+            for route in host["routes"]:
+                del route["typed_per_filter_config"]["forward"]
+
+    def ask(
+        self, token: str | None, path: str = LABELS, method: str = "GET", tenant: str = "default"
+    ) -> tuple[int, str]:
+        api = "loki" if path.startswith("/loki") else "cortex"
+        headers = {"Host": f"{api}.{tenant}.showdown.example.com"}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        # As it is given: the client library would tidy the path up.
+        pool = self.http.connection_from_host("127.0.0.1", self.port)
+        answer = pool.urlopen(method, path, headers=headers, assert_same_host=False)
+        return answer.status, answer.data.decode()
+
+    def state(self) -> PodState:
+        """Return what the gateway itself says of what it has, beside what lies in the files."""
+        asked = (self.http.request("GET", f"http://127.0.0.1:{self.admin_port}{path}") for path in ADMIN_QUESTIONS)
+        dump, counters = (answer.data.decode() for answer in asked)
+        files = [self.folder / watched.part / watched.file for watched in WATCHED]
+        return pod_state(dump, counters, filters_in(file.read_text() for file in files))
+
+    def eventually(self, answer: tuple[int, str], token: str, seconds: float = 5, **request: str) -> float:
+        """Wait until both of Envoy's workers answer so; return how long that took."""
+        started = time.monotonic()
+        while not all(self._fresh(token, **request) == answer for _ in range(8)):
+            assert time.monotonic() < started + seconds, self.ask(token, **request)
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    def _fresh(self, token: str, **request: str) -> tuple[int, str]:
+        self.http.clear()  # another connection, perhaps of another worker
+        return self.ask(token, **request)

@@ -1,0 +1,71 @@
+"""The settings of what the gateway lets through of each tenant."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from components.config import from_settings
+from components.errors import ConfigError
+from components.gateway_limits import GatewayLimits, Rate, TenantRates
+from tests.unit.given import JSON, settings
+
+
+def limits(**api: Any) -> GatewayLimits:
+    return from_settings(settings(dataApi=settings()["dataApi"] | api), "showdown").data_api.gateway_limits
+
+
+def test_nothing_is_limited_unless_it_is_said() -> None:
+    assert limits() == GatewayLimits()
+
+
+def test_a_burst_is_two_seconds_and_never_less_than_a_large_push() -> None:
+    rates = {"requestsPerSecond": 100, "bytesPerSecond": "1Mi"}
+    assert limits(rates=rates).rates == TenantRates(Rate(100, 200), Rate(2**20, 16 * 2**20))
+    rates |= {"requestBurst": 100, "byteBurst": "2M"}
+    assert limits(rates=rates).rates == TenantRates(Rate(100, 100), Rate(2**20, 2_000_000))
+
+
+def test_a_tenant_has_the_common_rates_where_it_says_nothing() -> None:
+    rates = {"requestsPerSecond": 100, "requestBurst": 500, "bytesPerSecond": "20Mi"}
+    tenants = {
+        "large": {"rates": {"requestsPerSecond": 1000}},
+        "same": {"rates": {"requestsPerSecond": 100, "requestBurst": 500}},
+        "near": {"allowedCidrs": ["10.0.0.0/8", "192.0.2.1/32"]},
+    }
+    found = limits(rates=rates, tenants=tenants)
+    assert found.exceptions == {"large": TenantRates(Rate(1000, 2000), Rate(20 * 2**20, 40 * 2**20))}
+    assert found.addresses == {"near": ("10.0.0.0/8", "192.0.2.1/32")}
+
+
+@pytest.mark.parametrize(
+    "api, told",
+    [
+        ({"rates": {"requestsPerSecond": 0}}, "rates.requestsPerSecond"),
+        ({"rates": {"requestBurst": 10}}, "requestBurst means nothing without requestsPerSecond"),
+        ({"rates": {"requestsPerSecond": 10, "requestBurst": 5}}, "requestBurst is less than requestsPerSecond"),
+        ({"rates": {"byteBurst": "1Mi"}}, "byteBurst means nothing without bytesPerSecond"),
+        ({"rates": {"bytesPerSecond": "many"}}, "rates.bytesPerSecond"),
+        ({"rates": {"bytesPerSecond": "100m"}}, "'100m' is not between 1 and"),
+        ({"rates": {"bytesPerSecond": "9Ti"}}, "'9Ti' is not between 1 and"),
+        ({"rates": {"requestPerSecond": 1}}, "requestsPerSecond"),
+        ({"tenants": {"Large": {}}}, "Large"),
+        ({"tenants": {"near": {"allowedCidrs": []}}}, "tenants.near.allowedCidrs"),
+        ({"tenants": {"near": {"allowedCidrs": None}}}, "is empty; give ranges, or remove the line"),
+        ({"tenants": {"near": {"allowedCidrs": ["10.0.0.1/8"]}}}, "10.0.0.1/8 has host bits set"),
+        ({"tenants": {"near": {"allowedCidrs": ["::/0"]}}}, "'::/0' is no IPv4 range"),
+        ({"tenants": {"near": {"retention": {}}}}, "retention"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_name(api: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        limits(**api)
+    assert told in str(refused.value)
+
+
+@given(rates=JSON, tenants=JSON)
+def test_no_setting_raises_anything_but_config_error(rates: Any, tenants: Any) -> None:
+    try:
+        limits(rates=rates, tenants=tenants)
+    except ConfigError:
+        pass
