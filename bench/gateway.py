@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import urllib3
 from rich.console import Console
@@ -26,7 +26,8 @@ from rich.table import Table
 from bench.machine import machine
 from components.access import UNLIMITED
 from components.gateway_config import GatewaySettings, bootstrap
-from components.gateway_files import ACCESS, TOKEN, WATCHED, access_file, keys_file
+from components.gateway_files import ACCESS, ADDRESSES, RATES, TOKEN, WATCHED, access_file, keys_file
+from components.gateway_limits import GatewayLimits, Rate, TenantRates, addresses_config, rates_config
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -41,7 +42,8 @@ UPSTREAM = "127.0.0.77"  # of loopback; on port 80, as the tenants' Services
 CONNECTIONS, SECONDS, ROUNDS = 32, 4, 5
 SERIES = 2000  # in a push: Prometheus's default of max_samples_per_send
 TENANTS = 1000
-Access = Literal["off", "on", "on, without JWT cache"]
+Access = Literal["off", "on", "on, without JWT cache", "on, with rates"]
+GENEROUS = GatewayLimits(TenantRates(Rate(10**6, 10**7), Rate(2**31, 2**31)))  # counted, and never reached
 Load = Literal["small", "push"]
 
 
@@ -67,7 +69,7 @@ class Result:
 
 
 VARIANTS = [
-    *(Variant(access, load, 1) for load in ("small", "push") for access in ("off", "on", "on, without JWT cache")),
+    *(Variant(access, load, 1) for load in ("small", "push") for access in get_args(Access)),
     *(Variant(access, load, TENANTS) for load in ("small", "push") for access in ("off", "on")),
 ]
 
@@ -178,7 +180,12 @@ class Bench:
         keys = json.loads(keys_file(INSTANCE, public))
         if access == "on, without JWT cache":
             del keys["resources"][0]["typed_config"]["providers"]["tenant"]["jwt_cache_config"]
-        texts = {TOKEN: json.dumps(keys), ACCESS: access_file(dict.fromkeys(public, UNLIMITED), [])}
+        limits = GENEROUS if access == "on, with rates" else GatewayLimits()
+        texts = {
+            RATES: RATES.content(rates_config(limits, 1)),
+            ADDRESSES: ADDRESSES.content(addresses_config(limits)),
+        }
+        texts |= {TOKEN: json.dumps(keys), ACCESS: access_file(dict.fromkeys(public, UNLIMITED), [])}
         for watched, text in texts.items():
             (self._folder / watched.file).write_text(text)
         text = bootstrap(settings)
@@ -306,6 +313,7 @@ def _ratios(found: Mapping[Variant, Result]) -> list[tuple[str, float, str, bool
         many, many_off = on_many.rate / on.rate, off_many.rate / off.rate
         rows += [
             (f"{load}: throughput with authentication to that without", rate, f"at least {least}", rate >= least),
+            (f"{load}: the same, with rates too", found[Variant("on, with rates", load, 1)].rate / off.rate, "", True),
             (f"{load}: p99 with authentication to that without", wait, "at most 1.5", wait <= 1.5),
             (f"{load}: throughput of {TENANTS} tenants to that of one", many, "at least 0.95", many >= 0.95),
             (f"{load}: the same, without authentication", many_off, "", True),

@@ -17,6 +17,7 @@ from localcloud.settings import Settings
 STORAGE_CLASS = "local"
 PROVISIONER = "localcloud.opstrace/folder"
 POLL_SECONDS = 0.5
+SELECTED_NODE = "volume.kubernetes.io/selected-node"  # set by the scheduler
 CONFLICT = 409
 
 log = logging.getLogger("volumes")
@@ -33,7 +34,9 @@ def storage_class() -> dict[str, Any]:
         },
         "provisioner": PROVISIONER,
         "reclaimPolicy": "Delete",
-        "volumeBindingMode": "Immediate",
+        # As of EBS volumes. With `Immediate` a pod can be tried between its claim's volume and their binding, and then
+        # waits for the scheduler's next look at all that it gave up, minutes later.
+        "volumeBindingMode": "WaitForFirstConsumer",
     }
 
 
@@ -66,10 +69,16 @@ def volume(claim: dict[str, Any], folder: Path, node: str) -> dict[str, Any]:
     }
 
 
+def _waits(claim: dict[str, Any]) -> bool:
+    """Tell whether a pod with this claim has its node, and its volume is not there yet."""
+    ours = claim["spec"].get("storageClassName") == STORAGE_CLASS and not claim["spec"].get("volumeName")
+    return bool(ours and SELECTED_NODE in claim["metadata"].get("annotations", {}))
+
+
 def reconcile(cluster: Cluster, settings: Settings) -> None:
     """Make a volume for each claim that waits for one, and remove those whose claim is gone."""
     for claim in cluster.call("GET", "/api/v1/persistentvolumeclaims")["items"]:
-        if claim["spec"].get("storageClassName") == STORAGE_CLASS and not claim["spec"].get("volumeName"):
+        if _waits(claim):
             wanted = volume(claim, settings.node / "volumes" / claim["metadata"]["uid"], settings.name)
             Path(wanted["spec"]["local"]["path"]).mkdir(exist_ok=True)
             try:
