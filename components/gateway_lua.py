@@ -13,6 +13,7 @@ from components.access_log import STEP, VERIFIED
 UPSTREAM_HEADER = "x-opstrace-upstream"
 TURN_SECONDS = 30
 MOST_BYTES = 100 * 2**20  # of a body: what Cortex takes at most (distributor.max-recv-msg-size); Loki takes less
+MOST_ERROR_BYTES = 64 * 2**10  # of a body that is changed
 TOKENS_KEPT = 5000  # by each of Envoy's workers
 LONGEST_KEPT = 2048  # characters: a token of ours has some 700
 HOST_TTL_SECONDS = 20  # shorter than a turn, with the time that forgetting takes
@@ -178,12 +179,15 @@ end
 PUSH_ANSWERS = """
 local LEGACY = __LEGACY__
 local function change(handle, status, text)
+  handle:headers():replace(":status", status)
+  -- A body that Envoy cannot hold would become its own 500. Errors are short; of what is not, the status alone is changed.
+  local given = tonumber(handle:headers():get("content-length") or "")
+  if not given or given > __MOST_ERROR_BYTES__ then return end
   local body = handle:body(true)
   local length = body:length()
   text = text .. (length > 0 and body:getBytes(0, length) or "")
   body:setBytes(text)
   handle:headers():replace("content-length", tostring(#text))
-  handle:headers():replace(":status", status)
 end
 function envoy_on_response(handle)
   local headers = handle:headers()
@@ -251,4 +255,5 @@ def keys_of(code: str) -> set[str]:
 
 def push_answers(*, legacy_errors: bool) -> str:
     """Return the step that changes the back end's answers to pushes so that clients try again."""
-    return PUSH_ANSWERS.replace("__LEGACY__", str(legacy_errors).lower())
+    text = PUSH_ANSWERS.replace("__LEGACY__", str(legacy_errors).lower())
+    return text.replace("__MOST_ERROR_BYTES__", str(MOST_ERROR_BYTES))

@@ -56,12 +56,14 @@ def forged(text: str) -> str:
 
 @dataclass
 class BackEnd:
-    """A server in place of Cortex and Loki that answers 200 and remembers what reached it."""
+    """A server in place of Cortex and Loki that answers `status` and `body`, and remembers what reached it."""
 
     seen: list[str] = field(default_factory=list)
+    status: int = 200
+    body: bytes = b"ok"
 
     def __post_init__(self) -> None:
-        seen = self.seen
+        back_end, seen = self, self.seen
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -72,10 +74,11 @@ class BackEnd:
                     return self._follow()
                 self.rfile.read(int(self.headers.get("content-length") or 0))
                 seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
-                self.send_response(200)
-                self.send_header("content-length", "2")
+                status, body = back_end.status, back_end.body  # they may be changed once the headers are sent
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(body)
 
             def _follow(self) -> None:
                 self.send_response(101)
@@ -133,9 +136,9 @@ class Gateway:
         self.put(RATES, RATES.content(rates_config(limits, 1)))
         self.put(ADDRESSES, ADDRESSES.content(addresses_config(limits)))
 
-    def start(self, **changes: Any) -> "Gateway":
+    def start(self, settings: GatewaySettings = SETTINGS, **changes: Any) -> "Gateway":
         """Start Envoy; `changes` are settings of its HTTP connection manager."""
-        text = bootstrap(SETTINGS)
+        text = bootstrap(settings)
         for watched in WATCHED:
             text = text.replace(watched.folder, str(self.folder / watched.part))
         config = json.loads(text)
