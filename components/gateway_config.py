@@ -86,10 +86,20 @@ def _route(
     }
 
 
+# The configuration of rules and of the Alertmanager, the Alertmanager's own API and pages: Cortex 1.21, 'HTTP API'.
+CORTEX_ALERTING = "/api/v1/rules(/.*)?|/api/v1/alerts|/alertmanager(/.*)?"
+
+
+def _read_and_changed(regex: str, reading: Scope, changing: Scope) -> list[dict[str, Any]]:
+    """Return the routes of what is read with one scope and changed with another."""
+    return [_route(regex, changing, changes=True), _route(regex, reading)]
+
+
 ROUTES: dict[Api, list[dict[str, Any]]] = {
     "cortex": [
         _route("/api/v1/push", "metrics:write", push=True),
         _route(f"/api/v1/({'|'.join(CORTEX_READS)})", "metrics:read", prefix="/prometheus"),
+        *_read_and_changed(CORTEX_ALERTING, "metrics:read", "metrics:write"),
     ],
     "loki": [
         _route("/loki/api/v1/push", "logs:write", push=True),

@@ -62,11 +62,15 @@ class Walk:
         address = url("cortex", tenant, "/api/v1/push")
         return self.curl(address, *headers, "--data-binary", f"@{body}", token=token)
 
-    def follow(self, blocks: list[str]) -> tuple[Path, str]:
-        """Run a page's commands in a new folder, with this instance's name; return the folder and what was printed."""
+    def follow(self, blocks: list[str], *given: Path) -> tuple[Path, str]:
+        """Run a page's commands in a new folder that has the files `given`, with this instance's name and port.
+
+        Return the folder and what was printed.
+        """
         folder = Path(tempfile.mkdtemp(prefix="page-", dir=self.folder))
-        (folder / "opstrace").symlink_to(LAUNCHER)
-        script = "set -e\n" + "".join(blocks).replace("showdown", INSTANCE)
+        for file in (Path(LAUNCHER), *given):
+            (folder / file.name).symlink_to(file)
+        script = "set -e\n" + "".join(blocks).replace("showdown", INSTANCE).replace(":8443", f":{PORT}")
         return folder, run("bash", "-c", script, cwd=folder, env=self.shell, timeout=600).stdout
 
     def resources(self) -> list[dict[str, Any]]:

@@ -19,7 +19,14 @@ CLOSED = [
         "/ready",
     ),
     *("/ingester/flush", "/ingester/shutdown", "/distributor/ring", "/distributor/all_user_stats", "/memberlist"),
-    *("/api/v1/status/config", "/api/v1/rules", "/api/v1/admin/tsdb/delete_series", "/prometheus/api/v1/labels"),
+    *(
+        "/api/v1/status/config",
+        "/api/v1/rulesx",
+        "/api/v1/alertsx",
+        "/alertmanagerx",
+        "/api/v1/admin/tsdb/delete_series",
+        "/prometheus/api/v1/labels",
+    ),
     *(
         "/api/prom/push",
         "/api/prom/tail",
