@@ -13,7 +13,7 @@ from components.gateway_limits import GatewayLimits
 from components.instants import instant
 from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
 from components.names import SYSTEM, tenant_name_problem
-from components.section import Section, raise_all, without_doubles
+from components.section import Section, limit_said, raise_all, without_doubles
 
 REVOKED_BYTES = 900_000  # of all ids together: they go to the gateway in one ConfigMap, which holds 1 MiB
 
@@ -61,9 +61,7 @@ class KeyConfig(Section):
     @field_validator("tenants", "scopes", "not_after", mode="before")
     @classmethod
     def _said(cls, value: Any) -> Any:
-        if value is None:  # a line whose value was deleted must not open what it closed
-            raise ValueError("is empty; give it a value, or remove the line: then there is no such limit")
-        return value
+        return limit_said(value)
 
     @field_validator("tenants")
     @classmethod

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from components.gateway_limits import GatewayLimits, Rate, TenantRates
-from components.section import QUANTITY, Section, amount, raise_all, without_doubles
+from components.section import QUANTITY, Section, amount, limit_said, raise_all, without_doubles
 
 MOST = 2**31  # Envoy counts in 32 bits
 LEAST_BYTE_BURST = 16 * 2**20  # a larger push than the burst never passes
@@ -115,9 +115,7 @@ class TenantApiConfig(Section):
     @field_validator("allowed_cidrs", mode="before")
     @classmethod
     def _said(cls, value: Any) -> Any:
-        if value is None:  # a line whose value was deleted must not open what it closed
-            raise ValueError("is empty; give ranges, or remove the line: then there is no such limit")
-        return value
+        return limit_said(value)
 
     @field_validator("allowed_cidrs")
     @classmethod

@@ -28,6 +28,16 @@ def raise_all(problems: list[str], value: T) -> T:
     return value
 
 
+def limit_said(value: Any) -> Any:
+    """Return the value of a setting that limits something; raises `ValueError` for a line without one.
+
+    A line whose value was deleted must not open what it closed.
+    """
+    if value is None:
+        raise ValueError("is empty; give it a value, or remove the line: then there is no such limit")
+    return value
+
+
 def without_doubles(names: list[str]) -> list[str]:
     """Return `names`; raises `ValueError` naming those that are given more than once."""
     twice = doubles(names)

@@ -55,8 +55,9 @@ class BareCloud:
         # AWS has its ports 443 and 5000 at a loopback address that is nobody else's.
         address = f"127.{os.getpid() % 199 + 1}.{os.getpid() // 199 % 250 + 1}.1"
         server, issuer = f"https://127.0.0.1:{free_port()}", "https://oidc.example.com/id/BARE"
-        own = str(folder / "own.kubeconfig")
-        self.settings = Settings(0, folder / "home", Borrowed(CONTEXT, own, server, issuer, ["10.0.0.10"], address))
+        self.kubeconfig = str(folder / "own.kubeconfig")
+        cluster = Borrowed(CONTEXT, self.kubeconfig, server, issuer, ["10.0.0.10"], address)
+        self.settings = Settings(0, folder / "home", cluster)
 
     def start(self) -> None:
         """Start everything; returns when it answers."""
@@ -123,7 +124,7 @@ class BareCloud:
         self._run(
             "kube-controller-manager",
             [
-                *(f"{programs}/kube-controller-manager", f"--kubeconfig={self.settings.borrowed.kubeconfig}"),
+                *(f"{programs}/kube-controller-manager", f"--kubeconfig={self.kubeconfig}"),
                 *("--leader-elect=false", f"--secure-port={free_port()}", f"--root-ca-file={self.settings.ca}"),
                 f"--service-account-private-key-file={node}/service-accounts.pem",
             ],
@@ -156,18 +157,18 @@ class BareCloud:
             "users": [{"name": CONTEXT, "user": {"client-certificate-data": certificate, "client-key-data": key}}],
             "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}}],
         }
-        Path(self.settings.borrowed.kubeconfig).write_text(json.dumps(content))
+        Path(self.kubeconfig).write_text(json.dumps(content))
 
     def _answers(self) -> bool:
         try:
-            self.kubernetes = KubernetesApi(self.settings.borrowed.kubeconfig, CONTEXT)
+            self.kubernetes = KubernetesApi(self.kubeconfig, CONTEXT)
             self.kubernetes.get("/api/v1/namespaces/default")
         except (ProviderError, ValueError, urllib3.exceptions.HTTPError, kubernetes.client.ApiException):
             return False
         return True
 
     def _make_pods_ready(self) -> None:
-        api = KubernetesApi(self.settings.borrowed.kubeconfig, CONTEXT)
+        api = KubernetesApi(self.kubeconfig, CONTEXT)
         while not self._ended.wait(POD_SECONDS):
             try:
                 for pod in api.list("/api/v1/pods", fieldSelector="status.phase=Pending"):

@@ -51,9 +51,9 @@ class Faults:
         self.replaced = {
             settings.s3_endpoint: self._serve(settings.s3_endpoint, aws),
             settings.aws_endpoint: self._serve(settings.aws_endpoint, aws),
-            settings.borrowed.kubeconfig: str(folder / "kubeconfig"),
+            cloud.kubeconfig: str(folder / "kubeconfig"),
         }
-        text = Path(settings.borrowed.kubeconfig).read_text()
+        text = Path(cloud.kubeconfig).read_text()
         (folder / "kubeconfig").write_text(text.replace(settings.kubernetes_endpoint, kubernetes))
 
     def stop(self) -> None:

@@ -51,7 +51,7 @@ def test_a_tenant_has_the_common_rates_where_it_says_nothing() -> None:
         ({"rates": {"requestPerSecond": 1}}, "requestsPerSecond"),
         ({"tenants": {"Large": {}}}, "Large"),
         ({"tenants": {"near": {"allowedCidrs": []}}}, "tenants.near.allowedCidrs"),
-        ({"tenants": {"near": {"allowedCidrs": None}}}, "is empty; give ranges, or remove the line"),
+        ({"tenants": {"near": {"allowedCidrs": None}}}, "is empty; give it a value, or remove the line"),
         ({"tenants": {"near": {"allowedCidrs": ["10.0.0.1/8"]}}}, "10.0.0.1/8 has host bits set"),
         ({"tenants": {"near": {"allowedCidrs": ["::/0"]}}}, "'::/0' is no IPv4 range"),
         ({"tenants": {"near": {"retention": {}}}}, "retention"),

@@ -1,0 +1,193 @@
+"""What one more tenant costs beside many: `.venv/bin/python -m bench.scale [MOST]`, after `make setup`.
+
+The real engine and the stand-ins, on a real API server without a node and moto (`tests/engine/bare.py`): no pod is waited
+for. Other tenants than the measured one are copies of it in the states; the program declares them, and the engine compares
+each. MOST is the most tenants of a shared stack (100), and a tenth of the most stacks beside an own one.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+from ruamel.yaml import YAML
+
+from bench.machine import machine
+from components.keys import canonical_pem, key_id
+from localcloud import cloud as embedded
+from scripts.engine import Engine
+from scripts.keyfiles import new_key
+from scripts.stackfile import ROOT, StackFile
+from tests.engine.bare import BareCloud
+
+INSTANCE, MODEL, ONE_MORE = "benchscale", "quokka", "wombat"
+OWN = f"{INSTANCE}.{ONE_MORE}"
+SAMPLE_SECONDS = 0.1
+LIMIT = 1.3  # of one more tenant in its own stack: at 1,000 stacks to at 10
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds, the most memory of the engine with its plugins and program in MiB, and bytes of the state afterwards."""
+
+    seconds: float
+    memory: float
+    state: int
+
+
+class Bench:
+    """One instance on a bare cloud."""
+
+    def __init__(self, cloud: BareCloud) -> None:
+        self._cloud, self._environment = cloud, cloud.environment
+        self._stacks = cloud.settings.pulumi / "backend" / ".pulumi" / "stacks" / "opstrace"
+        key = new_key().public_key()
+        api = {"publicKeys": {key_id(key): canonical_pem(key)}}
+        self._settings = embedded.stack_settings(cloud.settings) | {"dataApi": api}
+        self._copies: list[str] = []  # in the instance's state
+        self._own_state = ""
+
+    def write(self, stack: str, settings: dict[str, Any]) -> None:
+        """Write a stack's file, and make the stack where there is none."""
+        path = StackFile(stack).path
+        yaml = YAML()
+        known = yaml.load(path.read_text()) if path.exists() else {}
+        known["config"] = {f"opstrace:{name}": value for name, value in settings.items()}
+        with path.open("w") as file:
+            yaml.dump(known, file)
+        Engine(self._environment, stack).ensure_stack()
+
+    def tenants(self, *names: str) -> None:
+        """Configure these tenants in the instance's own stack."""
+        self.write(INSTANCE, self._settings | {"tenants": [{"name": name} for name in names]})
+
+    def cost(self, verb: str, stack: str = INSTANCE) -> Cost:
+        """Run `pulumi <verb>`, and return what it cost."""
+        confirmed = [] if verb == "preview" else ["--yes", "--skip-preview"]
+        command = ["pulumi", "--non-interactive", verb, *confirmed, "--stack", stack]
+        started, memory = time.monotonic(), 0
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=said, stderr=said)
+            while process.poll() is None:
+                memory = max(memory, _memory(process.pid))
+                time.sleep(SAMPLE_SECONDS)
+            seconds = time.monotonic() - started
+            said.seek(0)
+            text = said.read().decode()
+        if process.returncode:
+            sys.exit(text)
+        if verb == "preview" and " to " in text.rsplit("Resources:", 1)[-1]:
+            sys.exit(f"the copied state is not what the program declares:\n{text[-3000:]}")
+        file = self._stacks / f"{stack}.json"
+        return Cost(seconds, memory / 2**20, file.stat().st_size if file.exists() else 0)
+
+    def multiply(self, count: int) -> list[str]:
+        """Let there be so many copies of the model tenant in the instance's state; return their names."""
+        names = [f"t{number}" for number in range(len(self._copies), count)]
+        self._copies += names
+        found = json.loads(self._engine("stack", "export", "--stack", INSTANCE))
+        resources = found["deployment"]["resources"]
+        model = json.dumps([entry for entry in resources if f"tenant-{MODEL}" in entry["urn"]])
+        for name in names:
+            resources += json.loads(model.replace(MODEL, name))
+        self._engine("stack", "import", "--stack", INSTANCE, given=json.dumps(found))
+        return self._copies
+
+    def beside(self, stacks: int) -> None:
+        """Let there be so many stacks of tenants beside the instance's: files in the backend."""
+        for number in range(stacks):
+            text = self._own_state.replace(ONE_MORE, f"t{number}")
+            (self._stacks / f"{INSTANCE}.t{number}.json").write_text(text)
+
+    def _engine(self, *arguments: str, given: str | None = None) -> str:
+        command = ["pulumi", "--non-interactive", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self._environment, check=True, text=True, input=given, stdout=subprocess.PIPE
+        ).stdout
+
+    def shared(self, count: int) -> list[tuple[str, Cost]]:
+        """Measure the instance's stack with `count` tenants; it is there with the model alone, and is so afterwards."""
+        others = self.multiply(count - 1)
+        self.tenants(MODEL, *others)
+        found = [("preview without changes", self.cost("preview"))]
+        self.tenants(MODEL, *others, ONE_MORE)
+        found.append(("one more tenant", self.cost("up")))
+        self.tenants(MODEL, *others)
+        self.cost("up")
+        return found
+
+    def own(self, count: int) -> list[tuple[str, Cost]]:
+        """Measure a tenant in its own stack beside `count` others."""
+        self.beside(count)
+        self.write(OWN, {"tenantOf": INSTANCE, "tenant": {}})
+        found = [("one more tenant", self.cost("up", OWN)), ("preview without changes", self.cost("preview", OWN))]
+        self._own_state = (self._stacks / f"{OWN}.json").read_text()
+        self.cost("destroy", OWN)
+        return found
+
+
+def _memory(process: int) -> int:
+    """Return the bytes that a process and all below it have in memory."""
+    total = 0
+    try:
+        whole = psutil.Process(process)
+        for entry in [whole, *whole.children(recursive=True)]:
+            total += entry.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass
+    return total
+
+
+def measured(bench: Bench, most: int) -> list[tuple[str, int, str, Cost]]:
+    """Return place, count, what was done, and its cost."""
+    rows: list[tuple[str, int, str, Cost]] = []
+
+    def note(place: str, count: int, work: Callable[[int], list[tuple[str, Cost]]]) -> None:
+        for what, cost in work(count):
+            rows.append((place, count, what, cost))
+            print(f"{place}, {count}: {what}: {cost.seconds:.1f} s", file=sys.stderr, flush=True)
+
+    sizes = [size for size in (1, 10, 100) if size <= most]
+    bench.tenants(MODEL)
+    rows.append(("shared stack", 1, "everything", bench.cost("up")))
+    for size in [0, *sizes, 10 * most]:
+        note("own stack", size, bench.own)
+    # Last: a copied tenant that is taken out of the stack's file would be deleted, and is nowhere.
+    for size in sizes:
+        note("shared stack", size, bench.shared)
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    most = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    with tempfile.TemporaryDirectory() as folder:
+        cloud = BareCloud(Path(folder))
+        try:
+            cloud.start()
+            rows = measured(Bench(cloud), most)
+        finally:
+            cloud.stop()
+            for file in (ROOT / "stacks").glob(f"Pulumi.{INSTANCE}*.yaml"):
+                file.unlink()
+    table = Table("where", "tenants", "what", "seconds", "MiB", "state, bytes", title=machine(), title_justify="left")
+    for place, count, what, cost in rows:
+        table.add_row(place, str(count), what, f"{cost.seconds:.1f}", f"{cost.memory:.0f}", f"{cost.state:,}")
+    Console(width=110).print(table)
+    own = {
+        count: cost.seconds for place, count, what, cost in rows if (place, what) == ("own stack", "one more tenant")
+    }
+    ratio = own[10 * most] / own[10]
+    print(f"one more in its own stack, beside {10 * most} to beside 10: {ratio:.2f} (at most {LIMIT})")
+
+
+if __name__ == "__main__":
+    main()
