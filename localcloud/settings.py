@@ -11,6 +11,7 @@ from pathlib import Path
 
 from localcloud.errors import LocalCloudError
 
+PREFIX = "opst"  # of the names of nodes, their interfaces and cgroups
 REGION = "us-west-2"
 STS_HOST = f"sts.{REGION}.amazonaws.com"
 DOMAIN = "opstrace.localhost"  # names under localhost reach this machine alone (RFC 6761)
@@ -54,7 +55,7 @@ class Settings:
     @property
     def name(self) -> str:
         """Name of the node, of its network interface and of its cgroup."""
-        return f"opst{self.slot}"
+        return f"{PREFIX}{self.slot}"
 
     @property
     def network(self) -> str:

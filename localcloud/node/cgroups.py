@@ -39,6 +39,11 @@ def _inherit_cpuset(hierarchy: Path, name: str) -> None:
             (hierarchy / name / file).write_text((hierarchy / file).read_text())
 
 
+def names(prefix: str) -> set[str]:
+    """Return the names of the cgroups that begin so."""
+    return {path.name for hierarchy in _hierarchies() for path in hierarchy.glob(f"{prefix}*") if path.is_dir()}
+
+
 def processes(name: str) -> set[int]:
     """Return the process ids that are in the cgroup or in one below it."""
     return {

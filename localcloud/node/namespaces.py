@@ -1,6 +1,5 @@
 """The node's namespaces: made, cabled and cleaned up after from outside."""
 
-import contextlib
 import json
 import os
 import sys
@@ -11,10 +10,9 @@ from pathlib import Path
 import psutil
 
 from localcloud.errors import LocalCloudError
-from localcloud.files import write_whole
-from localcloud.node import cgroups, configuration, network
+from localcloud.node import cgroups, configuration, folders, network
 from localcloud.node.init import HOST_NETWORK, PRIVATE_FOLDERS
-from localcloud.settings import Settings
+from localcloud.settings import PREFIX, Settings
 
 UNSHARE = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--mount-proc", "--kill-child")
 
@@ -32,7 +30,7 @@ def prepare(settings: Settings, programs: Mapping[str, str]) -> None:
     """Write the node's files and make its cgroup and the folders that it mounts over."""
     configuration.write_all(settings, Path(programs["containerd"]))
     cgroups.create(settings.name)
-    _make_folders(settings)
+    folders.make(PRIVATE_FOLDERS)
 
 
 def command(settings: Settings, programs: Mapping[str, str], archives: list[str]) -> list[str]:
@@ -53,7 +51,7 @@ def remove_traces(settings: Settings) -> None:
     """Remove what a node that has ended may have left outside its own folders."""
     cgroups.remove(settings.name)
     network.disconnect(settings)
-    _remove_folders(settings)
+    folders.remove(is_last=not cgroups.names(PREFIX))
 
 
 def require_own(settings: Settings) -> None:
@@ -66,27 +64,6 @@ def require_own(settings: Settings) -> None:
                 "end it with these, or set OPSTRACE_LOCAL_SLOT to another number from 0 to 9"
             )
         time.sleep(0.2)
-
-
-def _make_folders(settings: Settings) -> None:
-    """Make the folders that the node mounts over, and note which of them were not there."""
-    made = []
-    for folder in map(Path, PRIVATE_FOLDERS):
-        missing = [path for path in [folder, *folder.parents] if not path.exists()]
-        made += [str(path) for path in missing]
-        folder.mkdir(parents=True, exist_ok=True)
-    noted = settings.home / "folders.json"
-    if made or not noted.exists():
-        write_whole(noted, json.dumps(made))
-
-
-def _remove_folders(settings: Settings) -> None:
-    noted = settings.home / "folders.json"
-    if noted.exists():
-        for folder in sorted(json.loads(noted.read_text()), key=len, reverse=True):
-            with contextlib.suppress(OSError):  # somebody else's by now: it is not empty
-                Path(folder).rmdir()
-        noted.unlink()
 
 
 def _inner_process(pid: int) -> int:
