@@ -26,7 +26,6 @@ from components.workload import (
     token_volume,
 )
 
-SCRATCH_SIZE = "64Mi"
 CONFIG_FOLDER = "/etc/opstrace"
 RUNTIME_FILE = f"{CONFIG_FOLDER}/{RUNTIME_KEY}"
 RUNTIME_SECONDS = 10
@@ -199,7 +198,6 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         {"name": "aws-token", "mountPath": TOKEN_FOLDER, "readOnly": True},
         {"name": "data", "mountPath": DATA_FOLDER},
-        {"name": "scratch", "mountPath": "/tmp"},  # where Cortex unpacks an Alertmanager's configuration to look at it
     ]
     assert not args.store.aws.ca_bundle or CA_FILE.startswith(CONFIG_FOLDER)
     return {
@@ -212,7 +210,6 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         "volumes": [
             {"name": "config", "configMap": {"name": args.program}},
             token_volume(),
-            {"name": "scratch", "emptyDir": {"sizeLimit": SCRATCH_SIZE}},
         ],
         **_spread(args),
     }

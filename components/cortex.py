@@ -21,7 +21,6 @@ from components.tenant_config import TenantSettings
 from components.versions import CORTEX_IMAGE
 
 HTTP_PORT = 9009
-ALERTMANAGER_PREFIX = "/alertmanager"
 RETENTION_LIMIT = "compactor_blocks_retention_period"
 LIMIT_NAMES = (*MetricsLimits.model_fields, RETENTION_LIMIT)
 
@@ -48,11 +47,7 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
         "auth_enabled": True,
         "server": server(HTTP_PORT, 9095),
         "runtime_config": runtime_config(),
-        "limits": {
-            # Whoever may write rules names the receivers of alerts: these are called from inside the cluster.
-            "alertmanager_receivers_firewall_block_private_addresses": True,
-            **({"ingestion_rate_strategy": "global"} if shared else {}),  # else each pod allows all of it
-        },
+        **({"limits": {"ingestion_rate_strategy": "global"}} if shared else {}),  # else each pod allows all of it
         **memberlist("cortex", store),
         "blocks_storage": {
             **s3(metrics_bucket),
@@ -80,15 +75,15 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
         "ruler": {
             "rule_path": f"{DATA_FOLDER}/rules",
             "enable_api": True,
-            "alertmanager_url": f"http://127.0.0.1:{HTTP_PORT}{ALERTMANAGER_PREFIX}",
             "enable_sharding": shared,
             "ring": ring,
         },
         # Another bucket than the blocks': the compactor takes every top-level name there for a tenant.
         "ruler_storage": s3(config_bucket),
         "alertmanager": {
-            "enable_api": True,
-            "external_url": f"http://localhost{ALERTMANAGER_PREFIX}",
+            # Its configuration is nobody's to write: Cortex sends files of this pod, the role's token among them, to a
+            # receiver whose http_headers name them, and calls private addresses by way of oauth2 and SMTP.
+            "external_url": "http://localhost/alertmanager",
             "data_dir": f"{DATA_FOLDER}/alertmanager",
             **({"sharding_enabled": True, "sharding_ring": ring} if shared else {}),
         },

@@ -9,12 +9,13 @@ from pydantic.json_schema import SkipJsonSchema
 from components.access import TOKEN_ID_PATTERN, KeyLimits, Scope, key_limits_set
 from components.data_api_limits import RatesConfig, TenantApiConfig, checked_ranges, gateway_limits
 from components.errors import KeyFileError
-from components.gateway_limits import GatewayLimits
+from components.gateway_limits import GatewayLimits, limits_bytes
 from components.instants import instant
 from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
 from components.names import SYSTEM, tenant_name_problem
 from components.section import Section, limit_said, raise_all, without_doubles
 
+LIMITS_BYTES = 900_000  # of all tenants together: they go to the gateway in one ConfigMap too
 REVOKED_BYTES = 900_000  # of all ids together: they go to the gateway in one ConfigMap, which holds 1 MiB
 
 
@@ -172,6 +173,16 @@ class DataApiConfig(Section):
                 "tokens out of publicKeys instead"
             )
         return listed
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> "DataApiConfig":
+        size = limits_bytes(self.gateway_limits)
+        if size > LIMITS_BYTES:
+            raise ValueError(
+                f"the limits of {len(self.tenants)} tenants are {size} bytes, but the gateway takes {LIMITS_BYTES}; give "
+                "many tenants the same limits by dataApi.rates"
+            )
+        return self
 
     @model_validator(mode="after")
     def _someone_can_sign(self) -> "DataApiConfig":

@@ -11,6 +11,8 @@ from components.gateway_limits import GatewayLimits, Rate, TenantRates
 from components.section import QUANTITY, Section, amount, limit_said, raise_all, without_doubles
 
 MOST = 2**31  # Envoy counts in 32 bits
+Amount = Annotated[int, Field(ge=1, le=MOST)]
+Quantity = Annotated[str, Field(pattern=QUANTITY)]
 LEAST_BYTE_BURST = 16 * 2**20  # a larger push than the burst never passes
 
 
@@ -31,34 +33,31 @@ def checked_ranges(ranges: list[str]) -> list[str]:
 class RatesConfig(Section):
     """How much a tenant may send to the gateway; more is answered 429 with Retry-After. No limit unless set."""
 
-    requests_per_second: Annotated[
-        int | SkipJsonSchema[None], Field(description="Requests a second.", ge=1, le=MOST)
-    ] = None
+    requests_per_second: Annotated[Amount | SkipJsonSchema[None], Field(description="Requests a second.")] = None
     request_burst: Annotated[
-        int | SkipJsonSchema[None],
-        Field(
-            description="Requests at once, at each pod of the gateway; twice requestsPerSecond unless set.",
-            ge=1,
-            le=MOST,
-        ),
+        Amount | SkipJsonSchema[None],
+        Field(description="Requests at once, at each pod of the gateway; twice requestsPerSecond unless set."),
     ] = None
     bytes_per_second: Annotated[
-        str | SkipJsonSchema[None],
-        Field(description="Bytes of request bodies a second, such as 20Mi.", pattern=QUANTITY),
+        Quantity | SkipJsonSchema[None], Field(description="Bytes of request bodies a second, such as 20Mi.")
     ] = None
     byte_burst: Annotated[
-        str | SkipJsonSchema[None],
+        Quantity | SkipJsonSchema[None],
         Field(
             description="Bytes at once, at each pod of the gateway: the largest body that passes. Twice bytesPerSecond "
-            "unless set, and 16Mi at least.",
-            pattern=QUANTITY,
+            "unless set, and 16Mi at least."
         ),
     ] = None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _said(cls, value: Any) -> Any:
+        return limit_said(value)
+
     @field_validator("bytes_per_second", "byte_burst")
     @classmethod
-    def _whole(cls, quantity: str | None) -> str | None:
-        if quantity is not None and not 1 <= amount(quantity) <= MOST:
+    def _whole(cls, quantity: str) -> str:
+        if not 1 <= amount(quantity) <= MOST:
             raise ValueError(f"{quantity!r} is not between 1 and {MOST} bytes")
         return quantity
 
@@ -90,9 +89,9 @@ class RatesConfig(Section):
     def rates(self) -> TenantRates:
         """The rates as the gateway takes them, with their bursts."""
         requests, size = self.requests_per_second, _bytes(self.bytes_per_second)
-        burst = max(2 * (size or 0), LEAST_BYTE_BURST)
+        burst = max(min(2 * (size or 0), MOST), LEAST_BYTE_BURST)
         return TenantRates(
-            None if requests is None else Rate(requests, self.request_burst or 2 * requests),
+            None if requests is None else Rate(requests, self.request_burst or min(2 * requests, MOST)),
             None if size is None else Rate(size, _bytes(self.byte_burst) or burst),
         )
 

@@ -86,8 +86,7 @@ def _route(
     }
 
 
-# The configuration of rules and of the Alertmanager, the Alertmanager's own API and pages: Cortex 1.21, 'HTTP API'.
-CORTEX_ALERTING = "/api/v1/rules(/.*)?|/api/v1/alerts|/alertmanager(/.*)?"
+CORTEX_RULES = "/api/v1/rules(/.*)?"  # Cortex 1.21, 'HTTP API', 'Ruler'
 
 
 def _read_and_changed(regex: str, reading: Scope, changing: Scope) -> list[dict[str, Any]]:
@@ -99,7 +98,7 @@ ROUTES: dict[Api, list[dict[str, Any]]] = {
     "cortex": [
         _route("/api/v1/push", "metrics:write", push=True),
         _route(f"/api/v1/({'|'.join(CORTEX_READS)})", "metrics:read", prefix="/prometheus"),
-        *_read_and_changed(CORTEX_ALERTING, "metrics:read", "metrics:write"),
+        *_read_and_changed(CORTEX_RULES, "metrics:read", "metrics:write"),
     ],
     "loki": [
         _route("/loki/api/v1/push", "logs:write", push=True),

@@ -13,7 +13,6 @@ from components.access import KeyLimits
 from components.keys import TOKEN_ISSUER, json_web_key_set
 from components.names import token_audience
 
-CLOCK_SKEW_SECONDS = 5
 HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 LUA_TYPE = f"{HTTP}.lua.v3.Lua"
 
@@ -45,7 +44,7 @@ class WatchedFile:
             "name": self.filter,
             "typed_config": {"@type": self.type_url, **config},
         }
-        return json.dumps({"resources": [resource]}, indent=1)
+        return json.dumps({"resources": [resource]}, separators=(",", ":"))
 
 
 TOKEN = WatchedFile("token", "keys", "jwt.json", f"{HTTP}.jwt_authn.v3.JwtAuthentication")
@@ -78,7 +77,7 @@ def keys_file(instance: str, public_keys: Mapping[str, str]) -> str:
         "issuer": TOKEN_ISSUER,
         "audiences": [token_audience(instance)],
         "require_expiration": True,
-        "clock_skew_seconds": CLOCK_SKEW_SECONDS,
+        "clock_skew_seconds": gateway_lua.CLOCK_SKEW_SECONDS,
         "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
         "forward": True,  # the next step removes it, together with what else came in the header
         "payload_in_metadata": "token",

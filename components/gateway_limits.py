@@ -1,10 +1,14 @@
 """What the gateway lets through of each tenant: how much a second, and from which addresses."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TENANT_HEADER = "x-opstrace-tenant"  # the gateway's own: its first step overwrites what a client sent
+BYTES_HEADER = "x-opstrace-bytes"
+TENANT_HEADER = (
+    "x-opstrace-tenant"  # like the header above the gateway's own: its first step overwrites what a client sent
+)
 MOST_TENANTS = (
     4096  # with buckets of their own at once; the least recently seen loses its own, which is full again then
 )
@@ -51,7 +55,7 @@ def rates_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
     """Return the configuration of the filter that limits how much comes in (`local_ratelimit`).
 
     Each of the gateway's `pods` lets its share through, since they do not speak to each other; a burst may be all
-    at one of them. A body without a declared length counts as one byte.
+    at one of them. How long a body without a declared length is taken for, the gateway's first step says.
     """
     rates = [*sorted(limits.exceptions.items()), ("", limits.rates)]
     buckets = [
@@ -72,7 +76,7 @@ def rates_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
         "filter_enforced": ALWAYS,
         "rate_limits": [
             counted("requests"),
-            counted("bytes") | {"hits_addend": {"format": "%REQ(content-length)%"}},
+            counted("bytes") | {"hits_addend": {"format": f"%REQ({BYTES_HEADER})%"}},
         ],
         "descriptors": buckets,
         "max_dynamic_descriptors": MOST_TENANTS,
@@ -118,3 +122,10 @@ def addresses_config(limits: GatewayLimits) -> dict[str, Any]:
         "exact_match_map": {"map": {tenant: _within(ranges) for tenant, ranges in sorted(limits.addresses.items())}},
     }
     return {"matcher": {"matcher_tree": tree, "on_no_match": _action("anywhere")}}
+
+
+def limits_bytes(limits: GatewayLimits) -> int:
+    """Return how large the two configurations are as they are written."""
+    return sum(
+        len(json.dumps(part, separators=(",", ":"))) for part in (rates_config(limits, 1), addresses_config(limits))
+    )

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 
 from components.access import KeyLimits
 from components.access_log import STEP, VERIFIED
+from components.gateway_limits import BYTES_HEADER
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
 TURN_SECONDS = 30
+CLOCK_SKEW_SECONDS = 5
+ASSUMED_BYTES = 2**20  # of a body without a declared length
 MOST_BYTES = 100 * 2**20  # of a body: what Cortex takes at most (distributor.max-recv-msg-size); Loki takes less
 MOST_ERROR_BYTES = 64 * 2**10  # of a body that is changed
 TOKENS_KEPT = 5000  # by each of Envoy's workers
@@ -72,15 +75,21 @@ end, __LONGEST__)
 """
 
 BEFORE_AUTHENTICATION = """
+-- Of a body that comes in pieces nobody knows; it is counted as one that is not small. Never less than one: a count of
+-- nothing would not be asked.
+local function length_of(headers)
+  local given = headers:get("content-length")
+  if given then return math.max(1, tonumber(given) or math.huge) end
+  local method = headers:get(":method")
+  local bare = (method == "GET" or method == "HEAD") and not headers:get("transfer-encoding")
+  return bare and 1 or __ASSUMED_BYTES__
+end
+
 function envoy_on_request(handle)
   local tenant = tenant_of(handle)
   note_for_log(handle, tenant)
   if not tenant then refuse(handle, "404", "no such tenant") return end
   local headers = handle:headers()
-  local length = headers:get("content-length")
-  if length and tonumber(length) > __MOST_BYTES__ then
-    refuse(handle, "413", "a request may have __MOST_BYTES__ bytes") return
-  end
   headers:replace("x-opstrace-tenant", tenant)
   -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
   -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
@@ -89,6 +98,9 @@ function envoy_on_request(handle)
   local name = "__API__." .. tenant .. "-tenant.svc.cluster.local" .. (turn == 0 and "" or ".")
   headers:replace("__UPSTREAM_HEADER__", name)
   headers:replace("x-scope-orgid", tenant)
+  local length = length_of(headers)
+  if length > __MOST_BYTES__ then refuse(handle, "413", "a request may have __MOST_BYTES__ bytes") return end
+  headers:replace("__BYTES_HEADER__", tostring(length))
   __CREDENTIALS__
 end
 """
@@ -141,6 +153,7 @@ local said_by = remembering(function(token, handle)
   return {
     tenant = tenant,
     kid = kid,
+    ends = claims["exp"],
     id = claims["jti"],  -- text, or jwt_authn would have refused it
     scopes = scope ~= nil and names_in(scope),
     null = scope == nil and is_scope_null(token),
@@ -154,6 +167,8 @@ local function refusal(handle)
   local key = said and KEYS[said.kid]
   if not key then return "" end
   local tenant = said.tenant
+  -- jwt_authn has just refused what is over, whatever is remembered here; this holds if that should ever not be asked.
+  if type(said.ends) ~= "number" or handle:timestamp() > (said.ends + __CLOCK_SKEW__ + 1) * 1000 then return "" end
   if tenant ~= headers:get("x-opstrace-tenant") then return ": unexpected tenant: " .. tenant end
   if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
   if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
@@ -209,7 +224,8 @@ def before_authentication(api: str, domain: str, *, authentication: bool) -> str
     text = HOST + STEP + (BASE64 + KEPT + GRAMMAR if authentication else "") + BEFORE_AUTHENTICATION
     text = text.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
     text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS)).replace("__UPSTREAM_HEADER__", UPSTREAM_HEADER)
-    text = text.replace("__MOST_BYTES__", str(MOST_BYTES))
+    text = text.replace("__MOST_BYTES__", str(MOST_BYTES)).replace("__ASSUMED_BYTES__", str(ASSUMED_BYTES))
+    text = text.replace("__BYTES_HEADER__", BYTES_HEADER)
     return _with_bounds(text).replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
 
 
@@ -245,6 +261,7 @@ def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) 
     table = "\n".join(f"  [{_quoted(kid)}]={_key(limits)}," for kid, limits in sorted(keys.items()))
     ids = " ".join(_quoted(token_id)[1:-1] for token_id in sorted(revoked))
     text = _with_bounds(BASE64 + KEPT + AFTER_AUTHENTICATION).replace("__VERIFIED__", VERIFIED)
+    text = text.replace("__CLOCK_SKEW__", str(CLOCK_SKEW_SECONDS))
     return text.replace("__KEYS__", table).replace("__REVOKED__", ids)
 
 

@@ -58,9 +58,6 @@ class MetricsLimits(Limits):
     max_query_lookback: Annotated[GoDuration | None, Field(description="How far back queries may look.")] = None
     max_query_length: Annotated[GoDuration | None, Field(description="From the start of a query to its end.")] = None
     max_query_parallelism: Count | None = None
-    alertmanager_receivers_firewall_block_private_addresses: Annotated[
-        bool | None, Field(description="Whether receivers of alerts must be public; true unless set.")
-    ] = None
     max_query_response_size: Count | None = None
     max_outstanding_requests_per_tenant: Count | None = None
     ruler_max_rules_per_rule_group: Count | None = None

@@ -6,7 +6,7 @@ import jwt
 
 from components.access import SCOPES, UNLIMITED, KeyLimits
 from components.config import StackConfig
-from components.gateway_files import CLOCK_SKEW_SECONDS
+from components.gateway_lua import CLOCK_SKEW_SECONDS
 from components.instants import written
 from components.keys import TOKEN_ISSUER, public_key
 from components.names import SYSTEM, token_audience, token_subject

@@ -51,7 +51,7 @@ def remove_traces(settings: Settings) -> None:
     """Remove what a node that has ended may have left outside its own folders."""
     cgroups.remove(settings.name)
     network.disconnect(settings)
-    folders.remove(is_last=not cgroups.names(PREFIX))
+    folders.remove(lambda: bool(cgroups.names(PREFIX)))
 
 
 def require_own(settings: Settings) -> None:

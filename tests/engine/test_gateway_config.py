@@ -70,18 +70,12 @@ def test_without_any_key_nobody_comes_in(gateway: Gateway) -> None:
     assert gateway.ask(signed()) == (401, BAD)
 
 
-ALERTING = (
-    "/api/v1/rules",
-    "/api/v1/rules/space/group",
-    "/api/v1/alerts",
-    "/alertmanager",
-    "/alertmanager/api/v2/silences",
-)
+RULES = ("/api/v1/rules", "/api/v1/rules/space", "/api/v1/rules/space/group")
 WRITES = {PUSH: "metrics:write", LOKI_PUSH: "logs:write"}
 READS = {
     **{f"/api/v1/{path}": "metrics:read" for path in ("query", "query_range", "series", "labels", "metadata", "read")},
     "/api/v1/label/a/values": "metrics:read",
-    **dict.fromkeys(ALERTING, "metrics:read"),
+    **dict.fromkeys(RULES, "metrics:read"),
     **{f"/loki/api/v1/{path}": "logs:read" for path in ("query_range", "labels", "tail", "rules", "delete", "pushx")},
 }
 
@@ -110,8 +104,8 @@ def test_what_changes_logs_is_writing(gateway: Gateway, path: str, method: str) 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-@pytest.mark.parametrize("path", ALERTING)
-def test_what_changes_rules_and_alerts_is_writing(gateway: Gateway, path: str, method: str) -> None:
+@pytest.mark.parametrize("path", RULES)
+def test_what_changes_rules_is_writing(gateway: Gateway, path: str, method: str) -> None:
     gateway.give()
     gateway.start()
     refused = (401, f"{BAD}: scope does not cover metrics:write")

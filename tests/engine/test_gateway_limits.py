@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from components.gateway_limits import GatewayLimits, Rate, TenantRates
-from components.gateway_lua import MOST_BYTES
+from components.gateway_lua import ASSUMED_BYTES, MOST_BYTES
 from scripts.gateway_state import PodState
 from tests.engine.gateway import KID, LABELS, LATER_SECONDS, PUSH, Gateway, signed
 
@@ -71,6 +71,16 @@ def test_bytes_are_counted_by_the_length_of_bodies(limited: Gateway) -> None:
     assert asked(limited, "alpha", 4, body=b"x" * 3000) == [200, 200, 200, 429]
     assert asked(limited, "beta", 1, body=b"x" * 10_001) == [429]  # more than the burst never passes
     assert asked(limited, "beta", 1, body=b"x" * 9_000) == [200]
+
+
+def test_a_body_in_pieces_is_not_free(limited: Gateway) -> None:
+    limited.limit(GatewayLimits(TenantRates(bytes=Rate(1000, 3 * ASSUMED_BYTES))))
+    limited.start()
+    said = {"Host": "cortex.alpha.showdown.example.com", "Authorization": f"Bearer {signed(tenant='alpha')}"}
+    said |= {"X-Opstrace-Bytes": "1"}
+    pool = limited.http.connection_from_host("127.0.0.1", limited.port)
+    pieces = [pool.urlopen("POST", PUSH, iter([b"x"]), said, chunked=True, assert_same_host=False) for _ in range(5)]
+    assert [answer.status for answer in pieces] == [200, 200, 200, 429, 429]
 
 
 def test_a_tenant_with_ranges_is_reached_from_these_alone(limited: Gateway) -> None:

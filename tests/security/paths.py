@@ -22,8 +22,9 @@ CLOSED = [
     *(
         "/api/v1/status/config",
         "/api/v1/rulesx",
-        "/api/v1/alertsx",
-        "/alertmanagerx",
+        "/api/v1/alerts",
+        "/alertmanager",
+        "/alertmanager/api/v2/alerts",
         "/api/v1/admin/tsdb/delete_series",
         "/prometheus/api/v1/labels",
     ),

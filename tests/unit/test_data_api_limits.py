@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from components.config import from_settings
+from components.data_api_limits import MOST
 from components.errors import ConfigError
 from components.gateway_limits import GatewayLimits, Rate, TenantRates
 from tests.unit.given import JSON, settings
@@ -24,6 +25,18 @@ def test_a_burst_is_two_seconds_and_never_less_than_a_large_push() -> None:
     assert limits(rates=rates).rates == TenantRates(Rate(100, 200), Rate(2**20, 16 * 2**20))
     rates |= {"requestBurst": 100, "byteBurst": "2M"}
     assert limits(rates=rates).rates == TenantRates(Rate(100, 100), Rate(2**20, 2_000_000))
+
+
+def test_no_burst_is_more_than_envoy_can_count() -> None:
+    found = limits(rates={"requestsPerSecond": MOST, "bytesPerSecond": "2Gi"}).rates
+    assert found == TenantRates(Rate(MOST, MOST), Rate(2**31, MOST)) and MOST < 2**32
+
+
+@pytest.mark.parametrize("name", ["requestsPerSecond", "requestBurst", "bytesPerSecond", "byteBurst"])
+def test_a_line_without_a_value_is_told(name: str) -> None:
+    for api in ({"rates": {name: None}}, {"tenants": {"near": {"rates": {name: None}}}}):
+        with pytest.raises(ConfigError, match=rf"rates.{name}: is empty; give it a value, or remove the line"):
+            limits(**api)
 
 
 def test_a_tenant_has_the_common_rates_where_it_says_nothing() -> None:
@@ -61,6 +74,12 @@ def test_what_cannot_be_is_refused_with_its_name(api: dict[str, Any], told: str)
     with pytest.raises(ConfigError) as refused:
         limits(**api)
     assert told in str(refused.value)
+
+
+def test_more_exceptions_than_a_config_map_holds_are_refused() -> None:
+    tenants = {f"t{number}": {"rates": {"requestsPerSecond": number}} for number in range(1, 9001)}
+    with pytest.raises(ConfigError, match="the gateway takes"):
+        limits(tenants=tenants)
 
 
 @given(rates=JSON, tenants=JSON)

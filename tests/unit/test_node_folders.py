@@ -11,9 +11,9 @@ def test_what_one_cloud_made_stays_until_the_last_has_ended(tmp_path: Path) -> N
     wanted = [str(mine), str(tmp_path / "var" / "lib" / "kubelet"), str(tmp_path / "var" / "lib" / "cni")]
     folders.make(wanted, note)
     folders.make(wanted, note)
-    folders.remove(is_last=False, note=note)
+    folders.remove(lambda: True, note)
     assert all(Path(folder).is_dir() for folder in wanted)
-    folders.remove(is_last=True, note=note)
+    folders.remove(lambda: False, note)
     assert [path.name for path in (tmp_path / "var").iterdir()] == ["mine"]
 
 
@@ -21,5 +21,10 @@ def test_a_folder_in_which_somebody_has_put_something_stays(tmp_path: Path) -> N
     note, folder = tmp_path / "note.json", tmp_path / "lib" / "kubelet"
     folders.make([str(folder)], note)
     (folder / "theirs").write_text("x")
-    folders.remove(is_last=True, note=note)
+    folders.remove(lambda: False, note)
     assert (folder / "theirs").read_text() == "x"
+
+
+def test_where_there_never_was_a_node_nothing_is_written(tmp_path: Path) -> None:
+    folders.remove(lambda: False, tmp_path / "nowhere" / "note.json")
+    assert list(tmp_path.iterdir()) == []

@@ -60,9 +60,7 @@ def test_every_pod_is_restricted(recorded: list[pulumi.runtime.MockResourceArgs]
         for container in spec["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["resources"]["limits"]["memory"]
-        # Data is on claims: what a pod may lose with its node is bounded, and called scratch.
-        lost = [volume for volume in spec["volumes"] if "emptyDir" in volume]
-        assert all(volume["name"] == "scratch" and volume["emptyDir"]["sizeLimit"] for volume in lost)
+        assert not [volume for volume in spec["volumes"] if "emptyDir" in volume]
 
 
 def test_host_aliases_reach_the_pods_of_the_back_ends_alone(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
