@@ -13,6 +13,7 @@ from typing import Any, Literal
 import urllib3
 
 from localcloud.pki import Authority, write_pair
+from tests.bodies import read_body
 from tests.engine.bare import BareCloud
 
 Fault = Literal["throttled", "error", "cut off", "answer lost"]
@@ -71,7 +72,7 @@ class Faults:
             disable_nagle_algorithm = True
 
             def _handle(self) -> None:
-                body = self._body()
+                body = read_body(self.headers, self.rfile)
                 fault = faults.policy()
                 faults.count += fault is not None
                 if fault in ("throttled", "error"):
@@ -86,16 +87,6 @@ class Faults:
                 self._answer(found.status, found.headers, found.data)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
-
-            def _body(self) -> bytes:
-                if self.headers.get("transfer-encoding", "").lower() != "chunked":
-                    return self.rfile.read(int(self.headers.get("content-length") or 0))
-                parts = []
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    parts.append(self.rfile.read(size))
-                    self.rfile.readline()
-                self.rfile.readline()
-                return b"".join(parts)
 
             def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
                 self.send_response(status)

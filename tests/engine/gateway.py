@@ -25,6 +25,7 @@ from localcloud.toolchain.store import ensure
 from scripts.gateway_state import PodState, filters_in, pod_state
 from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
+from tests.bodies import read_body
 from tests.ports import free_ports
 
 SETTINGS = GatewaySettings("showdown", "showdown.example.com", authentication=True, legacy_push_errors=False)
@@ -72,9 +73,7 @@ class BackEnd:
             def do_GET(self) -> None:
                 if self.headers.get("upgrade") == "websocket":
                     return self._follow()
-                if self.headers.get("transfer-encoding"):
-                    self.close_connection = True  # what is left of the body is no request
-                self.rfile.read(int(self.headers.get("content-length") or 0))
+                read_body(self.headers, self.rfile)
                 seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
                 status, body = back_end.status, back_end.body  # they may be changed once the headers are sent
                 self.send_response(status)
