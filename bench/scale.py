@@ -5,6 +5,7 @@ for. Other tenants than the measured one are copies of it in the states; the pro
 each. MOST is the most tenants of a shared stack (100), and a tenth of the most stacks beside an own one.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from rich.table import Table
 from ruamel.yaml import YAML
 
 from bench.machine import machine
+from components.buckets import RANDOM_BYTES
 from components.keys import canonical_pem, key_id
+from components.names import BUCKET_KINDS, bucket_prefix
 from localcloud import cloud as embedded
 from scripts.engine import Engine
 from scripts.keyfiles import new_key
@@ -97,7 +100,7 @@ class Bench:
         resources = found["deployment"]["resources"]
         model = json.dumps([entry for entry in resources if f"tenant-{MODEL}" in entry["urn"]])
         for name in names:
-            resources += json.loads(model.replace(MODEL, name))
+            resources += json.loads(_renamed(model, name))
         self._engine("stack", "import", "--stack", INSTANCE, given=json.dumps(found))
         return self._copies
 
@@ -132,6 +135,23 @@ class Bench:
         self._own_state = (self._stacks / f"{OWN}.json").read_text()
         self.cost("destroy", OWN)
         return found
+
+
+def _renamed(model: str, name: str) -> str:
+    """Return the model tenant's resources, as JSON, as those of another tenant."""
+
+    def other(text: str) -> str:
+        for kind in BUCKET_KINDS:  # names of buckets have a digest of the tenant's
+            old, new = (bucket_prefix(INSTANCE, tenant, kind, 2 * RANDOM_BYTES) for tenant in (MODEL, name))
+            text = text.replace(old, new)
+        return text.replace(MODEL, name)
+
+    renamed = other(model)
+    for resource in json.loads(model):  # pods have a digest of what their ConfigMap holds
+        for text in resource["inputs"].get("data", {}).values() if resource["type"].endswith(":ConfigMap") else ():
+            old, new = (hashlib.sha256(content.encode()).hexdigest()[:16] for content in (text, other(text)))
+            renamed = renamed.replace(old, new)
+    return renamed
 
 
 def _memory(process: int) -> int:
