@@ -207,10 +207,7 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         "terminationGracePeriodSeconds": STOP_SECONDS,
         **({"hostAliases": args.store.aws.host_aliases} if args.store.aws.host_aliases else {}),
         "containers": [main],
-        "volumes": [
-            {"name": "config", "configMap": {"name": args.program}},
-            token_volume(),
-        ],
+        "volumes": [{"name": "config", "configMap": {"name": args.program}}, token_volume()],
         **_spread(args),
     }
 

@@ -59,10 +59,7 @@ class KeyConfig(Section):
         Field(description="From when on its tokens are refused, in RFC 3339; never unless set."),
     ] = None
 
-    @field_validator("tenants", "scopes", "not_after", mode="before")
-    @classmethod
-    def _said(cls, value: Any) -> Any:
-        return limit_said(value)
+    _said = field_validator("tenants", "scopes", "not_after", mode="before")(limit_said)
 
     @field_validator("tenants")
     @classmethod
@@ -122,10 +119,7 @@ class DataApiConfig(Section):
         Field(description="Answer pushes that the back end failed with 409 instead of 5xx: clients drop the data."),
     ] = False
 
-    @field_validator("allowed_cidrs")
-    @classmethod
-    def _ranges(cls, ranges: list[str]) -> list[str]:
-        return checked_ranges(ranges)
+    _ranges = field_validator("allowed_cidrs")(checked_ranges)
 
     @field_validator("tenants")
     @classmethod

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -49,10 +49,7 @@ class RatesConfig(Section):
         ),
     ] = None
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _said(cls, value: Any) -> Any:
-        return limit_said(value)
+    _said = field_validator("*", mode="before")(limit_said)
 
     @field_validator("bytes_per_second", "byte_burst")
     @classmethod
@@ -111,15 +108,8 @@ class TenantApiConfig(Section):
         Field(description="IPv4 ranges of clients; all that dataApi.allowedCidrs lets in unless set.", min_length=1),
     ] = None
 
-    @field_validator("allowed_cidrs", mode="before")
-    @classmethod
-    def _said(cls, value: Any) -> Any:
-        return limit_said(value)
-
-    @field_validator("allowed_cidrs")
-    @classmethod
-    def _ranges(cls, ranges: list[str]) -> list[str]:
-        return checked_ranges(ranges)
+    _said = field_validator("allowed_cidrs", mode="before")(limit_said)
+    _ranges = field_validator("allowed_cidrs")(checked_ranges)
 
 
 def gateway_limits(rates: RatesConfig, tenants: Mapping[str, TenantApiConfig]) -> GatewayLimits:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from components.access import KeyLimits
 from components.access_log import STEP, VERIFIED
-from components.gateway_limits import BYTES_HEADER
+from components.gateway_limits import BYTES_HEADER, TENANT_HEADER
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
 TURN_SECONDS = 30
@@ -90,7 +90,7 @@ function envoy_on_request(handle)
   note_for_log(handle, tenant)
   if not tenant then refuse(handle, "404", "no such tenant") return end
   local headers = handle:headers()
-  headers:replace("x-opstrace-tenant", tenant)
+  headers:replace("__TENANT_HEADER__", tenant)
   -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
   -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
   -- is forgotten (host_ttl) while the other is in use, and looked up anew.
@@ -169,7 +169,7 @@ local function refusal(handle)
   local tenant = said.tenant
   -- jwt_authn has just refused what is over, whatever is remembered here; this holds if that should ever not be asked.
   if type(said.ends) ~= "number" or handle:timestamp() > (said.ends + __CLOCK_SKEW__ + 1) * 1000 then return "" end
-  if tenant ~= headers:get("x-opstrace-tenant") then return ": unexpected tenant: " .. tenant end
+  if tenant ~= headers:get("__TENANT_HEADER__") then return ": unexpected tenant: " .. tenant end
   if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
   if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
   if said.id and REVOKED[said.id] then return ": revoked" end
@@ -225,7 +225,7 @@ def before_authentication(api: str, domain: str, *, authentication: bool) -> str
     text = text.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
     text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS)).replace("__UPSTREAM_HEADER__", UPSTREAM_HEADER)
     text = text.replace("__MOST_BYTES__", str(MOST_BYTES)).replace("__ASSUMED_BYTES__", str(ASSUMED_BYTES))
-    text = text.replace("__BYTES_HEADER__", BYTES_HEADER)
+    text = text.replace("__BYTES_HEADER__", BYTES_HEADER).replace("__TENANT_HEADER__", TENANT_HEADER)
     return _with_bounds(text).replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
 
 
@@ -261,7 +261,7 @@ def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) 
     table = "\n".join(f"  [{_quoted(kid)}]={_key(limits)}," for kid, limits in sorted(keys.items()))
     ids = " ".join(_quoted(token_id)[1:-1] for token_id in sorted(revoked))
     text = _with_bounds(BASE64 + KEPT + AFTER_AUTHENTICATION).replace("__VERIFIED__", VERIFIED)
-    text = text.replace("__CLOCK_SKEW__", str(CLOCK_SKEW_SECONDS))
+    text = text.replace("__CLOCK_SKEW__", str(CLOCK_SKEW_SECONDS)).replace("__TENANT_HEADER__", TENANT_HEADER)
     return text.replace("__KEYS__", table).replace("__REVOKED__", ids)
 
 

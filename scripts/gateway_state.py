@@ -55,12 +55,9 @@ def gateway_pods(cluster: Cluster, instance: str) -> dict[str, PodState | None]:
 
 
 def _wanted(cluster: Cluster) -> Filters:
-    maps = {part: cluster.get("v1", "ConfigMap", f"gateway-{part}", GATEWAY_NAMESPACE) for part in _parts()}
+    parts = {watched.part for watched in WATCHED}
+    maps = {part: cluster.get("v1", "ConfigMap", f"gateway-{part}", GATEWAY_NAMESPACE) for part in parts}
     return filters_in((maps[watched.part] or {}).get("data", {}).get(watched.file, "") for watched in WATCHED)
-
-
-def _parts() -> set[str]:
-    return {watched.part for watched in WATCHED}
 
 
 def filters_in(files: Iterable[str]) -> Filters:

@@ -1,6 +1,5 @@
 """What the gateway lets through of a tenant, through the load balancer and by `pulumi up`."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,10 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.names import GATEWAY_NAMESPACE
-from components.workload import selector
-from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
-
-MARKS = ",".join(f"{name}={value}" for name, value in selector("gateway", INSTANCE).items())
+from tests.e2e.walk import GATEWAY_MARKS, LABELS, STACK_FILE, Walk, eventually, url
 
 
 @pytest.fixture
@@ -38,14 +34,12 @@ def answers(walk: Walk, times: int) -> list[int]:
 
 def address(walk: Walk) -> str:
     """Return the address from which the load balancer says that the last refused request came."""
-    logs = walk.kubectl("-n", GATEWAY_NAMESPACE, "logs", "-l", MARKS, "--tail", "-1")
-    lines = [json.loads(line) for line in logs.splitlines() if line.startswith('{"')]
-    return next(str(line["client"]) for line in reversed(lines) if line["status"] == 403)
+    return next(str(line["client"]) for line in reversed(walk.requests_logged()) if line["status"] == 403)
 
 
 def test_addresses_and_rates_of_a_tenant_change_while_the_gateway_runs(walk: Walk, file_as_before: None) -> None:
     def pods() -> str:
-        return walk.kubectl("-n", GATEWAY_NAMESPACE, "get", "pods", "-l", MARKS, "-o", "name")
+        return walk.kubectl("-n", GATEWAY_NAMESPACE, "get", "pods", "-l", GATEWAY_MARKS, "-o", "name")
 
     before = pods()
     applied(walk, tenants={"default": {"allowedCidrs": ["203.0.113.0/24"]}})

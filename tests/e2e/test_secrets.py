@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from components.names import GATEWAY_NAMESPACE
 from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, url
 from tests.shell import run
 
@@ -106,7 +105,7 @@ def test_nothing_that_a_run_wrote_holds_a_secret(walk: Walk, planted: dict[str, 
         walk.curl(url("cortex", "default", path), token=token)
     time.sleep(2)  # the gateway writes its log once a second
     wanted = secrets(planted)
-    logs = walk.kubectl("-n", GATEWAY_NAMESPACE, "logs", "-l", "app.kubernetes.io/name=gateway", "--tail", "-1")
+    logs = walk.gateway_log()
     logs += "".join(walk.kubectl("-n", "default-tenant", "logs", pod) for pod in ("cortex-0", "loki-0"))
     assert [secret for secret in wanted if secret.decode() in logs] == []
     files = [STACK_FILE, *written(Path(walk.shell["XDG_STATE_HOME"]))]

@@ -15,8 +15,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.gateway import REPLICAS
-from components.names import GATEWAY_NAMESPACE
-from components.workload import selector
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
@@ -37,17 +35,12 @@ def test_a_request_is_in_the_gateway_s_log_with_the_token_s_id_alone(walk: Walk)
     token_id = jwt.decode(token, options={"verify_signature": False})["jti"]
     assert walk.curl(url("cortex", "default", f"{LABELS}?token={token}"), token=token)[0] == 200
 
-    def logged() -> str:
-        marks = ",".join(f"{name}={value}" for name, value in selector("gateway", INSTANCE).items())
-        return walk.kubectl("-n", GATEWAY_NAMESPACE, "logs", "-l", marks, "--tail", "-1")
-
     def has_it() -> bool:
-        lines = [json.loads(line) for line in logged().splitlines() if line.startswith('{"')]
-        found = [line for line in lines if line["token_id"] == token_id and line["path"] == LABELS]
+        found = [line for line in walk.requests_logged() if line["token_id"] == token_id and line["path"] == LABELS]
         return any(line["tenant"] == "default" and line["status"] == 200 for line in found)
 
     eventually(has_it)
-    assert token.split(".")[2] not in logged()
+    assert token.split(".")[2] not in walk.gateway_log()
 
 
 def test_token_files_are_their_owner_s_alone(walk: Walk) -> None:

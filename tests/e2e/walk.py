@@ -11,6 +11,8 @@ from typing import Any
 
 import boto3
 
+from components.names import GATEWAY_NAMESPACE
+from components.workload import selector
 from tests.remote_write import HEADERS, request
 from tests.shell import ROOT, run
 
@@ -21,6 +23,7 @@ PORT = 8444
 LAUNCHER = str(ROOT / "opstrace")
 STACK_FILE = ROOT / "stacks" / f"Pulumi.{INSTANCE}.yaml"
 LABELS = "/api/v1/labels"
+GATEWAY_MARKS = ",".join(f"{name}={value}" for name, value in selector("gateway", INSTANCE).items())
 
 
 class Walk:
@@ -61,6 +64,14 @@ class Walk:
         headers = [part for name, text in HEADERS.items() for part in ("-H", f"{name}: {text}")]
         address = url("cortex", tenant, "/api/v1/push")
         return self.curl(address, *headers, "--data-binary", f"@{body}", token=token)
+
+    def gateway_log(self) -> str:
+        """Return what all pods of the gateway have written."""
+        return self.kubectl("-n", GATEWAY_NAMESPACE, "logs", "-l", GATEWAY_MARKS, "--tail", "-1")
+
+    def requests_logged(self) -> list[dict[str, Any]]:
+        """Return the lines of the gateway's access log."""
+        return [json.loads(line) for line in self.gateway_log().splitlines() if line.startswith('{"')]
 
     def follow(self, blocks: list[str], *given: Path) -> tuple[Path, str]:
         """Run a page's commands in a new folder that has the files `given`, with this instance's name and port.
