@@ -14,6 +14,8 @@ def correct() -> None:
     """Make this process's moto answer as AWS does."""
     _replace(FakeBucket, "get_permission", _heeding_secure_transport(FakeBucket.get_permission))
     _replace(ELBv2Backend, "modify_listener", _changing_tls(ELBv2Backend.modify_listener))
+    adding = ELBv2Backend.add_listener_certificates
+    _replace(ELBv2Backend, "add_listener_certificates", _adding_once(adding))
     stage = SecretsManagerBackend.update_secret_version_stage
     _replace(SecretsManagerBackend, "update_secret_version_stage", _moving_current(stage))
 
@@ -61,6 +63,20 @@ def _changing_tls(change: Any) -> Any:
         return listener
 
     return modify_listener
+
+
+def _adding_once(add: Any) -> Any:
+    """Let a certificate that a listener has already be added again without a change, as AWS documents it.
+
+    Source: Elastic Load Balancing API reference, AddListenerCertificates. A client whose answer was lost asks again.
+    """
+
+    def add_listener_certificates(backend: Any, arn: str, certificates: list[dict[str, Any]]) -> Any:
+        known = backend.describe_listeners(None, [arn])[0].certificates
+        new = {entry["CertificateArn"]: entry for entry in certificates if entry["CertificateArn"] not in known}
+        return add(backend, arn, [*new.values()])
+
+    return add_listener_certificates
 
 
 def _moving_current(move: Any) -> Any:

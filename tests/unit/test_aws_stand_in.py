@@ -1,10 +1,12 @@
 """The AWS stand-in's own functions, against moto in this process."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import moto
 import pytest
 
+from localcloud.aws import corrections
 from localcloud.plugins.aws_api import AwsApi
 from localcloud.plugins.aws_network import TYPES
 
@@ -32,3 +34,32 @@ def test_an_attachment_that_was_detached_by_hand_is_deleted_without_an_error(api
     for _ in range(2):
         kind.delete(api, identity, inputs)
         assert kind.read(api, identity, inputs) is None
+
+
+@pytest.fixture
+def corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace(owner: type, method: str, by: Any) -> None:
+        monkeypatch.setattr(owner, method, by)
+
+    monkeypatch.setattr(corrections, "_replace", replace)
+    corrections.correct()
+
+
+def test_a_certificate_that_is_asked_for_twice_is_shown_once(corrected: None, api: AwsApi) -> None:
+    network = api.ec2.describe_subnets()["Subnets"][0]
+    made = api.elbv2.create_load_balancer(Name="entrance", Subnets=[network["SubnetId"]], Type="network")
+    group = api.elbv2.create_target_group(Name="nodes", Protocol="TCP", Port=80, VpcId=network["VpcId"])
+    first, second = (
+        api.acm.request_certificate(DomainName=name)["CertificateArn"] for name in ("a.example.com", "b.example.com")
+    )
+    listener = api.elbv2.create_listener(
+        LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"],
+        Protocol="TLS",
+        Port=443,
+        Certificates=[{"CertificateArn": first}],
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": group["TargetGroups"][0]["TargetGroupArn"]}],
+    )["Listeners"][0]["ListenerArn"]
+    for _ in range(2):
+        api.elbv2.add_listener_certificates(ListenerArn=listener, Certificates=[{"CertificateArn": second}])
+    shown = api.elbv2.describe_listener_certificates(ListenerArn=listener)["Certificates"]
+    assert sorted(entry["CertificateArn"] for entry in shown) == sorted([first, second])
