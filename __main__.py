@@ -8,6 +8,7 @@ from pulumi.runtime.config import get_config_env
 from components.config import TenantStack, from_engine
 from components.errors import ConfigError
 from components.instance import Instance, InstanceArgs
+from components.notices import tenants_that_change
 from components.outputs import export_instance, export_tenants
 from components.providers import providers
 from components.tenant import Tenant
@@ -23,11 +24,13 @@ except ConfigError as error:
 if isinstance(config, TenantStack):
     opts = pulumi.ResourceOptions(providers=providers(base.aws, base.cluster))
     args = base.tenant_args(config.tenant, config.settings.upon(base.defaults))
+    tenants_that_change({config.tenant: args.settings})
     export_tenants({config.tenant: Tenant(f"tenant-{config.tenant}", args, opts)}, base)
 else:
     opts = pulumi.ResourceOptions(providers=providers(config.aws, config.cluster))
     instance = Instance("instance", InstanceArgs(name, config), opts)
     names = [tenant.name for tenant in config.tenants]
+    tenants_that_change({name: config.settings_of(name) for name in names})
     tenants = {tenant: Tenant(f"tenant-{tenant}", instance.tenant_args(tenant), opts) for tenant in names}
     export_tenants(tenants, instance.base)
     export_instance(instance)

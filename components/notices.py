@@ -7,7 +7,43 @@ from typing import Any
 
 import pulumi
 
+from components.headline import headline
+from components.names import SYSTEM
+from components.tenant_config import TenantSettings, exported
+
 RUNTIME_KEY = "runtime.yaml"
+
+
+def tenants_that_change(now: Mapping[str, TenantSettings]) -> None:
+    """Say in preview what an update does with the user tenants of this stack, and with the data of those that go.
+
+    Compared is with what the last update that succeeded has exported. That a purge comes is a warning.
+    """
+    if not pulumi.runtime.is_dry_run():
+        return
+    before = _last_exported()
+    gone = {name: facts for name, facts in before.items() if name not in now}
+    changed = [
+        name for name, settings in now.items() if name in before and before[name]["settings"] != exported(settings)
+    ]
+    said = [headline(add={*now} - {*before}, change=changed, delete=gone)]
+    purged = [name for name, facts in sorted(gone.items()) if facts["settings"]["onDelete"] == "purge"]
+    for name in sorted(gone):
+        fate = "purged" if name in purged else "kept"
+        said.append(f"  {name}: its data will be {fate}: {len(gone[name]['buckets'])} buckets")
+    if said[0]:
+        (pulumi.log.warn if purged else pulumi.log.info)("\n".join(said))
+
+
+def _last_exported() -> dict[str, Any]:
+    """Return the outputs of the user tenants as this stack's last update left them.
+
+    The engine's own function, which stack references use; it leaves nothing in the state.
+    """
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value
+    tenants = (found or {}).get("outputs", {}).get("tenants", {})
+    return {name: facts for name, facts in tenants.items() if name != SYSTEM and "settings" in facts}
 
 
 def open_to_everybody(domain: str) -> None:

@@ -45,11 +45,13 @@ class TenantArgs:
 class Tenant(pulumi.ComponentResource):
     """Everything of one tenant; nothing outside depends on any of it."""
 
+    settings: TenantSettings
     namespace: pulumi.Output[str]
     buckets: Mapping[BucketKind, pulumi.Output[str]]
 
     def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:tenant:Tenant", name, None, protected(opts, on=args.settings.protect))
+        self.settings = args.settings
         self.namespace = self._namespace(name, args)
         self.buckets = declare_buckets(name, BucketsArgs(args.instance, args.tenant, args.settings, args.tags), self)
         identity = IdentityArgs(

@@ -131,6 +131,12 @@ class TenantSettings(Section):
         return TenantSettings.model_validate(merged(base, own))
 
 
+def exported(settings: TenantSettings) -> dict[str, Any]:
+    """Return the settings that are not the program's own defaults, and `onDelete`, as the stack's YAML has them."""
+    found = settings.model_dump(exclude_defaults=True, by_alias=True, mode="json")
+    return {name: value for name, value in found.items() if name != "name"} | {"onDelete": settings.on_delete}
+
+
 def _given(settings: TenantSettings) -> dict[str, Any]:
     given = settings.model_dump(exclude_unset=True, by_alias=True)
     return {name: value for name, value in given.items() if name != "name"}

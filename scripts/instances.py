@@ -78,11 +78,9 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
 
 def _fate(tenants: dict[str, applied.Applied]) -> str:
     """Say whose data goes and whose stays."""
-    gone = sorted(name for name, tenant in tenants.items() if tenant.on_delete == "purge")
-    kept = sorted({*tenants} - {*gone})
-    parts = [f"delete the data of {', '.join(gone)}"] if gone else []
-    parts += [f"keep that of {', '.join(kept)}"] if kept else []
-    return " and ".join(parts)
+    what = {"purge": "delete the data of", "mixed": "delete a part of the data of", "retain": "keep the data of"}
+    named = {policy: sorted(name for name, tenant in tenants.items() if tenant.on_delete == policy) for policy in what}
+    return " and ".join(f"{what[policy]} {', '.join(names)}" for policy, names in named.items() if names)
 
 
 @click.command("list")

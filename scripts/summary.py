@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from components.errors import UserError
+from components.headline import headline
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.aws import Clients
@@ -38,16 +39,9 @@ def summary(before: Settings, after: Settings, there: Mapping[str, applied.Appli
     added = sorted({*after} - {*there})
     deleted = sorted({*there} - {*after})
     changed = [name for name in sorted({*after} & {*before} & {*there}) if before[name] != after[name]]
-    parts = [
-        f"{len(names)} to {what} ({', '.join(names)})"
-        for what, names in (("add", added), ("change", changed), ("delete", deleted))
-        if names
-    ]
-    if not parts:
+    line = headline(add=added, change=changed, delete=deleted)
+    if not line:
         return "No tenant to add, to change or to delete."
-    first, *others = parts
-    count, _, rest = first.partition(" ")
-    line = ", ".join([f"{count} {'tenant' if count == '1' else 'tenants'} {rest}", *others])
     fates = [_fate(there[name], stores.contents(aws, there[name].buckets.values())) for name in deleted]
     if len(deleted) == 1:
         return f"{line}: its {fates[0]}"
