@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components import gateway_metrics
 from components.access import KeyLimits
 from components.gateway_config import CONFIG_FOLDER, HEALTH_PORT, LISTEN_PORT, GatewaySettings, bootstrap
 from components.gateway_files import (
@@ -129,6 +130,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
         requests={"cpu": "50m", "memory": "96Mi"},
         memory_limit="512Mi",
     )
+    envoy["env"] = gateway_metrics.environment()
     envoy["lifecycle"] = {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}  # until no node sends anything here
     folders = {"config": CONFIG_FOLDER} | {watched.part: watched.folder for watched in WATCHED}
     envoy["volumeMounts"] = [{"name": part, "mountPath": folder, "readOnly": True} for part, folder in folders.items()]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components import gateway_lua
+from components import gateway_lua, gateway_metrics
 from components.access import Scope
 from components.access_log import access_log
 from components.gateway_files import ACCESS, ADDRESSES, HTTP, LUA_TYPE, RATES, TOKEN
@@ -277,6 +277,11 @@ def bootstrap(settings: GatewaySettings) -> str:
     content = {
         "node": {"id": "gateway", "cluster": settings.instance},
         "admin": _admin(),
-        "static_resources": {"listeners": [_listener(settings), _health_listener()], "clusters": [tenant_cluster]},
+        "stats_sinks": gateway_metrics.sinks(),
+        "stats_flush_interval": f"{gateway_metrics.FLUSH_SECONDS}s",
+        "static_resources": {
+            "listeners": [_listener(settings), _health_listener()],
+            "clusters": [tenant_cluster, gateway_metrics.cluster()],
+        },
     }
     return json.dumps(content, indent=1)

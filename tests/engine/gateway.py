@@ -143,6 +143,7 @@ class Gateway:
         for watched in WATCHED:
             text = text.replace(watched.folder, str(self.folder / watched.part))
         config = json.loads(text)
+        del config["stats_sinks"]  # there is no system tenant
         ports = free_ports(3)
         self.admin_port = config["admin"]["address"]["socket_address"]["port_value"] = ports.pop()
         for listener, port in zip(config["static_resources"]["listeners"], ports, strict=True):
