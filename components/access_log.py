@@ -11,22 +11,30 @@ REQUEST = "opstrace.request"  # the metadata's namespace
 VERIFIED = "envoy.filters.http.jwt_authn"
 PATH_CHARACTERS = 256
 
+NOTE_TENANT = """
+local function note_tenant(handle, tenant, api)
+  local metadata = handle:streamInfo():dynamicMetadata()
+  metadata:set("__NAMESPACE__", "tenant", tenant)
+  metadata:set("__NAMESPACE__", "api", api)
+end
+""".replace("__NAMESPACE__", REQUEST)
+
 # `eyJ` is how a JWT begins: `{"` in base64url. The path is normalized before: no percent-encoded letter is left in it.
-STEP = """
+STEP = (
+    NOTE_TENANT
+    + """
 local METHODS = {GET=1, HEAD=1, POST=1, PUT=1, PATCH=1, DELETE=1, OPTIONS=1}
-local function note_for_log(handle, tenant)
+local function note_for_log(handle, tenant, api)
   local headers = handle:headers()
   local path = (headers:get(":path") or ""):gsub("[?#].*", ""):gsub("eyJ[%w%-_%.%%=]*", "TOKEN"):sub(1, __LENGTH__)
   local method = headers:get(":method") or ""
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set("__NAMESPACE__", "path", path)
   metadata:set("__NAMESPACE__", "method", METHODS[method] and method or "other")
-  if tenant then
-    metadata:set("__NAMESPACE__", "tenant", tenant)
-    metadata:set("__NAMESPACE__", "api", "__API__")
-  end
+  if tenant then note_tenant(handle, tenant, api) end
 end
 """.replace("__LENGTH__", str(PATH_CHARACTERS)).replace("__NAMESPACE__", REQUEST)
+)
 
 
 def _of_request(name: str) -> str:

@@ -27,7 +27,7 @@ class EntranceArgs:
 
 
 class Entrance(pulumi.ComponentResource):
-    """Load balancer, security group, targets, and a listener that tenants attach their certificates to."""
+    """Load balancer with the instance's name, security group, targets, and a listener that tenants attach certificates to."""
 
     listener_arn: pulumi.Output[str]
     dns_name: pulumi.Output[str]
@@ -44,6 +44,16 @@ class Entrance(pulumi.ComponentResource):
             security_groups=[group.id],
             enable_cross_zone_load_balancing=True,
             tags=dict(args.tags),
+            opts=child(self),
+        )
+        # At the head of a zone no CNAME may stand: an alias, Route53's own (developer guide, 'Choosing between alias and
+        # non-alias records'), can.
+        aws.route53.Record(
+            f"{name}-record",
+            zone_id=args.zone_id,
+            name=args.domain,
+            type="A",
+            aliases=[{"name": balancer.dns_name, "zone_id": balancer.zone_id, "evaluate_target_health": False}],
             opts=child(self),
         )
         targets = self._targets(name, args)

@@ -5,7 +5,7 @@ forward proxy), keys and what tokens may do from files that Envoy watches.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ ADMIN_PORT = 9901
 ADMIN_FILTERS = "/config_dump?resource=ecds_filters"
 ADMIN_COUNTERS = "/stats?filter=extension_config_discovery"
 CONFIG_FOLDER = "/etc/envoy"
+INSTANCE_HOST = "instance"  # the virtual host of the instance's own name
 QUERY_SECONDS = 300
 REQUEST_SECONDS = 60  # for a request to arrive whole; what is answered already, as a tail is, is not meant
 
@@ -54,10 +55,12 @@ def _route(
     websocket: bool = False,
     prefix: str = "",
     changes: bool = False,
+    of_token: Api | None = None,
 ) -> dict[str, Any]:
     """Return a route for the paths that `regex` matches whole, with the scope that a token needs for it.
 
-    `prefix` goes before the path upstream; with `changes` it is for all methods but those that only read.
+    `prefix` goes before the path upstream; with `changes` it is for all methods but those that only read. `of_token`: the
+    API of the token's tenant to which it goes, where the host names none.
     """
     match: dict[str, Any] = {"safe_regex": {"regex": regex}}
     if changes:
@@ -78,10 +81,11 @@ def _route(
     filters: dict[str, Any] = {"forward": upstream}
     if not push:
         filters["push-answers"] = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
+    access = {"scope": scope} | ({gateway_lua.OF_TOKEN: of_token} if of_token else {})
     return {
         "match": match,
         "route": action,
-        "metadata": {"filter_metadata": {"access": {"scope": scope}}},
+        "metadata": {"filter_metadata": {"access": access}},
         "typed_per_filter_config": filters,
     }
 
@@ -89,16 +93,19 @@ def _route(
 CORTEX_RULES = "/api/v1/rules(/.*)?"  # Cortex 1.21, 'HTTP API', 'Ruler'
 
 
-def _read_and_changed(regex: str, reading: Scope, changing: Scope) -> list[dict[str, Any]]:
-    """Return the routes of what is read with one scope and changed with another."""
-    return [_route(regex, changing, changes=True), _route(regex, reading)]
+def _rules(of_token: Api | None = None) -> list[dict[str, Any]]:
+    """Return the routes of a tenant's rules: they are read with one scope and changed with another."""
+    return [
+        _route(CORTEX_RULES, "metrics:write", changes=True, of_token=of_token),
+        _route(CORTEX_RULES, "metrics:read", of_token=of_token),
+    ]
 
 
 ROUTES: dict[Api, list[dict[str, Any]]] = {
     "cortex": [
         _route("/api/v1/push", "metrics:write", push=True),
         _route(f"/api/v1/({'|'.join(CORTEX_READS)})", "metrics:read", prefix="/prometheus"),
-        *_read_and_changed(CORTEX_RULES, "metrics:read", "metrics:write"),
+        *_rules(),
     ],
     "loki": [
         _route("/loki/api/v1/push", "logs:write", push=True),
@@ -116,11 +123,6 @@ def _lua(name: str, code: str) -> dict[str, Any]:
     }
 
 
-def _per_api(name: str, codes: Mapping[Api, str]) -> list[dict[str, Any]]:
-    """Return one Lua filter for each API; a virtual host runs its own alone."""
-    return [_lua(f"{name}-{api}", code) for api, code in codes.items()]
-
-
 DNS_CACHE: dict[str, Any] = {
     "name": "tenants",
     "dns_lookup_family": "V4_ONLY",
@@ -133,11 +135,10 @@ DNS_CACHE: dict[str, Any] = {
 
 
 def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
-    domain, on = settings.domain, settings.authentication
-    before = {api: gateway_lua.before_authentication(api, domain, authentication=on) for api in APIS}
+    on = settings.authentication
     verified = [TOKEN.declaration(), ACCESS.declaration()]
     return [
-        *_per_api("before", before),
+        *(_lua(f"before-{host}", code) for host, code in _first_steps(settings).items()),
         *(verified if on else []),
         ADDRESSES.declaration(),
         RATES.declaration(),
@@ -153,16 +154,31 @@ def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
     ]
 
 
-def _virtual_host(api: Api) -> dict[str, Any]:
-    """Return the virtual host of an API; the other APIs' filters are off in it."""
-    names = [f"before-{other}" for other in APIS if other != api]
+def _first_steps(settings: GatewaySettings) -> dict[str, str]:
+    """Return the first step by virtual host; each runs its own alone.
+
+    The instance's own name stands for the tenant of the token: without authentication there is none.
+    """
+    domain, on = settings.domain, settings.authentication
+    steps: dict[str, str] = {api: gateway_lua.before_authentication(api, domain, authentication=on) for api in APIS}
+    return steps | ({INSTANCE_HOST: gateway_lua.before_authentication_at_instance(domain)} if on else {})
+
+
+def _virtual_host(name: str, domain: str, routes: list[dict[str, Any]], steps: Iterable[str]) -> dict[str, Any]:
+    """Return a virtual host, in which the first steps of the others are off."""
     off = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
     return {
-        "name": api,
-        "domains": [f"{api}.*"],
-        "routes": ROUTES[api],
-        "typed_per_filter_config": dict.fromkeys(names, off),
+        "name": name,
+        "domains": [domain],
+        "routes": routes,
+        "typed_per_filter_config": dict.fromkeys((f"before-{step}" for step in steps if step != name), off),
     }
+
+
+def _virtual_hosts(settings: GatewaySettings) -> list[dict[str, Any]]:
+    steps = _first_steps(settings)
+    own = [_virtual_host(INSTANCE_HOST, settings.domain, _rules("cortex"), steps)] if INSTANCE_HOST in steps else []
+    return [*own, *(_virtual_host(api, f"{api}.*", ROUTES[api], steps) for api in APIS)]
 
 
 def _local_replies() -> dict[str, Any]:
@@ -197,7 +213,6 @@ def _local_replies() -> dict[str, Any]:
 
 
 def _listener(settings: GatewaySettings) -> dict[str, Any]:
-    hosts = [_virtual_host(api) for api in APIS]
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
@@ -210,7 +225,7 @@ def _listener(settings: GatewaySettings) -> dict[str, Any]:
         "request_timeout": f"{REQUEST_SECONDS}s",
         "access_log": [access_log()],
         "local_reply_config": _local_replies(),
-        "route_config": {"virtual_hosts": hosts},
+        "route_config": {"virtual_hosts": _virtual_hosts(settings), "ignore_port_in_host_matching": True},
         "http_filters": _filters(settings),
     }
     return {

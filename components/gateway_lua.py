@@ -1,17 +1,19 @@
 """The gateway's own steps in a request, in Lua, which Envoy runs for each.
 
 The first looks at host and credentials before the token is verified, the second at
-what the token says after that, the third at answers to pushes.
+what the token says after that, the third at answers to pushes. At the instance's own
+name it is the token that says which tenant is meant.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 
 from components.access import KeyLimits
-from components.access_log import STEP, VERIFIED
+from components.access_log import NOTE_TENANT, STEP, VERIFIED
 from components.gateway_limits import BYTES_HEADER, TENANT_HEADER
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
+OF_TOKEN = "tenant_of_token"  # in a route's metadata: the API of the token's tenant that the request goes to
 TURN_SECONDS = 30
 CLOCK_SKEW_SECONDS = 5
 ASSUMED_BYTES = 2**20  # of a body without a declared length
@@ -22,12 +24,26 @@ LONGEST_KEPT = 2048  # characters: a token of ours has some 700
 HOST_TTL_SECONDS = 20  # shorter than a turn, with the time that forgetting takes
 
 HOST = """
-local function tenant_of(handle)
+local function in_host(handle, pattern)
   local host = (handle:headers():get(":authority") or ""):lower():gsub(":%d+$", "")
-  return host:match("^__API__%.([a-z0-9]+)%.__DOMAIN__$")
+  return host:match(pattern)
 end
 local function refuse(handle, status, text)
   handle:respond({[":status"] = status, ["content-type"] = "text/plain"}, text)
+end
+"""
+
+SEND = """
+local function send_to(handle, api, tenant)
+  local headers = handle:headers()
+  headers:replace("__TENANT_HEADER__", tenant)
+  -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
+  -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
+  -- is forgotten (host_ttl) while the other is in use, and looked up anew.
+  local turn = math.floor(handle:timestamp() / (1000 * __TURN_SECONDS__)) % 2
+  local name = api .. "." .. tenant .. "-tenant.svc.cluster.local" .. (turn == 0 and "" or ".")
+  headers:replace("__UPSTREAM_HEADER__", name)
+  headers:replace("x-scope-orgid", tenant)
 end
 """
 
@@ -86,23 +102,27 @@ local function length_of(headers)
 end
 
 function envoy_on_request(handle)
-  local tenant = tenant_of(handle)
-  note_for_log(handle, tenant)
-  if not tenant then refuse(handle, "404", "no such tenant") return end
+  __TENANT__
   local headers = handle:headers()
-  headers:replace("__TENANT_HEADER__", tenant)
-  -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
-  -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
-  -- is forgotten (host_ttl) while the other is in use, and looked up anew.
-  local turn = math.floor(handle:timestamp() / (1000 * __TURN_SECONDS__)) % 2
-  local name = "__API__." .. tenant .. "-tenant.svc.cluster.local" .. (turn == 0 and "" or ".")
-  headers:replace("__UPSTREAM_HEADER__", name)
-  headers:replace("x-scope-orgid", tenant)
   local length = length_of(headers)
   if length > __MOST_BYTES__ then refuse(handle, "413", "a request may have __MOST_BYTES__ bytes") return end
   headers:replace("__BYTES_HEADER__", tostring(length))
   __CREDENTIALS__
 end
+"""
+
+TENANT_OF_HOST = """
+  local tenant = in_host(handle, "^__API__%.([a-z0-9]+)%.__DOMAIN__$")
+  note_for_log(handle, tenant, "__API__")
+  if not tenant then refuse(handle, "404", "no such tenant") return end
+  send_to(handle, "__API__", tenant)
+"""
+
+# Of whose data it is, nothing is known until the token is verified; what a client says of it is taken away.
+TENANT_OF_TOKEN = """
+  note_for_log(handle)
+  if not in_host(handle, "^__DOMAIN__$") then refuse(handle, "404", "no such tenant") return end
+  for _, name in ipairs({"__TENANT_HEADER__", "__UPSTREAM_HEADER__", "x-scope-orgid"}) do handle:headers():remove(name) end
 """
 
 CREDENTIALS = """
@@ -169,7 +189,9 @@ local function refusal(handle)
   local tenant = said.tenant
   -- jwt_authn has just refused what is over, whatever is remembered here; this holds if that should ever not be asked.
   if type(said.ends) ~= "number" or handle:timestamp() > (said.ends + __CLOCK_SKEW__ + 1) * 1000 then return "" end
-  if tenant ~= headers:get("__TENANT_HEADER__") then return ": unexpected tenant: " .. tenant end
+  local asked = headers:get("__TENANT_HEADER__")
+  local api = not asked and handle:metadata():get("__OF_TOKEN__")  -- at the instance's own name
+  if not api and tenant ~= asked then return ": unexpected tenant: " .. tenant end
   if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
   if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
   if said.id and REVOKED[said.id] then return ": revoked" end
@@ -181,6 +203,10 @@ local function refusal(handle)
     if key.scopes and not key.scopes[needed] then return ": its key does not cover " .. needed end
   end
   headers:remove("authorization")
+  if api then
+    send_to(handle, api, tenant)
+    note_tenant(handle, tenant, api)
+  end
 end
 
 function envoy_on_request(handle)
@@ -220,17 +246,41 @@ def _escaped(domain: str) -> str:
 
 
 def before_authentication(api: str, domain: str, *, authentication: bool) -> str:
-    """Return the step that finds the tenant in the host name and holds the credentials to their grammar."""
-    text = HOST + STEP + (BASE64 + KEPT + GRAMMAR if authentication else "") + BEFORE_AUTHENTICATION
-    text = text.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
-    text = text.replace("__TURN_SECONDS__", str(TURN_SECONDS)).replace("__UPSTREAM_HEADER__", UPSTREAM_HEADER)
-    text = text.replace("__MOST_BYTES__", str(MOST_BYTES)).replace("__ASSUMED_BYTES__", str(ASSUMED_BYTES))
-    text = text.replace("__BYTES_HEADER__", BYTES_HEADER).replace("__TENANT_HEADER__", TENANT_HEADER)
-    return _with_bounds(text).replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
+    """Return the step at the tenants' names: it finds the tenant in the host, and holds the credentials to their grammar."""
+    text = HOST + STEP + SEND + _before(TENANT_OF_HOST, authentication=authentication)
+    return _filled(text).replace("__API__", api).replace("__DOMAIN__", _escaped(domain))
 
 
-def _with_bounds(text: str) -> str:
-    return text.replace("__MOST__", str(TOKENS_KEPT)).replace("__LONGEST__", str(LONGEST_KEPT))
+def before_authentication_at_instance(domain: str) -> str:
+    """Return the step at the instance's own name: the tenant is taken from the token, by the step after authentication."""
+    text = HOST + STEP + _before(TENANT_OF_TOKEN, authentication=True)
+    return _filled(text).replace("__DOMAIN__", _escaped(domain))
+
+
+def _before(tenant: str, *, authentication: bool) -> str:
+    grammar = BASE64 + KEPT + GRAMMAR if authentication else ""
+    step = BEFORE_AUTHENTICATION.replace("__TENANT__", tenant.strip())
+    return grammar + step.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
+
+
+def _filled(text: str) -> str:
+    """Return `text` with this module's constants."""
+    values = {
+        "__TURN_SECONDS__": TURN_SECONDS,
+        "__MOST_BYTES__": MOST_BYTES,
+        "__ASSUMED_BYTES__": ASSUMED_BYTES,
+        "__CLOCK_SKEW__": CLOCK_SKEW_SECONDS,
+        "__MOST__": TOKENS_KEPT,
+        "__LONGEST__": LONGEST_KEPT,
+        "__UPSTREAM_HEADER__": UPSTREAM_HEADER,
+        "__BYTES_HEADER__": BYTES_HEADER,
+        "__TENANT_HEADER__": TENANT_HEADER,
+        "__VERIFIED__": VERIFIED,
+        "__OF_TOKEN__": OF_TOKEN,
+    }
+    for name, value in values.items():
+        text = text.replace(name, str(value))
+    return text
 
 
 def _quoted(text: str) -> str:
@@ -260,8 +310,7 @@ def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) 
     """
     table = "\n".join(f"  [{_quoted(kid)}]={_key(limits)}," for kid, limits in sorted(keys.items()))
     ids = " ".join(_quoted(token_id)[1:-1] for token_id in sorted(revoked))
-    text = _with_bounds(BASE64 + KEPT + AFTER_AUTHENTICATION).replace("__VERIFIED__", VERIFIED)
-    text = text.replace("__CLOCK_SKEW__", str(CLOCK_SKEW_SECONDS)).replace("__TENANT_HEADER__", TENANT_HEADER)
+    text = _filled(NOTE_TENANT + SEND + BASE64 + KEPT + AFTER_AUTHENTICATION)
     return text.replace("__KEYS__", table).replace("__REVOKED__", ids)
 
 

@@ -6,12 +6,23 @@ from localcloud.settings import REGION, Settings
 LOAD_BALANCER_ZONE = f"{REGION}.elb.amazonaws.com"  # below which moto names its load balancers
 
 
-def write_zone_dns(settings: Settings, zones: dict[str, str]) -> bool:
-    """Write the Corefile of the name server for `zones` (name to hosted zone id); tell whether it changed."""
+def _alias(name: str) -> str:
+    """Return what answers for an alias record of a load balancer, of which the route53 plugin knows nothing."""
+    pattern = name.replace(".", r"\.")
+    answer = 'answer "{{ .Name }} 30 IN A 127.0.0.1"'
+    return f"    template IN A {name} {{\n        match ^{pattern}\\.$\n        {answer}\n        fallthrough\n    }}\n"
+
+
+def write_zone_dns(settings: Settings, zones: dict[str, str], aliases: list[str]) -> bool:
+    """Write the Corefile of the name server for `zones` (name to hosted zone id); tell whether it changed.
+
+    `aliases` are names in them that stand for a load balancer.
+    """
     # The final dot makes the plugin know the zone when it is asked; without it, it loads the zone in vain.
     route53 = "\n".join(f"    route53 {name}.:{zone} {{\n        refresh 1s\n    }}" for name, zone in zones.items())
     names = " ".join(f"{name}:{settings.dns_port}" for name in zones)
-    served = f"{names} {{\n    bind 127.0.0.1\n{route53}\n}}\n" if zones else ""
+    answered = "".join(_alias(name) for name in aliases)
+    served = f"{names} {{\n    bind 127.0.0.1\n{answered}{route53}\n}}\n" if zones else ""
     content = f"""{served}{LOAD_BALANCER_ZONE}:{settings.dns_port} {{
     bind 127.0.0.1
     template IN A {{

@@ -108,12 +108,12 @@ class Edge:
             zone["Name"].rstrip("."): zone["Id"].rsplit("/", 1)[-1]
             for zone in self._route53.list_hosted_zones()["HostedZones"]
         }
-        if write_zone_dns(self._settings, zones):
+        proven, aliases = records(self._route53)
+        if write_zone_dns(self._settings, zones, sorted(aliases)):
             log.info("zones: %s", ", ".join(zones) or "none")
         for zone in set(zones.values()) - self._sound_zones:
             self._mend_authority(zone)
             self._sound_zones.add(zone)
-        proven = records(self._route53)
         listeners, clusters = [], []
         for balancer in self._balancers.describe_load_balancers()["LoadBalancers"]:
             cidrs = self._allowed(balancer)

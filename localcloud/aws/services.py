@@ -21,7 +21,7 @@ def write_files(settings: Settings) -> None:
     write_whole(edge / "envoy.json", json.dumps(envoy_bootstrap(settings)))
     for name in (CLUSTERS, LISTENERS):
         write_whole(edge / name, '{"resources": []}')
-    write_zone_dns(settings, {})
+    write_zone_dns(settings, {}, [])
 
 
 def make_account(settings: Settings, api: Service) -> None:

@@ -71,6 +71,14 @@ def _delete_zone(api: AwsApi, identity: str, state: Properties) -> None:
 
 
 def _record_set(inputs: Properties) -> dict[str, Any]:
+    if inputs.get("aliases"):
+        alias = inputs["aliases"][0]
+        target = {
+            "DNSName": alias["name"],
+            "HostedZoneId": alias["zoneId"],
+            "EvaluateTargetHealth": alias["evaluateTargetHealth"],
+        }
+        return {"Name": inputs["name"], "Type": inputs["type"], "AliasTarget": target}
     # Route53 wants the text of a TXT record in quotes; the program gives it without, as the official plugin takes it.
     quoted = [f'"{text}"' if inputs["type"] == "TXT" else text for text in inputs.get("records", [])]
     return {
@@ -122,10 +130,18 @@ def _read_record(api: AwsApi, identity: str, known: Properties) -> Properties | 
         "name": name,
         "fqdn": name.rstrip("."),
         "type": kind,
-        "ttl": found.get("TTL", 0),
-        "records": [entry["Value"].strip('"') for entry in found.get("ResourceRecords", [])],
         "allowOverwrite": known.get("allowOverwrite", False),
+        **_record_content(found),
     }
+
+
+def _record_content(found: dict[str, Any]) -> Properties:
+    if alias := found.get("AliasTarget"):
+        name = alias["DNSName"].rstrip(".").lower()
+        health = alias.get("EvaluateTargetHealth", False)
+        return {"aliases": [{"name": name, "zoneId": alias["HostedZoneId"], "evaluateTargetHealth": health}]}
+    values = [entry["Value"].strip('"') for entry in found.get("ResourceRecords", [])]
+    return {"ttl": found.get("TTL", 0), "records": values}
 
 
 def _delete_record(api: AwsApi, identity: str, state: Properties) -> None:
@@ -603,8 +619,8 @@ TYPES = {
         delete=_delete_zone,
     ),
     "aws:route53/record:Record": ResourceType(
-        required=("zoneId", "name", "type", "ttl", "records"),
-        optional=("allowOverwrite",),
+        required=("zoneId", "name", "type"),
+        optional=("ttl", "records", "aliases", "allowOverwrite"),
         fixed=("zoneId", "name", "type"),
         computed=("fqdn",),
         create=_create_record,

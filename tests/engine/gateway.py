@@ -176,10 +176,10 @@ class Gateway:
                 del route["typed_per_filter_config"]["forward"]
 
     def ask(
-        self, token: str | None, path: str = LABELS, method: str = "GET", tenant: str = "default"
+        self, token: str | None, path: str = LABELS, method: str = "GET", tenant: str = "default", host: str = ""
     ) -> tuple[int, str]:
         api = "loki" if path.startswith("/loki") else "cortex"
-        headers = {"Host": f"{api}.{tenant}.showdown.example.com"}
+        headers = {"Host": host or f"{api}.{tenant}.showdown.example.com"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         # As it is given: the client library would tidy the path up.
         pool = self.http.connection_from_host("127.0.0.1", self.port)

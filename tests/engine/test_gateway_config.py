@@ -80,6 +80,39 @@ READS = {
 }
 
 
+@pytest.mark.parametrize("host", ["showdown.example.com", "SHOWDOWN.example.com:8443"])
+def test_at_the_instance_s_own_name_a_token_s_rules_are_its_tenant_s(gateway: Gateway, host: str) -> None:
+    gateway.give(BOTH, ["revoked-token"], other=KeyLimits(tenants=("other",)))
+    gateway.start()
+    for tenant in ("default", "other"):
+        assert gateway.ask(signed(tenant=tenant), "/api/v1/rules/team", host=host) == (200, "ok")
+        assert gateway.back_end.seen.pop() == f"{tenant} GET /api/v1/rules/team"
+    reading = signed(scopes=("metrics:read",))
+    assert gateway.ask(reading, "/api/v1/rules", host=host) == (200, "ok")
+    gateway.back_end.seen.clear()
+    refused = (401, f"{BAD}: scope does not cover metrics:write")
+    assert gateway.ask(reading, "/api/v1/rules/team", "POST", host=host) == refused
+    assert gateway.ask(None, "/api/v1/rules", host=host) == (401, "Authorization header missing or invalid")
+    assert gateway.ask(signed(id="revoked-token"), "/api/v1/rules", host=host) == (401, f"{BAD}: revoked")
+    limited = Signer(OTHER_KEY).token(Grant("showdown", "default"))
+    assert gateway.ask(limited, "/api/v1/rules", host=host) == (401, f"{BAD}: its key may not speak for this tenant")
+    for path in (LABELS, PUSH, "/api/v1/alerts", "/", "/api/v1/rulesets", "/config"):
+        assert gateway.ask(signed(), path, host=host)[0] == 404, path
+    for other in (f"x{host}", f"x.{host}", "showdown.example.com.example.org", "showdown-example.com"):
+        assert gateway.ask(signed(), "/api/v1/rules", host=other)[0] == 404, other
+    assert gateway.back_end.seen == []
+
+
+@pytest.mark.parametrize("name", ["X-Scope-OrgID", "x-opstrace-tenant", "x-opstrace-upstream"])
+def test_at_the_instance_s_own_name_the_token_alone_says_whose_rules(gateway: Gateway, name: str) -> None:
+    gateway.give()
+    gateway.start()
+    said = {"Host": "showdown.example.com", "Authorization": f"Bearer {signed()}", name: "system"}
+    pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
+    answer = pool.urlopen("GET", "/api/v1/rules", headers=said, assert_same_host=False)
+    assert answer.status == 200 and gateway.back_end.seen == ["default GET /api/v1/rules"]
+
+
 def test_a_scope_opens_its_own_requests_alone(gateway: Gateway) -> None:
     gateway.give()
     gateway.start()

@@ -63,3 +63,17 @@ def test_a_certificate_that_is_asked_for_twice_is_shown_once(corrected: None, ap
         api.elbv2.add_listener_certificates(ListenerArn=listener, Certificates=[{"CertificateArn": second}])
     shown = api.elbv2.describe_listener_certificates(ListenerArn=listener)["Certificates"]
     assert sorted(entry["CertificateArn"] for entry in shown) == sorted([first, second])
+
+
+def test_an_alias_record_comes_back_as_it_was_given(api: AwsApi) -> None:
+    zone = api.route53.create_hosted_zone(Name="a.example.com", CallerReference="1")["HostedZone"]["Id"].rsplit("/", 1)[
+        -1
+    ]
+    kind = TYPES["aws:route53/record:Record"]
+    alias = {"name": "lb.elb.us-west-2.amazonaws.com", "zoneId": "Z18D5FSROUN65G", "evaluateTargetHealth": False}
+    inputs = {"zoneId": zone, "name": "a.example.com", "type": "A", "aliases": [alias]}
+    identity = kind.create(api, inputs, 10)
+    found = kind.read(api, identity, inputs)
+    assert found and found["aliases"] == [alias] and not {"ttl", "records"} & {*found}
+    kind.delete(api, identity, inputs)
+    assert kind.read(api, identity, inputs) is None
