@@ -40,6 +40,7 @@ test: lint types
 
 test-nightly: setup
 	$(PYTHON) -m pytest -s -m nightly tests
+	$(PYTHON) -m bench.scale
 
 schema: setup
 	$(PYTHON) -m components.config > stacks/opstrace.schema.json

@@ -207,6 +207,8 @@ def main() -> None:
     }
     ratio = own[10 * most] / own[10]
     print(f"one more in its own stack, beside {10 * most} to beside 10: {ratio:.2f} (at most {LIMIT})")
+    if ratio > LIMIT:
+        sys.exit("one more tenant in its own stack costs more, the more others there are")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.walk import INSTANCE, Walk
+from tests.e2e.walk import INSTANCE, STACK_FILE, Walk
 
 
 @pytest.fixture
@@ -14,3 +14,12 @@ def keys_as_before(walk: Walk) -> Iterator[None]:
     for kid in walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split():
         if kid not in before:
             walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, kid)
+
+
+@pytest.fixture
+def file_as_before(walk: Walk) -> Iterator[None]:
+    """Whatever a test does to the stack's file, it is undone and applied."""
+    before = STACK_FILE.read_text()
+    yield
+    STACK_FILE.write_text(before)
+    walk.pulumi("up", "--yes", "--skip-preview")

@@ -1,21 +1,11 @@
 """What the gateway lets through of a tenant, through the load balancer and by `pulumi up`."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from ruamel.yaml import YAML
 
 from components.names import GATEWAY_NAMESPACE
 from tests.e2e.walk import GATEWAY_MARKS, LABELS, STACK_FILE, Walk, eventually, url
-
-
-@pytest.fixture
-def file_as_before(walk: Walk) -> Iterator[None]:
-    before = STACK_FILE.read_text()
-    yield
-    STACK_FILE.write_text(before)
-    walk.pulumi("up", "--yes", "--skip-preview")
 
 
 def applied(walk: Walk, **api: Any) -> None:

@@ -1,0 +1,122 @@
+"""Load on a tenant's two APIs over open connections: numbered samples and lines, and what of them comes back."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+
+from tests.e2e.walk import Walk, eventually, url
+from tests.remote_write import HEADERS, request
+
+Numbered = set[tuple[int, int]]
+"""The number of a writer, and that of its push."""
+
+ANSWER_SECONDS = 10.0  # as long as Prometheus and Promtail wait
+JSON = {"Content-Type": "application/json"}
+LINES_ASKED = 5000  # at once; Loki's default for the most
+
+
+class Load:
+    """Writers that push a sample and a line after the other, each on connections of its own, while it is entered.
+
+    `samples` and `lines` are what was answered 2xx; `refused` counts the other answers by status, None where there was
+    none. Nothing is sent again: a client would, and would hide what is lost.
+    """
+
+    def __init__(
+        self, walk: Walk, tenant: str, token: str, name: str, *, writers: int = 4, a_second: float = 50
+    ) -> None:
+        self._walk, self._tenant, self._token, self._name = walk, tenant, token, name
+        self._pause = writers / a_second
+        self._stop = threading.Event()
+        self.samples: Numbered = set()
+        self.lines: Numbered = set()
+        self.refused: Counter[int | None] = Counter()
+        self._threads = [threading.Thread(target=self._write, args=(number,)) for number in range(writers)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _write(self, writer: int) -> None:
+        cortex, loki = (Connection(self._walk, api, self._tenant, self._token) for api in ("cortex", "loki"))
+        number = 0
+        while not self._stop.is_set():
+            number += 1
+            due = time.monotonic() + self._pause
+            labels = {"__name__": self._name, "writer": str(writer)}
+            sample = request((labels, [(time.time(), float(number))]))
+            self._note(self.samples, (writer, number), cortex.post("/api/v1/push", sample, HEADERS))
+            stream = {
+                "stream": {"job": self._name, "writer": str(writer)},
+                "values": [[str(time.time_ns()), f"{number}"]],
+            }
+            body = json.dumps({"streams": [stream]}).encode()
+            self._note(self.lines, (writer, number), loki.post("/loki/api/v1/push", body, JSON))
+            self._stop.wait(due - time.monotonic())
+
+    def _note(self, accepted: Numbered, what: tuple[int, int], status: int | None) -> None:
+        if status and status < 300:
+            accepted.add(what)
+        else:
+            self.refused[status] += 1
+
+    def assert_nothing_lost(self, least: int, seconds: float) -> None:
+        """Fail unless all that was accepted, `least` of each at least, comes back from queries within some seconds."""
+        assert min(len(self.samples), len(self.lines)) >= least
+        print(f"accepted: {len(self.samples)} samples, {len(self.lines)} lines; not accepted: {dict(self.refused)}")
+        eventually(lambda: self._samples_found() >= self.samples, seconds)
+        eventually(lambda: self._lines_found() >= self.lines, seconds)
+
+    def _query(self, api: str, path: str, **query: str) -> list[Any]:
+        status, body = self._walk.curl(f"{url(api, self._tenant, path)}?{urlencode(query)}", token=self._token)
+        return list(json.loads(body)["data"]["result"]) if status == 200 else []
+
+    def _samples_found(self) -> Numbered:
+        found = self._query("cortex", "/api/v1/query", query=f"{self._name}[1h]")
+        return {(int(series["metric"]["writer"]), int(value)) for series in found for _, value in series["values"]}
+
+    def _lines_found(self) -> Numbered:
+        found: Numbered = set()
+        for writer in range(len(self._threads)):
+            query = f'{{job="{self._name}", writer="{writer}"}}'
+            streams = self._query("loki", "/loki/api/v1/query_range", query=query, limit=str(LINES_ASKED))
+            found |= {(writer, int(line)) for stream in streams for _, line in stream["values"]}
+        return found
+
+
+class Connection:
+    """An open connection to one API of a tenant; made anew where it broke."""
+
+    def __init__(self, walk: Walk, api: str, tenant: str, token: str) -> None:
+        address = urlsplit(url(api, tenant, "/"))
+        # The system's resolver may not know that names under localhost are this machine.
+        self._pool = urllib3.HTTPSConnectionPool(
+            "127.0.0.1",
+            address.port,
+            maxsize=1,
+            ca_certs=walk.ca,
+            server_hostname=address.hostname,
+            assert_hostname=address.hostname,
+            retries=False,
+            timeout=ANSWER_SECONDS,
+        )
+        self._headers = {"Host": address.netloc, "Authorization": f"Bearer {token}"}
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> int | None:
+        """Return the status of the answer, None where there was none."""
+        try:
+            return int(self._pool.request("POST", path, body=body, headers=self._headers | dict(headers)).status)
+        except (urllib3.exceptions.HTTPError, OSError):
+            return None

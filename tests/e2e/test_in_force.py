@@ -1,0 +1,124 @@
+"""Keys, revocations and limits change at 500 requests a second over open connections: in force soon, and none is lost."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.keys import key_id
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+from scripts.keyfiles import read_key_pair
+from tests.e2e.test_limits import applied
+from tests.e2e.test_tokens import BAD, IN_FORCE_SECONDS, everywhere
+from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, url
+
+A_SECOND = 500
+CONNECTIONS = 100
+LOAD_SECONDS = 600  # at most: it is ended when the test is done
+pytestmark = pytest.mark.nightly
+
+# Each connection asks when the next turn of all of them comes: the pace is even, however long an answer takes.
+# What was answered is told every second.
+SCRIPT = """
+local ffi = require("ffi")
+ffi.cdef("typedef struct { long s; long ns; } moment; int clock_gettime(int clock, moment *now);")
+local read = ffi.new("moment")
+local function milliseconds()
+  ffi.C.clock_gettime(1, read)  -- CLOCK_MONOTONIC
+  return tonumber(read.s) * 1000 + tonumber(read.ns) / 1e6
+end
+local turn = 0
+function delay()
+  local now = milliseconds()
+  turn = math.max(turn + __PAUSE__, now)
+  return math.floor(turn - now)
+end
+local counted = {}
+function response(status) counted[status] = (counted[status] or 0) + 1; tell() end
+local told = 0
+function tell()
+  if os.time() == told then return end
+  told = os.time()
+  local parts = {}
+  for status, count in pairs(counted) do parts[#parts + 1] = string.format('"%d": %d', status, count) end
+  local file = io.open("__FILE__.new", "w")
+  file:write("{" .. table.concat(parts, ", ") .. "}")
+  file:close()
+  os.rename("__FILE__.new", "__FILE__")
+end
+"""
+
+
+class Steady:
+    """Requests at an even pace over connections that stay open, by wrk; what was answered, and what was not."""
+
+    def __init__(self, walk: Walk, token: str) -> None:
+        self._file = walk.folder / "steady.json"
+        script = walk.folder / "steady.lua"
+        script.touch(0o600)
+        pause = str(1000 / A_SECOND)
+        headers = {"Authorization": f"Bearer {token}", "Host": f"cortex.default.{DOMAIN}"}
+        lines = [f'wrk.headers["{name}"] = "{value}"\n' for name, value in headers.items()]
+        script.write_text("".join(lines) + SCRIPT.replace("__PAUSE__", pause).replace("__FILE__", str(self._file)))
+        program = str(ensure(catalog.WRK) / "wrk")
+        load = ["-t", "1", "-c", str(CONNECTIONS), "-d", f"{LOAD_SECONDS}s", "-s", str(script)]
+        self._output = walk.folder / "steady.log"
+        with self._output.open("w") as log:
+            self._process = subprocess.Popen(
+                [program, *load, f"https://127.0.0.1:{PORT}{LABELS}"], stdout=log, stderr=log
+            )
+        self._started = time.monotonic()
+
+    def end(self) -> tuple[dict[str, int], float, str]:
+        """Return the answers by status, how many a second there were, and what wrk says of errors."""
+        counted, seconds = json.loads(self._file.read_text()), time.monotonic() - self._started
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(20)
+        return counted, sum(counted.values()) / seconds, self._output.read_text()
+
+
+def _seconds_until(check: Callable[[], bool]) -> float:
+    started = time.monotonic()
+    while not check():
+        assert time.monotonic() < started + IN_FORCE_SECONDS
+        time.sleep(0.2)
+    return time.monotonic() - started
+
+
+@pytest.mark.usefixtures("file_as_before")
+def test_what_changes_is_in_force_within_90_s_under_load_and_no_request_fails(walk: Walk, trusted_pair: str) -> None:
+    lost, good, limited = (
+        walk.opstrace("ta-create-token", INSTANCE, tenant, trusted_pair).stdout
+        for tenant in ("default", "default", "system")
+    )
+    (walk.folder / "lost.jwt").write_text(lost)
+    walk.opstrace("ta-create-keypair", "fresh.pem")
+    fresh = walk.opstrace("ta-create-token", INSTANCE, "default", "fresh.pem").stdout
+    kid = key_id(read_key_pair(Path(walk.folder / "fresh.pem")).public_key())
+    asked, elsewhere = url("cortex", "default", LABELS), url("cortex", "system", LABELS)
+    opened = walk.curl(asked, token=good)
+    assert opened[0] == 200
+    load = Steady(walk, good)
+    time.sleep(3)
+    found = {}
+    walk.opstrace("ta-revoke-token", "local", INSTANCE, "lost.jwt")
+    found["a revocation"] = _seconds_until(lambda: everywhere(walk, asked, lost, (401, f"{BAD}: revoked")))
+    walk.opstrace("ta-pubkeys-add", "local", INSTANCE, "fresh.pem")
+    found["a new key"] = _seconds_until(lambda: everywhere(walk, asked, fresh, opened))
+    walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, kid)
+    found["a key that goes"] = _seconds_until(lambda: everywhere(walk, asked, fresh, (401, BAD)))
+    applied(walk, tenants={"system": {"allowedCidrs": ["203.0.113.0/24"]}})
+    refused = (403, "this tenant takes nothing from your address")
+    found["a tenant's address ranges"] = _seconds_until(lambda: everywhere(walk, elsewhere, limited, refused))
+    answers, rate, said = load.end()
+    print(f"{rate:.0f} requests a second, answered {answers}; in force after `pulumi up` returned:")
+    for what, seconds in found.items():
+        print(f"  {what}: {seconds:.1f} s")
+    assert rate > 0.9 * A_SECOND
+    assert {*answers} == {"200"}
+    assert "Socket errors" not in said and "Non-2xx" not in said, said
