@@ -107,6 +107,14 @@ def memberlist(program: str, store: StoreArgs) -> dict[str, Any]:
     return {"memberlist": settings | {"abort_if_cluster_join_fails": False}}
 
 
+def ready_after(store: StoreArgs) -> str:
+    """Return how long a pod that has started is held back from requests.
+
+    One of several first has to hear of the others: until then it knows of too few of them, and refuses writes.
+    """
+    return "0s" if store.settings.pods().replicas == 1 else "10s"
+
+
 def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> None:
     """Declare the ConfigMap, the Service and the StatefulSet of a back end, all named after its program.
 

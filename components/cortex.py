@@ -11,6 +11,7 @@ from components.backend import (
     StoreArgs,
     declare_backend,
     memberlist,
+    ready_after,
     ring_store,
     runtime_config,
     server,
@@ -59,7 +60,7 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
         "ingester": {
             "lifecycler": {
                 "ring": {**ring, "replication_factor": replicas},
-                "min_ready_duration": "0s",
+                "min_ready_duration": ready_after(store),
                 "final_sleep": "0s",
                 "join_after": "0s",
                 # Of several, one that restarts keeps its place: the others do not take its series meanwhile.

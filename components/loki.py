@@ -11,6 +11,7 @@ from components.backend import (
     StoreArgs,
     declare_backend,
     memberlist,
+    ready_after,
     ring_store,
     runtime_config,
     server,
@@ -63,7 +64,7 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
             ]
         },
         "ingester": {
-            "lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"},
+            "lifecycler": {"min_ready_duration": ready_after(store), "final_sleep": "0s"},
             "wal": {
                 "enabled": True,
                 "dir": f"{DATA_FOLDER}/wal",
