@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.walk import INSTANCE, STACK_FILE, Walk
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
 
 
 @pytest.fixture
@@ -23,3 +23,9 @@ def file_as_before(walk: Walk) -> Iterator[None]:
     yield
     STACK_FILE.write_text(before)
     walk.pulumi("up", "--yes", "--skip-preview")
+
+    def everywhere(tenant: str) -> bool:
+        asked, token = url("cortex", tenant, LABELS), walk.token(tenant)
+        return all(walk.curl(asked, token=token)[0] == 200 for _ in range(8))
+
+    eventually(lambda: everywhere("default") and everywhere("system"), 90)

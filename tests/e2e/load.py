@@ -18,6 +18,7 @@ Numbered = set[tuple[int, int]]
 
 ANSWER_SECONDS = 10.0  # as long as Prometheus and Promtail wait
 JSON = {"Content-Type": "application/json"}
+REASON_CHARACTERS = 120
 LINES_ASKED = 5000  # at once; Loki's default for the most
 
 
@@ -25,7 +26,7 @@ class Load:
     """Writers that push a sample and a line after the other, each on connections of its own, while it is entered.
 
     `samples` and `lines` are what was answered 2xx; `refused` counts the other answers by status, None where there was
-    none. Nothing is sent again: a client would, and would hide what is lost.
+    none, and `reasons` are their texts. Nothing is sent again: a client would, and would hide what is lost.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Load:
         self.samples: Numbered = set()
         self.lines: Numbered = set()
         self.refused: Counter[int | None] = Counter()
+        self.reasons: Counter[str] = Counter()
         self._threads = [threading.Thread(target=self._write, args=(number,)) for number in range(writers)]
 
     def __enter__(self) -> "Load":
@@ -66,16 +68,20 @@ class Load:
             self._note(self.lines, (writer, number), loki.post("/loki/api/v1/push", body, JSON))
             self._stop.wait(due - time.monotonic())
 
-    def _note(self, accepted: Numbered, what: tuple[int, int], status: int | None) -> None:
+    def _note(self, accepted: Numbered, what: tuple[int, int], answer: tuple[int | None, str]) -> None:
+        status, text = answer
         if status and status < 300:
             accepted.add(what)
         else:
             self.refused[status] += 1
+            self.reasons[text[:REASON_CHARACTERS]] += 1
 
     def assert_nothing_lost(self, least: int, seconds: float) -> None:
         """Fail unless all that was accepted, `least` of each at least, comes back from queries within some seconds."""
         assert min(len(self.samples), len(self.lines)) >= least
         print(f"accepted: {len(self.samples)} samples, {len(self.lines)} lines; not accepted: {dict(self.refused)}")
+        for reason, count in self.reasons.most_common():
+            print(f"  {count} times: {reason}")
         eventually(lambda: self._samples_found() >= self.samples, seconds)
         eventually(lambda: self._lines_found() >= self.lines, seconds)
 
@@ -114,9 +120,10 @@ class Connection:
         )
         self._headers = {"Host": address.netloc, "Authorization": f"Bearer {token}"}
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> int | None:
-        """Return the status of the answer, None where there was none."""
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int | None, str]:
+        """Return the status of the answer, None where there was none, and its text or why there was none."""
         try:
-            return int(self._pool.request("POST", path, body=body, headers=self._headers | dict(headers)).status)
-        except (urllib3.exceptions.HTTPError, OSError):
-            return None
+            answer = self._pool.request("POST", path, body=body, headers=self._headers | dict(headers))
+            return answer.status, answer.data.decode(errors="replace").strip()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return None, type(error).__name__

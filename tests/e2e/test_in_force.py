@@ -18,12 +18,14 @@ from tests.e2e.test_tokens import BAD, IN_FORCE_SECONDS, everywhere
 from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, url
 
 A_SECOND = 500
+PACE = 700  # while this machine is not busy with `pulumi up`, which takes both of its cores
 CONNECTIONS = 100
+MADE_UP_MILLISECONDS = "10000"
 LOAD_SECONDS = 600  # at most: it is ended when the test is done
 pytestmark = pytest.mark.nightly
 
-# Each connection asks when the next turn of all of them comes: the pace is even, however long an answer takes.
-# What was answered is told every second.
+# Each connection asks when the next turn of all of them comes. What was missed is made
+# up for. What was answered is told every second.
 SCRIPT = """
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long s; long ns; } moment; int clock_gettime(int clock, moment *now);")
@@ -32,11 +34,11 @@ local function milliseconds()
   ffi.C.clock_gettime(1, read)  -- CLOCK_MONOTONIC
   return tonumber(read.s) * 1000 + tonumber(read.ns) / 1e6
 end
-local turn = 0
+local turn = milliseconds()
 function delay()
   local now = milliseconds()
-  turn = math.max(turn + __PAUSE__, now)
-  return math.floor(turn - now)
+  turn = math.max(turn + __PAUSE__, now - __MADE_UP__)
+  return math.max(0, math.floor(turn - now))
 end
 local counted = {}
 function response(status) counted[status] = (counted[status] or 0) + 1; tell() end
@@ -61,10 +63,11 @@ class Steady:
         self._file = walk.folder / "steady.json"
         script = walk.folder / "steady.lua"
         script.touch(0o600)
-        pause = str(1000 / A_SECOND)
+        pause = str(1000 / PACE)
         headers = {"Authorization": f"Bearer {token}", "Host": f"cortex.default.{DOMAIN}"}
         lines = [f'wrk.headers["{name}"] = "{value}"\n' for name, value in headers.items()]
-        script.write_text("".join(lines) + SCRIPT.replace("__PAUSE__", pause).replace("__FILE__", str(self._file)))
+        text = SCRIPT.replace("__PAUSE__", pause).replace("__MADE_UP__", MADE_UP_MILLISECONDS)
+        script.write_text("".join(lines) + text.replace("__FILE__", str(self._file)))
         program = str(ensure(catalog.WRK) / "wrk")
         load = ["-t", "1", "-c", str(CONNECTIONS), "-d", f"{LOAD_SECONDS}s", "-s", str(script)]
         self._output = walk.folder / "steady.log"
@@ -119,6 +122,6 @@ def test_what_changes_is_in_force_within_90_s_under_load_and_no_request_fails(wa
     print(f"{rate:.0f} requests a second, answered {answers}; in force after `pulumi up` returned:")
     for what, seconds in found.items():
         print(f"  {what}: {seconds:.1f} s")
-    assert rate > 0.9 * A_SECOND
+    assert rate >= A_SECOND
     assert {*answers} == {"200"}
     assert "Socket errors" not in said and "Non-2xx" not in said, said
