@@ -2,7 +2,8 @@
 
 The real engine and the stand-ins, on a real API server without a node and moto (`tests/engine/bare.py`): no pod is waited
 for. Other tenants than the measured one are copies of it in the states; the program declares them, and the engine compares
-each. MOST is the most tenants of a shared stack (100), and a tenth of the most stacks beside an own one.
+each. MOST is the most tenants of a shared stack (100), and a tenth of the most stacks beside an own one. What makes a shared
+stack slow is shown by letting the engine write its state otherwise.
 """
 
 import hashlib
@@ -34,6 +35,16 @@ from tests.engine.bare import BareCloud
 INSTANCE, MODEL, ONE_MORE = "benchscale", "quokka", "wombat"
 OWN = f"{INSTANCE}.{ONE_MORE}"
 SAMPLE_SECONDS = 0.1
+FROM_NOTHING = (1, 10)  # as many tenants as are really made at once: 100 would take most of an hour
+# What the engine does with the state between two steps: nothing at all shows what all of it costs, and is no way to work.
+WRITING = {
+    "without backups of the state": {"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"},
+    "without backups, state compressed": {
+        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+        "PULUMI_DIY_BACKEND_GZIP": "true",
+    },
+    "state written at the end alone": {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"},
+}
 LIMIT = 1.3  # of one more tenant in its own stack: at 1,000 stacks to at 10
 
 
@@ -72,13 +83,14 @@ class Bench:
         """Configure these tenants in the instance's own stack."""
         self.write(INSTANCE, self._settings | {"tenants": [{"name": name} for name in names]})
 
-    def cost(self, verb: str, stack: str = INSTANCE) -> Cost:
-        """Run `pulumi <verb>`, and return what it cost."""
+    def cost(self, verb: str, stack: str = INSTANCE, **settings: str) -> Cost:
+        """Run `pulumi <verb>` with these variables too, and return what it cost."""
         confirmed = [] if verb == "preview" else ["--yes", "--skip-preview"]
         command = ["pulumi", "--non-interactive", verb, *confirmed, "--stack", stack]
         started, memory = time.monotonic(), 0
         with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=said, stderr=said)
+            environment = self._environment | settings
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
             while process.poll() is None:
                 memory = max(memory, _memory(process.pid))
                 time.sleep(SAMPLE_SECONDS)
@@ -89,8 +101,8 @@ class Bench:
             sys.exit(text)
         if verb == "preview" and " to " in text.rsplit("Resources:", 1)[-1]:
             sys.exit(f"the copied state is not what the program declares:\n{text[-3000:]}")
-        file = self._stacks / f"{stack}.json"
-        return Cost(seconds, memory / 2**20, file.stat().st_size if file.exists() else 0)
+        files = [self._stacks / f"{stack}{ending}" for ending in (".json", ".json.gz")]
+        return Cost(seconds, memory / 2**20, max((file.stat().st_size for file in files if file.exists()), default=0))
 
     def multiply(self, count: int) -> list[str]:
         """Let there be so many copies of the model tenant in the instance's state; return their names."""
@@ -116,6 +128,14 @@ class Bench:
             command, cwd=ROOT, env=self._environment, check=True, text=True, input=given, stdout=subprocess.PIPE
         ).stdout
 
+    def everything(self, count: int) -> list[tuple[str, Cost]]:
+        """Measure the making of the instance's stack with `count` tenants; the model alone is left."""
+        self.tenants(MODEL, *(f"t{number}" for number in range(count - 1)))
+        found = [("everything, from nothing", self.cost("up"))]
+        if count > 1:
+            self.cost("destroy")
+        return found
+
     def shared(self, count: int) -> list[tuple[str, Cost]]:
         """Measure the instance's stack with `count` tenants; it is there with the model alone, and is so afterwards."""
         others = self.multiply(count - 1)
@@ -125,6 +145,17 @@ class Bench:
         found.append(("one more tenant", self.cost("up")))
         self.tenants(MODEL, *others)
         self.cost("up")
+        return found
+
+    def writing(self, count: int) -> list[tuple[str, Cost]]:
+        """Measure one more tenant in the instance's stack with `count`, which is there, when its state is written otherwise."""
+        others = self._copies[: count - 1]
+        found = []
+        for what, settings in WRITING.items():
+            self.tenants(MODEL, *others, ONE_MORE)
+            found.append((f"one more tenant, {what}", self.cost("up", **settings)))
+            self.tenants(MODEL, *others)
+            self.cost("up", **settings)
         return found
 
     def own(self, count: int) -> list[tuple[str, Cost]]:
@@ -176,13 +207,14 @@ def measured(bench: Bench, most: int) -> list[tuple[str, int, str, Cost]]:
             print(f"{place}, {count}: {what}: {cost.seconds:.1f} s", file=sys.stderr, flush=True)
 
     sizes = [size for size in (1, 10, 100) if size <= most]
-    bench.tenants(MODEL)
-    rows.append(("shared stack", 1, "everything", bench.cost("up")))
+    for size in sorted({*sizes} & {*FROM_NOTHING}, reverse=True):
+        note("shared stack", size, bench.everything)
     for size in [0, *sizes, 10 * most]:
         note("own stack", size, bench.own)
     # Last: a copied tenant that is taken out of the stack's file would be deleted, and is nowhere.
     for size in sizes:
         note("shared stack", size, bench.shared)
+    note("shared stack", sizes[-1], bench.writing)
     return rows
 
 
@@ -198,7 +230,8 @@ def main() -> None:
             cloud.stop()
             for file in (ROOT / "stacks").glob(f"Pulumi.{INSTANCE}*.yaml"):
                 file.unlink()
-    table = Table("where", "tenants", "what", "seconds", "MiB", "state, bytes", title=machine(), title_justify="left")
+    columns = ("where", "tenants", "what", "seconds", "MiB", "state, bytes")
+    table = Table(*columns, title=machine(), title_justify="left")
     for place, count, what, cost in rows:
         table.add_row(place, str(count), what, f"{cost.seconds:.1f}", f"{cost.memory:.0f}", f"{cost.state:,}")
     Console(width=110).print(table)
