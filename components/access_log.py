@@ -1,8 +1,9 @@
 """The gateway's access log: one JSON line a request, on Envoy's standard output, for the cluster's log collection.
 
 What a client wrote is never copied as it came: a token can stand in a path, a query or a method. The gateway's first
-step (`STEP`, in Lua) leaves what may be logged of the request line in the request's metadata; what the token says
-comes from `jwt_authn`, which tells it of verified tokens alone.
+step (`STEP`, in Lua) leaves what may be logged of the request line in the request's metadata, and the tenant of the host
+name; at the instance's own name the step after authentication leaves the token's. What the token says comes from
+`jwt_authn`, which tells it of verified tokens alone.
 """
 
 from typing import Any

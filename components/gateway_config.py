@@ -1,6 +1,6 @@
-"""The gateway's Envoy configuration. It names no tenant: one more changes nothing here.
+"""The gateway's Envoy configuration. It names no user tenant: one more changes nothing here.
 
-The tenant comes from the host name, the upstream from the tenant (Envoy's dynamic
+The tenant comes from the host name (at the instance's own name from the token), the upstream from the tenant (Envoy's dynamic
 forward proxy), keys and what tokens may do from files that Envoy watches.
 """
 
@@ -81,7 +81,7 @@ def _route(
     filters: dict[str, Any] = {"forward": upstream}
     if not push:
         filters["push-answers"] = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
-    access = {"scope": scope} | ({gateway_lua.OF_TOKEN: of_token} if of_token else {})
+    access = {"scope": scope} | ({gateway_lua.API_OF_TOKEN: of_token} if of_token else {})
     return {
         "match": match,
         "route": action,

@@ -13,7 +13,7 @@ from components.access_log import NOTE_TENANT, STEP, VERIFIED
 from components.gateway_limits import BYTES_HEADER, TENANT_HEADER
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
-OF_TOKEN = "tenant_of_token"  # in a route's metadata: the API of the token's tenant that the request goes to
+API_OF_TOKEN = "api_of_token"  # in a route's metadata: the API of the token's tenant that the request goes to
 TURN_SECONDS = 30
 CLOCK_SKEW_SECONDS = 5
 ASSUMED_BYTES = 2**20  # of a body without a declared length
@@ -191,6 +191,7 @@ local function refusal(handle)
   if type(said.ends) ~= "number" or handle:timestamp() > (said.ends + __CLOCK_SKEW__ + 1) * 1000 then return "" end
   local asked = headers:get("__TENANT_HEADER__")
   local api = not asked and handle:metadata():get("__OF_TOKEN__")  -- at the instance's own name
+  if api then note_tenant(handle, tenant, api) end
   if not api and tenant ~= asked then return ": unexpected tenant: " .. tenant end
   if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
   if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
@@ -203,10 +204,7 @@ local function refusal(handle)
     if key.scopes and not key.scopes[needed] then return ": its key does not cover " .. needed end
   end
   headers:remove("authorization")
-  if api then
-    send_to(handle, api, tenant)
-    note_tenant(handle, tenant, api)
-  end
+  if api then send_to(handle, api, tenant) end
 end
 
 function envoy_on_request(handle)
@@ -276,7 +274,7 @@ def _filled(text: str) -> str:
         "__BYTES_HEADER__": BYTES_HEADER,
         "__TENANT_HEADER__": TENANT_HEADER,
         "__VERIFIED__": VERIFIED,
-        "__OF_TOKEN__": OF_TOKEN,
+        "__OF_TOKEN__": API_OF_TOKEN,
     }
     for name, value in values.items():
         text = text.replace(name, str(value))

@@ -55,6 +55,7 @@ def cluster() -> dict[str, Any]:
     return {
         "name": CLUSTER,
         "type": "STRICT_DNS",
+        "wait_for_warm_on_init": False,  # no request waits for a name server that is slow
         "dns_lookup_family": "V4_ONLY",
         "connect_timeout": "5s",
         "load_assignment": {

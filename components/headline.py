@@ -1,6 +1,12 @@
-"""What an update does with tenants, in one line; for the command, and for the program's previews."""
+"""What an update does with tenants and their data, in a user's words; for the command, and for the program's previews."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+Fate = Literal["purge", "retain", "mixed"]
+"""What becomes of a deleted tenant's data; `mixed` after an update that was killed while it changed that."""
+
+IN_WORDS: Mapping[Fate, str] = {"purge": "purged", "retain": "kept", "mixed": "purged in part"}
 
 
 def headline(**tenants: Collection[str]) -> str:
@@ -10,3 +16,15 @@ def headline(**tenants: Collection[str]) -> str:
         return ""
     count, _, rest = parts[0].partition(" ")
     return ", ".join([f"{count} {'tenant' if count == '1' else 'tenants'} {rest}", *parts[1:]])
+
+
+def fate(what: Fate, buckets: int, held: str = "") -> str:
+    """Return what becomes of a deleted tenant's data, with what its buckets hold where that is known."""
+    return f"its data will be {IN_WORDS[what]}: {buckets} buckets" + (f", {held}" if held else "")
+
+
+def with_fates(line: str, fates: Mapping[str, str]) -> str:
+    """Return a headline with the fates of the tenants that are deleted, by name."""
+    if len(fates) == 1:
+        return f"{line}: {next(iter(fates.values()))}"
+    return "\n".join([line, *(f"  {name}: {text}" for name, text in sorted(fates.items()))])

@@ -3,47 +3,79 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
-from components.headline import headline
-from components.names import SYSTEM
+from components.headline import Fate, fate, headline, with_fates
 from components.tenant_config import TenantSettings, exported
 
 RUNTIME_KEY = "runtime.yaml"
+# Of an URN, what follows the stack and the project; the instance's own tenant stands below the instance.
+TENANT_URN = "opstrace:tenant:Tenant::"
+BUCKET_URN = re.compile(r"opstrace:tenant:Tenant\$aws:s3/bucket:Bucket::tenant-([a-z0-9]+)-\w+-bucket")
+
+
+@dataclass
+class Recorded:
+    """What the engine's state has of a tenant. `settings` as `exported`, None in a state that is older than that."""
+
+    settings: Mapping[str, Any] | None
+    purges: list[bool] = field(default_factory=list)  # of each bucket
+
+    @property
+    def fate(self) -> Fate:
+        """What becomes of the data when the tenant goes."""
+        return "mixed" if len({*self.purges}) > 1 else "purge" if any(self.purges) else "retain"
 
 
 def tenants_that_change(now: Mapping[str, TenantSettings]) -> None:
     """Say in preview what an update does with the user tenants of this stack, and with the data of those that go.
 
-    Compared is with what the last update that succeeded has exported. That a purge comes is a warning.
+    Compared is with the state, by which the engine deletes. That data goes is a warning.
     """
     if not pulumi.runtime.is_dry_run():
         return
-    before = _last_exported()
-    gone = {name: facts for name, facts in before.items() if name not in now}
-    changed = [
-        name for name, settings in now.items() if name in before and before[name]["settings"] != exported(settings)
-    ]
-    said = [headline(add={*now} - {*before}, change=changed, delete=gone)]
-    purged = [name for name, facts in sorted(gone.items()) if facts["settings"]["onDelete"] == "purge"]
-    for name in sorted(gone):
-        fate = "purged" if name in purged else "kept"
-        said.append(f"  {name}: its data will be {fate}: {len(gone[name]['buckets'])} buckets")
-    if said[0]:
-        (pulumi.log.warn if purged else pulumi.log.info)("\n".join(said))
+    try:
+        before = _recorded(_state())
+    except Exception as error:  # it is a notice: what hinders it must not hinder the update
+        pulumi.log.debug(f"what this update does with tenants cannot be said: {error}")
+        return
+    gone = {name: tenant for name, tenant in before.items() if name not in now}
+    known = {name: tenant.settings for name, tenant in before.items() if tenant.settings is not None}
+    changed = [name for name, settings in now.items() if name in known and known[name] != exported(settings)]
+    line = headline(add={*now} - {*before}, change=changed, delete=gone)
+    fates = {name: fate(tenant.fate, len(tenant.purges)) for name, tenant in gone.items()}
+    if line:
+        loses = any(tenant.fate != "retain" for tenant in gone.values())
+        (pulumi.log.warn if loses else pulumi.log.info)(with_fates(line, fates))
 
 
-def _last_exported() -> dict[str, Any]:
-    """Return the outputs of the user tenants as this stack's last update left them.
+def _state() -> Mapping[str, Any]:
+    """Return type and outputs of all that this stack's state has, by URN, asked of the engine itself.
 
-    The engine's own function, which stack references use; it leaves nothing in the state.
+    Source: pulumi/pkg/resource/deploy/builtins.go, 3.255; it leaves nothing in the state. The second function does not
+    bear a stack that was never updated, of which the first says that it has no outputs.
     """
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    found = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value
-    tenants = (found or {}).get("outputs", {}).get("tenants", {})
-    return {name: facts for name, facts in tenants.items() if name != SYSTEM and "settings" in facts}
+    outputs = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value
+    if not (outputs or {}).get("outputs"):
+        return {}
+    return dict(pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value["outputs"])
+
+
+def _recorded(state: Mapping[str, Any]) -> dict[str, Recorded]:
+    found = {
+        urn.removeprefix(f"{TENANT_URN}tenant-"): Recorded((entry["outputs"] or {}).get("settings"))
+        for full, entry in state.items()
+        if (urn := full.split("::", 2)[-1]).startswith(TENANT_URN)
+    }
+    for full, entry in state.items():
+        bucket = BUCKET_URN.fullmatch(full.split("::", 2)[-1])
+        if bucket and bucket[1] in found:
+            found[bucket[1]].purges.append(bool(entry["outputs"].get("forceDestroy")))
+    return found
 
 
 def open_to_everybody(domain: str) -> None:

@@ -9,20 +9,15 @@ from components.instance import Instance
 from components.names import APIS, api_url
 from components.tenant import Tenant
 from components.tenant_base import TenantBase
-from components.tenant_config import exported
 
 
 def tenant_outputs(tenants: Mapping[str, Tenant], base: TenantBase) -> dict[str, Any]:
-    """Return each tenant's URLs, namespace, buckets and settings, by its name.
-
-    Of the settings, those that are not the program's own defaults; `onDelete` always: it is what will become of the data.
-    """
+    """Return each tenant's URLs, namespace and buckets, by its name."""
     return {
         name: {
             **{api: api_url(api, name, base.domain, base.port) for api in APIS},
             "namespace": tenant.namespace,
             "buckets": dict(tenant.buckets),
-            "settings": exported(tenant.settings),
         }
         for name, tenant in tenants.items()
     }

@@ -15,7 +15,7 @@ from components.identity import SERVICE_ACCOUNT, IdentityArgs, declare_role
 from components.loki import Loki
 from components.names import APIS, GATEWAY_NAMESPACE, BucketKind, api_host, namespace
 from components.options import child, manifest, protected
-from components.tenant_config import TenantSettings
+from components.tenant_config import TenantSettings, exported
 from components.workload import RESTRICTED_NAMESPACE, Aws, labels
 
 
@@ -45,13 +45,11 @@ class TenantArgs:
 class Tenant(pulumi.ComponentResource):
     """Everything of one tenant; nothing outside depends on any of it."""
 
-    settings: TenantSettings
     namespace: pulumi.Output[str]
     buckets: Mapping[BucketKind, pulumi.Output[str]]
 
     def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:tenant:Tenant", name, None, protected(opts, on=args.settings.protect))
-        self.settings = args.settings
         self.namespace = self._namespace(name, args)
         self.buckets = declare_buckets(name, BucketsArgs(args.instance, args.tenant, args.settings, args.tags), self)
         identity = IdentityArgs(
@@ -76,7 +74,8 @@ class Tenant(pulumi.ComponentResource):
         args.metrics(f"{name}-cortex", store, child(self))
         args.logs(f"{name}-loki", store, child(self))
         self._names(name, args)
-        self.register_outputs({"namespace": self.namespace, "buckets": dict(self.buckets)})
+        outputs = {"namespace": self.namespace, "buckets": dict(self.buckets), "settings": exported(args.settings)}
+        self.register_outputs(outputs)
 
     def _namespace(self, name: str, args: TenantArgs) -> pulumi.Output[str]:
         marks = labels("tenant", "tenant", args.instance) | {"opstrace/tenant": args.tenant}

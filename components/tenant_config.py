@@ -132,14 +132,17 @@ class TenantSettings(Section):
 
 
 def exported(settings: TenantSettings) -> dict[str, Any]:
-    """Return the settings that are not the program's own defaults, and `onDelete`, as the stack's YAML has them."""
+    """Return the settings that are not the program's own defaults, as the stack's YAML has them."""
     found = settings.model_dump(exclude_defaults=True, by_alias=True, mode="json")
-    return {name: value for name, value in found.items() if name != "name"} | {"onDelete": settings.on_delete}
+    return _without_name(found)
+
+
+def _without_name(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name != "name"}
 
 
 def _given(settings: TenantSettings) -> dict[str, Any]:
-    given = settings.model_dump(exclude_unset=True, by_alias=True)
-    return {name: value for name, value in given.items() if name != "name"}
+    return _without_name(settings.model_dump(exclude_unset=True, by_alias=True))
 
 
 class TenantConfig(TenantSettings):

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from components.headline import Fate
 from components.names import SYSTEM
 from components.tenant_config import OnDelete
 
@@ -21,8 +22,8 @@ class Applied:
     policies: set[OnDelete] = field(default_factory=set)
 
     @property
-    def on_delete(self) -> OnDelete | Literal["mixed"]:
-        """What becomes of the data; `mixed` after an update that was killed while it changed that."""
+    def on_delete(self) -> Fate:
+        """What becomes of the data."""
         return next(iter(self.policies)) if len(self.policies) == 1 else "mixed"
 
 

@@ -3,17 +3,12 @@
 from collections.abc import Mapping
 
 from components.errors import UserError
-from components.headline import headline
+from components.headline import fate, headline, with_fates
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.aws import Clients
 
 Settings = Mapping[str, TenantSettings]
-
-
-def _fate(tenant: applied.Applied, held: stores.Contents) -> str:
-    what = {"purge": "purged", "retain": "kept", "mixed": "purged in part"}[tenant.on_delete]
-    return f"data will be {what}: {len(tenant.buckets)} buckets, {held}"
 
 
 def require_no_other_purge(after: Settings, there: Mapping[str, applied.Applied], subject: str | None = None) -> None:
@@ -42,7 +37,10 @@ def summary(before: Settings, after: Settings, there: Mapping[str, applied.Appli
     line = headline(add=added, change=changed, delete=deleted)
     if not line:
         return "No tenant to add, to change or to delete."
-    fates = [_fate(there[name], stores.contents(aws, there[name].buckets.values())) for name in deleted]
-    if len(deleted) == 1:
-        return f"{line}: its {fates[0]}"
-    return "\n".join([line, *(f"  {name}: its {fate}" for name, fate in zip(deleted, fates, strict=True))])
+    fates = {
+        name: fate(
+            there[name].on_delete, len(there[name].buckets), f"{stores.contents(aws, there[name].buckets.values())}"
+        )
+        for name in deleted
+    }
+    return with_fates(line, fates)

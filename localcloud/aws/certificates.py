@@ -11,20 +11,6 @@ from localcloud.pki import Authority
 from localcloud.settings import Settings
 
 
-def records(route53: Any) -> tuple[dict[str, str], list[str]]:
-    """Return the CNAME records of all hosted zones, name to value, and the names with an alias; without final dots."""
-    found, aliases = {}, []
-    for zone in route53.list_hosted_zones()["HostedZones"]:
-        for page in route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"]):
-            for record in page["ResourceRecordSets"]:
-                name = record["Name"].rstrip(".")
-                if record["Type"] == "CNAME" and record.get("ResourceRecords"):
-                    found[name] = record["ResourceRecords"][0]["Value"].rstrip(".")
-                elif record.get("AliasTarget"):
-                    aliases.append(name)
-    return found, aliases
-
-
 def _is_validated(certificate: dict[str, Any], proven: dict[str, str]) -> bool:
     wanted = [option.get("ResourceRecord") for option in certificate.get("DomainValidationOptions", [])]
     return bool(wanted) and all(

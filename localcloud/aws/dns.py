@@ -1,9 +1,25 @@
 """What the name server reads: the hosted zones, and the names of the load balancers."""
 
+from typing import Any
+
 from localcloud.files import write_whole
 from localcloud.settings import REGION, Settings
 
 LOAD_BALANCER_ZONE = f"{REGION}.elb.amazonaws.com"  # below which moto names its load balancers
+
+
+def records(route53: Any) -> tuple[dict[str, str], list[str]]:
+    """Return the CNAME records of all hosted zones, name to value, and the names with an alias; without final dots."""
+    found, aliases = {}, []
+    for zone in route53.list_hosted_zones()["HostedZones"]:
+        for page in route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"]):
+            for record in page["ResourceRecordSets"]:
+                name = record["Name"].rstrip(".")
+                if record["Type"] == "CNAME" and record.get("ResourceRecords"):
+                    found[name] = record["ResourceRecords"][0]["Value"].rstrip(".")
+                elif record.get("AliasTarget"):
+                    aliases.append(name)
+    return found, aliases
 
 
 def _alias(name: str) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.aws.account import client
-from localcloud.aws.certificates import Certificates, records
-from localcloud.aws.dns import write_zone_dns
+from localcloud.aws.certificates import Certificates
+from localcloud.aws.dns import records, write_zone_dns
 from localcloud.files import write_whole
 from localcloud.pki import Authority
 from localcloud.settings import Settings

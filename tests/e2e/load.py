@@ -79,6 +79,7 @@ class Load:
     def assert_nothing_lost(self, least: int, seconds: float) -> None:
         """Fail unless all that was accepted, `least` of each at least, comes back from queries within some seconds."""
         assert min(len(self.samples), len(self.lines)) >= least
+        assert max(number for _, number in self.lines) < LINES_ASKED  # or the oldest would not be found
         print(f"accepted: {len(self.samples)} samples, {len(self.lines)} lines; not accepted: {dict(self.refused)}")
         for reason, count in self.reasons.most_common():
             print(f"  {count} times: {reason}")

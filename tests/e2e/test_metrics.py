@@ -18,7 +18,7 @@ def pods(walk: Walk) -> set[str]:
 
 def counted(walk: Walk) -> set[str]:
     """Return the pods of which it is known that they have answered well."""
-    query = f'{NAME}{{job="gateway",envoy_response_code_class="2"}} > 0'
+    query = f'{NAME}{{job="gateway",envoy_http_conn_manager_prefix="gateway",envoy_response_code_class="2"}} > 0'
     asked = f"{url('cortex', 'system', '/api/v1/query')}?{urlencode({'query': query})}"
     status, body = walk.curl(asked, token=walk.token("system"))
     return {entry["metric"]["instance"] for entry in json.loads(body)["data"]["result"]} if status == 200 else set()

@@ -32,9 +32,17 @@ def _ready(walk: Walk, program: str) -> bool:
     return found["status"].get("readyReplicas") == 3
 
 
-def _replace(walk: Walk, pod: str, *how: str) -> None:
+def _uid(walk: Walk, pod: str) -> str:
+    found = walk.kubectl("-n", f"{TENANT}-tenant", "get", "pod", pod, "--ignore-not-found", "-o", "json")
+    return str(json.loads(found)["metadata"]["uid"]) if found else ""
+
+
+def _replace(walk: Walk, number: str, *how: str) -> None:
     for program in ("cortex", "loki"):
-        walk.kubectl("-n", f"{TENANT}-tenant", "delete", "pod", f"{program}-{pod}", *how)
+        pod = f"{program}-{number}"
+        old = _uid(walk, pod)
+        walk.kubectl("-n", f"{TENANT}-tenant", "delete", "pod", pod, *how)
+        eventually(lambda pod=pod, old=old: _uid(walk, pod) not in ("", old), 60)
         eventually(lambda program=program: _ready(walk, program), 180)
 
 

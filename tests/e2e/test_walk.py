@@ -87,6 +87,7 @@ def test_names_are_answered_from_the_hosted_zone(walk: Walk) -> None:
         answer = resolver.resolve(f"{api}.newtenant.{DOMAIN}", "A")
         assert answer[0].to_text() == "127.0.0.1"
         assert "elb" in answer.response.to_text()
+    assert resolver.resolve(DOMAIN, "A")[0].to_text() == "127.0.0.1"  # an alias, which has no CNAME to show
 
 
 def test_a_websocket_with_a_token_follows_the_logs(walk: Walk) -> None:

@@ -1,11 +1,15 @@
 """Headers and hosts that say more, or something else, than they should."""
 
+from typing import Any
+
 from components.names import Api
-from tests.security.case import ARRIVES, BAD_REQUEST, FORM, LABELS, MISSING, NO_TENANT, Case, refused
+from tests.security.case import ARRIVES, BAD, BAD_REQUEST, FORM, LABELS, MISSING, NO_TENANT, Case, refused
 from tests.security.forge import Forgery
+from tests.security.wire import Answer
 
 TOKEN = "Authorization: Bearer TOKEN"
 SYSTEM = refused("unexpected tenant: default")
+RULES = "/api/v1/rules"
 HERE = "http://cortex.default.DOMAIN/api/v1/labels"
 UPGRADE = [
     "Connection: Upgrade",
@@ -192,4 +196,42 @@ WEBSOCKETS = [
         target=LABELS["loki"],
     ),
 ]
-TABLE = [*AUTHORIZATION, *CLAIMED, *HOSTS, *METHODS, *WEBSOCKETS]
+NO_RULES: Answer = (404, "no rule groups found\n")  # Cortex's own word, for who asked well
+
+
+def _rules(name: str, answers: Answer, *headers: str, target: str = RULES, **more: Any) -> Case:
+    """Return a question for rules at the instance's own name."""
+    return Case(f"rules: {name}", answers, headers=headers or [TOKEN], host="DOMAIN", target=target, **more)
+
+
+INSTANCE_NAME = [
+    _rules("of the token's tenant", NO_RULES, perhaps=1),
+    *(
+        _rules(f"{name}: {value}", NO_RULES, f"{name}: {value}", TOKEN, f"{name}: {value}", perhaps=1)
+        for name, value in (
+            ("X-Scope-OrgID", "system"),
+            ("x-opstrace-tenant", "system"),
+            ("X_Opstrace_Tenant", "system"),
+            ("x-opstrace-upstream", "cortex.system-tenant.svc.cluster.local"),
+            ("x-opstrace-upstream", "169.254.169.254"),
+            ("Connection", "close, x-opstrace-tenant"),
+            ("X-Forwarded-Host", "cortex.system.DOMAIN"),
+        )
+    ),
+    _rules("no token", MISSING, "Accept: */*"),
+    _rules("no token, but a tenant", MISSING, "X-Scope-OrgID: system", "x-opstrace-tenant: system"),
+    _rules("two tokens", FORM, TOKEN, TOKEN),
+    _rules("no subject", BAD, token=Forgery(claims={"sub": ""})),
+    _rules("a subject with a path", BAD, token=Forgery(claims={"sub": "tenant-default/../system"})),
+    _rules("a subject with a host", BAD, token=Forgery(claims={"sub": "tenant-default.svc.cluster.local"})),
+    _rules("a tenant that is not there", NO_TENANT, token=Forgery(claims={"sub": "tenant-nosuch"})),
+    _rules("another instance's token", BAD, token=Forgery(claims={"aud": "opstrace-cluster-other"})),
+    _rules(
+        "a token for logs", refused("scope does not cover metrics:read"), token=Forgery(claims={"scope": "logs:read"})
+    ),
+    _rules("a push", NO_TENANT, target="/api/v1/push", method="POST"),
+    _rules("the Alertmanager's configuration", NO_TENANT, target="/api/v1/alerts"),
+    _rules("past the rules", NO_TENANT, target=f"{RULES}/../labels"),
+]
+
+TABLE = [*AUTHORIZATION, *CLAIMED, *HOSTS, *METHODS, *WEBSOCKETS, *INSTANCE_NAME]

@@ -10,6 +10,8 @@ from components.headline import headline
 from components.tenant_config import TenantSettings, exported
 
 KEPT, PURGED = TenantSettings(), TenantSettings(onDelete="purge")
+TENANT = "opstrace:tenant:Tenant"
+BUCKET = f"{TENANT}$aws:s3/bucket:Bucket"
 
 
 @pytest.mark.parametrize(
@@ -24,24 +26,45 @@ def test_one_line_says_what_becomes_of_tenants(tenants: dict[str, list[str]], li
     assert headline(**tenants) == line
 
 
-def said(
-    monkeypatch: pytest.MonkeyPatch, before: dict[str, TenantSettings], now: dict[str, TenantSettings]
-) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    tenants = {
-        name: {"settings": exported(settings), "buckets": dict.fromkeys("abc")} for name, settings in before.items()
+def state_of(purges: tuple[bool, ...] | None = None, **tenants: TenantSettings | None) -> dict[str, Any]:
+    """Return the state of a stack with these tenants; `purges` of the buckets where their settings do not say it."""
+    found: dict[str, Any] = {"opstrace:instance:Instance$opstrace:tenant:Tenant::system": {}}
+    for name, settings in tenants.items():
+        found[f"{TENANT}::tenant-{name}"] = {} if settings is None else {"settings": exported(settings)}
+        own = purges or (settings is not None and settings.on_delete == "purge",) * 3
+        for kind, purge in zip(("metrics", "config", "logs"), own, strict=True):
+            found[f"{BUCKET}::tenant-{name}-{kind}-bucket"] = {"forceDestroy": purge}
+    return {
+        f"urn:pulumi:stack::project::{urn}": {"type": urn.split("::")[0], "outputs": outputs}
+        for urn, outputs in found.items()
     }
 
-    def outputs(token: str, asked: dict[str, Any]) -> Any:
-        assert (token, asked) == ("pulumi:pulumi:readStackOutputs", {"name": "organization/project/stack"})
-        return type("Result", (), {"value": {"outputs": {"tenants": tenants} if tenants else {}}})
+
+def said(
+    monkeypatch: pytest.MonkeyPatch, state: dict[str, Any] | Exception, now: dict[str, TenantSettings]
+) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    stack = "organization/project/stack"
+
+    def asked(token: str, arguments: dict[str, Any]) -> Any:
+        if isinstance(state, Exception):
+            raise state
+        if token == "pulumi:pulumi:readStackOutputs":
+            assert arguments == {"name": stack}
+            outputs = {"instance": "stack"} if state else {}
+        else:
+            assert (token, arguments) == ("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack})
+            assert state, "the engine does not bear that"
+            outputs = state
+        return type("Result", (), {"value": {"outputs": outputs}})
 
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
-    monkeypatch.setattr(pulumi.runtime, "invoke", outputs)
+    monkeypatch.setattr(pulumi.runtime, "invoke", asked)
     for what in ("organization", "project", "stack"):
         monkeypatch.setattr(pulumi, f"get_{what}", lambda what=what: what)
     for level in ("info", "warn"):
         monkeypatch.setattr(pulumi.log, level, lambda text, level=level: found.append((level, text)))
+    monkeypatch.setattr(pulumi.log, "debug", lambda text: None)
     notices.tenants_that_change(now)
     return found
 
@@ -51,10 +74,35 @@ def test_a_first_preview_names_the_tenants(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nothing_is_said_where_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert said(monkeypatch, {"a": KEPT, "system": KEPT}, {"a": KEPT}) == []
+    assert said(monkeypatch, state_of(a=KEPT), {"a": KEPT}) == []
 
 
-def test_the_fate_of_data_is_what_the_last_update_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fate_of_data_is_what_the_state_has_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "1 tenant to change (a), 2 to delete (b, c)\n  b: its data will be kept: 3 buckets\n"
     text += "  c: its data will be purged: 3 buckets"
-    assert said(monkeypatch, {"a": KEPT, "b": KEPT, "c": PURGED}, {"a": PURGED}) == [("warn", text)]
+    assert said(monkeypatch, state_of(a=KEPT, b=KEPT, c=PURGED), {"a": PURGED}) == [("warn", text)]
+
+
+@pytest.mark.parametrize(
+    ("purges", "level", "words"),
+    [
+        ((True, True, True), "warn", "purged"),
+        ((True, False, False), "warn", "purged in part"),
+        ((False, False, False), "info", "kept"),
+    ],
+)
+def test_what_the_buckets_have_counts_and_not_what_the_settings_say(
+    monkeypatch: pytest.MonkeyPatch, purges: tuple[bool, ...], level: str, words: str
+) -> None:
+    """An update that was killed, or a state from before there were settings in it."""
+    for settings in (KEPT, PURGED, None):
+        found = said(monkeypatch, state_of(purges, a=settings), {})
+        assert found == [(level, f"1 tenant to delete (a): its data will be {words}: 3 buckets")]
+
+
+def test_a_state_without_settings_has_no_tenant_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch, state_of(a=None), {"a": PURGED}) == []
+
+
+def test_a_backend_that_fails_does_not_hinder_the_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch, RuntimeError("unknown stack"), {"a": KEPT}) == []
