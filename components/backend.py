@@ -102,9 +102,14 @@ def memberlist(program: str, store: StoreArgs) -> dict[str, Any]:
     """Return the `memberlist` block, by which the pods of a back end find each other; empty where there is one pod."""
     if store.settings.pods().replicas == 1:
         return {}
-    # Through the Service: it leads to a pod that is ready; those that start alone find each other at the next try.
-    settings = {"join_members": [f"{program}:{GOSSIP_PORT}"], "bind_port": GOSSIP_PORT, "rejoin_interval": "10s"}
-    return {"memberlist": settings | {"abort_if_cluster_join_fails": False}}
+    # All that there are, ready or not; those that start at the same time find each other at the next try.
+    settings = {"join_members": [f"dns+{_gossip(program)}:{GOSSIP_PORT}"], "bind_port": GOSSIP_PORT}
+    return {"memberlist": settings | {"rejoin_interval": "5s", "abort_if_cluster_join_fails": False}}
+
+
+def _gossip(program: str) -> str:
+    """Return the name of the Service whose name leads to each pod."""
+    return f"{program}-gossip"
 
 
 def ready_after(store: StoreArgs) -> str:
@@ -118,7 +123,7 @@ def ready_after(store: StoreArgs) -> str:
 def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> None:
     """Declare the ConfigMap, the Service and the StatefulSet of a back end, all named after its program.
 
-    Where there are several pods, a disruption budget too.
+    Where there are several pods, a Service by which they find each other and a disruption budget too.
     """
     marks = labels(args.program, args.component, args.store.instance)
     metadata = manifest(name=args.program, namespace=args.store.namespace, labels=marks)
@@ -136,6 +141,12 @@ def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> No
         opts=child(parent),
     )
     if args.replicas > 1:
+        kubernetes.core.v1.Service(
+            f"{name}-gossip-service",
+            metadata=manifest(name=_gossip(args.program), namespace=args.store.namespace, labels=marks),
+            spec=_gossip_service(args),
+            opts=child(parent),
+        )
         kubernetes.policy.v1.PodDisruptionBudget(
             f"{name}-disruption-budget",
             metadata=metadata,
@@ -172,10 +183,17 @@ def _runtime(args: BackendArgs) -> str:
 
 
 def _service(args: BackendArgs) -> Any:
-    ports: list[dict[str, Any]] = [{"name": "http", "port": SERVICE_PORT, "targetPort": "http"}]
-    if args.replicas > 1:
-        ports.append({"name": "gossip", "port": GOSSIP_PORT, "targetPort": GOSSIP_PORT})
+    ports = [{"name": "http", "port": SERVICE_PORT, "targetPort": "http"}]
     return manifest(selector=selector(args.program, args.store.instance), ports=ports)
+
+
+def _gossip_service(args: BackendArgs) -> Any:
+    return manifest(
+        clusterIP="None",
+        publishNotReadyAddresses=True,
+        selector=selector(args.program, args.store.instance),
+        ports=[{"name": "gossip", "port": GOSSIP_PORT, "targetPort": GOSSIP_PORT}],
+    )
 
 
 def _spread(args: BackendArgs) -> dict[str, Any]:

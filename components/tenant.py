@@ -74,8 +74,9 @@ class Tenant(pulumi.ComponentResource):
         args.metrics(f"{name}-cortex", store, child(self))
         args.logs(f"{name}-loki", store, child(self))
         self._names(name, args)
-        outputs = {"namespace": self.namespace, "buckets": dict(self.buckets), "settings": exported(args.settings)}
-        self.register_outputs(outputs)
+        self.register_outputs(
+            {"namespace": self.namespace, "buckets": dict(self.buckets), "settings": exported(args.settings)}
+        )
 
     def _namespace(self, name: str, args: TenantArgs) -> pulumi.Output[str]:
         marks = labels("tenant", "tenant", args.instance) | {"opstrace/tenant": args.tenant}

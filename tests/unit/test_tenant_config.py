@@ -119,5 +119,5 @@ def test_three_replicas_write_everything_three_times_and_find_each_other() -> No
     cortex, loki = cortex_config(three, "m", "c"), loki_config(three, "l")
     assert cortex["ingester"]["lifecycler"]["ring"]["replication_factor"] == 3
     assert loki["common"]["replication_factor"] == 3
-    assert cortex["memberlist"]["join_members"] == ["cortex:7946"]
-    assert loki["memberlist"]["join_members"] == ["loki:7946"]
+    assert cortex["memberlist"]["join_members"] == ["dns+cortex-gossip:7946"]
+    assert loki["memberlist"]["join_members"] == ["dns+loki-gossip:7946"]
