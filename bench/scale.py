@@ -129,7 +129,7 @@ class Bench:
         ).stdout
 
     def everything(self, count: int) -> list[tuple[str, Cost]]:
-        """Measure the making of the instance's stack with `count` tenants; the model alone is left."""
+        """Measure the making of the instance's stack with `count` tenants. One alone is left, more are destroyed."""
         self.tenants(MODEL, *(f"t{number}" for number in range(count - 1)))
         found = [("everything, from nothing", self.cost("up"))]
         if count > 1:

@@ -1,11 +1,12 @@
 """The gateway's Envoy configuration. It names no user tenant: one more changes nothing here.
 
-The tenant comes from the host name (at the instance's own name from the token), the upstream from the tenant (Envoy's dynamic
-forward proxy), keys and what tokens may do from files that Envoy watches.
+The tenant comes from the host name (at the instance's own name from the token), the
+upstream from the tenant (Envoy's dynamic forward proxy), keys and what tokens may do
+from files that Envoy watches.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,12 +135,11 @@ DNS_CACHE: dict[str, Any] = {
 }
 
 
-def _filters(settings: GatewaySettings) -> list[dict[str, Any]]:
-    on = settings.authentication
+def _filters(settings: GatewaySettings, steps: Mapping[str, str]) -> list[dict[str, Any]]:
     verified = [TOKEN.declaration(), ACCESS.declaration()]
     return [
-        *(_lua(f"before-{host}", code) for host, code in _first_steps(settings).items()),
-        *(verified if on else []),
+        *(_lua(f"before-{host}", code) for host, code in steps.items()),
+        *(verified if settings.authentication else []),
         ADDRESSES.declaration(),
         RATES.declaration(),
         _lua("push-answers", gateway_lua.push_answers(legacy_errors=settings.legacy_push_errors)),
@@ -164,7 +164,7 @@ def _first_steps(settings: GatewaySettings) -> dict[str, str]:
     return steps | ({INSTANCE_HOST: gateway_lua.before_authentication_at_instance(domain)} if on else {})
 
 
-def _virtual_host(name: str, domain: str, routes: list[dict[str, Any]], steps: Iterable[str]) -> dict[str, Any]:
+def _virtual_host(name: str, domain: str, routes: list[dict[str, Any]], steps: Mapping[str, str]) -> dict[str, Any]:
     """Return a virtual host, in which the first steps of the others are off."""
     off = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
     return {
@@ -175,8 +175,7 @@ def _virtual_host(name: str, domain: str, routes: list[dict[str, Any]], steps: I
     }
 
 
-def _virtual_hosts(settings: GatewaySettings) -> list[dict[str, Any]]:
-    steps = _first_steps(settings)
+def _virtual_hosts(settings: GatewaySettings, steps: Mapping[str, str]) -> list[dict[str, Any]]:
     own = [_virtual_host(INSTANCE_HOST, settings.domain, _rules("cortex"), steps)] if INSTANCE_HOST in steps else []
     return [*own, *(_virtual_host(api, f"{api}.*", ROUTES[api], steps) for api in APIS)]
 
@@ -213,6 +212,7 @@ def _local_replies() -> dict[str, Any]:
 
 
 def _listener(settings: GatewaySettings) -> dict[str, Any]:
+    steps = _first_steps(settings)
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
@@ -225,8 +225,8 @@ def _listener(settings: GatewaySettings) -> dict[str, Any]:
         "request_timeout": f"{REQUEST_SECONDS}s",
         "access_log": [access_log()],
         "local_reply_config": _local_replies(),
-        "route_config": {"virtual_hosts": _virtual_hosts(settings), "ignore_port_in_host_matching": True},
-        "http_filters": _filters(settings),
+        "route_config": {"virtual_hosts": _virtual_hosts(settings, steps), "ignore_port_in_host_matching": True},
+        "http_filters": _filters(settings, steps),
     }
     return {
         "name": "gateway",

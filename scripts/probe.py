@@ -8,28 +8,33 @@ import urllib3
 TIMEOUT_SECONDS = 5.0
 
 
-def status_of(url: str, ca_file: Path | None, token: str | None = None) -> int | None:
-    """Return the HTTP status that a GET of `url` gets, None where nobody answers.
+def pool(url: str, ca_file: Path | None, timeout: float = TIMEOUT_SECONDS) -> urllib3.HTTPSConnectionPool:
+    """Return connections to the host of `url`; an answer may take `timeout` seconds.
 
     Names under `localhost` are this machine's loopback (RFC 6761), which curl and browsers
     know and the system's resolver may not.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    local = host.endswith(".localhost")
-    pool = urllib3.HTTPSConnectionPool(
-        "127.0.0.1" if local else host,
+    return urllib3.HTTPSConnectionPool(
+        "127.0.0.1" if host.endswith(".localhost") else host,
         parts.port or 443,
         ca_certs=str(ca_file) if ca_file else None,
         server_hostname=host,
         assert_hostname=host,
         retries=False,
-        timeout=TIMEOUT_SECONDS,
+        timeout=timeout,
     )
+
+
+def status_of(url: str, ca_file: Path | None, token: str | None = None) -> int | None:
+    """Return the HTTP status that a GET of `url` gets, None where nobody answers."""
+    parts = urlsplit(url)
     headers = {"Host": parts.netloc} | ({"Authorization": f"Bearer {token}"} if token else {})
+    connections = pool(url, ca_file)
     try:
-        return int(pool.request("GET", parts.path or "/", headers=headers).status)
+        return int(connections.request("GET", parts.path or "/", headers=headers).status)
     except (urllib3.exceptions.HTTPError, OSError):
         return None
     finally:
-        pool.close()
+        connections.close()

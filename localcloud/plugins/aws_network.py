@@ -82,7 +82,7 @@ def _record_set(inputs: Properties) -> dict[str, Any]:
     if "ttl" not in inputs or "records" not in inputs:
         raise ProviderError(f"the record {inputs['name']} {inputs['type']} needs `ttl` and `records`, or `aliases`")
     # Route53 wants the text of a TXT record in quotes; the program gives it without, as the official plugin takes it.
-    quoted = [f'"{text}"' if inputs["type"] == "TXT" else text for text in inputs.get("records", [])]
+    quoted = [f'"{text}"' if inputs["type"] == "TXT" else text for text in inputs["records"]]
     return {
         "Name": inputs["name"],
         "Type": inputs["type"],

@@ -5,11 +5,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from scripts.probe import pool
 from tests.e2e.walk import Walk, eventually, url
 from tests.remote_write import HEADERS, request
 
@@ -107,19 +109,9 @@ class Connection:
     """An open connection to one API of a tenant; made anew where it broke."""
 
     def __init__(self, walk: Walk, api: str, tenant: str, token: str) -> None:
-        address = urlsplit(url(api, tenant, "/"))
-        # The system's resolver may not know that names under localhost are this machine.
-        self._pool = urllib3.HTTPSConnectionPool(
-            "127.0.0.1",
-            address.port,
-            maxsize=1,
-            ca_certs=walk.ca,
-            server_hostname=address.hostname,
-            assert_hostname=address.hostname,
-            retries=False,
-            timeout=ANSWER_SECONDS,
-        )
-        self._headers = {"Host": address.netloc, "Authorization": f"Bearer {token}"}
+        address = url(api, tenant, "/")
+        self._pool = pool(address, Path(walk.ca), ANSWER_SECONDS)
+        self._headers = {"Host": urlsplit(address).netloc, "Authorization": f"Bearer {token}"}
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int | None, str]:
         """Return the status of the answer, None where there was none, and its text or why there was none."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.load import Load
-from tests.e2e.test_tenants import tenants
-from tests.e2e.walk import INSTANCE, LABELS, Walk, eventually, url
+from tests.e2e.test_tenants import ready, tenants
+from tests.e2e.walk import INSTANCE, Walk, eventually
 
 TENANT = "triple"
 CONNECTIONS = 8  # of the writers: a pod that ends may close one just as a push comes over it
@@ -22,8 +22,7 @@ pytestmark = pytest.mark.nightly
 def token(walk: Walk, trusted_pair: str) -> Iterator[str]:
     made = walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
     tenants(walk, "add", TENANT, "size={replicas: 3}", "onDelete=purge")
-    for api, path in (("cortex", LABELS), ("loki", "/loki/api/v1/labels")):
-        eventually(lambda api=api, path=path: walk.curl(url(api, TENANT, path), token=made)[0] == 200, 90)
+    ready(walk, made, TENANT)
     yield made
     tenants(walk, "remove", TENANT, "--yes")
 

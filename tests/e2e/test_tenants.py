@@ -26,9 +26,9 @@ def tenants(walk: Walk, *arguments: str, check: bool = True, typed: str | None =
     return run(*command, cwd=walk.folder, env=walk.shell, check=check, typed=typed)
 
 
-def ready(walk: Walk, token: str) -> None:
+def ready(walk: Walk, token: str, tenant: str = TENANT) -> None:
     for api, path in (("cortex", LABELS), ("loki", "/loki/api/v1/labels")):
-        eventually(lambda api=api, path=path: walk.curl(url(api, TENANT, path), token=token)[0] == 200, 90)
+        eventually(lambda api=api, path=path: walk.curl(url(api, tenant, path), token=token)[0] == 200, 90)
 
 
 def push_line(walk: Walk, token: str, line: str) -> int:
