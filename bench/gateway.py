@@ -26,8 +26,15 @@ from rich.table import Table
 from bench.machine import machine
 from components.access import UNLIMITED
 from components.gateway_config import GatewaySettings, bootstrap
-from components.gateway_files import ACCESS, ADDRESSES, RATES, TOKEN, WATCHED, access_file, keys_file
-from components.gateway_limits import GatewayLimits, Rate, TenantRates, addresses_config, rates_config
+from components.gateway_files import ACCESS, ADDRESSES, CONNECTIONS, RATES, TOKEN, WATCHED, access_file, keys_file
+from components.gateway_limits import (
+    GatewayLimits,
+    Rate,
+    TenantRates,
+    addresses_config,
+    connections_config,
+    rates_config,
+)
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -39,11 +46,13 @@ from tests.remote_write import HEADERS, Series, request
 INSTANCE, DOMAIN = "bench", "bench.example.com"
 GATEWAY_CORE, LOAD_CORE = "0", "1"
 UPSTREAM = "127.0.0.77"  # of loopback; on port 80, as the tenants' Services
-CONNECTIONS, SECONDS, ROUNDS = 32, 4, 5
+CLIENTS, SECONDS, ROUNDS = 32, 4, 5
 SERIES = 2000  # in a push: Prometheus's default of max_samples_per_send
 TENANTS = 1000
 Access = Literal["off", "on", "on, without JWT cache", "on, with rates"]
-GENEROUS = GatewayLimits(TenantRates(Rate(10**6, 10**7), Rate(2**31, 2**31)))  # counted, and never reached
+GENEROUS = GatewayLimits(
+    TenantRates(Rate(10**6, 10**7), Rate(2**31, 2**31), Rate(10**6, 10**7))
+)  # counted, and never reached
 Load = Literal["small", "push"]
 
 
@@ -183,6 +192,7 @@ class Bench:
         limits = GENEROUS if access == "on, with rates" else GatewayLimits()
         texts = {
             RATES: RATES.content(rates_config(limits, 1)),
+            CONNECTIONS: CONNECTIONS.content(connections_config(limits, 1)),
             ADDRESSES: ADDRESSES.content(addresses_config(limits)),
         }
         texts |= {TOKEN: json.dumps(keys), ACCESS: access_file(dict.fromkeys(public, UNLIMITED), [])}
@@ -249,7 +259,7 @@ class Bench:
             "-t",
             "1",
             "-c",
-            str(CONNECTIONS),
+            str(CLIENTS),
             "-d",
             f"{seconds}s",
             "-s",
@@ -336,7 +346,7 @@ def main() -> None:
         for variant, runs in results.items()
     }
     console = Console(width=120)
-    title = f"The gateway on one core, {CONNECTIONS} connections; a push has {size:,} bytes; {machine()}"
+    title = f"The gateway on one core, {CLIENTS} connections; a push has {size:,} bytes; {machine()}"
     table = Table(
         "authentication", "load", "tenants", "requests/s", "p50 ms", "p99 ms", title=title, title_justify="left"
     )

@@ -48,6 +48,15 @@ class RatesConfig(Section):
             "unless set, and 16Mi at least."
         ),
     ] = None
+    connections_per_second: Annotated[Amount | SkipJsonSchema[None], Field(description="New connections a second.")] = (
+        None
+    )
+    connection_burst: Annotated[
+        Amount | SkipJsonSchema[None],
+        Field(
+            description="New connections at once, at each pod of the gateway; twice connectionsPerSecond unless set."
+        ),
+    ] = None
 
     _said = field_validator("*", mode="before")(limit_said)
 
@@ -64,6 +73,7 @@ class RatesConfig(Section):
         for rate, burst, names in (
             (self.requests_per_second, self.request_burst, ("requestsPerSecond", "requestBurst")),
             (_bytes(self.bytes_per_second), _bytes(self.byte_burst), ("bytesPerSecond", "byteBurst")),
+            (self.connections_per_second, self.connection_burst, ("connectionsPerSecond", "connectionBurst")),
         ):
             if burst is not None and rate is None:
                 problems.append(f"{names[1]} means nothing without {names[0]}")
@@ -75,22 +85,30 @@ class RatesConfig(Section):
         """Return these rates where they say something, else those of `base`; a burst goes with its rate."""
         requests = self if self.requests_per_second is not None else base
         size = self if self.bytes_per_second is not None else base
+        connections = self if self.connections_per_second is not None else base
         return RatesConfig.model_construct(
             requests_per_second=requests.requests_per_second,
             request_burst=requests.request_burst,
             bytes_per_second=size.bytes_per_second,
             byte_burst=size.byte_burst,
+            connections_per_second=connections.connections_per_second,
+            connection_burst=connections.connection_burst,
         )
 
     @property
     def rates(self) -> TenantRates:
         """The rates as the gateway takes them, with their bursts."""
-        requests, size = self.requests_per_second, _bytes(self.bytes_per_second)
+        size = _bytes(self.bytes_per_second)
         burst = max(min(2 * (size or 0), MOST), LEAST_BYTE_BURST)
         return TenantRates(
-            None if requests is None else Rate(requests, self.request_burst or min(2 * requests, MOST)),
+            _rate(self.requests_per_second, self.request_burst),
             None if size is None else Rate(size, _bytes(self.byte_burst) or burst),
+            _rate(self.connections_per_second, self.connection_burst),
         )
+
+
+def _rate(per_second: int | None, burst: int | None) -> Rate | None:
+    return None if per_second is None else Rate(per_second, burst or min(2 * per_second, MOST))
 
 
 def _bytes(quantity: str | None) -> int | None:

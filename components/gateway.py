@@ -14,6 +14,7 @@ from components.gateway_config import CONFIG_FOLDER, HEALTH_PORT, LISTEN_PORT, G
 from components.gateway_files import (
     ACCESS,
     ADDRESSES,
+    CONNECTIONS,
     RATES,
     TOKEN,
     WATCHED,
@@ -21,7 +22,7 @@ from components.gateway_files import (
     access_file,
     keys_file,
 )
-from components.gateway_limits import GatewayLimits, addresses_config, rates_config
+from components.gateway_limits import GatewayLimits, addresses_config, connections_config, rates_config
 from components.names import GATEWAY_NAMESPACE
 from components.options import child, manifest
 from components.versions import ENVOY_IMAGE
@@ -105,6 +106,7 @@ def _files(args: GatewayArgs) -> dict[WatchedFile, str]:
         TOKEN: keys_file(args.settings.instance, args.public_keys),
         ACCESS: access_file(args.key_limits, args.revoked_tokens),
         RATES: RATES.content(rates_config(args.limits, REPLICAS)),
+        CONNECTIONS: CONNECTIONS.content(connections_config(args.limits, REPLICAS)),
         ADDRESSES: ADDRESSES.content(addresses_config(args.limits)),
     }
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components import gateway_lua, gateway_metrics
+from components import gateway_limits, gateway_lua, gateway_metrics
 from components.access import Scope
 from components.access_log import access_log
-from components.gateway_files import ACCESS, ADDRESSES, HTTP, LUA_TYPE, RATES, TOKEN
+from components.gateway_files import ACCESS, ADDRESSES, CONNECTIONS, HTTP, LUA_TYPE, RATES, TOKEN
 from components.names import APIS, Api
 
 LISTEN_PORT = 8080
@@ -141,6 +141,9 @@ def _filters(settings: GatewaySettings, steps: Mapping[str, str]) -> list[dict[s
         *(_lua(f"before-{host}", code) for host, code in steps.items()),
         *(verified if settings.authentication else []),
         ADDRESSES.declaration(),
+        {"name": "known-connections", "typed_config": {"@type": RATES.type_url, **gateway_limits.known_connections()}},
+        CONNECTIONS.declaration(),
+        _lua("too-many-connections", gateway_lua.refuse_connections()),
         RATES.declaration(),
         _lua("push-answers", gateway_lua.push_answers(legacy_errors=settings.legacy_push_errors)),
         {

@@ -50,8 +50,9 @@ class WatchedFile:
 TOKEN = WatchedFile("token", "keys", "jwt.json", f"{HTTP}.jwt_authn.v3.JwtAuthentication")
 ACCESS = WatchedFile("access", "access", "access.json", LUA_TYPE)
 RATES = WatchedFile("rates", "limits", "rates.json", f"{HTTP}.local_ratelimit.v3.LocalRateLimit")
+CONNECTIONS = WatchedFile("connections", "limits", "connections.json", RATES.type_url)
 ADDRESSES = WatchedFile("addresses", "limits", "addresses.json", f"{HTTP}.rbac.v3.RBAC")
-WATCHED = (TOKEN, ACCESS, RATES, ADDRESSES)
+WATCHED = (TOKEN, ACCESS, RATES, CONNECTIONS, ADDRESSES)
 
 
 def filter_in(file: str) -> tuple[str, dict[str, Any]]:

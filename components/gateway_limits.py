@@ -9,10 +9,13 @@ BYTES_HEADER = "x-opstrace-bytes"
 TENANT_HEADER = (
     "x-opstrace-tenant"  # like the header above the gateway's own: its first step overwrites what a client sent
 )
+CONNECTION_HEADER = "x-opstrace-connection"  # what is known of the request's connection; also the gateway's own
+KNOWN, TOO_MANY = "known", "too-many"
 MOST_TENANTS = (
     4096  # with buckets of their own at once; the least recently seen loses its own, which is full again then
 )
 RETRY_AFTER_SECONDS = 1  # a bucket is filled once a second
+YEAR_SECONDS = 365 * 24 * 3600
 ALWAYS = {"default_value": {"numerator": 100}}
 
 
@@ -26,10 +29,11 @@ class Rate:
 
 @dataclass(frozen=True)
 class TenantRates:
-    """Of requests, and of the bytes of their bodies; None: no limit."""
+    """Of requests, of the bytes of their bodies, and of new connections; None: no limit."""
 
     requests: Rate | None = None
     bytes: Rate | None = None
+    connections: Rate | None = None
 
 
 @dataclass(frozen=True)
@@ -41,33 +45,34 @@ class GatewayLimits:
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _bucket(kind: str, tenant: str, rate: Rate, pods: int) -> dict[str, Any]:
-    """Return one tenant's bucket, or one for each tenant that has none of its own where `tenant` is empty."""
-    entry = {"key": kind} | ({"value": tenant} if tenant else {})
-    share = -(-rate.per_second // pods)
-    return {
-        "entries": [entry],
-        "token_bucket": {"max_tokens": rate.burst, "tokens_per_fill": share, "fill_interval": "1s"},
-    }
+def _buckets(kind: str, limits: GatewayLimits, pods: int, *more: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the buckets of those tenants that have their own, and one for each other; `more`: what else a request has.
+
+    Each of the gateway's `pods` lets its share through, since they do not speak to each other; a burst may be all
+    at one of them.
+    """
+
+    def bucket(tenant: str, rate: Rate) -> dict[str, Any]:
+        share = -(-rate.per_second // pods)
+        return {
+            "entries": [{"key": kind} | ({"value": tenant} if tenant else {}), *more],
+            "token_bucket": {"max_tokens": rate.burst, "tokens_per_fill": share, "fill_interval": "1s"},
+        }
+
+    by_tenant = [*sorted(limits.exceptions.items()), ("", limits.rates)]
+    return [bucket(tenant, rate) for tenant, rates in by_tenant if (rate := getattr(rates, kind))]
+
+
+def _counted(kind: str) -> dict[str, Any]:
+    return {"request_headers": {"header_name": TENANT_HEADER, "descriptor_key": kind}}
 
 
 def rates_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
     """Return the configuration of the filter that limits how much comes in (`local_ratelimit`).
 
-    Each of the gateway's `pods` lets its share through, since they do not speak to each other; a burst may be all
-    at one of them. How long a body without a declared length is taken for, the gateway's first step says.
+    How long a body without a declared length is taken for, the gateway's first step says.
     """
-    rates = [*sorted(limits.exceptions.items()), ("", limits.rates)]
-    buckets = [
-        _bucket(kind, tenant, rate, pods)
-        for kind in ("requests", "bytes")
-        for tenant, tenant_rates in rates
-        if (rate := getattr(tenant_rates, kind))
-    ]
-
-    def counted(kind: str) -> dict[str, Any]:
-        return {"actions": [{"request_headers": {"header_name": TENANT_HEADER, "descriptor_key": kind}}]}
-
+    buckets = [*_buckets("requests", limits, pods), *_buckets("bytes", limits, pods)]
     if not buckets:
         return {"stat_prefix": "tenants"}
     return {
@@ -75,12 +80,54 @@ def rates_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
         "filter_enabled": ALWAYS,
         "filter_enforced": ALWAYS,
         "rate_limits": [
-            counted("requests"),
-            counted("bytes") | {"hits_addend": {"format": f"%REQ({BYTES_HEADER})%"}},
+            {"actions": [_counted("requests")]},
+            {"actions": [_counted("bytes")], "hits_addend": {"format": f"%REQ({BYTES_HEADER})%"}},
         ],
         "descriptors": buckets,
         "max_dynamic_descriptors": MOST_TENANTS,
         "response_headers_to_add": [{"header": {"key": "retry-after", "value": str(RETRY_AFTER_SECONDS)}}],
+    }
+
+
+def _noted(value: str) -> list[dict[str, Any]]:
+    """Return what a filter that lets all pass notes at a request for which its bucket was empty."""
+    header = {"key": CONNECTION_HEADER, "value": value}
+    return [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+
+
+def connections_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
+    """Return the configuration of the filter that finds connections too many (`local_ratelimit`).
+
+    It asks for the first request of each alone, by `known_connections`, and refuses nothing: it notes `TOO_MANY` at the
+    request, for the gateway's own step, which also closes the connection.
+    """
+    buckets = _buckets("connections", limits, pods, {"key": "header_match", "value": "new"})
+    if not buckets:
+        return {"stat_prefix": "connections"}
+    known = {"name": CONNECTION_HEADER, "present_match": True}
+    new = {"header_value_match": {"descriptor_value": "new", "expect_match": False, "headers": [known]}}
+    return {
+        "stat_prefix": "connections",
+        "filter_enabled": ALWAYS,
+        "rate_limits": [{"actions": [_counted("connections"), new]}],
+        "descriptors": buckets,
+        "max_dynamic_descriptors": MOST_TENANTS,
+        "request_headers_to_add_when_not_enforced": _noted(TOO_MANY),
+    }
+
+
+def known_connections() -> dict[str, Any]:
+    """Return the configuration of the filter that tells a connection's first request from those after it.
+
+    Each connection has a bucket of one (`local_rate_limit_per_downstream_connection`), which the first request takes. It
+    never changes, so that no change of limits takes an open connection for a new one.
+    """
+    return {
+        "stat_prefix": "known_connections",
+        "token_bucket": {"max_tokens": 1, "tokens_per_fill": 1, "fill_interval": f"{YEAR_SECONDS}s"},
+        "filter_enabled": ALWAYS,
+        "local_rate_limit_per_downstream_connection": True,
+        "request_headers_to_add_when_not_enforced": _noted(KNOWN),
     }
 
 
@@ -125,7 +172,6 @@ def addresses_config(limits: GatewayLimits) -> dict[str, Any]:
 
 
 def limits_bytes(limits: GatewayLimits) -> int:
-    """Return how large the two configurations are as they are written."""
-    return sum(
-        len(json.dumps(part, separators=(",", ":"))) for part in (rates_config(limits, 1), addresses_config(limits))
-    )
+    """Return how large the configurations are as they are written."""
+    parts = (rates_config(limits, 1), connections_config(limits, 1), addresses_config(limits))
+    return sum(len(json.dumps(part, separators=(",", ":"))) for part in parts)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from components.access import KeyLimits
 from components.access_log import NOTE_TENANT, STEP, VERIFIED
-from components.gateway_limits import BYTES_HEADER, TENANT_HEADER
+from components.gateway_limits import BYTES_HEADER, CONNECTION_HEADER, RETRY_AFTER_SECONDS, TENANT_HEADER, TOO_MANY
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
 API_OF_TOKEN = "api_of_token"  # in a route's metadata: the API of the token's tenant that the request goes to
@@ -107,6 +107,7 @@ function envoy_on_request(handle)
   local length = length_of(headers)
   if length > __MOST_BYTES__ then refuse(handle, "413", "a request may have __MOST_BYTES__ bytes") return end
   headers:replace("__BYTES_HEADER__", tostring(length))
+  headers:remove("__CONNECTION_HEADER__")
   __CREDENTIALS__
 end
 """
@@ -215,6 +216,16 @@ function envoy_on_request(handle)
 end
 """
 
+# It would be no limit if the connection could be used after this.
+REFUSE_CONNECTIONS = """
+function envoy_on_request(handle)
+  if handle:headers():get("__CONNECTION_HEADER__") ~= "__TOO_MANY__" then return end
+  handle:streamInfo():drainConnectionUponCompletion()
+  local headers = {[":status"] = "429", ["content-type"] = "text/plain", ["retry-after"] = "__RETRY_AFTER__"}
+  handle:respond(headers, "too many new connections of this tenant")
+end
+"""
+
 PUSH_ANSWERS = """
 local LEGACY = __LEGACY__
 local function change(handle, status, text)
@@ -273,6 +284,9 @@ def _filled(text: str) -> str:
         "__UPSTREAM_HEADER__": UPSTREAM_HEADER,
         "__BYTES_HEADER__": BYTES_HEADER,
         "__TENANT_HEADER__": TENANT_HEADER,
+        "__CONNECTION_HEADER__": CONNECTION_HEADER,
+        "__TOO_MANY__": TOO_MANY,
+        "__RETRY_AFTER__": RETRY_AFTER_SECONDS,
         "__VERIFIED__": VERIFIED,
         "__OF_TOKEN__": API_OF_TOKEN,
     }
@@ -315,6 +329,11 @@ def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) 
 def keys_of(code: str) -> set[str]:
     """Return the ids of the keys in a text of `after_authentication`."""
     return set(re.findall(r'^  \["([^"]+)"\]=', code, re.MULTILINE))
+
+
+def refuse_connections() -> str:
+    """Return the step that answers on a connection too many, and closes it."""
+    return _filled(REFUSE_CONNECTIONS)
 
 
 def push_answers(*, legacy_errors: bool) -> str:

@@ -16,17 +16,18 @@ from scripts.keyfiles import read_key_pair
 from tests.e2e.test_limits import applied
 from tests.e2e.test_tokens import BAD, IN_FORCE_SECONDS, everywhere
 from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, url
+from tests.remote_write import HEADERS, request
 
 A_SECOND = 500
 PACE = 700  # while the machine is not busy with `pulumi up` and with asking whether it is in force
-LEAST = 0.8  # of that, over the whole test, where two cores do all of it
 CONNECTIONS = 100
 MADE_UP_MILLISECONDS = "10000"
 LOAD_SECONDS = 600  # at most: it is ended when the test is done
 pytestmark = pytest.mark.nightly
 
-# Each connection asks when the next turn of all of them comes. What was missed is made
-# up for. What was answered is told every second.
+# Each connection pushes one and the same sample, which Cortex takes each time and which is the cheapest that reaches a back
+# end: two cores do all of it, the five updates too. It does so when the next turn of all of them comes. What was missed is
+# made up for. What was answered is told every second.
 SCRIPT = """
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long s; long ns; } moment; int clock_gettime(int clock, moment *now);")
@@ -62,16 +63,18 @@ class Steady:
 
     def __init__(self, walk: Walk, token: str) -> None:
         self._file = walk.folder / "steady.json"
-        script = walk.folder / "steady.lua"
+        script, body = walk.folder / "steady.lua", walk.folder / "steady.body"
+        body.write_bytes(request(({"__name__": "steady"}, [(time.time(), 1.0)])))
         script.touch(0o600)
         pause = str(1000 / PACE)
-        headers = {"Authorization": f"Bearer {token}", "Host": f"cortex.default.{DOMAIN}"}
+        headers = {"Authorization": f"Bearer {token}", "Host": f"cortex.default.{DOMAIN}", **HEADERS}
         lines = [f'wrk.headers["{name}"] = "{value}"\n' for name, value in headers.items()]
         text = SCRIPT.replace("__PAUSE__", pause).replace("__MADE_UP__", MADE_UP_MILLISECONDS)
+        lines += ['wrk.method = "POST"\n', f'wrk.body = io.open("{body}", "rb"):read("*a")\n']
         script.write_text("".join(lines) + text.replace("__FILE__", str(self._file)))
         program = str(ensure(catalog.WRK) / "wrk")
         load = ["-t", "1", "-c", str(CONNECTIONS), "-d", f"{LOAD_SECONDS}s", "-s", str(script)]
-        self._command = [program, *load, f"https://127.0.0.1:{PORT}{LABELS}"]
+        self._command = [program, *load, f"https://127.0.0.1:{PORT}/api/v1/push"]
         self._output = walk.folder / "steady.log"
 
     def __enter__(self) -> "Steady":
@@ -132,6 +135,6 @@ def test_what_changes_is_in_force_within_90_s_under_load_and_no_request_fails(wa
     print(f"{rate:.0f} requests a second, answered {answers}; in force after `pulumi up` returned:")
     for what, seconds in found.items():
         print(f"  {what}: {seconds:.1f} s")
-    assert rate > LEAST * A_SECOND
+    assert rate >= A_SECOND
     assert {*answers} == {"200"}
     assert "Socket errors" not in load.said() and "Non-2xx" not in load.said(), load.said()

@@ -17,8 +17,18 @@ import urllib3
 
 from components.access import UNLIMITED, KeyLimits
 from components.gateway_config import ADMIN_COUNTERS, ADMIN_FILTERS, GatewaySettings, bootstrap
-from components.gateway_files import ACCESS, ADDRESSES, RATES, TOKEN, WATCHED, WatchedFile, access_file, keys_file
-from components.gateway_limits import GatewayLimits, addresses_config, rates_config
+from components.gateway_files import (
+    ACCESS,
+    ADDRESSES,
+    CONNECTIONS,
+    RATES,
+    TOKEN,
+    WATCHED,
+    WatchedFile,
+    access_file,
+    keys_file,
+)
+from components.gateway_limits import GatewayLimits, addresses_config, connections_config, rates_config
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -135,6 +145,7 @@ class Gateway:
     def limit(self, limits: GatewayLimits) -> None:
         """Give the gateway, as one of one, what it lets through of each tenant."""
         self.put(RATES, RATES.content(rates_config(limits, 1)))
+        self.put(CONNECTIONS, CONNECTIONS.content(connections_config(limits, 1)))
         self.put(ADDRESSES, ADDRESSES.content(addresses_config(limits)))
 
     def start(self, settings: GatewaySettings = SETTINGS, **changes: Any) -> "Gateway":

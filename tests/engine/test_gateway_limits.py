@@ -4,15 +4,18 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 
 from components.gateway_limits import GatewayLimits, Rate, TenantRates
 from components.gateway_lua import ASSUMED_BYTES, MOST_BYTES
 from scripts.gateway_state import PodState
-from tests.engine.gateway import KID, LABELS, LATER_SECONDS, PUSH, Gateway, signed
+from tests.engine.gateway import KEYS, KID, LABELS, LATER_SECONDS, PUSH, Gateway, signed
 
+TOO_MANY = (429, "too many new connections of this tenant")
 HELD_BACK = (429, "too many requests or bytes of this tenant")
 ELSEWHERE = (403, "this tenant takes nothing from your address")
 OK = (200, "ok")
@@ -81,6 +84,88 @@ def test_a_body_in_pieces_is_not_free(limited: Gateway) -> None:
     pool = limited.http.connection_from_host("127.0.0.1", limited.port)
     pieces = [pool.urlopen("POST", PUSH, iter([b"x"]), said, chunked=True, assert_same_host=False) for _ in range(5)]
     assert [answer.status for answer in pieces] == [200, 200, 200, 429, 429]
+
+
+class Client:
+    """One connection to the gateway, for as many requests as it lives."""
+
+    def __init__(self, gateway: Gateway, tenant: str = "alpha", **headers: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", gateway.port)
+        self._connection.connect()
+        self._connection.auto_open = 0  # or it would open another in silence
+        host = {"Host": f"cortex.{tenant}.showdown.example.com"}
+        self._headers = host | {"Authorization": f"Bearer {signed(tenant=tenant)}"} | headers
+        self.last: dict[str, str] = {}
+
+    def asked(self, **headers: str) -> tuple[int, str]:
+        self._connection.request("GET", LABELS, headers=self._headers | headers)
+        answer = self._connection.getresponse()
+        self.last = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, answer.read().decode()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+Opener = Callable[..., Client]
+
+
+@pytest.fixture
+def client() -> Iterator[Opener]:
+    with ExitStack() as stack:
+
+        def opened(*arguments: Any, **headers: str) -> Client:
+            return stack.enter_context(closing(Client(*arguments, **headers)))
+
+        yield opened
+
+
+def test_new_connections_are_counted_and_open_ones_are_not(limited: Gateway, client: Opener) -> None:
+    limited.limit(
+        GatewayLimits(TenantRates(connections=Rate(1, 4)), {"large": TenantRates(connections=Rate(100, 100))})
+    )
+    limited.start()
+    opened = [client(limited) for _ in range(4)]
+    assert [one.asked() for one in opened] == [OK] * 4
+    late = client(limited)
+    assert late.asked() == TOO_MANY
+    assert late.last["connection"] == "close" and late.last["retry-after"] == "1"
+    with pytest.raises(http.client.NotConnected):
+        late.asked()
+    assert [one.asked() for one in opened * 10] == [OK] * 40
+    assert [client(limited, tenant).asked() for tenant in ("beta", *["large"] * 20)] == [OK] * 21
+    time.sleep(1.2)
+    assert client(limited).asked() == OK
+
+
+def test_no_client_says_itself_that_its_connection_is_known(limited: Gateway, client: Opener) -> None:
+    limited.limit(GatewayLimits(TenantRates(connections=Rate(1, 1))))
+    limited.start()
+    said = {"X-Opstrace-Connection": "known"}
+    assert [client(limited, **said).asked() for _ in range(3)] == [OK, TOO_MANY, TOO_MANY]
+    # And who says the other thing refuses himself nothing.
+    assert client(limited, "beta", **{"X-Opstrace-Connection": "too-many"}).asked() == OK
+
+
+def test_connections_without_a_good_token_use_up_nothing(limited: Gateway, client: Opener) -> None:
+    limited.limit(GatewayLimits(TenantRates(connections=Rate(1, 2))))
+    limited.start()
+    other = f"Bearer {signed(tenant='other')}"
+    refused = [client(limited) for _ in range(10)]
+    assert {one.asked(Authorization=other)[0] for one in refused} == {401}
+    assert [one.asked() for one in refused[:3]] == [OK, OK, TOO_MANY]
+
+
+def test_a_change_of_limits_takes_no_open_connection_for_a_new_one(limited: Gateway, client: Opener) -> None:
+    limited.start()
+    opened = [client(limited) for _ in range(20)]
+    assert [one.asked() for one in opened] == [OK] * 20
+    limited.limit(GatewayLimits(TenantRates(connections=Rate(1, 1))))
+    limited.give({**KEYS})
+    deadline = time.monotonic() + 5
+    while client(limited).asked() != TOO_MANY:
+        assert time.monotonic() < deadline
+    assert [one.asked() for one in opened] == [OK] * 20
 
 
 def test_a_tenant_with_ranges_is_reached_from_these_alone(limited: Gateway) -> None:
@@ -182,7 +267,7 @@ def states() -> Iterator[GatewayLimits]:
     yield GatewayLimits()
     yield GatewayLimits(SLOW)
     yield GatewayLimits(
-        TenantRates(Rate(1, 2), Rate(3, 4)), {"a": TenantRates(bytes=Rate(5, 6))}, {"b": ("10.0.0.0/8",)}
+        TenantRates(Rate(1, 2), Rate(3, 4), Rate(5, 6)), {"a": TenantRates(bytes=Rate(5, 6))}, {"b": ("10.0.0.0/8",)}
     )
 
 

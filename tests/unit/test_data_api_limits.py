@@ -21,18 +21,21 @@ def test_nothing_is_limited_unless_it_is_said() -> None:
 
 
 def test_a_burst_is_two_seconds_and_never_less_than_a_large_push() -> None:
-    rates = {"requestsPerSecond": 100, "bytesPerSecond": "1Mi"}
-    assert limits(rates=rates).rates == TenantRates(Rate(100, 200), Rate(2**20, 16 * 2**20))
-    rates |= {"requestBurst": 100, "byteBurst": "2M"}
-    assert limits(rates=rates).rates == TenantRates(Rate(100, 100), Rate(2**20, 2_000_000))
+    rates = {"requestsPerSecond": 100, "bytesPerSecond": "1Mi", "connectionsPerSecond": 10}
+    assert limits(rates=rates).rates == TenantRates(Rate(100, 200), Rate(2**20, 16 * 2**20), Rate(10, 20))
+    rates |= {"requestBurst": 100, "byteBurst": "2M", "connectionBurst": 50}
+    assert limits(rates=rates).rates == TenantRates(Rate(100, 100), Rate(2**20, 2_000_000), Rate(10, 50))
 
 
 def test_no_burst_is_more_than_envoy_can_count() -> None:
-    found = limits(rates={"requestsPerSecond": MOST, "bytesPerSecond": "2Gi"}).rates
-    assert found == TenantRates(Rate(MOST, MOST), Rate(2**31, MOST)) and MOST < 2**32
+    found = limits(rates={"requestsPerSecond": MOST, "bytesPerSecond": "2Gi", "connectionsPerSecond": MOST}).rates
+    assert found == TenantRates(Rate(MOST, MOST), Rate(2**31, MOST), Rate(MOST, MOST)) and MOST < 2**32
 
 
-@pytest.mark.parametrize("name", ["requestsPerSecond", "requestBurst", "bytesPerSecond", "byteBurst"])
+NAMES = ["requestsPerSecond", "requestBurst", "bytesPerSecond", "byteBurst", "connectionsPerSecond", "connectionBurst"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_line_without_a_value_is_told(name: str) -> None:
     for api in ({"rates": {name: None}}, {"tenants": {"near": {"rates": {name: None}}}}):
         with pytest.raises(ConfigError, match=rf"rates.{name}: is empty; give it a value, or remove the line"):
@@ -40,14 +43,19 @@ def test_a_line_without_a_value_is_told(name: str) -> None:
 
 
 def test_a_tenant_has_the_common_rates_where_it_says_nothing() -> None:
-    rates = {"requestsPerSecond": 100, "requestBurst": 500, "bytesPerSecond": "20Mi"}
+    rates = {"requestsPerSecond": 100, "requestBurst": 500, "bytesPerSecond": "20Mi", "connectionsPerSecond": 10}
     tenants = {
         "large": {"rates": {"requestsPerSecond": 1000}},
+        "restless": {"rates": {"connectionsPerSecond": 20, "connectionBurst": 100}},
         "same": {"rates": {"requestsPerSecond": 100, "requestBurst": 500}},
         "near": {"allowedCidrs": ["10.0.0.0/8", "192.0.2.1/32"]},
     }
     found = limits(rates=rates, tenants=tenants)
-    assert found.exceptions == {"large": TenantRates(Rate(1000, 2000), Rate(20 * 2**20, 40 * 2**20))}
+    size = Rate(20 * 2**20, 40 * 2**20)
+    assert found.exceptions == {
+        "large": TenantRates(Rate(1000, 2000), size, Rate(10, 20)),
+        "restless": TenantRates(Rate(100, 500), size, Rate(20, 100)),
+    }
     assert found.addresses == {"near": ("10.0.0.0/8", "192.0.2.1/32")}
 
 
@@ -58,6 +66,7 @@ def test_a_tenant_has_the_common_rates_where_it_says_nothing() -> None:
         ({"rates": {"requestBurst": 10}}, "requestBurst means nothing without requestsPerSecond"),
         ({"rates": {"requestsPerSecond": 10, "requestBurst": 5}}, "requestBurst is less than requestsPerSecond"),
         ({"rates": {"byteBurst": "1Mi"}}, "byteBurst means nothing without bytesPerSecond"),
+        ({"rates": {"connectionBurst": 10}}, "connectionBurst means nothing without connectionsPerSecond"),
         ({"rates": {"bytesPerSecond": "many"}}, "rates.bytesPerSecond"),
         ({"rates": {"bytesPerSecond": "100m"}}, "'100m' is not between 1 and"),
         ({"rates": {"bytesPerSecond": "9Ti"}}, "'9Ti' is not between 1 and"),
