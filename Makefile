@@ -4,12 +4,13 @@ PYTHON := .venv/bin/python
 MYPY_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opstrace/mypy-$(shell sha256sum constraints.txt | cut -c 1-12)
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup lint types unit engine e2e security test test-nightly schema
+.PHONY: help setup lint types unit engine e2e security tools test test-nightly schema
 
 help:
 	@echo "make test    everything that CI runs: lint, types, unit, engine, e2e, security"
 	@echo "make test-nightly  what takes long and no CI waits for"
 	@echo "make setup   .venv with all that the tests need"
+	@echo "make tools   the big tools that the tests need, fetched or built once"
 	@echo "make schema  stacks/opstrace.schema.json from the typed configuration"
 
 setup:
@@ -35,8 +36,12 @@ e2e: setup
 security: setup
 	$(PYTHON) -m pytest tests/security
 
-test: lint types
-	$(PYTHON) -m pytest -m "not nightly" tests/unit tests/engine tests/e2e tests/security
+tools: setup
+	$(PYTHON) -m tests.tools
+
+test: lint types tools
+	$(PYTHON) -m pytest -m "not nightly" --numprocesses 2 --dist loadscope --no-loadscope-reorder \
+		tests/e2e tests/security tests/engine tests/unit
 
 test-nightly: setup
 	$(PYTHON) -m pytest -s -m nightly tests

@@ -4,8 +4,10 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from localcloud.node.init import PRIVATE_FOLDERS
 from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, assert_account_empty, eventually, url
@@ -13,6 +15,21 @@ from tests.shell import ROOT, run
 
 SLOT = "1"
 COMMAND_SECONDS = 3600  # a first run builds every tool from source
+
+
+EMBEDDED = ("tests/e2e/", "tests/security/", "tests/engine/test_plugins.py")  # what shares the embedded cloud
+
+
+class CloudScheduling(LoadScopeScheduling):
+    """What shares the embedded cloud runs one after the other, and so does the rest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "embedded" if nodeid.startswith(EMBEDDED) else "rest"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> CloudScheduling:
+    """Let `make test` run two tests at once: much of each is waiting."""
+    return CloudScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

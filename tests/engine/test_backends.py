@@ -103,7 +103,7 @@ class Backend:
     def stop(self) -> None:
         """Stop as Kubernetes does: what is in memory goes to the bucket."""
         self._process.terminate()
-        assert self._process.wait(60) == 0
+        assert self._process.wait(60) == 0, (self._folder / "log").read_text()[-3000:]
 
     def kill(self) -> None:
         self._process.kill()

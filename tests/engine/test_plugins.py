@@ -61,7 +61,8 @@ def stack(cloud: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
 
 def test_preview_shows_what_is_not_known_yet_and_makes_nothing(stack: Stack) -> None:
     assert stack.summary("preview")["create"] == 8
-    assert stack.client("s3").list_buckets()["Buckets"] == []
+    found = [entry["Name"] for entry in stack.client("s3").list_buckets()["Buckets"]]
+    assert [name for name in found if name.startswith("contract-")] == []  # others have their own in this cloud
 
 
 def test_up_makes_it_and_a_second_up_changes_nothing(stack: Stack) -> None:

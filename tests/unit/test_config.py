@@ -44,7 +44,7 @@ def test_the_engine_s_texts_are_read() -> None:
         ({"tenants": [{"nmae": "a"}]}, "did you mean 'name'"),
         ({"tenents": []}, "did you mean 'tenants'"),
         ({"dataApi": {}}, "publicKeys is not set"),
-        ({"dataApi": {"publicKeys": {"0": canonical_pem(KEY)}}}, key_id(KEY)),
+        pytest.param({"dataApi": {"publicKeys": {"0": canonical_pem(KEY)}}}, key_id(KEY), id="another key's id"),
         ({"dataApi": {"publicKeys": {"0": "x"}}}, "not a public key in PEM form"),
         ({"dataApi": {"authentication": False, "allowedCidrs": ["10.0.0.1/8"]}}, "10.0.0.1/8"),
         ({"dataApi": {"authentication": False, "allowedCidrs": ["203.0.113.5"]}}, "'203.0.113.5/32'"),
