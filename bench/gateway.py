@@ -81,18 +81,15 @@ class Result:
 
 
 # What is compared stands side by side.
-VARIANTS = [
-    Variant(access, load, tenants)
-    for load in get_args(Load)
-    for access, tenants in (
-        ("off", TENANTS),
-        ("off", 1),
-        ("on", 1),
-        ("on", TENANTS),
-        ("on, with rates", 1),
-        ("on, without JWT cache", 1),
-    )
+COMPARED: list[tuple[Access, int]] = [
+    ("off", TENANTS),
+    ("off", 1),
+    ("on", 1),
+    ("on", TENANTS),
+    ("on, with rates", 1),
+    ("on, without JWT cache", 1),
 ]
+VARIANTS = [Variant(access, load, tenants) for load in get_args(Load) for access, tenants in COMPARED]
 
 # A request for each tenant is made beforehand; wrk then takes them in turn.
 WRK_SCRIPT = """
@@ -328,7 +325,7 @@ def _ratios(rounds: Sequence[Mapping[Variant, Result]]) -> list[tuple[str, float
     """Return what is compared: in words, the ratio, its limit, and whether it is kept."""
 
     def ratio(one: Variant, other: Variant, figure: str = "rate") -> float:
-        return statistics.median(getattr(found[one], figure) / getattr(found[other], figure) for found in rounds)
+        return float(statistics.median(getattr(found[one], figure) / getattr(found[other], figure) for found in rounds))
 
     rows = []
     for load, least in LEAST.items():
