@@ -218,9 +218,15 @@ def measured(bench: Bench, most: int) -> list[tuple[str, int, str, Cost]]:
     return rows
 
 
+def _forget_files() -> None:
+    for file in (ROOT / "stacks").glob(f"Pulumi.{INSTANCE}*.yaml"):
+        file.unlink()
+
+
 def main() -> None:
     """Measure and print."""
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    _forget_files()  # of a run that was killed
     with tempfile.TemporaryDirectory() as folder:
         cloud = BareCloud(Path(folder))
         try:
@@ -228,8 +234,7 @@ def main() -> None:
             rows = measured(Bench(cloud), most)
         finally:
             cloud.stop()
-            for file in (ROOT / "stacks").glob(f"Pulumi.{INSTANCE}*.yaml"):
-                file.unlink()
+            _forget_files()
     columns = ("where", "tenants", "what", "seconds", "MiB", "state, bytes")
     table = Table(*columns, title=machine(), title_justify="left")
     for place, count, what, cost in rows:
