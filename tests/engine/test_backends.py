@@ -91,7 +91,12 @@ class Backend:
         with (self._folder / "log").open("a") as log:
             command = [str(program), f"-config.file={self._folder}/config.yaml"]
             self._process = subprocess.Popen(command, cwd=self._folder, env=KEYS, stdout=log, stderr=log)
-        self.until(lambda: self.ask("GET", "/ready")[0] == 200)
+        self.until(lambda: self.ask("GET", "/ready")[0] == 200 and self._runs_whole())
+
+    def _runs_whole(self) -> bool:
+        """Tell whether no part of it is still starting: one that is stopped then ends the program with an error."""
+        status, text = self.ask("GET", "/services")
+        return status == 200 and "Running" in text and "Starting" not in text
 
     def ask(self, method: str, path: str, **arguments: Any) -> tuple[int, str]:
         try:
