@@ -28,15 +28,8 @@ from rich.table import Table
 from bench.machine import machine
 from components.access import UNLIMITED
 from components.gateway_config import GatewaySettings, bootstrap
-from components.gateway_files import ACCESS, ADDRESSES, CONNECTIONS, RATES, TOKEN, WATCHED, access_file, keys_file
-from components.gateway_limits import (
-    GatewayLimits,
-    Rate,
-    TenantRates,
-    addresses_config,
-    connections_config,
-    rates_config,
-)
+from components.gateway_files import ACCESS, TOKEN, WATCHED, access_file, keys_file, limits_files
+from components.gateway_limits import GatewayLimits, Rate, TenantRates
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -52,9 +45,8 @@ CLIENTS, SECONDS, ROUNDS = 32, 4, 5
 SERIES = 2000  # in a push: Prometheus's default of max_samples_per_send
 TENANTS = 1000
 Access = Literal["off", "on", "on, without JWT cache", "on, with rates"]
-GENEROUS = GatewayLimits(
-    TenantRates(Rate(10**6, 10**7), Rate(2**31, 2**31), Rate(10**6, 10**7))
-)  # counted, and never reached
+# Counted, and never reached.
+GENEROUS = GatewayLimits(TenantRates(Rate(10**6, 10**7), Rate(2**31, 2**31), Rate(10**6, 10**7)))
 Load = Literal["small", "push"]
 FIGURES = ("rate", "p50", "p99")
 
@@ -199,11 +191,7 @@ class Bench:
         if access == "on, without JWT cache":
             del keys["resources"][0]["typed_config"]["providers"]["tenant"]["jwt_cache_config"]
         limits = GENEROUS if access == "on, with rates" else GatewayLimits()
-        texts = {
-            RATES: RATES.content(rates_config(limits, 1)),
-            CONNECTIONS: CONNECTIONS.content(connections_config(limits, 1)),
-            ADDRESSES: ADDRESSES.content(addresses_config(limits)),
-        }
+        texts = limits_files(limits, 1)
         texts |= {TOKEN: json.dumps(keys), ACCESS: access_file(dict.fromkeys(public, UNLIMITED), [])}
         for watched, text in texts.items():
             (self._folder / watched.file).write_text(text)

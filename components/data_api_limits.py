@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -14,6 +14,11 @@ MOST = 2**31  # Envoy counts in 32 bits
 Amount = Annotated[int, Field(ge=1, le=MOST)]
 Quantity = Annotated[str, Field(pattern=QUANTITY)]
 LEAST_BYTE_BURST = 16 * 2**20  # a larger push than the burst never passes
+WITH_BURSTS = (
+    ("requests_per_second", "request_burst"),
+    ("bytes_per_second", "byte_burst"),
+    ("connections_per_second", "connection_burst"),
+)
 
 
 def range_problem(text: str) -> str | None:
@@ -83,32 +88,24 @@ class RatesConfig(Section):
 
     def upon(self, base: "RatesConfig") -> "RatesConfig":
         """Return these rates where they say something, else those of `base`; a burst goes with its rate."""
-        requests = self if self.requests_per_second is not None else base
-        size = self if self.bytes_per_second is not None else base
-        connections = self if self.connections_per_second is not None else base
-        return RatesConfig.model_construct(
-            requests_per_second=requests.requests_per_second,
-            request_burst=requests.request_burst,
-            bytes_per_second=size.bytes_per_second,
-            byte_burst=size.byte_burst,
-            connections_per_second=connections.connections_per_second,
-            connection_burst=connections.connection_burst,
-        )
+        found: dict[str, Any] = {}
+        for rate, burst in WITH_BURSTS:
+            said = self if getattr(self, rate) is not None else base
+            found |= {rate: getattr(said, rate), burst: getattr(said, burst)}
+        return RatesConfig.model_construct(**found)
 
     @property
     def rates(self) -> TenantRates:
         """The rates as the gateway takes them, with their bursts."""
-        size = _bytes(self.bytes_per_second)
-        burst = max(min(2 * (size or 0), MOST), LEAST_BYTE_BURST)
         return TenantRates(
             _rate(self.requests_per_second, self.request_burst),
-            None if size is None else Rate(size, _bytes(self.byte_burst) or burst),
+            _rate(_bytes(self.bytes_per_second), _bytes(self.byte_burst), LEAST_BYTE_BURST),
             _rate(self.connections_per_second, self.connection_burst),
         )
 
 
-def _rate(per_second: int | None, burst: int | None) -> Rate | None:
-    return None if per_second is None else Rate(per_second, burst or min(2 * per_second, MOST))
+def _rate(per_second: int | None, burst: int | None, least_burst: int = 1) -> Rate | None:
+    return None if per_second is None else Rate(per_second, burst or max(min(2 * per_second, MOST), least_burst))
 
 
 def _bytes(quantity: str | None) -> int | None:

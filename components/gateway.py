@@ -13,16 +13,14 @@ from components.access import KeyLimits
 from components.gateway_config import CONFIG_FOLDER, HEALTH_PORT, LISTEN_PORT, GatewaySettings, bootstrap
 from components.gateway_files import (
     ACCESS,
-    ADDRESSES,
-    CONNECTIONS,
-    RATES,
     TOKEN,
     WATCHED,
     WatchedFile,
     access_file,
     keys_file,
+    limits_files,
 )
-from components.gateway_limits import GatewayLimits, addresses_config, connections_config, rates_config
+from components.gateway_limits import GatewayLimits
 from components.names import GATEWAY_NAMESPACE
 from components.options import child, manifest
 from components.versions import ENVOY_IMAGE
@@ -105,9 +103,7 @@ def _files(args: GatewayArgs) -> dict[WatchedFile, str]:
     return {
         TOKEN: keys_file(args.settings.instance, args.public_keys),
         ACCESS: access_file(args.key_limits, args.revoked_tokens),
-        RATES: RATES.content(rates_config(args.limits, REPLICAS)),
-        CONNECTIONS: CONNECTIONS.content(connections_config(args.limits, REPLICAS)),
-        ADDRESSES: ADDRESSES.content(addresses_config(args.limits)),
+        **limits_files(args.limits, REPLICAS),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from components import gateway_lua
 from components.access import KeyLimits
+from components.gateway_limits import GatewayLimits, limits_configs
 from components.keys import TOKEN_ISSUER, json_web_key_set
 from components.names import token_audience
 
@@ -53,6 +54,12 @@ RATES = WatchedFile("rates", "limits", "rates.json", f"{HTTP}.local_ratelimit.v3
 CONNECTIONS = WatchedFile("connections", "limits", "connections.json", RATES.type_url)
 ADDRESSES = WatchedFile("addresses", "limits", "addresses.json", f"{HTTP}.rbac.v3.RBAC")
 WATCHED = (TOKEN, ACCESS, RATES, CONNECTIONS, ADDRESSES)
+
+
+def limits_files(limits: GatewayLimits, pods: int) -> dict[WatchedFile, str]:
+    """Return the files from which Envoy takes the limits, where there are so many pods of the gateway."""
+    configs = limits_configs(limits, pods)
+    return {watched: watched.content(configs[watched.filter]) for watched in (RATES, CONNECTIONS, ADDRESSES)}
 
 
 def filter_in(file: str) -> tuple[str, dict[str, Any]]:

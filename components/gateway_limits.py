@@ -67,7 +67,7 @@ def _counted(kind: str) -> dict[str, Any]:
     return {"request_headers": {"header_name": TENANT_HEADER, "descriptor_key": kind}}
 
 
-def rates_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
+def _rates_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
     """Return the configuration of the filter that limits how much comes in (`local_ratelimit`).
 
     How long a body without a declared length is taken for, the gateway's first step says.
@@ -95,7 +95,7 @@ def _noted(value: str) -> list[dict[str, Any]]:
     return [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
 
 
-def connections_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
+def _connections_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
     """Return the configuration of the filter that finds connections too many (`local_ratelimit`).
 
     It asks for the first request of each alone, by `known_connections`, and refuses nothing: it notes `TOO_MANY` at the
@@ -160,7 +160,7 @@ def _within(ranges: tuple[str, ...]) -> dict[str, Any]:
     return {"matcher": {"matcher_tree": tree, "on_no_match": _action("outside", denied=True)}}
 
 
-def addresses_config(limits: GatewayLimits) -> dict[str, Any]:
+def _addresses_config(limits: GatewayLimits) -> dict[str, Any]:
     """Return the configuration of the filter that refuses addresses from which a tenant takes nothing (`rbac`)."""
     if not limits.addresses:
         return {}
@@ -171,7 +171,15 @@ def addresses_config(limits: GatewayLimits) -> dict[str, Any]:
     return {"matcher": {"matcher_tree": tree, "on_no_match": _action("anywhere")}}
 
 
+def limits_configs(limits: GatewayLimits, pods: int) -> dict[str, dict[str, Any]]:
+    """Return the configurations of the filters that hold a gateway of so many pods to the limits, by the filters' names."""
+    return {
+        "rates": _rates_config(limits, pods),
+        "connections": _connections_config(limits, pods),
+        "addresses": _addresses_config(limits),
+    }
+
+
 def limits_bytes(limits: GatewayLimits) -> int:
     """Return how large the configurations are as they are written."""
-    parts = (rates_config(limits, 1), connections_config(limits, 1), addresses_config(limits))
-    return sum(len(json.dumps(part, separators=(",", ":"))) for part in parts)
+    return sum(len(json.dumps(part, separators=(",", ":"))) for part in limits_configs(limits, 1).values())

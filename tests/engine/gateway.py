@@ -19,16 +19,15 @@ from components.access import UNLIMITED, KeyLimits
 from components.gateway_config import ADMIN_COUNTERS, ADMIN_FILTERS, GatewaySettings, bootstrap
 from components.gateway_files import (
     ACCESS,
-    ADDRESSES,
-    CONNECTIONS,
     RATES,
     TOKEN,
     WATCHED,
     WatchedFile,
     access_file,
     keys_file,
+    limits_files,
 )
-from components.gateway_limits import GatewayLimits, addresses_config, connections_config, rates_config
+from components.gateway_limits import GatewayLimits
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -144,9 +143,8 @@ class Gateway:
 
     def limit(self, limits: GatewayLimits) -> None:
         """Give the gateway, as one of one, what it lets through of each tenant."""
-        self.put(RATES, RATES.content(rates_config(limits, 1)))
-        self.put(CONNECTIONS, CONNECTIONS.content(connections_config(limits, 1)))
-        self.put(ADDRESSES, ADDRESSES.content(addresses_config(limits)))
+        for watched, text in limits_files(limits, 1).items():
+            self.put(watched, text)
 
     def start(self, settings: GatewaySettings = SETTINGS, **changes: Any) -> "Gateway":
         """Start Envoy; `changes` are settings of its HTTP connection manager."""
