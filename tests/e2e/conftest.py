@@ -1,9 +1,11 @@
 """What the e2e tests share beside the instance."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from components.gateway import REPLICAS
 from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
 
 
@@ -23,9 +25,15 @@ def file_as_before(walk: Walk) -> Iterator[None]:
     yield
     STACK_FILE.write_text(before)
     walk.pulumi("up", "--yes", "--skip-preview")
+    eventually(lambda: current(walk), 90)
 
-    def everywhere(tenant: str) -> bool:
-        asked, token = url("cortex", tenant, LABELS), walk.token(tenant)
-        return all(walk.curl(asked, token=token)[0] == 200 for _ in range(8))
+    def answered(tenant: str) -> bool:
+        return walk.curl(url("cortex", tenant, LABELS), token=walk.token(tenant))[0] == 200
 
-    eventually(lambda: everywhere("default") and everywhere("system"), 90)
+    eventually(lambda: answered("default") and answered("system"))
+
+
+def current(walk: Walk) -> bool:
+    """Whether all pods of the gateway have what they should have: a limit that goes, too, takes its time to get there."""
+    pods = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)["gatewayPods"]
+    return len(pods) == REPLICAS and all(state and state["current"] for state in pods.values())
