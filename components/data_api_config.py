@@ -7,13 +7,13 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from pydantic.json_schema import SkipJsonSchema
 
 from components.access import TOKEN_ID_PATTERN, KeyLimits, Scope, key_limits_set
-from components.data_api_limits import RatesConfig, TenantApiConfig, checked_ranges, gateway_limits
+from components.data_api_limits import RatesConfig, TenantApiConfig, gateway_limits
 from components.errors import KeyFileError
 from components.gateway_limits import GatewayLimits, limits_bytes
 from components.instants import instant
 from components.keys import SECRET_BYTES, flat_key_set, key_id, public_key
 from components.names import SYSTEM, tenant_name_problem
-from components.section import Section, limit_said, raise_all, without_doubles
+from components.section import Section, checked_ranges, limit_said, raise_all, without_doubles
 
 LIMITS_BYTES = 900_000  # of all tenants together: they go to the gateway in one ConfigMap too
 REVOKED_BYTES = 900_000  # of all ids together: they go to the gateway in one ConfigMap, which holds 1 MiB

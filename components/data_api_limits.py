@@ -1,6 +1,5 @@
 """Settings of what the gateway lets through of each tenant (`opstrace:dataApi.rates`, `opstrace:dataApi.tenants`)."""
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -8,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from components.gateway_limits import GatewayLimits, Rate, TenantRates
-from components.section import QUANTITY, Section, amount, limit_said, raise_all, without_doubles
+from components.section import QUANTITY, Section, amount, checked_ranges, limit_said, raise_all
 
 MOST = 2**31  # Envoy counts in 32 bits
 Amount = Annotated[int, Field(ge=1, le=MOST)]
@@ -19,20 +18,6 @@ WITH_BURSTS = (
     ("bytes_per_second", "byte_burst"),
     ("connections_per_second", "connection_burst"),
 )
-
-
-def range_problem(text: str) -> str | None:
-    """Return what is wrong with an IPv4 range in CIDR form, None where nothing is."""
-    try:
-        network = ipaddress.IPv4Network(text)
-    except ValueError as error:
-        return f"{text!r} is no IPv4 range such as 203.0.113.0/24: {error}"
-    return None if str(network) == text else f"{text!r} must be written {str(network)!r}, as AWS wants it"
-
-
-def checked_ranges(ranges: list[str]) -> list[str]:
-    """Return the ranges; raises `ValueError` with all that are none, or are there twice."""
-    return raise_all([problem for entry in ranges if (problem := range_problem(entry))], without_doubles(ranges))
 
 
 class RatesConfig(Section):

@@ -1,5 +1,6 @@
 """What all parts of the typed configuration share."""
 
+import ipaddress
 import re
 from typing import Annotated, Any, TypeVar
 
@@ -42,6 +43,20 @@ def without_doubles(names: list[str]) -> list[str]:
     """Return `names`; raises `ValueError` naming those that are given more than once."""
     twice = doubles(names)
     return raise_all([f"given more than once: {', '.join(twice)}"] if twice else [], names)
+
+
+def range_problem(text: str) -> str | None:
+    """Return what is wrong with an IPv4 range in CIDR form, None where nothing is."""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        return f"{text!r} is no IPv4 range such as 203.0.113.0/24: {error}"
+    return None if str(network) == text else f"{text!r} must be written {str(network)!r}: the rest is no part of it"
+
+
+def checked_ranges(ranges: list[str]) -> list[str]:
+    """Return the ranges; raises `ValueError` with all that are none, or are there twice."""
+    return raise_all([problem for entry in ranges if (problem := range_problem(entry))], without_doubles(ranges))
 
 
 def hours(duration: str) -> int:
