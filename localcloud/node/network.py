@@ -18,6 +18,8 @@ def connect(settings: Settings, pid: int) -> None:
         index = routes.link_lookup(ifname=settings.name)[0]
         routes.addr("add", index=index, address=settings.host_address, prefixlen=PREFIX_LENGTH)
         routes.link("set", index=index, state="up")
+        # Or what a server on this machine answers to a pod, such as a receiver of alerts, would not find back.
+        routes.route("add", dst=settings.pod_cidr, gateway=settings.node_address)
 
 
 def is_connected(settings: Settings) -> bool:
@@ -42,6 +44,6 @@ def configure_inside(settings: Settings) -> bool:
         routes.link("set", index=routes.link_lookup(ifname="lo")[0], state="up")
         routes.addr("add", index=found[0], address=settings.node_address, prefixlen=PREFIX_LENGTH)
         routes.link("set", index=found[0], state="up")
-        # There is nothing outside to reach; Kubernetes alone insists on a default route.
+        # It leads to this machine and no further; Kubernetes insists on a default route.
         routes.route("add", dst="default", gateway=settings.host_address)
     return True

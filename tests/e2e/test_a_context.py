@@ -14,9 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from pyroute2 import IPRoute
 
-from localcloud.settings import Settings
 from tests.conftest import SLOT as CLUSTER_SLOT
 from tests.conftest import assert_nothing_left, entered, processes_of
 from tests.e2e.walk import LABELS, LAUNCHER, Shell, Walk, eventually
@@ -32,20 +30,7 @@ def url(api: str, path: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def pods_reach_this_machine(cloud: Shell) -> Iterator[None]:
-    """What kind, k3d and minikube do by masquerading: without it this machine's answers do not find back to a pod."""
-    cluster = Settings(int(CLUSTER_SLOT), Path())
-    way = {"dst": cluster.pod_cidr, "gateway": cluster.node_address}
-    with IPRoute() as routes:
-        routes.route("add", **way)
-        yield
-        routes.route("del", **way)
-
-
-@pytest.fixture(scope="module")
-def borrower(
-    cloud: Shell, base_environment: Shell, pods_reach_this_machine: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Walk]:
+def borrower(cloud: Shell, base_environment: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     """A user of a second cloud, who names the first one's cluster and has an instance there."""
     STACK_FILE.unlink(missing_ok=True)  # of a run that was killed
     shell = base_environment | {"OPSTRACE_LOCAL_SLOT": SLOT, "KUBECONFIG": cloud["KUBECONFIG"]}
