@@ -9,7 +9,6 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.identity import SERVICE_ACCOUNT
 from components.names import BucketKind
 from components.notices import RUNTIME_KEY, shrinking_retention
 from components.options import child, manifest
@@ -26,6 +25,7 @@ from components.workload import (
     token_volume,
 )
 
+SERVICE_ACCOUNT = "tenant"
 CONFIG_FOLDER = "/etc/opstrace"
 RUNTIME_FILE = f"{CONFIG_FOLDER}/{RUNTIME_KEY}"
 RUNTIME_SECONDS = 10
@@ -41,7 +41,7 @@ MESSAGE_BYTES = 100 << 20  # a large push or query result; the default, 4 MiB, i
 
 @dataclass(frozen=True)
 class StoreArgs:
-    """What a back end needs of its tenant. `buckets`: physical names by kind."""
+    """What a back end needs of its tenant. `buckets`: physical names by kind. `service_account` may take the role."""
 
     instance: str
     tenant: str
@@ -51,6 +51,7 @@ class StoreArgs:
     role_arn: pulumi.Output[str]
     aws: Aws
     storage_class: str | None
+    service_account: str = SERVICE_ACCOUNT
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,12 @@ class BackendArgs:
     program: str
     image: str
     component: str
+    replicas: int
     config: pulumi.Output[str]
     limits: Mapping[str, Any]
     http_port: int
     size: BackendSize
     store: StoreArgs
-
-    @property
-    def replicas(self) -> int:
-        """Number of pods."""
-        return self.store.settings.pods().replicas
 
 
 def server(http_port: int, grpc_port: int) -> dict[str, Any]:
@@ -219,7 +216,7 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
     )
     if args.replicas > 1:
         main["lifecycle"] = {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}  # until no node sends anything here
-    main["env"] = aws_environment(args.store.aws, args.store.role_arn)
+    main["env"] = [*aws_environment(args.store.aws, args.store.role_arn), {"name": "TMPDIR", "value": DATA_FOLDER}]
     main["volumeMounts"] = [
         {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         {"name": "aws-token", "mountPath": TOKEN_FOLDER, "readOnly": True},
@@ -227,7 +224,7 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
     ]
     assert not args.store.aws.ca_bundle or CA_FILE.startswith(CONFIG_FOLDER)
     return {
-        "serviceAccountName": SERVICE_ACCOUNT,
+        "serviceAccountName": args.store.service_account,
         "automountServiceAccountToken": False,
         "securityContext": POD_SECURITY,
         "terminationGracePeriodSeconds": STOP_SECONDS,

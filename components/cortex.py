@@ -17,11 +17,16 @@ from components.backend import (
     server,
 )
 from components.limits import MetricsLimits
+from components.names import ALERTMANAGER, ALERTMANAGER_PATH
 from components.section import hours
 from components.tenant_config import TenantSettings
 from components.versions import CORTEX_IMAGE
+from components.workload import Aws
 
 HTTP_PORT = 9009
+GRPC_PORT = 9095
+# All of them but the Alertmanager, which runs in a pod of its own or not at all (components/alertmanager.py).
+PARTS = ("distributor", "ingester", "querier", "query-frontend", "store-gateway", "compactor", "ruler")
 RETENTION_LIMIT = "compactor_blocks_retention_period"
 LIMIT_NAMES = (*MetricsLimits.model_fields, RETENTION_LIMIT)
 
@@ -32,26 +37,27 @@ def cortex_limits(settings: TenantSettings) -> dict[str, Any]:
     return limits | {RETENTION_LIMIT: f"{hours(settings.retention.metrics)}h"}
 
 
+def s3_storage(aws: Aws, bucket: str) -> dict[str, Any]:
+    """Return the block of a store in S3."""
+    lookup = "path" if aws.s3_is_elsewhere() else "virtual-hosted"
+    place = {"endpoint": aws.s3_host(), "region": aws.region, "bucket_name": bucket}
+    return {"backend": "s3", "s3": place | {"insecure": aws.s3_is_plain(), "bucket_lookup_type": lookup}}
+
+
 def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> dict[str, Any]:
     """Return Cortex's configuration: everything in one process, blocks in S3, the log of writes on the volume."""
-    aws, replicas = store.aws, store.settings.pods().replicas
-    shared = replicas > 1
-
-    def s3(bucket: str) -> dict[str, Any]:
-        lookup = "path" if aws.s3_is_elsewhere() else "virtual-hosted"
-        place = {"endpoint": aws.s3_host(), "region": aws.region, "bucket_name": bucket}
-        return {"backend": "s3", "s3": place | {"insecure": aws.s3_is_plain(), "bucket_lookup_type": lookup}}
-
+    replicas = store.settings.pods().replicas
+    shared, alerts = replicas > 1, store.settings.alertmanager.enabled
     ring = {"kvstore": ring_store(store)}
     return {
-        "target": "all",
+        "target": ",".join(PARTS),
         "auth_enabled": True,
-        "server": server(HTTP_PORT, 9095),
+        "server": server(HTTP_PORT, GRPC_PORT),
         "runtime_config": runtime_config(),
         **({"limits": {"ingestion_rate_strategy": "global"}} if shared else {}),  # else each pod allows all of it
         **memberlist("cortex", store),
         "blocks_storage": {
-            **s3(metrics_bucket),
+            **s3_storage(store.aws, metrics_bucket),
             "tsdb": {"dir": f"{DATA_FOLDER}/tsdb", "flush_blocks_on_shutdown": True},
             # Blocks that a pod with an empty volume finds (after `adopt`, or a lost volume) are seen in a minute, not in 15.
             "bucket_store": {"sync_dir": f"{DATA_FOLDER}/tsdb-sync", "sync_interval": "1m"},
@@ -68,7 +74,10 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
             }
         },
         "distributor": {"ring": ring, "shard_by_all_labels": True},
-        "querier": {"active_query_tracker_dir": f"{DATA_FOLDER}/active-queries"},
+        "querier": {
+            "active_query_tracker_dir": f"{DATA_FOLDER}/active-queries",
+            **({} if shared else {"store_gateway_addresses": f"127.0.0.1:{GRPC_PORT}"}),  # the ring knows the others
+        },
         "store_gateway": {
             "sharding_enabled": shared,
             "sharding_ring": {**ring, "replication_factor": replicas},
@@ -78,17 +87,10 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
             "enable_api": True,
             "enable_sharding": shared,
             "ring": ring,
+            **({"alertmanager_url": f"http://{ALERTMANAGER}{ALERTMANAGER_PATH}"} if alerts else {}),
         },
         # Another bucket than the blocks': the compactor takes every top-level name there for a tenant.
-        "ruler_storage": s3(config_bucket),
-        "alertmanager": {
-            # Its configuration is nobody's to write: Cortex sends files of this pod, the role's token among them, to a
-            # receiver whose http_headers name them, and calls private addresses by way of oauth2 and SMTP.
-            "external_url": "http://localhost/alertmanager",
-            "data_dir": f"{DATA_FOLDER}/alertmanager",
-            **({"sharding_enabled": True, "sharding_ring": ring} if shared else {}),
-        },
-        "alertmanager_storage": s3(config_bucket),
+        "ruler_storage": s3_storage(store.aws, config_bucket),
     }
 
 
@@ -106,6 +108,7 @@ class Cortex(pulumi.ComponentResource):
             program="cortex",
             image=CORTEX_IMAGE,
             component="metrics",
+            replicas=args.settings.pods().replicas,
             config=config,
             limits=cortex_limits(args.settings),
             http_port=HTTP_PORT,

@@ -6,15 +6,15 @@ from files that Envoy watches.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from components import gateway_limits, gateway_lua, gateway_metrics
-from components.access import Scope
 from components.access_log import access_log
 from components.gateway_files import ACCESS, ADDRESSES, CONNECTIONS, HTTP, LUA_TYPE, RATES, TOKEN
-from components.names import APIS, Api
+from components.gateway_routes import ALERTS, INSTANCE_ROUTES, ROUTES, first_step
+from components.names import ALERTMANAGER_PATH, APIS
 
 LISTEN_PORT = 8080
 HEALTH_PORT = 8081
@@ -22,20 +22,10 @@ ADMIN_PORT = 9901
 ADMIN_FILTERS = "/config_dump?resource=ecds_filters"
 ADMIN_COUNTERS = "/stats?filter=extension_config_discovery"
 CONFIG_FOLDER = "/etc/envoy"
+# The name server's own word that there is no such Service; where it does not answer, 503 lets clients retry.
+NO_SERVICE = "dns_resolution_failure{cares_norecords"
 INSTANCE_HOST = "instance"  # the virtual host of the instance's own name
-QUERY_SECONDS = 300
 REQUEST_SECONDS = 60  # for a request to arrive whole; what is answered already, as a tail is, is not meant
-
-# What of the back ends can be reached from outside, and under which path there: nothing else can.
-CORTEX_READS = (
-    "query",
-    "query_range",
-    "series",
-    "labels",
-    "label/[^/]+/values",
-    "metadata",
-    "read",
-)
 
 
 @dataclass(frozen=True)
@@ -46,75 +36,6 @@ class GatewaySettings:
     domain: str
     authentication: bool
     legacy_push_errors: bool
-
-
-def _route(
-    regex: str,
-    scope: Scope,
-    *,
-    push: bool = False,
-    websocket: bool = False,
-    prefix: str = "",
-    changes: bool = False,
-    of_token: Api | None = None,
-) -> dict[str, Any]:
-    """Return a route for the paths that `regex` matches whole, with the scope that a token needs for it.
-
-    `prefix` goes before the path upstream; with `changes` it is for all methods but those that only read. `of_token`: the
-    API of the token's tenant to which it goes, where the host names none.
-    """
-    match: dict[str, Any] = {"safe_regex": {"regex": regex}}
-    if changes:
-        reading = {"safe_regex": {"regex": "GET|HEAD"}}
-        match["headers"] = [{"name": ":method", "string_match": reading, "invert_match": True}]
-    action: dict[str, Any] = {"cluster": "tenant", "timeout": "0s" if websocket else f"{QUERY_SECONDS}s"}
-    # Nothing of such a request was sent: a pod that has just ended is not the client's concern where there are others.
-    action["retry_policy"] = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2}
-    if prefix:
-        action["regex_rewrite"] = {"pattern": {"regex": "^(.*)$"}, "substitution": f"{prefix}\\1"}
-    if websocket:
-        action["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": True}]
-    # Here and not in the route's action, which is read too late: the name that the client used would be looked up.
-    upstream = {
-        "@type": f"{HTTP}.dynamic_forward_proxy.v3.PerRouteConfig",
-        "host_rewrite_header": gateway_lua.UPSTREAM_HEADER,
-    }
-    filters: dict[str, Any] = {"forward": upstream}
-    if not push:
-        filters["push-answers"] = {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True}
-    access = {"scope": scope} | ({gateway_lua.API_OF_TOKEN: of_token} if of_token else {})
-    return {
-        "match": match,
-        "route": action,
-        "metadata": {"filter_metadata": {"access": access}},
-        "typed_per_filter_config": filters,
-    }
-
-
-CORTEX_RULES = "/api/v1/rules(/.*)?"  # Cortex 1.21, 'HTTP API', 'Ruler'
-
-
-def _rules(of_token: Api | None = None) -> list[dict[str, Any]]:
-    """Return the routes of a tenant's rules: they are read with one scope and changed with another."""
-    return [
-        _route(CORTEX_RULES, "metrics:write", changes=True, of_token=of_token),
-        _route(CORTEX_RULES, "metrics:read", of_token=of_token),
-    ]
-
-
-ROUTES: dict[Api, list[dict[str, Any]]] = {
-    "cortex": [
-        _route("/api/v1/push", "metrics:write", push=True),
-        _route(f"/api/v1/({'|'.join(CORTEX_READS)})", "metrics:read", prefix="/prometheus"),
-        *_rules(),
-    ],
-    "loki": [
-        _route("/loki/api/v1/push", "logs:write", push=True),
-        _route("/loki/api/v1/(delete|rules)(/.*)?", "logs:write", changes=True),
-        _route("/loki/api/v1/tail", "logs:read", websocket=True),
-        _route("/loki/api/v1/[^/].*", "logs:read"),
-    ],
-}
 
 
 def _lua(name: str, code: str) -> dict[str, Any]:
@@ -138,7 +59,7 @@ DNS_CACHE: dict[str, Any] = {
 def _filters(settings: GatewaySettings, steps: Mapping[str, str]) -> list[dict[str, Any]]:
     verified = [TOKEN.declaration(), ACCESS.declaration()]
     return [
-        *(_lua(f"before-{host}", code) for host, code in steps.items()),
+        *(_lua(first_step(host), code) for host, code in steps.items()),
         *(verified if settings.authentication else []),
         ADDRESSES.declaration(),
         {"name": "known-connections", "typed_config": {"@type": RATES.type_url, **gateway_limits.known_connections()}},
@@ -174,20 +95,23 @@ def _virtual_host(name: str, domain: str, routes: list[dict[str, Any]], steps: M
         "name": name,
         "domains": [domain],
         "routes": routes,
-        "typed_per_filter_config": dict.fromkeys((f"before-{step}" for step in steps if step != name), off),
+        "typed_per_filter_config": dict.fromkeys((first_step(step) for step in steps if step != name), off),
     }
 
 
 def _virtual_hosts(settings: GatewaySettings, steps: Mapping[str, str]) -> list[dict[str, Any]]:
-    own = [_virtual_host(INSTANCE_HOST, settings.domain, _rules("cortex"), steps)] if INSTANCE_HOST in steps else []
+    own = [_virtual_host(INSTANCE_HOST, settings.domain, INSTANCE_ROUTES, steps)] if INSTANCE_HOST in steps else []
     return [*own, *(_virtual_host(api, f"{api}.*", ROUTES[api], steps) for api in APIS)]
 
 
 def _local_replies() -> dict[str, Any]:
     """Return how Envoy's own answers read: as the original's did."""
 
-    def mapper(details: str, status: int, body: str) -> dict[str, Any]:
+    def mapper(details: str, status: int, body: str, paths: Sequence[str] = ()) -> dict[str, Any]:
         expression = f"response.code_details.startsWith('{details}')"
+        if paths:
+            asked = " || ".join(f"request.path.startsWith('{path}')" for path in paths)
+            expression += f" && ({asked})"
         return {
             "filter": {
                 "extension_filter": {
@@ -208,8 +132,8 @@ def _local_replies() -> dict[str, Any]:
             mapper("jwt_authn", 401, "bad authentication token"),
             mapper("rbac_access_denied", 403, "this tenant takes nothing from your address"),
             mapper("local_rate_limited", 429, "too many requests or bytes of this tenant"),
-            # The name server's own word that there is no such Service; where it does not answer, 503 lets clients retry.
-            mapper("dns_resolution_failure{cares_norecords", 404, "no such tenant"),
+            mapper(NO_SERVICE, 404, "this tenant has no Alertmanager", [ALERTS, f"{ALERTMANAGER_PATH}/"]),
+            mapper(NO_SERVICE, 404, "no such tenant"),
         ]
     }
 

@@ -13,7 +13,10 @@ from components.access_log import NOTE_TENANT, STEP, VERIFIED
 from components.gateway_limits import BYTES_HEADER, CONNECTION_HEADER, RETRY_AFTER_SECONDS, TENANT_HEADER, TOO_MANY
 
 UPSTREAM_HEADER = "x-opstrace-upstream"
-API_OF_TOKEN = "api_of_token"  # in a route's metadata: the API of the token's tenant that the request goes to
+# In a route's metadata. For the step after authentication: the service of the token's tenant that the request goes to.
+SERVICE_OF_TOKEN = "service_of_token"
+# For the step before it: the service of the host's tenant, where it is not the API's own; and how to ask a browser's user.
+SERVICE, CHALLENGE = "service", "challenge"
 TURN_SECONDS = 30
 CLOCK_SKEW_SECONDS = 5
 ASSUMED_BYTES = 2**20  # of a body without a declared length
@@ -28,20 +31,20 @@ local function in_host(handle, pattern)
   local host = (handle:headers():get(":authority") or ""):lower():gsub(":%d+$", "")
   return host:match(pattern)
 end
-local function refuse(handle, status, text)
-  handle:respond({[":status"] = status, ["content-type"] = "text/plain"}, text)
+local function refuse(handle, status, text, challenge)
+  handle:respond({[":status"] = status, ["content-type"] = "text/plain", ["www-authenticate"] = challenge}, text)
 end
 """
 
 SEND = """
-local function send_to(handle, api, tenant)
+local function send_to(handle, service, tenant)
   local headers = handle:headers()
   headers:replace("__TENANT_HEADER__", tenant)
   -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
   -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
   -- is forgotten (host_ttl) while the other is in use, and looked up anew.
   local turn = math.floor(handle:timestamp() / (1000 * __TURN_SECONDS__)) % 2
-  local name = api .. "." .. tenant .. "-tenant.svc.cluster.local" .. (turn == 0 and "" or ".")
+  local name = service .. "." .. tenant .. "-tenant.svc.cluster.local" .. (turn == 0 and "" or ".")
   headers:replace("__UPSTREAM_HEADER__", name)
   headers:replace("x-scope-orgid", tenant)
 end
@@ -114,9 +117,10 @@ end
 
 TENANT_OF_HOST = """
   local tenant = in_host(handle, "^__API__%.([a-z0-9]+)%.__DOMAIN__$")
-  note_for_log(handle, tenant, "__API__")
+  local service = handle:metadata():get("__SERVICE__") or "__API__"
+  note_for_log(handle, tenant, service)
   if not tenant then refuse(handle, "404", "no such tenant") return end
-  send_to(handle, "__API__", tenant)
+  send_to(handle, service, tenant)
 """
 
 # Of whose data it is, nothing is known until the token is verified; what a client says of it is taken away.
@@ -129,7 +133,7 @@ TENANT_OF_TOKEN = """
 CREDENTIALS = """
   local given = headers:get("authorization")
   if not given or given == "" then
-    refuse(handle, "401", "Authorization header missing or invalid") return
+    refuse(handle, "401", "Authorization header missing or invalid", handle:metadata():get("__CHALLENGE__")) return
   end
   local basic = given:match("^Basic ([%w+/]+=?=?)$")
   if basic then
@@ -191,9 +195,9 @@ local function refusal(handle)
   -- jwt_authn has just refused what is over, whatever is remembered here; this holds if that should ever not be asked.
   if type(said.ends) ~= "number" or handle:timestamp() > (said.ends + __CLOCK_SKEW__ + 1) * 1000 then return "" end
   local asked = headers:get("__TENANT_HEADER__")
-  local api = not asked and handle:metadata():get("__OF_TOKEN__")  -- at the instance's own name
-  if api then note_tenant(handle, tenant, api) end
-  if not api and tenant ~= asked then return ": unexpected tenant: " .. tenant end
+  local service = not asked and handle:metadata():get("__OF_TOKEN__")  -- at the instance's own name
+  if service then note_tenant(handle, tenant, service) end
+  if not service and tenant ~= asked then return ": unexpected tenant: " .. tenant end
   if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
   if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
   if said.id and REVOKED[said.id] then return ": revoked" end
@@ -205,7 +209,7 @@ local function refusal(handle)
     if key.scopes and not key.scopes[needed] then return ": its key does not cover " .. needed end
   end
   headers:remove("authorization")
-  if api then send_to(handle, api, tenant) end
+  if service then send_to(handle, service, tenant) end
 end
 
 function envoy_on_request(handle)
@@ -288,7 +292,9 @@ def _filled(text: str) -> str:
         "__TOO_MANY__": TOO_MANY,
         "__RETRY_AFTER__": RETRY_AFTER_SECONDS,
         "__VERIFIED__": VERIFIED,
-        "__OF_TOKEN__": API_OF_TOKEN,
+        "__OF_TOKEN__": SERVICE_OF_TOKEN,
+        "__SERVICE__": SERVICE,
+        "__CHALLENGE__": CHALLENGE,
     }
     for name, value in values.items():
         text = text.replace(name, str(value))

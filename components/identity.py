@@ -1,4 +1,4 @@
-"""The IAM role that a tenant's pods take by web identity."""
+"""The IAM roles that a tenant's pods take by web identity."""
 
 import json
 from collections.abc import Mapping
@@ -7,36 +7,41 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.buckets import read_write_policy
-from components.names import namespace, role_name
+from components.names import namespace
 from components.options import child
 from components.workload import TOKEN_AUDIENCE
 
-SERVICE_ACCOUNT = "tenant"
+
+@dataclass(frozen=True)
+class Issuer:
+    """Who says that a token is a service account's of the cluster: the OIDC provider in IAM, and its URL."""
+
+    provider_arn: str
+    url: str
 
 
 @dataclass(frozen=True)
 class IdentityArgs:
-    """`buckets` are the physical names of what the role may read and write."""
+    """`role` is the role's name, `policy` what it may do, as JSON."""
 
-    instance: str
+    role: str
     tenant: str
-    oidc_provider_arn: str
-    oidc_issuer: str
-    buckets: list[pulumi.Output[str]]
+    service_account: str
+    issuer: Issuer
+    policy: pulumi.Output[str]
     tags: Mapping[str, str]
 
 
-def trust_policy(tenant: str, provider_arn: str, issuer: str) -> str:
-    """Return the policy that gives the role to the tenant's service account and to nobody else, as JSON."""
-    host = issuer.removeprefix("https://")
+def trust_policy(tenant: str, service_account: str, issuer: Issuer) -> str:
+    """Return the policy that gives a role to a service account of the tenant and to nobody else, as JSON."""
+    host = issuer.url.removeprefix("https://")
     wanted = {
         f"{host}:aud": TOKEN_AUDIENCE,
-        f"{host}:sub": f"system:serviceaccount:{namespace(tenant)}:{SERVICE_ACCOUNT}",
+        f"{host}:sub": f"system:serviceaccount:{namespace(tenant)}:{service_account}",
     }
     statement = {
         "Effect": "Allow",
-        "Principal": {"Federated": provider_arn},
+        "Principal": {"Federated": issuer.provider_arn},
         "Action": "sts:AssumeRoleWithWebIdentity",
         "Condition": {"StringEquals": wanted},
     }
@@ -47,8 +52,8 @@ def declare_role(name: str, args: IdentityArgs, parent: pulumi.Resource) -> pulu
     """Declare the role with its one policy; return its ARN once the policy is in force."""
     role = aws.iam.Role(
         f"{name}-role",
-        name=role_name(args.instance, args.tenant),
-        assume_role_policy=trust_policy(args.tenant, args.oidc_provider_arn, args.oidc_issuer),
+        name=args.role,
+        assume_role_policy=trust_policy(args.tenant, args.service_account, args.issuer),
         tags=dict(args.tags),
         opts=child(parent),
     )
@@ -56,7 +61,7 @@ def declare_role(name: str, args: IdentityArgs, parent: pulumi.Resource) -> pulu
         f"{name}-role-policy",
         role=role.name,
         name="buckets",
-        policy=pulumi.Output.all(*args.buckets).apply(read_write_policy),
+        policy=args.policy,
         opts=child(parent),
     )
     return pulumi.Output.all(role.arn, policy.id).apply(lambda pair: pair[0])

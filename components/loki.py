@@ -101,6 +101,7 @@ class Loki(pulumi.ComponentResource):
             program="loki",
             image=LOKI_IMAGE,
             component="logs",
+            replicas=args.settings.pods().replicas,
             config=config,
             limits=loki_limits(args.settings),
             http_port=HTTP_PORT,

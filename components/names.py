@@ -18,6 +18,8 @@ BucketKind = Literal["metrics", "config", "logs"]
 BUCKET_KINDS: tuple[BucketKind, ...] = ("metrics", "config", "logs")
 Api = Literal["cortex", "loki"]
 APIS: tuple[Api, ...] = ("cortex", "loki")
+ALERTMANAGER = "alertmanager"  # the Service and pod of a tenant that has one; it is part of the API `cortex`
+ALERTMANAGER_PATH = "/alertmanager"
 
 
 def instance_name_problem(name: str) -> str | None:
@@ -80,6 +82,11 @@ def bucket_prefix(instance: str, tenant: str, kind: BucketKind, random_length: i
 def role_name(instance: str, tenant: str) -> str:
     """Return the name of a tenant's IAM role, at most 63 of the 64 characters that IAM allows."""
     return f"opstrace-{instance}-{tenant}"
+
+
+def alerts_role_name(instance: str, tenant: str) -> str:
+    """Return the name of the IAM role of a tenant's Alertmanager, at most the 64 characters that IAM allows."""
+    return f"opsalerts-{instance}-{tenant}"
 
 
 def public_keys_secret(instance: str) -> str:

@@ -7,13 +7,14 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from components.backend import StoreArgs
-from components.buckets import BucketsArgs, declare_buckets
+from components.alertmanager import Alertmanager, AlertmanagerArgs
+from components.backend import SERVICE_ACCOUNT, StoreArgs
+from components.buckets import BucketsArgs, declare_buckets, read_write_policy
 from components.certificate import RECORD_TTL_SECONDS, CertificateArgs, validated_certificate
 from components.cortex import Cortex
-from components.identity import SERVICE_ACCOUNT, IdentityArgs, declare_role
+from components.identity import IdentityArgs, Issuer, declare_role
 from components.loki import Loki
-from components.names import APIS, GATEWAY_NAMESPACE, BucketKind, api_host, namespace
+from components.names import APIS, GATEWAY_NAMESPACE, BucketKind, api_host, api_url, namespace, role_name
 from components.options import child, manifest, protected
 from components.tenant_config import TenantSettings, exported
 from components.workload import RESTRICTED_NAMESPACE, Aws, labels
@@ -23,18 +24,19 @@ from components.workload import RESTRICTED_NAMESPACE, Aws, labels
 class TenantArgs:
     """What a tenant needs of its instance, as plain values, and its back ends.
 
-    `metrics` and `logs` declare a back end from its args: by default one of the tenant's own.
+    `port` is that of the tenants' APIs. `metrics` and `logs` declare a back end from its args: by default one of the
+    tenant's own.
     """
 
     tenant: str
     settings: TenantSettings
     instance: str
     domain: str
+    port: int
     zone_id: pulumi.Input[str]
     listener_arn: pulumi.Input[str]
     entrance_dns_name: pulumi.Input[str]
-    oidc_provider_arn: str
-    oidc_issuer: str
+    issuer: Issuer
     storage_class: str | None
     aws: Aws
     tags: Mapping[str, str]
@@ -53,11 +55,11 @@ class Tenant(pulumi.ComponentResource):
         self.namespace = self._namespace(name, args)
         self.buckets = declare_buckets(name, BucketsArgs(args.instance, args.tenant, args.settings, args.tags), self)
         identity = IdentityArgs(
-            args.instance,
+            role_name(args.instance, args.tenant),
             args.tenant,
-            args.oidc_provider_arn,
-            args.oidc_issuer,
-            list(self.buckets.values()),
+            SERVICE_ACCOUNT,
+            args.issuer,
+            pulumi.Output.all(*self.buckets.values()).apply(read_write_policy),
             args.tags,
         )
         role_arn = declare_role(name, identity, self)
@@ -73,6 +75,9 @@ class Tenant(pulumi.ComponentResource):
         )
         args.metrics(f"{name}-cortex", store, child(self))
         args.logs(f"{name}-loki", store, child(self))
+        if args.settings.alertmanager.enabled:
+            url = api_url("cortex", args.tenant, args.domain, args.port)
+            Alertmanager(f"{name}-alertmanager", AlertmanagerArgs(store, args.issuer, url, args.tags), child(self))
         self._names(name, args)
         self.register_outputs(
             {"namespace": self.namespace, "buckets": dict(self.buckets), "settings": exported(args.settings)}

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 
 from components.config import AwsConfig, ClusterConfig
+from components.identity import Issuer
 from components.tenant import TenantArgs
 from components.tenant_config import TenantSettings
 from components.workload import Aws
@@ -67,11 +68,11 @@ class TenantBase:
             settings=settings,
             instance=self.instance,
             domain=self.domain,
+            port=self.port,
             zone_id=self.zone_id,
             listener_arn=self.listener_arn,
             entrance_dns_name=self.entrance_dns_name,
-            oidc_provider_arn=self.cluster.oidc_provider_arn,
-            oidc_issuer=self.cluster.oidc_issuer,
+            issuer=Issuer(self.cluster.oidc_provider_arn, self.cluster.oidc_issuer),
             storage_class=self.cluster.storage_class,
             aws=Aws(self.aws.region, self.aws.endpoints, self.aws.ca_bundle, aliases),
             tags={**self.tags, **settings.tags, **owner, "opstrace:tenant": tenant},

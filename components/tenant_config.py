@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from components.limits import LogsLimits, MetricsLimits
 from components.names import tenant_name_problem
-from components.section import QUANTITY, Duration, Section, amount, hours, merged, raise_all
+from components.section import QUANTITY, Duration, Section, amount, checked_ranges, hours, merged, raise_all
 
 MINIMUM_RETENTION_HOURS = 24  # Loki refuses less
 OWN_TAG = "opstrace:"
@@ -65,6 +65,17 @@ class TenantSize(Section):
     logs: BackendSize = BackendSize()
 
 
+class AlertmanagerSettings(Section):
+    """Whether the tenant has an Alertmanager, which sends its alerts where its own configuration says."""
+
+    enabled: Annotated[bool, Field(description="Whether there is one; it is a pod and an IAM role more.")] = False
+    private_receivers: Annotated[
+        list[str], Field(description="IPv4 ranges that are not public and may be sent to all the same.")
+    ] = []
+
+    _ranges = field_validator("private_receivers")(checked_ranges)
+
+
 _MEDIUM = {"cpu": "500m", "memory": "2Gi", "memoryLimit": "6Gi", "volume": "50Gi"}
 _LARGE = {"cpu": "2", "memory": "8Gi", "memoryLimit": "16Gi", "volume": "200Gi"}
 SIZES: dict[SizeName, TenantSize] = {
@@ -84,6 +95,7 @@ class TenantSettings(Section):
         Discriminator(lambda given: "[name]" if isinstance(given, str) else "[size]"),
         Field(description="small, medium, large, or what the pods have."),
     ] = "small"
+    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     on_delete: Annotated[
         OnDelete, Field(description="Whether the tenant's buckets stay when it is deleted, or go with all data.")
     ] = "retain"

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from components import cortex, loki
 from components.config import StackConfig
 from components.errors import UserError
-from components.names import APIS, api_url, instance_domain, namespace
+from components.names import ALERTMANAGER, ALERTMANAGER_PATH, APIS, api_url, instance_domain, namespace
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.apply import Target, target
@@ -23,13 +23,11 @@ from scripts.providers import PROVIDER
 from scripts.stackfile import require, round_trip
 from scripts.terminal import stdout_table
 
-PODS = {"cortex": cortex.HTTP_PORT, "loki": loki.HTTP_PORT}
 
-
-def state_of(cluster: Cluster, tenant: str) -> str:
-    """Return `ready`, or which of the tenant's back ends are not."""
+def state_of(cluster: Cluster, tenant: str, settings: TenantSettings) -> str:
+    """Return `ready`, or which of the programs that the tenant should have are not."""
     waiting = []
-    for name in PODS:
+    for name in (*APIS, *((ALERTMANAGER,) if settings.alertmanager.enabled else ())):
         found = cluster.get("apps/v1", "StatefulSet", name, namespace(tenant))
         if found is None:
             waiting.append(f"{name} is missing")
@@ -100,6 +98,8 @@ def facts(
         "ownStack": name in own_files(found.engine.instance),
     }
     if settings:
+        if settings.alertmanager.enabled:
+            known[ALERTMANAGER] = f"{known['cortex']}{ALERTMANAGER_PATH}/"
         known |= {
             "retention": settings.retention.model_dump(),
             "onDelete": settings.on_delete,
@@ -109,7 +109,7 @@ def facts(
     if there:
         age = age_of(found.cluster, name)
         known |= {
-            "state": state_of(found.cluster, name) if settings else "to be deleted by the next update",
+            "state": state_of(found.cluster, name, settings) if settings else "to be deleted by the next update",
             "ageSeconds": None if age is None else int(age.total_seconds()),
             "storedBytes": held.size,
             "activeSeries": active_series(found.cluster, name),

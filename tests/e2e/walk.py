@@ -5,11 +5,13 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
+import urllib3
 
 from components.names import GATEWAY_NAMESPACE
 from components.workload import selector
@@ -91,6 +93,37 @@ class Walk:
         url = self.shell["AWS_ENDPOINT_URL_S3" if service == "s3" else "AWS_ENDPOINT_URL"]
         keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         return boto3.client(service, "us-west-2", endpoint_url=url, verify=self.ca, **keys)
+
+    def s3_of(self, tenant: str, role: str, service_account: str) -> Any:
+        """Return S3 as a pod of the tenant's with this service account has it, by this role."""
+        arn = self.aws("iam").get_role(RoleName=role)["Role"]["Arn"]
+        words = ("create", "token", service_account, "--audience", "sts.amazonaws.com")
+        token = self.kubectl("-n", f"{tenant}-tenant", *words).strip()
+        asked = {"RoleArn": arn, "RoleSessionName": "test", "WebIdentityToken": token}
+        given = self.aws("sts").assume_role_with_web_identity(**asked)["Credentials"]
+        return boto3.client(
+            "s3",
+            "us-west-2",
+            endpoint_url=self.shell["AWS_ENDPOINT_URL_S3"],
+            verify=self.ca,
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+        )
+
+    @contextmanager
+    def policies_enforced(self) -> Iterator[None]:
+        """Let moto check IAM policies meanwhile."""
+
+        def after_calls(count: str) -> None:
+            answer = urllib3.request("POST", f"{self.shell['AWS_ENDPOINT_URL']}/moto-api/reset-auth", body=count)
+            assert answer.status == 200
+
+        after_calls("0")
+        try:
+            yield
+        finally:
+            after_calls("inf")
 
     def buckets(self, tenant: str) -> list[str]:
         found = self.aws("s3").list_buckets()["Buckets"]

@@ -28,6 +28,7 @@ from components.gateway_files import (
     limits_files,
 )
 from components.gateway_limits import GatewayLimits
+from components.gateway_lua import UPSTREAM_HEADER
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -66,14 +67,15 @@ def forged(text: str) -> str:
 
 @dataclass
 class BackEnd:
-    """A server in place of Cortex and Loki that answers `status` and `body`, and remembers what reached it."""
+    """A server in place of a tenant's that answers `status` and `body`, and remembers what reached it, and for which."""
 
     seen: list[str] = field(default_factory=list)
+    services: list[str] = field(default_factory=list)
     status: int = 200
     body: bytes = b"ok"
 
     def __post_init__(self) -> None:
-        back_end, seen = self, self.seen
+        back_end, seen, services = self, self.seen, self.services
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -83,6 +85,7 @@ class BackEnd:
                 if self.headers.get("upgrade") == "websocket":
                     return self._follow()
                 read_body(self.headers, self.rfile)
+                services.append(self.headers[UPSTREAM_HEADER].removesuffix("."))
                 seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
                 status, body = back_end.status, back_end.body  # they may be changed once the headers are sent
                 self.send_response(status)

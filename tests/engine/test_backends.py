@@ -1,138 +1,22 @@
 """The back ends' configuration, by the real Cortex and Loki over an S3 of the test's own: retention and limits."""
 
 import json
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
-import pulumi
 import pytest
-import urllib3
-from moto.server import ThreadedMotoServer
 from ruamel.yaml import YAML
 
-from components.backend import DATA_FOLDER, RUNTIME_FILE, StoreArgs
-from components.cortex import cortex_config, cortex_limits
+from components.cortex import cortex_limits
 from components.limits import LogsLimits, MetricsLimits
-from components.loki import loki_config, loki_limits
+from components.loki import loki_limits
 from components.tenant_config import TenantSettings
-from components.workload import Aws
-from localcloud.toolchain import catalog
-from localcloud.toolchain.store import ensure
-from tests.ports import free_ports
+from tests.engine.backend import TENANT, Backend
 from tests.remote_write import HEADERS, request
 
-TENANT, HOUR = "default", 3600
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-west-2"}
-# What a back end waits for, made short: nothing else of its configuration is changed.
-SOON = {
-    "cortex": {
-        "compactor": {"compaction_interval": "2s", "cleanup_interval": "2s", "deletion_delay": "0s"},
-        "blocks_storage": {"bucket_store": {"sync_interval": "2s"}},
-    },
-    "loki": {
-        "compactor": {
-            "compaction_interval": "2s",
-            "apply_retention_interval": "2s",
-            "retention_delete_delay": "1s",
-        }
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[tuple[str, Any]]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    client = boto3.client("s3", "us-west-2", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test")
-    for bucket in ("metrics", "config", "logs"):
-        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-    yield url, client
-    server.stop()
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
-    for key, value in over.items():
-        if isinstance(value, dict):
-            _merge(base.setdefault(key, {}), value)
-        else:
-            base[key] = value
-
-
-class Backend:
-    """A real back end, started and stopped with the files in one folder."""
-
-    def __init__(self, program: str, folder: Path, endpoint: str, settings: TenantSettings) -> None:
-        aws = Aws("us-west-2", {"s3": endpoint})
-        nothing: Any = pulumi.Output
-        store = StoreArgs("showdown", TENANT, settings, nothing, {}, nothing, aws, None)
-        config = cortex_config(store, "metrics", "config") if program == "cortex" else loki_config(store, "logs")
-        limits = cortex_limits(settings) if program == "cortex" else loki_limits(settings)
-        self._program, self._folder, self.name = program, folder, program
-        self._http = urllib3.PoolManager(headers={"X-Scope-OrgID": TENANT})
-        (folder / "runtime.yaml").write_text(json.dumps({"overrides": {TENANT: limits}}))
-        _merge(config, SOON[program])
-        http, grpc = free_ports(2)
-        config["server"] |= {"http_listen_port": http, "grpc_listen_port": grpc, "http_listen_address": "127.0.0.1"}
-        config["server"] |= {"grpc_listen_address": "127.0.0.1"}
-        if program == "cortex":  # its pod's address is the one that others reach it at; here there are no others
-            config["ingester"]["lifecycler"]["address"] = "127.0.0.1"
-        text = json.dumps(config).replace(RUNTIME_FILE, str(folder / "runtime.yaml"))
-        (folder / "config.yaml").write_text(text.replace(f'"{DATA_FOLDER}', f'"{folder}/data'))
-        self._url = f"http://127.0.0.1:{http}"
-
-    def start(self) -> None:
-        tool = catalog.CORTEX if self._program == "cortex" else catalog.LOKI
-        program = ensure(tool) / self._program
-        with (self._folder / "log").open("a") as log:
-            command = [str(program), f"-config.file={self._folder}/config.yaml"]
-            self._process = subprocess.Popen(command, cwd=self._folder, env=KEYS, stdout=log, stderr=log)
-        self.until(lambda: self.ask("GET", "/ready")[0] == 200 and self._runs_whole())
-
-    def _runs_whole(self) -> bool:
-        """Tell whether no part of it is still starting: one that is stopped then ends the program with an error."""
-        status, text = self.ask("GET", "/services")
-        return status == 200 and "Running" in text and "Starting" not in text
-
-    def ask(self, method: str, path: str, **arguments: Any) -> tuple[int, str]:
-        try:
-            answer = self._http.request(method, self._url + path, retries=False, **arguments)
-        except urllib3.exceptions.HTTPError:
-            return 0, ""
-        return answer.status, answer.data.decode()
-
-    def stop(self) -> None:
-        """Stop as Kubernetes does: what is in memory goes to the bucket."""
-        self._process.terminate()
-        assert self._process.wait(60) == 0, (self._folder / "log").read_text()[-3000:]
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def until(self, check: Callable[[], bool], seconds: float = 240) -> None:
-        deadline = time.monotonic() + seconds
-        while not check():
-            assert time.monotonic() < deadline, (self._folder / "log").read_text()[-3000:]
-            assert self._process.poll() is None, (self._folder / "log").read_text()[-3000:]
-            time.sleep(0.5)
-
-
-@pytest.fixture
-def backend(s3: tuple[str, Any], tmp_path: Path) -> Iterator[Callable[[str, dict[str, Any]], Backend]]:
-    made: list[Backend] = []
-
-    def make(program: str, settings: dict[str, Any]) -> Backend:
-        made.append(Backend(program, tmp_path, s3[0], TenantSettings.model_validate(settings)))
-        return made[-1]
-
-    yield make
-    for entry in made:
-        entry.kill()
+HOUR = 3600
 
 
 def _keys(client: Any, bucket: str, prefix: str) -> list[str]:

@@ -96,11 +96,64 @@ def test_at_the_instance_s_own_name_a_token_s_rules_are_its_tenant_s(gateway: Ga
     assert gateway.ask(signed(id="revoked-token"), "/api/v1/rules", host=host) == (401, f"{BAD}: revoked")
     limited = Signer(OTHER_KEY).token(Grant("showdown", "default"))
     assert gateway.ask(limited, "/api/v1/rules", host=host) == (401, f"{BAD}: its key may not speak for this tenant")
-    for path in (LABELS, PUSH, "/api/v1/alerts", "/", "/api/v1/rulesets", "/config"):
+    for path in (LABELS, PUSH, "/alertmanager/", "/alertmanager/api/v2/alerts", "/", "/api/v1/rulesets", "/config"):
         assert gateway.ask(signed(), path, host=host)[0] == 404, path
     for other in (f"x{host}", f"x.{host}", "showdown.example.com.example.org", "showdown-example.com"):
         assert gateway.ask(signed(), "/api/v1/rules", host=other)[0] == 404, other
     assert gateway.back_end.seen == []
+
+
+@pytest.mark.parametrize("host", ["", "showdown.example.com"])
+def test_where_alerts_are_sent_is_the_alertmanager_s_and_rules_are_cortex_s(gateway: Gateway, host: str) -> None:
+    gateway.give()
+    gateway.start()
+    for path, service in (("/api/v1/alerts", "alertmanager"), ("/api/v1/rules/team", "cortex")):
+        for method, scope in (("GET", "metrics:read"), ("POST", "metrics:write"), ("DELETE", "metrics:write")):
+            assert gateway.ask(signed(scopes=(scope,)), path, method, host=host) == (200, "ok"), (path, method)
+            assert gateway.back_end.services.pop() == f"{service}.default-tenant.svc.cluster.local"
+            others = tuple({"metrics:read", "metrics:write", "logs:read", "logs:write"} - {scope})
+            assert gateway.ask(signed(scopes=others), path, method, host=host)[0] == 401, (path, method)
+
+
+def test_a_tenant_s_alertmanager_has_its_pages_and_their_api_and_nothing_else(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    reading = signed(scopes=("metrics:read",))
+    for path in ("", "script.js", "favicon.ico", "lib/bootstrap/bootstrap.min.css", "api/v2/silences?filter=a"):
+        assert gateway.ask(reading, f"/alertmanager/{path}") == (200, "ok"), path
+        assert gateway.back_end.services.pop() == "alertmanager.default-tenant.svc.cluster.local"
+    refused = (401, f"{BAD}: scope does not cover metrics:write")
+    assert gateway.ask(reading, "/alertmanager/api/v2/silences", "POST") == refused
+    assert gateway.ask(signed(), "/alertmanager/api/v2/silence/1", "DELETE") == (200, "ok")
+    gateway.back_end.seen.clear()
+    for path in (
+        "metrics",
+        "-/reload",
+        "-/ready",
+        "debug/pprof/",
+        "api/v1/alerts",
+        "status",
+        "../multitenant_alertmanager",
+    ):
+        assert gateway.ask(signed(), f"/alertmanager/{path}", "POST") == (404, "no such tenant"), path
+    assert gateway.back_end.seen == []
+
+
+def test_the_alertmanager_s_pages_ask_a_browser_s_user_for_a_token_and_nothing_else_does(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+
+    def challenge(path: str, **more: str) -> str | None:
+        headers = {"Host": "cortex.default.showdown.example.com", **more}
+        pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
+        answer = pool.urlopen("GET", path, headers=headers, assert_same_host=False)
+        assert answer.status == (200 if more else 401)
+        return answer.headers.get("www-authenticate")
+
+    assert str(challenge("/alertmanager/")).startswith("Basic realm=")
+    basic = base64.b64encode(f"anybody:{signed()}".encode()).decode()
+    assert challenge("/alertmanager/", Authorization=f"Basic {basic}") is None
+    assert challenge("/alertmanager/api/v2/alerts") is None and challenge(LABELS) is None
 
 
 @pytest.mark.parametrize("name", ["X-Scope-OrgID", "x-opstrace-tenant"])

@@ -13,6 +13,7 @@ BAD: Answer = (401, "bad authentication token")
 FORM: Answer = (401, "Authorization header format invalid. Expecting 'Bearer <AUTHTOKEN>'")
 MISSING: Answer = (401, "Authorization header missing or invalid")
 NO_TENANT: Answer = (404, "no such tenant")
+NO_ALERTMANAGER: Answer = (404, "this tenant has no Alertmanager")  # so it is asked for alone
 BAD_REQUEST: Answer = (400, "Bad Request")
 
 

@@ -3,7 +3,18 @@
 from typing import Any
 
 from components.names import Api
-from tests.security.case import ARRIVES, BAD, BAD_REQUEST, FORM, LABELS, MISSING, NO_TENANT, Case, refused
+from tests.security.case import (
+    ARRIVES,
+    BAD,
+    BAD_REQUEST,
+    FORM,
+    LABELS,
+    MISSING,
+    NO_ALERTMANAGER,
+    NO_TENANT,
+    Case,
+    refused,
+)
 from tests.security.forge import Forgery
 from tests.security.wire import Answer
 
@@ -230,7 +241,9 @@ INSTANCE_NAME = [
         "a token for logs", refused("scope does not cover metrics:read"), token=Forgery(claims={"scope": "logs:read"})
     ),
     _rules("a push", NO_TENANT, target="/api/v1/push", method="POST"),
-    _rules("the Alertmanager's configuration", NO_TENANT, target="/api/v1/alerts"),
+    _rules("the Alertmanager's configuration", NO_ALERTMANAGER, target="/api/v1/alerts"),
+    _rules("the Alertmanager's configuration, without a token", MISSING, "Accept: */*", target="/api/v1/alerts"),
+    _rules("the Alertmanager's pages", NO_TENANT, target="/alertmanager/"),
     _rules("past the rules", NO_TENANT, target=f"{RULES}/../labels"),
 ]
 

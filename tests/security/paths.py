@@ -1,7 +1,17 @@
 """Paths to what is not open, and other spellings of what is."""
 
 from components.names import Api
-from tests.security.case import ARRIVES, BAD_REQUEST, LABELS, NO_TENANT, Answer, Case, refused
+from tests.security.case import (
+    ARRIVES,
+    BAD_REQUEST,
+    LABELS,
+    MISSING,
+    NO_ALERTMANAGER,
+    NO_TENANT,
+    Answer,
+    Case,
+    refused,
+)
 from tests.security.forge import Forgery
 
 APIS: tuple[Api, ...] = ("cortex", "loki")
@@ -22,9 +32,16 @@ CLOSED = [
     *(
         "/api/v1/status/config",
         "/api/v1/rulesx",
-        "/api/v1/alerts",
+        "/api/v1/alerts/",
         "/alertmanager",
-        "/alertmanager/api/v2/alerts",
+        "/alertmanager/metrics",
+        "/alertmanager/-/reload",
+        "/alertmanager/debug/pprof/heap",
+        "/alertmanager/api/v1/alerts",
+        "/alertmanager/api/v2/../../../config",
+        "/alertmanager/lib/../metrics",
+        "/multitenant_alertmanager/configs",
+        "/multitenant_alertmanager/delete_tenant_config",
         "/api/v1/admin/tsdb/delete_series",
         "/prometheus/api/v1/labels",
     ),
@@ -72,7 +89,23 @@ PUSHES: dict[str, Answer] = {
     "/loki/api/v1/delete": refused("scope does not cover logs:write"),
     "/loki/api/v1/rules/x": refused("scope does not cover logs:write"),
 }
+ALERTING = ("/api/v1/alerts", "/alertmanager/", "/alertmanager/api/v2/alerts", "/alertmanager/lib/x")
 TABLE = [
+    *(Case(path, NO_ALERTMANAGER, target=path) for path in ALERTING),
+    *(Case(f"loki: {path}", NO_TENANT, target=path, api="loki") for path in ALERTING),
+    *(Case(f"{path}, without a token", MISSING, target=path, headers=()) for path in ALERTING),
+    *(
+        Case(
+            f"{path}, for reading alone",
+            refused("scope does not cover metrics:write"),
+            Forgery(claims={"scope": "metrics:read"}),
+            target=path,
+            method=method,
+            body="{}",
+        )
+        for path in ("/api/v1/alerts", "/alertmanager/api/v2/silences", "/alertmanager/api/v2/silence/1")
+        for method in ("POST", "DELETE", "PUT")
+    ),
     *(Case(f"{api}: {path}", NO_TENANT, target=path, api=api) for path in CLOSED for api in APIS),
     *(Case(path, answer, target=path) for path, answer in REJECTED.items()),
     *(Case(path, ARRIVES, target=path) for path in SAME),

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from components.names import (
     BUCKET_KINDS,
+    alerts_role_name,
     bucket_prefix,
     instance_name_problem,
     role_name,
@@ -33,7 +34,7 @@ def test_bad_tenant_names_are_explained(name: str) -> None:
 
 @given(INSTANCES, TENANTS)
 def test_names_in_aws_are_within_their_limits(instance: str, tenant: str) -> None:
-    assert len(role_name(instance, tenant)) <= 64
+    assert len(role_name(instance, tenant)) <= 64 >= len(alerts_role_name(instance, tenant))
     for kind in BUCKET_KINDS:
         name = bucket_prefix(instance, tenant, kind, 8) + "0" * 8
         assert 3 <= len(name) <= 63

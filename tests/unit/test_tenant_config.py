@@ -74,6 +74,8 @@ def test_no_limit_can_be_said_as_a_number() -> None:
         ({"limits": {"metrics": {"ingestion_rate": float("inf")}}}, "finite number"),
         ({"owner": "R&D <a@b>"}, "(given: 'R&D <a@b>')"),
         ({"tags": {"k" * 200: "v"}}, "is none that AWS takes"),
+        ({"alertmanager": {"privateReceivers": ["10.0.0.1/8"]}}, "'10.0.0.1/8' is no IPv4 range"),
+        ({"alertmanager": {"enable": True}}, "did you mean 'enabled'?"),
         ({"onDelete": "keep"}, "'retain' or 'purge' (given: 'keep')"),
         ({"labels": {"app.kubernetes.io/name": "x"}}, "is Kubernetes's or our own"),
         ({"labels": {"a": "b c"}}, "'b c' is no label value"),

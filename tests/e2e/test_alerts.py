@@ -1,0 +1,68 @@
+"""Alerts of a tenant, by the commands of docs/alerts.md: real Cortex finds them, a real Alertmanager sends them."""
+
+import json
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.walk import INSTANCE, Walk, commands, eventually, url
+from tests.receiver import Receiver
+
+TENANT = "default"
+FIRES_SECONDS = 180  # the ruler looks for changed rules once a minute
+PAGES = url("cortex", TENANT, "/alertmanager/")
+
+
+@pytest.fixture
+def receiver(walk: Walk) -> Iterator[Receiver]:
+    """A receiver of alerts that the cluster's pods can reach: at this machine's address in the cluster's network."""
+    node = urlsplit(walk.shell["AWS_ENDPOINT_URL"]).hostname
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect((str(node), 1))  # sends nothing
+        made = Receiver(asking.getsockname()[0])
+    yield made
+    made.close()
+
+
+def test_the_commands_of_the_page_on_alerts_do_what_it_says(
+    walk: Walk, file_as_before: None, receiver: Receiver
+) -> None:
+    status, body = walk.curl(PAGES, token=walk.token(TENANT))
+    assert (status, body) == (404, "this tenant has no Alertmanager")
+
+    given = f"export RECEIVER={receiver.url} ADDRESS={receiver.address}\n"
+    _, said = walk.follow([given, *commands("alerts.md")], walk.folder / f"tenant-api-token-{TENANT}")
+    assert receiver.url in said
+    assert "alertmanager" in json.loads(walk.opstrace("tenants", "show", "local", INSTANCE, TENANT, "--json").stdout)
+    eventually(lambda: receiver.alerts() == {"Always"}, FIRES_SECONDS)
+    assert receiver.seen[0]["externalURL"] == PAGES.rstrip("/")
+
+    assert walk.curl(PAGES)[0] == 401
+    status, page = walk.curl(PAGES, "-u", f"anybody:{walk.token(TENANT)}")
+    assert status == 200 and "<title>Alertmanager</title>" in page
+    assert walk.curl(url("cortex", "system", "/alertmanager/"), token=walk.token("system"))[0] == 404
+    _its_role_opens_its_own_objects_alone(walk)
+
+    rules = url("cortex", TENANT, "/api/v1/rules/team-a")
+    assert walk.curl(rules, "-X", "DELETE", token=walk.token(TENANT))[0] == 202
+
+
+def _its_role_opens_its_own_objects_alone(walk: Walk) -> None:
+    s3 = walk.s3_of(TENANT, f"opsalerts-{INSTANCE}-{TENANT}", "alertmanager")
+    buckets = walk.buckets(TENANT)
+    config = next(name for name in buckets if "-config-" in name)
+    with walk.policies_enforced():
+        s3.put_object(Bucket=config, Key="alerts/probe", Body=b"x")
+        s3.delete_object(Bucket=config, Key="alerts/probe")
+        s3.list_objects_v2(Bucket=config, Prefix="alerts/")
+        for bucket in buckets:
+            for call in (
+                lambda bucket=bucket: s3.put_object(Bucket=bucket, Key="rules/probe", Body=b"x"),
+                lambda bucket=bucket: s3.list_objects_v2(Bucket=bucket),
+            ):
+                with pytest.raises(ClientError) as refused:
+                    call()
+                assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403

@@ -1,0 +1,104 @@
+"""What a tenant's Alertmanager may reach, and what it opens to whoever has its files."""
+
+import ipaddress
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.alertmanager import PRIVATE_V4, blocked_ranges, egress
+from components.cortex import PARTS
+from components.workload import Aws
+from tests.unit.given import settings
+from tests.unit.program import declared
+
+addresses = st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address)
+ranges = st.tuples(addresses, st.integers(0, 32)).map(lambda pair: str(ipaddress.IPv4Network(pair, strict=False)))
+
+
+def within(address: ipaddress.IPv4Address, networks: Sequence[str]) -> bool:
+    return any(address in ipaddress.IPv4Network(text) for text in networks)
+
+
+@given(addresses, st.lists(ranges, max_size=4))
+def test_what_is_private_and_not_allowed_is_blocked_and_nothing_else(
+    address: ipaddress.IPv4Address, allowed: list[str]
+) -> None:
+    assert within(address, blocked_ranges(allowed)) == (within(address, PRIVATE_V4) and not within(address, allowed))
+
+
+@given(addresses)
+def test_every_address_that_is_not_public_is_private(address: ipaddress.IPv4Address) -> None:
+    shared = ipaddress.IPv4Network("100.64.0.0/10")  # Python takes it for neither
+    documentation = (
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "240.0.0.0/4",
+    )
+    if (address.is_private or address in shared) and not within(address, documentation):
+        assert within(address, PRIVATE_V4)
+
+
+def test_it_reaches_aws_where_that_has_a_private_address() -> None:
+    aws = Aws("us-west-2", {"s3": "http://10.0.0.9:5000", "sts": "https://sts.example.com"}, None, [{"ip": "10.0.0.8"}])
+    names, outside = egress(aws, ["10.1.0.0/16"])
+    assert {entry["port"] for entry in names["ports"]} == {53} and "to" not in names
+    blocks = [entry["ipBlock"] for entry in outside["to"]]
+    assert blocks[0] == {"cidr": "0.0.0.0/0", "except": list(PRIVATE_V4)}
+    assert [entry["cidr"] for entry in blocks[1:]] == ["10.1.0.0/16", "10.0.0.8/32", "10.0.0.9/32"]
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[pulumi.runtime.MockResourceArgs]:
+    return declared(settings(tenants=[{"name": "default", "alertmanager": {"enabled": True}}]))
+
+
+def of_it(recorded: list[pulumi.runtime.MockResourceArgs]) -> dict[str, Any]:
+    own = [entry for entry in recorded if entry.name.startswith("tenant-default-alertmanager-")]
+    return {entry.typ.rsplit(":", 1)[1]: entry.inputs for entry in own}
+
+
+def test_only_a_tenant_that_is_told_so_has_one(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    made = {entry.name.split("-alertmanager")[0] for entry in recorded if "alertmanager" in entry.name}
+    assert made == {"tenant-default"}
+    assert len(of_it(recorded)) == 7
+
+
+def test_its_pod_has_nothing_of_the_tenant_but_its_own_objects(
+    recorded: list[pulumi.runtime.MockResourceArgs],
+) -> None:
+    found = of_it(recorded)
+    assert found["StatefulSet"]["spec"]["template"]["spec"]["serviceAccountName"] == "alertmanager"
+    trusted = json.loads(found["Role"]["assumeRolePolicy"])["Statement"][0]["Condition"]["StringEquals"]
+    assert [text for text in trusted.values() if "serviceaccount" in text] == [
+        "system:serviceaccount:default-tenant:alertmanager"
+    ]
+    for statement in json.loads(found["RolePolicy"]["policy"])["Statement"]:
+        assert statement["Resource"].endswith("/alerts/*") or statement["Condition"] == {
+            "StringLike": {"s3:prefix": "alerts/*"}
+        }
+    policy = found["NetworkPolicy"]["spec"]
+    assert policy["policyTypes"] == ["Egress"]
+    marks = found["StatefulSet"]["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= marks.items()
+
+
+def test_no_other_pod_runs_an_alertmanager(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    texts = {
+        entry.name: entry.inputs["data"]["config.yaml"] for entry in recorded if entry.name.endswith("-cortex-config")
+    }
+    assert len(texts) == 2  # of the tenants system and default
+    for text in texts.values():
+        config = json.loads(text)
+        assert config["target"].split(",") == [*PARTS] and "alertmanager" not in PARTS
+        assert "alertmanager_storage" not in config
+    told = {name: json.loads(text)["ruler"].get("alertmanager_url") for name, text in texts.items()}
+    assert told.pop("tenant-default-cortex-config") == "http://alertmanager/alertmanager"
+    assert {*told.values()} == {None}
