@@ -19,16 +19,16 @@ import pulumi_kubernetes as kubernetes
 
 from components.backend import (
     DATA_FOLDER,
-    SERVICE_PORT,
     BackendArgs,
     StoreArgs,
     declare_backend,
     runtime_config,
     server,
 )
-from components.cortex import GRPC_PORT, HTTP_PORT, s3_storage
+from components.cortex import GRPC_PORT, HTTP_PORT, cortex_limits, s3_storage
 from components.identity import IdentityArgs, Issuer, declare_role
 from components.names import ALERTMANAGER, ALERTMANAGER_PATH, alerts_role_name
+from components.notices import reaches_every_pod
 from components.options import child, manifest
 from components.tenant_config import BackendSize, TenantSettings
 from components.versions import CORTEX_IMAGE
@@ -37,17 +37,14 @@ from components.workload import Aws, labels, selector
 PREFIX = "alerts/"  # of the Alertmanager's objects, in the bucket `config`
 SIZE = BackendSize.model_validate({"cpu": "10m", "memory": "64Mi", "memoryLimit": "512Mi", "volume": "1Gi"})
 DNS_PORT = 53
+USED = ("s3", "sts")  # services of AWS
 # What is nobody's address on the Internet (IANA, 'Special-Purpose Address Registry'): the cluster, the VPC, the node.
-PRIVATE_V4 = (
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
+PRIVATE = (
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+    *("192.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+    *("224.0.0.0/4", "240.0.0.0/4"),
 )
-PRIVATE_V6 = ("::/96", "64:ff9b::/96", "fc00::/7", "fe80::/10")
+IPV6 = "::/0"  # all of it: nothing is allowed there by the policy either
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,12 @@ class AlertmanagerArgs:
     issuer: Issuer
     url: str
     tags: Mapping[str, str]
+    enforces_network_policies: bool
 
 
 def blocked_ranges(allowed: Iterable[str]) -> list[str]:
     """Return the private IPv4 ranges without those that are allowed, in CIDR form."""
-    blocked = [ipaddress.IPv4Network(text) for text in PRIVATE_V4]
+    blocked = [ipaddress.IPv4Network(text) for text in PRIVATE]
     for network in map(ipaddress.IPv4Network, allowed):
         blocked = [part for whole in blocked for part in _without(whole, network)]
     return [str(network) for network in sorted(blocked)]
@@ -76,9 +74,8 @@ def _without(whole: ipaddress.IPv4Network, network: ipaddress.IPv4Network) -> It
 
 def alertmanager_limits(settings: TenantSettings) -> dict[str, Any]:
     """Return what the tenant's Alertmanager is allowed, under Cortex's names."""
-    given = settings.limits.metrics.model_dump(exclude_none=True)
-    own = {name: value for name, value in given.items() if name.startswith("alertmanager_")}
-    blocked = [*blocked_ranges(settings.alertmanager.private_receivers), *PRIVATE_V6]
+    own = {name: value for name, value in cortex_limits(settings).items() if name.startswith(ALERTMANAGER)}
+    blocked = [*blocked_ranges(settings.alertmanager.private_receivers), IPV6]
     return own | {"alertmanager_receivers_firewall_block_cidr_networks": ",".join(blocked)}
 
 
@@ -99,14 +96,17 @@ def alertmanager_config(store: StoreArgs, config_bucket: str, url: str) -> dict[
     }
 
 
-def alerts_policy(bucket: str) -> str:
-    """Return the IAM policy that reads and writes the Alertmanager's own objects and nothing else, as JSON."""
+def alerts_policy(tenant: str, bucket: str) -> str:
+    """Return the IAM policy that reads and writes the Alertmanager's own objects and nothing else, as JSON.
+
+    It lists the names of all: S3 says of what is not there that it is forbidden to whoever may not list it.
+    """
     arn = f"arn:aws:s3:::{bucket}"
-    within = {"StringLike": {"s3:prefix": f"{PREFIX}*"}}
     objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
     statements: list[dict[str, Any]] = [
-        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn, "Condition": within},
-        {"Effect": "Allow", "Action": objects, "Resource": f"{arn}/{PREFIX}*"},
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{arn}/{PREFIX}*"},
+        {"Effect": "Allow", "Action": objects, "Resource": f"{arn}/{PREFIX}{tenant}"},
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
@@ -116,9 +116,9 @@ def egress(aws: Aws, allowed: Iterable[str]) -> list[dict[str, Any]]:
 
     AWS too where it is not AWS's own and has a private address.
     """
-    endpoints = (re.match(r"https?://(\d+\.\d+\.\d+\.\d+)(?=[:/]|$)", url) for url in aws.endpoints.values())
+    endpoints = (re.match(r"https?://(\d+\.\d+\.\d+\.\d+)(?=[:/]|$)", aws.endpoints.get(name, "")) for name in USED)
     addresses = {*(alias["ip"] for alias in aws.host_aliases), *(found[1] for found in endpoints if found)}
-    public = {"cidr": "0.0.0.0/0", "except": blocked_ranges(())}
+    public = {"cidr": "0.0.0.0/0", "except": list(PRIVATE)}
     named = [{"cidr": text} for text in (*allowed, *(f"{address}/32" for address in sorted(addresses)))]
     return [
         {"ports": [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]},
@@ -137,6 +137,8 @@ class Alertmanager(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AlertmanagerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:alertmanager:Alertmanager", name, None, opts)
+        if not args.enforces_network_policies:
+            reaches_every_pod(args.store.tenant)
         bucket = args.store.buckets["config"]
         backend = BackendArgs(
             program=ALERTMANAGER,
@@ -148,9 +150,10 @@ class Alertmanager(pulumi.ComponentResource):
             http_port=HTTP_PORT,
             size=SIZE,
             store=self._apart(name, args),
+            environment={"TMPDIR": DATA_FOLDER},  # in which it tries new configurations
         )
         declare_backend(name, backend, self)
-        self.service = f"{ALERTMANAGER}:{SERVICE_PORT}"
+        self.service = ALERTMANAGER
         self.register_outputs({"service": self.service})
 
     def _apart(self, name: str, args: AlertmanagerArgs) -> StoreArgs:
@@ -179,7 +182,7 @@ class Alertmanager(pulumi.ComponentResource):
             store.tenant,
             ALERTMANAGER,
             args.issuer,
-            store.buckets["config"].apply(alerts_policy),
+            store.buckets["config"].apply(lambda bucket: alerts_policy(store.tenant, bucket)),
             args.tags,
         )
         return dataclasses.replace(

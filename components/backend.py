@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -70,6 +70,7 @@ class BackendArgs:
     http_port: int
     size: BackendSize
     store: StoreArgs
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def server(http_port: int, grpc_port: int) -> dict[str, Any]:
@@ -216,7 +217,8 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
     )
     if args.replicas > 1:
         main["lifecycle"] = {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}  # until no node sends anything here
-    main["env"] = [*aws_environment(args.store.aws, args.store.role_arn), {"name": "TMPDIR", "value": DATA_FOLDER}]
+    environment = [{"name": name, "value": value} for name, value in args.environment.items()]
+    main["env"] = [*aws_environment(args.store.aws, args.store.role_arn), *environment]
     main["volumeMounts"] = [
         {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         {"name": "aws-token", "mountPath": TOKEN_FOLDER, "readOnly": True},

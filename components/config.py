@@ -63,6 +63,10 @@ class ClusterConfig(Section):
     node_security_group_id: Annotated[
         str, Field(description="Security group of the nodes; it is opened to the load balancer.")
     ]
+    enforces_network_policies: Annotated[
+        bool | None,
+        Field(description="Whether its network plugin enforces network policies; to be said for an Alertmanager."),
+    ] = None
     host_aliases: Annotated[
         list[HostAlias], Field(description="Names that the back ends' pods find at other addresses than DNS says.")
     ] = []
@@ -164,6 +168,17 @@ class StackConfig(Section):
         return own.upon(self.tenant_defaults) if own else self.tenant_defaults
 
 
+def alertmanager_problem(tenant: str, settings: TenantSettings, cluster: ClusterConfig) -> str | None:
+    """Return why `tenant` cannot have an Alertmanager in this cluster, None where it can or is to have none."""
+    if not settings.alertmanager.enabled or cluster.enforces_network_policies is not None:
+        return None
+    return (
+        f"the tenant {tenant} has alertmanager.enabled, and it is not known what holds that in: without network policies "
+        "whoever writes its configuration reaches every pod. Say in opstrace:cluster.enforcesNetworkPolicies whether the "
+        "cluster's network plugin enforces them (true or false)"
+    )
+
+
 class TenantStackSettings(Section):
     """Everything under `opstrace:` of a stack `<instance>.<tenant>`, which holds one tenant alone."""
 
@@ -245,6 +260,9 @@ def from_settings(settings: Mapping[str, Any], instance: str, read: Reader = no_
         problems += [_described(entry) for entry in error.errors()]
     if config:
         problems += _long_names(config, instance)
+        names = (SYSTEM, *(tenant.name for tenant in config.tenants))
+        found = (alertmanager_problem(name, config.settings_of(name), config.cluster) for name in names)
+        problems += [problem for problem in found if problem]
     if problems or config is None:
         raise _refused(problems, instance)
     return config

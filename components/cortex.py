@@ -27,6 +27,17 @@ HTTP_PORT = 9009
 GRPC_PORT = 9095
 # All of them but the Alertmanager, which runs in a pod of its own or not at all (components/alertmanager.py).
 PARTS = ("distributor", "ingester", "querier", "query-frontend", "store-gateway", "compactor", "ruler")
+# What its own defaults leave open, and its pod has not: Cortex is told too, for it is asked which limits are in force.
+ALERTMANAGER_LIMITS = {
+    "alertmanager_max_config_size_bytes": 1 << 20,
+    "alertmanager_max_templates_count": 100,
+    "alertmanager_max_template_size_bytes": 100 << 10,
+    "alertmanager_max_dispatcher_aggregation_groups": 1000,
+    "alertmanager_max_alerts_count": 10_000,
+    "alertmanager_max_alerts_size_bytes": 32 << 20,
+    "alertmanager_max_silences_count": 1000,
+    "alertmanager_max_silences_size_bytes": 64 << 10,
+}
 RETENTION_LIMIT = "compactor_blocks_retention_period"
 LIMIT_NAMES = (*MetricsLimits.model_fields, RETENTION_LIMIT)
 
@@ -34,7 +45,7 @@ LIMIT_NAMES = (*MetricsLimits.model_fields, RETENTION_LIMIT)
 def cortex_limits(settings: TenantSettings) -> dict[str, Any]:
     """Return what the tenant is allowed, under Cortex's names."""
     limits = settings.limits.metrics.model_dump(exclude_none=True)
-    return limits | {RETENTION_LIMIT: f"{hours(settings.retention.metrics)}h"}
+    return ALERTMANAGER_LIMITS | limits | {RETENTION_LIMIT: f"{hours(settings.retention.metrics)}h"}
 
 
 def s3_storage(aws: Aws, bucket: str) -> dict[str, Any]:

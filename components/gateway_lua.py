@@ -137,6 +137,11 @@ CREDENTIALS = """
   end
   local basic = given:match("^Basic ([%w+/]+=?=?)$")
   if basic then
+    -- A browser sends a password that it was given once with whatever another site lets it send.
+    local site, method = headers:get("sec-fetch-site"), headers:get(":method")
+    if (site == "cross-site" or site == "same-site") and method ~= "GET" and method ~= "HEAD" then
+      refuse(handle, "403", "another site may not send this") return
+    end
     local password = (decoded(basic) or ""):match("^[^:]*:(.*)$")
     given = "Bearer " .. (password or "")
     headers:replace("authorization", given)

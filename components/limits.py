@@ -64,6 +64,13 @@ class MetricsLimits(Limits):
     ruler_max_rule_groups_per_tenant: Count | None = None
     alertmanager_notification_rate_limit: Annotated[float, Field(ge=0)] | None = None
     alertmanager_max_config_size_bytes: Count | None = None
+    alertmanager_max_templates_count: Count | None = None
+    alertmanager_max_template_size_bytes: Count | None = None
+    alertmanager_max_dispatcher_aggregation_groups: Count | None = None
+    alertmanager_max_alerts_count: Count | None = None
+    alertmanager_max_alerts_size_bytes: Count | None = None
+    alertmanager_max_silences_count: Count | None = None
+    alertmanager_max_silences_size_bytes: Count | None = None
 
 
 class LogsLimits(Limits):

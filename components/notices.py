@@ -86,6 +86,14 @@ def open_to_everybody(domain: str) -> None:
     )
 
 
+def reaches_every_pod(tenant: str) -> None:
+    """Warn, in preview too, of an Alertmanager that no network policy holds."""
+    pulumi.log.warn(
+        f"tenant {tenant}: whoever writes the configuration of its Alertmanager reaches every pod of the cluster, for that "
+        "does not enforce network policies"
+    )
+
+
 def retention_hours(inputs: Mapping[str, Any] | None, tenant: str) -> int | None:
     """Return the retention that a back end's ConfigMap gives a tenant, None where it says none."""
     text = ((inputs or {}).get("data") or {}).get(RUNTIME_KEY)

@@ -14,10 +14,10 @@ from components.certificate import RECORD_TTL_SECONDS, CertificateArgs, validate
 from components.cortex import Cortex
 from components.identity import IdentityArgs, Issuer, declare_role
 from components.loki import Loki
-from components.names import APIS, GATEWAY_NAMESPACE, BucketKind, api_host, api_url, namespace, role_name
+from components.names import ALERTMANAGER, APIS, GATEWAY_NAMESPACE, BucketKind, api_host, api_url, namespace, role_name
 from components.options import child, manifest, protected
 from components.tenant_config import TenantSettings, exported
-from components.workload import RESTRICTED_NAMESPACE, Aws, labels
+from components.workload import NAME_LABEL, RESTRICTED_NAMESPACE, Aws, labels
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class TenantArgs:
     listener_arn: pulumi.Input[str]
     entrance_dns_name: pulumi.Input[str]
     issuer: Issuer
+    enforces_network_policies: bool
     storage_class: str | None
     aws: Aws
     tags: Mapping[str, str]
@@ -77,7 +78,8 @@ class Tenant(pulumi.ComponentResource):
         args.logs(f"{name}-loki", store, child(self))
         if args.settings.alertmanager.enabled:
             url = api_url("cortex", args.tenant, args.domain, args.port)
-            Alertmanager(f"{name}-alertmanager", AlertmanagerArgs(store, args.issuer, url, args.tags), child(self))
+            given = AlertmanagerArgs(store, args.issuer, url, args.tags, args.enforces_network_policies)
+            Alertmanager(f"{name}-alertmanager", given, child(self))
         self._names(name, args)
         self.register_outputs(
             {"namespace": self.namespace, "buckets": dict(self.buckets), "settings": exported(args.settings)}
@@ -102,6 +104,8 @@ class Tenant(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=child(self),
         )
+        # The Alertmanager asks whom its configuration names, with the headers that this says.
+        others = {"matchExpressions": [{"key": NAME_LABEL, "operator": "NotIn", "values": [ALERTMANAGER]}]}
         gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": GATEWAY_NAMESPACE}}}
         policy = kubernetes.networking.v1.NetworkPolicy(
             f"{name}-network-policy",
@@ -109,7 +113,7 @@ class Tenant(pulumi.ComponentResource):
             spec=manifest(
                 podSelector={},
                 policyTypes=["Ingress"],
-                ingress=[{"from": [gateway, {"podSelector": {}}]}],
+                ingress=[{"from": [gateway, {"podSelector": others}]}],
             ),
             opts=child(self),
         )

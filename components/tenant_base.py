@@ -72,6 +72,7 @@ class TenantBase:
             zone_id=self.zone_id,
             listener_arn=self.listener_arn,
             entrance_dns_name=self.entrance_dns_name,
+            enforces_network_policies=bool(self.cluster.enforces_network_policies),
             issuer=Issuer(self.cluster.oidc_provider_arn, self.cluster.oidc_issuer),
             storage_class=self.cluster.storage_class,
             aws=Aws(self.aws.region, self.aws.endpoints, self.aws.ca_bundle, aliases),

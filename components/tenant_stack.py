@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pulumi
 from pulumi.runtime.sync_await import _sync_await
 
-from components.config import TenantStack
+from components.config import TenantStack, alertmanager_problem
 from components.errors import ConfigError
 from components.tenant_base import TenantBase
 
@@ -28,4 +28,7 @@ def base_of(stack: TenantStack) -> TenantBase:
         raise ConfigError(
             f"the instance {stack.instance} has a tenant {stack.tenant} in its own stack; remove it there first, or move it"
         )
-    return TenantBase.imported(base)
+    found = TenantBase.imported(base)
+    if problem := alertmanager_problem(stack.tenant, stack.settings.upon(found.defaults), found.cluster):
+        raise ConfigError(f"{problem}, in the stack {stack.instance}")
+    return found

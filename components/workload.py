@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 
+NAME_LABEL = "app.kubernetes.io/name"
 USER_ID = 10001
 TOKEN_FOLDER = "/var/run/secrets/aws"
 TOKEN_AUDIENCE = "sts.amazonaws.com"
@@ -64,7 +65,7 @@ class Aws:
 def labels(name: str, component: str, instance: str) -> dict[str, str]:
     """Return the recommended labels (kubernetes.io, 'Recommended Labels') of a workload and its parts."""
     return {
-        "app.kubernetes.io/name": name,
+        NAME_LABEL: name,
         "app.kubernetes.io/component": component,
         "app.kubernetes.io/instance": instance,
         "app.kubernetes.io/part-of": "opstrace",
@@ -74,7 +75,7 @@ def labels(name: str, component: str, instance: str) -> dict[str, str]:
 
 def selector(name: str, instance: str) -> dict[str, str]:
     """Return the labels by which a workload finds its pods; they can never change."""
-    return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": instance}
+    return {NAME_LABEL: name, "app.kubernetes.io/instance": instance}
 
 
 def aws_environment(aws: Aws, role_arn: pulumi.Input[str]) -> list[dict[str, Any]]:

@@ -183,7 +183,7 @@ def stack_settings(here: Settings) -> dict[str, Any]:
         # Cortex can be given no other STS endpoint than the region's own name, and the cluster's DNS is not ours.
         of_cluster: dict[str, Any] = {"hostAliases": [{"ip": here.aws_address, "hostnames": [STS_HOST]}]}
     else:
-        of_cluster = {"storageClass": STORAGE_CLASS}
+        of_cluster = {"storageClass": STORAGE_CLASS, "enforcesNetworkPolicies": False}
     return {
         "domain": DOMAIN,
         "aws": {

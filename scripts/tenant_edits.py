@@ -10,8 +10,8 @@ from ruamel.yaml.error import YAMLError
 
 from components.config import StackConfig
 from components.errors import UserError
-from components.names import tenant_name_problem
-from components.tenant_config import OnDelete, TenantSettings
+from components.names import APIS, tenant_name_problem
+from components.tenant_config import OnDelete
 from scripts import applied, stores
 from scripts.apply import NO_APPLY, Target, finish, target
 from scripts.placing import Place, all_settings, own_file, place, settings_in
@@ -157,11 +157,10 @@ def remove(
         finish(where.file, provider_name, no_apply=True)
         return
     found = target(instance, config, provider_name, where.file.instance)
-    settings = settings_in(where.file, config)[tenant]
-    wanted = policy or settings.on_delete
+    wanted = policy or settings_in(where.file, config)[tenant].on_delete
     there = applied.tenants(found.engine.state()).get(tenant)
     if there and wanted == "retain" and not force:
-        _require_ready(tenant, settings, found)
+        _require_ready(tenant, found)
     held = stores.contents(found.aws, there.buckets.values()) if there else stores.Contents()
     if wanted == "purge" and not yes:
         confirm_by_name(tenant, f"All data of {tenant} will be deleted for good: {held}.")
@@ -187,9 +186,9 @@ def _require_removable(where: Place, config: StackConfig, tenant: str, provider_
         )
 
 
-def _require_ready(tenant: str, settings: TenantSettings, found: Target) -> None:
+def _require_ready(tenant: str, found: Target) -> None:
     """Raise `UserError` where a pod does not run: what it holds is on its volume alone, and goes with that."""
-    state = state_of(found.cluster, tenant, settings)
+    state = state_of(found.cluster, tenant, APIS)
     if state != "ready":
         raise UserError(
             f"the tenant {tenant} is not ready ({state}): what its pods hold may not have reached its buckets, and would be "

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -24,10 +25,15 @@ from scripts.stackfile import require, round_trip
 from scripts.terminal import stdout_table
 
 
-def state_of(cluster: Cluster, tenant: str, settings: TenantSettings) -> str:
-    """Return `ready`, or which of the programs that the tenant should have are not."""
+def programs(settings: TenantSettings) -> tuple[str, ...]:
+    """Return what a tenant should have running."""
+    return (*APIS, *((ALERTMANAGER,) if settings.alertmanager.enabled else ()))
+
+
+def state_of(cluster: Cluster, tenant: str, names: Iterable[str]) -> str:
+    """Return `ready`, or which of these programs of a tenant are not."""
     waiting = []
-    for name in (*APIS, *((ALERTMANAGER,) if settings.alertmanager.enabled else ())):
+    for name in names:
         found = cluster.get("apps/v1", "StatefulSet", name, namespace(tenant))
         if found is None:
             waiting.append(f"{name} is missing")
@@ -109,7 +115,9 @@ def facts(
     if there:
         age = age_of(found.cluster, name)
         known |= {
-            "state": state_of(found.cluster, name, settings) if settings else "to be deleted by the next update",
+            "state": state_of(found.cluster, name, programs(settings))
+            if settings
+            else "to be deleted by the next update",
             "ageSeconds": None if age is None else int(age.total_seconds()),
             "storedBytes": held.size,
             "activeSeries": active_series(found.cluster, name),

@@ -54,14 +54,16 @@ def _its_role_opens_its_own_objects_alone(walk: Walk) -> None:
     s3 = walk.s3_of(TENANT, f"opsalerts-{INSTANCE}-{TENANT}", "alertmanager")
     buckets = walk.buckets(TENANT)
     config = next(name for name in buckets if "-config-" in name)
+    own = f"alerts/{TENANT}"
     with walk.policies_enforced():
-        s3.put_object(Bucket=config, Key="alerts/probe", Body=b"x")
-        s3.delete_object(Bucket=config, Key="alerts/probe")
-        s3.list_objects_v2(Bucket=config, Prefix="alerts/")
+        content = s3.get_object(Bucket=config, Key=own)["Body"].read()
+        s3.put_object(Bucket=config, Key=own, Body=content)
+        s3.list_objects_v2(Bucket=config)
         for bucket in buckets:
             for call in (
                 lambda bucket=bucket: s3.put_object(Bucket=bucket, Key="rules/probe", Body=b"x"),
-                lambda bucket=bucket: s3.list_objects_v2(Bucket=bucket),
+                lambda bucket=bucket: s3.put_object(Bucket=bucket, Key="alerts/other", Body=b"x"),
+                lambda bucket=bucket: s3.get_object(Bucket=bucket, Key=f"rules/{TENANT}"),
             ):
                 with pytest.raises(ClientError) as refused:
                     call()

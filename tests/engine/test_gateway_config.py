@@ -107,11 +107,15 @@ def test_at_the_instance_s_own_name_a_token_s_rules_are_its_tenant_s(gateway: Ga
 def test_where_alerts_are_sent_is_the_alertmanager_s_and_rules_are_cortex_s(gateway: Gateway, host: str) -> None:
     gateway.give()
     gateway.start()
-    for path, service in (("/api/v1/alerts", "alertmanager"), ("/api/v1/rules/team", "cortex")):
-        for method, scope in (("GET", "metrics:read"), ("POST", "metrics:write"), ("DELETE", "metrics:write")):
+    reading, writing = "metrics:read", "metrics:write"
+    for path, service, scopes in (
+        ("/api/v1/alerts", "alertmanager", (writing, writing, writing)),  # it has passwords in it
+        ("/api/v1/rules/team", "cortex", (reading, writing, writing)),
+    ):
+        for method, scope in zip(("GET", "POST", "DELETE"), scopes, strict=True):
             assert gateway.ask(signed(scopes=(scope,)), path, method, host=host) == (200, "ok"), (path, method)
             assert gateway.back_end.services.pop() == f"{service}.default-tenant.svc.cluster.local"
-            others = tuple({"metrics:read", "metrics:write", "logs:read", "logs:write"} - {scope})
+            others = tuple({reading, writing, "logs:read", "logs:write"} - {scope})
             assert gateway.ask(signed(scopes=others), path, method, host=host)[0] == 401, (path, method)
 
 
@@ -139,21 +143,41 @@ def test_a_tenant_s_alertmanager_has_its_pages_and_their_api_and_nothing_else(ga
     assert gateway.back_end.seen == []
 
 
+def _headers(gateway: Gateway, path: str, method: str = "GET", **more: str) -> tuple[int, Any]:
+    """Return status and headers of an answer; in names of headers `_` stands for `-`."""
+    headers = {"Host": "cortex.default.showdown.example.com"} | {key.replace("_", "-"): more[key] for key in more}
+    pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
+    answer = pool.urlopen(method, path, headers=headers, assert_same_host=False)
+    return answer.status, answer.headers
+
+
+def _basic(token: str) -> str:
+    return "Basic " + base64.b64encode(f"anybody:{token}".encode()).decode()
+
+
 def test_the_alertmanager_s_pages_ask_a_browser_s_user_for_a_token_and_nothing_else_does(gateway: Gateway) -> None:
     gateway.give()
     gateway.start()
+    bad = _basic(signed()[:-8] + "AAAAAAAA")
+    for path, asks in (("/alertmanager/", True), (LABELS, False)):
+        for given in ({}, {"Authorization": bad}):
+            status, headers = _headers(gateway, path, **given)
+            assert status == 401
+            assert headers.get("www-authenticate", "").startswith("Basic realm=") == asks, (path, given)
+    status, headers = _headers(gateway, "/alertmanager/", Authorization=_basic(signed()))
+    assert status == 200 and headers["content-security-policy"] == "frame-ancestors 'none'"
 
-    def challenge(path: str, **more: str) -> str | None:
-        headers = {"Host": "cortex.default.showdown.example.com", **more}
-        pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
-        answer = pool.urlopen("GET", path, headers=headers, assert_same_host=False)
-        assert answer.status == (200 if more else 401)
-        return answer.headers.get("www-authenticate")
 
-    assert str(challenge("/alertmanager/")).startswith("Basic realm=")
-    basic = base64.b64encode(f"anybody:{signed()}".encode()).decode()
-    assert challenge("/alertmanager/", Authorization=f"Basic {basic}") is None
-    assert challenge("/alertmanager/api/v2/alerts") is None and challenge(LABELS) is None
+def test_another_site_cannot_use_the_password_that_a_browser_knows(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    known = {"Authorization": _basic(signed())}
+    for path in ("/api/v1/alerts", "/alertmanager/api/v2/silences"):
+        for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+            assert _headers(gateway, path, "POST", Sec_Fetch_Site=site, **known)[0] == status, (path, site)
+    assert (
+        _headers(gateway, "/alertmanager/", Sec_Fetch_Site="cross-site", **known)[0] == 200
+    )  # a link in a notification
 
 
 @pytest.mark.parametrize("name", ["X-Scope-OrgID", "x-opstrace-tenant"])

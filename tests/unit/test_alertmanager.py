@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.alertmanager import PRIVATE_V4, blocked_ranges, egress
+from components.alertmanager import PRIVATE, blocked_ranges, egress
+from components.config import from_settings
 from components.cortex import PARTS
+from components.errors import ConfigError
 from components.workload import Aws
-from tests.unit.given import settings
+from tests.unit.given import CLUSTER, settings
 from tests.unit.program import declared
 
 addresses = st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address)
@@ -28,22 +30,12 @@ def within(address: ipaddress.IPv4Address, networks: Sequence[str]) -> bool:
 def test_what_is_private_and_not_allowed_is_blocked_and_nothing_else(
     address: ipaddress.IPv4Address, allowed: list[str]
 ) -> None:
-    assert within(address, blocked_ranges(allowed)) == (within(address, PRIVATE_V4) and not within(address, allowed))
+    assert within(address, blocked_ranges(allowed)) == (within(address, PRIVATE) and not within(address, allowed))
 
 
 @given(addresses)
 def test_every_address_that_is_not_public_is_private(address: ipaddress.IPv4Address) -> None:
-    shared = ipaddress.IPv4Network("100.64.0.0/10")  # Python takes it for neither
-    documentation = (
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "240.0.0.0/4",
-    )
-    if (address.is_private or address in shared) and not within(address, documentation):
-        assert within(address, PRIVATE_V4)
+    assert within(address, PRIVATE) or address.is_global
 
 
 def test_it_reaches_aws_where_that_has_a_private_address() -> None:
@@ -51,13 +43,14 @@ def test_it_reaches_aws_where_that_has_a_private_address() -> None:
     names, outside = egress(aws, ["10.1.0.0/16"])
     assert {entry["port"] for entry in names["ports"]} == {53} and "to" not in names
     blocks = [entry["ipBlock"] for entry in outside["to"]]
-    assert blocks[0] == {"cidr": "0.0.0.0/0", "except": list(PRIVATE_V4)}
+    assert blocks[0] == {"cidr": "0.0.0.0/0", "except": list(PRIVATE)}
     assert [entry["cidr"] for entry in blocks[1:]] == ["10.1.0.0/16", "10.0.0.8/32", "10.0.0.9/32"]
 
 
 @pytest.fixture(scope="module")
 def recorded() -> list[pulumi.runtime.MockResourceArgs]:
-    return declared(settings(tenants=[{"name": "default", "alertmanager": {"enabled": True}}]))
+    cluster = CLUSTER | {"enforcesNetworkPolicies": True}
+    return declared(settings(tenants=[{"name": "default", "alertmanager": {"enabled": True}}], cluster=cluster))
 
 
 def of_it(recorded: list[pulumi.runtime.MockResourceArgs]) -> dict[str, Any]:
@@ -80,10 +73,10 @@ def test_its_pod_has_nothing_of_the_tenant_but_its_own_objects(
     assert [text for text in trusted.values() if "serviceaccount" in text] == [
         "system:serviceaccount:default-tenant:alertmanager"
     ]
-    for statement in json.loads(found["RolePolicy"]["policy"])["Statement"]:
-        assert statement["Resource"].endswith("/alerts/*") or statement["Condition"] == {
-            "StringLike": {"s3:prefix": "alerts/*"}
-        }
+    listed, read, changed = json.loads(found["RolePolicy"]["policy"])["Statement"]
+    assert listed["Action"] == "s3:ListBucket" and "-config-" in listed["Resource"]
+    assert read["Action"] == "s3:GetObject" and read["Resource"] == f"{listed['Resource']}/alerts/*"
+    assert changed["Resource"] == f"{listed['Resource']}/alerts/default"
     policy = found["NetworkPolicy"]["spec"]
     assert policy["policyTypes"] == ["Egress"]
     marks = found["StatefulSet"]["spec"]["template"]["metadata"]["labels"]
@@ -102,3 +95,28 @@ def test_no_other_pod_runs_an_alertmanager(recorded: list[pulumi.runtime.MockRes
     told = {name: json.loads(text)["ruler"].get("alertmanager_url") for name, text in texts.items()}
     assert told.pop("tenant-default-cortex-config") == "http://alertmanager/alertmanager"
     assert {*told.values()} == {None}
+
+
+@pytest.mark.parametrize("where", ["tenants", "tenantDefaults"])
+def test_it_is_refused_where_it_is_not_said_what_holds_it(where: str) -> None:
+    on = {"alertmanager": {"enabled": True}}
+    given = settings(tenants=[{"name": "default", **(on if where == "tenants" else {})}])
+    given |= {"tenantDefaults": on} if where == "tenantDefaults" else {}
+    with pytest.raises(ConfigError, match=r"tenant default has alertmanager\.enabled.*enforcesNetworkPolicies"):
+        from_settings(given, "showdown")
+
+
+def test_one_that_nothing_holds_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", warned.append)
+    cluster = CLUSTER | {"enforcesNetworkPolicies": False}
+    declared(settings(tenants=[{"name": "default", "alertmanager": {"enabled": True}}], cluster=cluster))
+    assert len(warned) == 1 and "reaches every pod" in warned[0]
+
+
+def test_no_pod_of_the_tenant_lets_it_in(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    policy = next(entry for entry in recorded if entry.name == "tenant-default-network-policy").inputs["spec"]
+    _, others = policy["ingress"][0]["from"]
+    assert others["podSelector"]["matchExpressions"] == [
+        {"key": "app.kubernetes.io/name", "operator": "NotIn", "values": ["alertmanager"]}
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from components.section import merged
 from components.tenant_config import AlertmanagerSettings, BackendSize, TenantConfig
-from tests.unit.given import settings
+from tests.unit.given import CLUSTER, settings
 from tests.unit.program import declared
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "tenants.md"
@@ -61,9 +61,10 @@ def leaves() -> set[str]:
 
 def stateful_sets(tenant: dict[str, Any]) -> dict[str, Any]:
     """Return the inputs of the tenant's StatefulSets, by name."""
+    cluster = CLUSTER | {"enforcesNetworkPolicies": True}
     return {
         entry.name: entry.inputs["spec"]
-        for entry in declared(settings(tenants=[{"name": "default", **tenant}]))
+        for entry in declared(settings(tenants=[{"name": "default", **tenant}], cluster=cluster))
         if entry.name.startswith("tenant-default") and entry.typ == "kubernetes:apps/v1:StatefulSet"
     }
 

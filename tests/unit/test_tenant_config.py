@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from components.backend import StoreArgs
 from components.buckets import SAFETY_DAYS, lifecycle
 from components.config import from_settings
-from components.cortex import cortex_config, cortex_limits
+from components.cortex import ALERTMANAGER_LIMITS, cortex_config, cortex_limits
 from components.errors import ConfigError
 from components.loki import loki_config, loki_limits
 from components.section import hours, merged
@@ -36,7 +36,7 @@ def test_a_tenant_s_own_settings_stand_upon_the_defaults_name_by_name() -> None:
     own = {"retention": {"logs": "2d"}, "limits": {"metrics": {"max_exemplars": 7}}, "tags": {"cost": "1"}}
     found = of(own, defaults)
     assert (found.retention.metrics, found.retention.logs, found.owner) == ("30d", "2d", "a")
-    assert cortex_limits(found) == {
+    assert cortex_limits(found) == ALERTMANAGER_LIMITS | {
         "ingestion_rate": 5.0,
         "max_exemplars": 7,
         "compactor_blocks_retention_period": "720h",
