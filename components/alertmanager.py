@@ -89,6 +89,7 @@ def alertmanager_config(store: StoreArgs, config_bucket: str, url: str) -> dict[
         "alertmanager": {
             "external_url": f"{url}{ALERTMANAGER_PATH}",
             "enable_api": True,
+            "enabled_tenants": store.tenant,  # a configuration says itself whose it is
             "data_dir": f"{DATA_FOLDER}/alertmanager",
             "cluster": {"listen_address": ""},  # of one
         },
