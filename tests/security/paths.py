@@ -96,7 +96,7 @@ TABLE = [
     *(Case(f"{path}, without a token", MISSING, target=path, headers=()) for path in ALERTING),
     *(
         Case(
-            f"{path}, for reading alone",
+            f"{method} {path}, for reading alone",
             refused("scope does not cover metrics:write"),
             Forgery(claims={"scope": "metrics:read"}),
             target=path,
