@@ -12,6 +12,10 @@ import urllib3
 from components.config import StackConfig
 from components.errors import UserError
 
+# Of questions alone, as all of ours are. A cluster that is not there at all is soon said to be so.
+RETRIES = urllib3.Retry(
+    3, connect=1, backoff_factor=0.3, backoff_jitter=0.3, status_forcelist=(429, 502, 503, 504), raise_on_status=False
+)
 ANSWER_SECONDS = 5
 OK, NOT_FOUND = 200, 404
 
@@ -86,7 +90,7 @@ class Cluster:
         if self._client is None:
             load: Any = kubernetes.config.new_client_from_config
             api = load(self._kubeconfig, self._context)
-            api.rest_client.pool_manager.connection_pool_kw["retries"] = False
+            api.rest_client.pool_manager.connection_pool_kw["retries"] = RETRIES
             dynamic: Any = kubernetes.dynamic.DynamicClient
             self._client = dynamic(api)
         return self._client.resources.get(api_version=api_version, kind=kind)
