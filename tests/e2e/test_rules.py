@@ -24,5 +24,8 @@ def test_the_commands_of_the_page_on_rules_do_what_it_says(walk: Walk) -> None:
     eventually(lambda: has("job:up:share") and has("ALERTS"), LOADED_SECONDS)
     assert asked(walk, "/api/v1/rules", "system") == ""  # another tenant has none
 
+    for path in ("/api/v1/alerts", "/alertmanager/", "/multitenant_alertmanager/configs"):
+        status, _ = walk.curl(url("cortex", TENANT, path), "-X", "POST", "-d", "{}", token=walk.token(TENANT))
+        assert status == 404
     status, body = walk.curl(url("cortex", TENANT, "/api/v1/rules/team-a"), "-X", "DELETE", token=walk.token(TENANT))
     assert status == 202, body

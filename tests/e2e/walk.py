@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 import urllib3
+from botocore.exceptions import ClientError
 
 from components.names import GATEWAY_NAMESPACE
 from components.workload import selector
@@ -89,9 +91,10 @@ class Walk:
     def resources(self) -> list[dict[str, Any]]:
         return list(json.loads(self.pulumi("stack", "export"))["deployment"]["resources"])
 
-    def aws(self, service: str) -> Any:
+    def aws(self, service: str, **given: str) -> Any:
+        """Return a client of a service, with the administrator's keys unless others are given."""
         url = self.shell["AWS_ENDPOINT_URL_S3" if service == "s3" else "AWS_ENDPOINT_URL"]
-        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        keys = given or {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         return boto3.client(service, "us-west-2", endpoint_url=url, verify=self.ca, **keys)
 
     def s3_of(self, tenant: str, role: str, service_account: str) -> Any:
@@ -101,11 +104,8 @@ class Walk:
         token = self.kubectl("-n", f"{tenant}-tenant", *words).strip()
         asked = {"RoleArn": arn, "RoleSessionName": "test", "WebIdentityToken": token}
         given = self.aws("sts").assume_role_with_web_identity(**asked)["Credentials"]
-        return boto3.client(
+        return self.aws(
             "s3",
-            "us-west-2",
-            endpoint_url=self.shell["AWS_ENDPOINT_URL_S3"],
-            verify=self.ca,
             aws_access_key_id=given["AccessKeyId"],
             aws_secret_access_key=given["SecretAccessKey"],
             aws_session_token=given["SessionToken"],
@@ -146,6 +146,13 @@ def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
 
 def url(api: str, tenant: str, path: str) -> str:
     return f"https://{api}.{tenant}.{DOMAIN}:{PORT}{path}"
+
+
+def assert_forbidden(call: Callable[[], Any]) -> None:
+    """Fail unless AWS refuses what is called, for want of the right to it."""
+    with pytest.raises(ClientError) as refused:
+        call()
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
 def assert_account_empty(walk: Walk) -> None:

@@ -14,6 +14,7 @@ from components.alertmanager import alertmanager_config, alertmanager_limits
 from components.backend import DATA_FOLDER, RUNTIME_FILE, StoreArgs
 from components.cortex import GRPC_PORT, cortex_config, cortex_limits
 from components.loki import loki_config, loki_limits
+from components.section import merged
 from components.tenant_config import TenantSettings
 from components.workload import Aws
 from localcloud.toolchain import catalog
@@ -25,7 +26,7 @@ ALERTS_URL = "https://cortex.default.showdown.example.com"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-west-2"}
 # What a back end waits for, made short, and its own address, which is its pod's: nothing else of its configuration is
 # changed, but for where it listens.
-SOON = {
+SOON: dict[str, dict[str, Any]] = {
     "cortex": {
         "ingester": {"lifecycler": {"address": "127.0.0.1"}},
         "compactor": {"compaction_interval": "2s", "cleanup_interval": "2s", "deletion_delay": "0s"},
@@ -40,14 +41,6 @@ SOON = {
         }
     },
 }
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> None:
-    for key, value in over.items():
-        if isinstance(value, dict):
-            _merge(base.setdefault(key, {}), value)
-        else:
-            base[key] = value
 
 
 def _told(program: str, store: StoreArgs) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -70,7 +63,7 @@ class Backend:
         self._program, self._folder, self.name = program, folder, program
         self._http = urllib3.PoolManager(headers={"X-Scope-OrgID": TENANT})
         (folder / "runtime.yaml").write_text(json.dumps({"overrides": {TENANT: limits}}))
-        _merge(config, SOON[program])
+        config = merged(config, SOON[program])
         http, grpc = free_ports(2)
         config["server"] |= {"http_listen_port": http, "grpc_listen_port": grpc, "http_listen_address": "127.0.0.1"}
         config["server"] |= {"grpc_listen_address": "127.0.0.1"}
