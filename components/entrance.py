@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from components.certificate import CertificateArgs, validated_certificate
 from components.config import LoadBalancerConfig
 from components.options import child
+from components.security_group import SecurityGroup
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
@@ -73,13 +74,13 @@ class Entrance(pulumi.ComponentResource):
         self.dns_name = balancer.dns_name
         self.register_outputs({"listener_arn": self.listener_arn, "dns_name": self.dns_name})
 
-    def _security_group(self, name: str, args: EntranceArgs) -> aws.ec2.SecurityGroup:
-        group = aws.ec2.SecurityGroup(
+    def _security_group(self, name: str, args: EntranceArgs) -> SecurityGroup:
+        group = SecurityGroup(
             f"{name}-security-group",
-            name=f"opstrace-{args.instance}",
+            called=f"opstrace-{args.instance}",
             description=f"Who may reach the tenant APIs of the Opstrace instance {args.instance}",
             vpc_id=args.load_balancer.vpc_id,
-            tags=dict(args.tags),
+            tags=args.tags,
             opts=child(self),
         )
         for cidr in args.allowed_cidrs:
