@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,6 +63,11 @@ def forged(text: str) -> str:
     text = "{" + common + f'"iat": {now}, "exp": {now + 600}, {text}' + "}"
     json.loads(text)
     return jwt.api_jws.encode(text.encode(), KEY, "RS256", {"kid": KID})
+
+
+def _routes(manager: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for host in manager["route_config"]["virtual_hosts"]:
+        yield from host["routes"]
 
 
 @dataclass
@@ -149,8 +154,8 @@ class Gateway:
         for watched, text in limits_files(limits, 1).items():
             self.put(watched, text)
 
-    def start(self, settings: GatewaySettings = SETTINGS, **changes: Any) -> "Gateway":
-        """Start Envoy; `changes` are settings of its HTTP connection manager."""
+    def start(self, settings: GatewaySettings = SETTINGS, *, tail: str = "", **changes: Any) -> "Gateway":
+        """Start Envoy; `changes` are settings of its HTTP connection manager, `tail` how long one may be followed."""
         text = bootstrap(settings)
         for watched in WATCHED:
             text = text.replace(watched.folder, str(self.folder / watched.part))
@@ -163,6 +168,10 @@ class Gateway:
             listener.pop("listener_filters", None)  # no load balancer stands before this one
         manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
         manager |= changes
+        if tail:
+            limits = [route["route"].get("max_stream_duration") for route in _routes(manager)]
+            (of_tail,) = filter(None, limits)
+            of_tail["max_stream_duration"] = tail
         self._send_to_back_end(config, manager)
         (self.folder / "envoy.json").write_text(json.dumps(config))
         command = [str(ensure(catalog.ENVOY) / "envoy"), "-c", str(self.folder / "envoy.json"), "--disable-hot-restart"]
@@ -183,9 +192,8 @@ class Gateway:
             {"name": "tenant", "load_assignment": {"cluster_name": "tenant", "endpoints": endpoints}}
         ]
         manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] != "forward"]
-        for host in manager["route_config"]["virtual_hosts"]:
-            for route in host["routes"]:
-                del route["typed_per_filter_config"]["forward"]
+        for route in _routes(manager):
+            del route["typed_per_filter_config"]["forward"]
 
     def ask(
         self, token: str | None, path: str = LABELS, method: str = "GET", tenant: str = "default", host: str = ""

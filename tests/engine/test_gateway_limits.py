@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
@@ -244,12 +244,13 @@ def test_a_client_that_is_slow_to_send_is_given_up(limited: Gateway) -> None:
             assert 0.9 < time.monotonic() - started < 3
 
 
-def test_a_tail_is_followed_for_longer_than_a_request_may_take_to_arrive(limited: Gateway) -> None:
-    limited.start(request_timeout="1s")
+@contextmanager
+def followed(gateway: Gateway, token: str) -> Iterator[tuple[socket.socket, bytes]]:
+    """Ask for a tail; yields the connection and how the answer begins."""
     lines = [
         "GET /loki/api/v1/tail HTTP/1.1",
         "Host: loki.default.showdown.example.com",
-        f"Authorization: Bearer {signed()}",
+        f"Authorization: Bearer {token}",
         *(
             "Upgrade: websocket",
             "Connection: Upgrade",
@@ -257,10 +258,28 @@ def test_a_tail_is_followed_for_longer_than_a_request_may_take_to_arrive(limited
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
         ),
     ]
-    with socket.create_connection(("127.0.0.1", limited.port), 2 + LATER_SECONDS) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), 2 + LATER_SECONDS) as connection:
         connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        assert connection.recv(65536).startswith(b"HTTP/1.1 101")
+        yield connection, connection.recv(65536)
+
+
+def test_a_tail_is_followed_for_longer_than_a_request_may_take_to_arrive(limited: Gateway) -> None:
+    limited.start(request_timeout="1s")
+    with followed(limited, signed()) as (connection, answer):
+        assert answer.startswith(b"HTTP/1.1 101")
         assert connection.recv(5) == b"later"
+
+
+def test_a_tail_ends_before_its_token_has_been_revoked_for_long_and_cannot_begin_again(limited: Gateway) -> None:
+    limited.start(tail="1s")
+    token = signed(id="revoked-token")
+    with followed(limited, token) as (connection, answer):
+        assert answer.startswith(b"HTTP/1.1 101")
+        limited.give(revoked=["revoked-token"])
+        # The end in place of what would have come, and no reset: logcli takes it for a reason to begin again.
+        assert connection.recv(5) == b""
+    with followed(limited, token) as (_, answer):
+        assert answer.startswith(b"HTTP/1.1 401")
 
 
 def states() -> Iterator[GatewayLimits]:
