@@ -11,9 +11,11 @@ from components.instance import Instance, InstanceArgs
 from components.notices import tenants_that_change
 from components.outputs import export_instance, export_tenants
 from components.providers import providers
+from components.short_lived import collect_no_garbage
 from components.tenant import Tenant
 from components.tenant_stack import base_of
 
+collect_no_garbage()
 name = pulumi.get_stack()
 try:
     config = from_engine(get_config_env(), name, lambda file: (Path(__file__).parent / "stacks" / file).read_text())

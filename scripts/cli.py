@@ -6,6 +6,7 @@ import sys
 import click
 
 from components.errors import UserError
+from components.short_lived import collect_no_garbage
 from scripts.terminal import stderr
 
 VERBS = {
@@ -53,6 +54,7 @@ def opstrace() -> None:
 
 def main() -> None:
     """Run the command: handled errors exit 1 with one line `error: …`, wrong usage exits 2."""
+    collect_no_garbage()
     try:
         opstrace(prog_name="opstrace")
     except (UserError, OSError) as error:

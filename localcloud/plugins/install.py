@@ -20,8 +20,8 @@ REACH_SECONDS = 3
 DOWNLOAD_SECONDS = 300
 
 
-def _launcher(module: str, extra: str = "") -> str:
-    return f'#!/bin/sh\n{extra}PYTHONPATH="{ROOT}" exec "{sys.executable}" -m {module} "$@"\n'
+def _launcher(plugin: str, extra: str = "") -> str:
+    return f'#!/bin/sh\n{extra}PYTHONPATH="{ROOT}" exec "{sys.executable}" -m localcloud.plugins {plugin} "$@"\n'
 
 
 def plugin_folder(home: Path, name: str) -> Path:
@@ -49,7 +49,7 @@ def install(home: Path, programs: Path) -> Path:
         # gRPC's fork handlers print a warning whenever the program is started; no call of ours forks alone.
         settings = f'export OPSTRACE_LANGUAGE_EXEC="{programs / "pulumi-language-python-exec"}"\n'
         settings += "export GRPC_ENABLE_FORK_SUPPORT=false\n"
-        host = _launcher("localcloud.plugins.language_host", settings)
+        host = _launcher("language_host", settings)
         write_whole(bin_folder / "pulumi-language-python", host, 0o755)
     missing = [name for name in STAND_INS if is_stand_in(home, name) or not plugin_folder(home, name).exists()]
     if missing and _is_reachable():
@@ -57,7 +57,7 @@ def install(home: Path, programs: Path) -> Path:
     for name in missing:
         folder = plugin_folder(home, name)
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / f"pulumi-resource-{name}", _launcher(f"localcloud.plugins.{name}"), 0o755)
+        write_whole(folder / f"pulumi-resource-{name}", _launcher(name), 0o755)
     return bin_folder
 
 

@@ -1,5 +1,6 @@
 """The engine's provider protocol (pulumi/proto/provider.proto), once, over a plain Python interface."""
 
+import gc
 import os
 import signal
 import threading
@@ -268,6 +269,8 @@ def serve(add: Callable[[grpc.Server], None]) -> None:
         options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
     )
     add(server)
+    gc.freeze()  # what is imported stays: `localcloud.plugins` has let it be until here
+    gc.enable()
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)

@@ -32,7 +32,7 @@ class Recorder(pulumi.runtime.Mocks):
             state["domainValidationOptions"] = [option]
         return f"{args.name}-id", state
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program calls no function, but did {args.token}")
 
 
@@ -46,7 +46,7 @@ def record(declare: Callable[[], pulumi.Output[Any]]) -> Resources:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pulumi.resource_hooks.register_resource_hook", lambda hook: asyncio.ensure_future(_registered()))
         pulumi.runtime.set_mocks(recorder, project="opstrace", stack="showdown")
-        pulumi.runtime.test(declare)()
+        pulumi.runtime.test(declare)()  # type: ignore[no-untyped-call]
     return recorder.resources
 
 
