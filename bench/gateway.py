@@ -1,14 +1,13 @@
 """What authentication costs at the gateway: `.venv/bin/python -m bench.gateway`, as root, after `make setup`.
 
 The gateway's own configuration in a real Envoy with one worker on one core; on another core the load (wrk), the upstream
-(an Envoy that reads a request whole and answers 200) and a name server that knows every tenant. Each variant runs several
-times, the variants in turn, there and back, and the median counts; of two variants the median of what they are to each other
-in each round, since a machine's speed changes from minute to minute. Load is closed: as many requests are on their way as
-there are connections.
+(an Envoy that reads a request whole and answers 200) and a name server that knows every tenant. Each gateway that is compared
+stands there all the time, and is asked for a second or two, many times, in turn, there and back; the median counts, and of two
+variants the median of what they are to each other in each round, since a machine's speed changes from second to second. Load
+is closed: as many requests are on their way as there are connections.
 """
 
 import json
-import os
 import random
 import statistics
 import subprocess
@@ -41,7 +40,8 @@ from tests.remote_write import HEADERS, Series, request
 INSTANCE, DOMAIN = "bench", "bench.example.com"
 GATEWAY_CORE, LOAD_CORE = "0", "1"
 UPSTREAM = "127.0.0.77"  # of loopback; on port 80, as the tenants' Services
-CLIENTS, SECONDS, ROUNDS = 32, 4, 5
+CLIENTS, SECONDS, ROUNDS = 32, 1, 21
+WARMING_SECONDS = 4
 SERIES = 2000  # in a push: Prometheus's default of max_samples_per_send
 TENANTS = 1000
 Access = Literal["off", "on", "on, without JWT cache", "on, with rates"]
@@ -140,7 +140,9 @@ class Bench:
         self._envoy = str(ensure(catalog.ENVOY) / "envoy")
         self._wrk = str(ensure(catalog.WRK) / "wrk")
         self._key = new_key()
-        self._dns_port, self._port = free_ports(2)
+        self._stack = stack
+        (self._dns_port,) = free_ports(1)
+        self._ports: dict[tuple[Access, int], int] = {}
         self._write_load()
         stack.enter_context(
             _running(LOAD_CORE, folder / "dns.log", str(ensure(catalog.COREDNS) / "coredns"), "-conf", self._corefile())
@@ -179,12 +181,11 @@ class Bench:
             "--disable-hot-restart",
             "--log-level",
             "warn",
-            "--base-id",
-            str(os.getpid()),
+            "--use-dynamic-base-id",
         ]
 
-    def _gateway(self, access: Access) -> dict[str, Any]:
-        """Return the gateway's configuration, with the name server and the port of this bench."""
+    def _gateway(self, access: Access, folder: Path, port: int) -> dict[str, Any]:
+        """Return a gateway's configuration, with the name server of this bench; its watched files go into `folder`."""
         settings = GatewaySettings(INSTANCE, DOMAIN, authentication=access != "off", legacy_push_errors=False)
         public = {key_id(self._key.public_key()): canonical_pem(self._key.public_key())}
         keys = json.loads(keys_file(INSTANCE, public))
@@ -194,15 +195,15 @@ class Bench:
         texts = limits_files(limits, 1)
         texts |= {TOKEN: json.dumps(keys), ACCESS: access_file(dict.fromkeys(public, UNLIMITED), [])}
         for watched, text in texts.items():
-            (self._folder / watched.file).write_text(text)
+            (folder / watched.file).write_text(text)
         text = bootstrap(settings)
         for watched in WATCHED:
-            text = text.replace(watched.folder, str(self._folder))
+            text = text.replace(watched.folder, str(folder))
         config = json.loads(text, object_hook=self._with_name_server)
         del config["admin"]
         main, *_ = config["static_resources"]["listeners"]
         config["static_resources"]["listeners"] = [main]
-        main["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": self._port}
+        main["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
         del main["listener_filters"]  # no load balancer stands before this one
         return dict(config)
 
@@ -216,31 +217,33 @@ class Bench:
             "typed_dns_resolver_config": {"name": "envoy.network.dns_resolver.cares", "typed_config": resolver}
         }
 
-    def run(self, variant: Variant) -> Result:
-        """Start the gateway, warm it up until each tenant's name and token were seen, and measure."""
-        with _running(
-            GATEWAY_CORE,
-            self._folder / "gateway.log",
-            self._envoy,
-            *self._options("gateway", self._gateway(variant.access)),
-        ):
-            self._await_200()
-            self._load(variant, 2)
-            found = self._load(variant, SECONDS)
+    def start(self, access: Access, tenants: int) -> None:
+        """Start the gateway that so many tenants are asked of, and wait until it answers."""
+        name = f"gateway-{len(self._ports)}"
+        (self._folder / name).mkdir()
+        (port,) = free_ports(1)
+        options = self._options(name, self._gateway(access, self._folder / name, port))
+        self._stack.enter_context(_running(GATEWAY_CORE, self._folder / f"{name}.log", self._envoy, *options))
+        self._await_200(name, port)
+        self._ports[access, tenants] = port
+
+    def run(self, variant: Variant, seconds: int) -> Result:
+        """Ask the variant's gateway for so long."""
+        found = self._load(variant, seconds)
         if found["failed"]:
             sys.exit(f"{variant}: {found['failed']} of {found['requests']} requests failed")
         return Result(found["requests"] / found["microseconds"] * 1e6, found["p50"] / 1000, found["p99"] / 1000)
 
-    def _await_200(self) -> None:
+    def _await_200(self, name: str, port: int) -> None:
         host, token = (self._folder / "tenants-1").read_text().split()
         headers = {"Host": host, "Authorization": f"Bearer {token}"}
         status, deadline = 0, time.monotonic() + 15
         while status != 200:
             if time.monotonic() > deadline:
-                sys.exit(f"the gateway answers {status}: {(self._folder / 'gateway.log').read_text()[-2000:]}")
+                sys.exit(f"the gateway answers {status}: {(self._folder / f'{name}.log').read_text()[-2000:]}")
             try:
                 status = urllib3.request(
-                    "GET", f"http://127.0.0.1:{self._port}/api/v1/labels", headers=headers, retries=False
+                    "GET", f"http://127.0.0.1:{port}/api/v1/labels", headers=headers, retries=False
                 ).status
             except urllib3.exceptions.HTTPError:
                 pass  # it does not listen yet
@@ -248,21 +251,9 @@ class Bench:
 
     def _load(self, variant: Variant, seconds: int) -> dict[str, Any]:
         script, lines = str(self._folder / "load.lua"), str(self._folder / f"tenants-{variant.tenants}")
-        command = [
-            "taskset",
-            "-c",
-            LOAD_CORE,
-            self._wrk,
-            "-t",
-            "1",
-            "-c",
-            str(CLIENTS),
-            "-d",
-            f"{seconds}s",
-            "-s",
-            script,
-        ]
-        command += [f"http://127.0.0.1:{self._port}", "--", variant.load, lines, str(self._folder / "push")]
+        wrk = [self._wrk, "-t", "1", "-c", str(CLIENTS), "-d", f"{seconds}s", "-s", script]
+        at = f"http://127.0.0.1:{self._ports[variant.access, variant.tenants]}"
+        command = ["taskset", "-c", LOAD_CORE, *wrk, at, "--", variant.load, lines, str(self._folder / "push")]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60)
         line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
         return dict(json.loads(line.removeprefix("RESULT ")))
@@ -337,10 +328,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         bench = Bench(Path(folder), stack)
         size = (Path(folder) / "push").stat().st_size
+        for access, tenants in COMPARED:
+            bench.start(access, tenants)
+        for variant in VARIANTS:  # until each tenant's name and token were seen
+            bench.run(variant, WARMING_SECONDS)
         for number in range(ROUNDS):
             print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
             order = VARIANTS[:: -1 if number % 2 else 1]
-            rounds.append({variant: bench.run(variant) for variant in order})
+            rounds.append({variant: bench.run(variant, SECONDS) for variant in order})
     found = {
         variant: Result(*(statistics.median(getattr(one[variant], name) for one in rounds) for name in FIGURES))
         for variant in VARIANTS
