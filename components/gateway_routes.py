@@ -11,7 +11,7 @@ from components.gateway_files import HTTP
 from components.names import ALERTMANAGER, ALERTMANAGER_PATH, Api
 
 QUERY_SECONDS = 300
-# Its token is looked at when a tail begins: cut so soon, it outlives no revocation. logcli and Grafana begin again by themselves.
+# Its token is looked at when a tail begins: cut so soon, it outlives no revocation. logcli begins again by itself.
 TAIL_SECONDS = 60
 BASIC = 'Basic realm="tenant API token as the password"'
 NO_FRAME = [{"header": {"key": "content-security-policy", "value": "frame-ancestors 'none'"}}]

@@ -147,7 +147,7 @@ def status() -> Status:
         dns=f"127.0.0.1:{here.dns_port}",
         stand_ins=[name for name in STAND_INS if is_stand_in(here.pulumi / "home", name)],
         # Of our own node the bridge plugin makes a network and no more.
-        network_policies_enforced=None if here.borrowed else False,
+        network_policies_enforced=None if here.borrowed else True,
         stacks=stacks(here),
     )
 
@@ -183,7 +183,7 @@ def stack_settings(here: Settings) -> dict[str, Any]:
         # Cortex can be given no other STS endpoint than the region's own name, and the cluster's DNS is not ours.
         of_cluster: dict[str, Any] = {"hostAliases": [{"ip": here.aws_address, "hostnames": [STS_HOST]}]}
     else:
-        of_cluster = {"storageClass": STORAGE_CLASS, "enforcesNetworkPolicies": False}
+        of_cluster = {"storageClass": STORAGE_CLASS, "enforcesNetworkPolicies": True}
     return {
         "domain": DOMAIN,
         "aws": {

@@ -58,7 +58,7 @@ def status(as_json: bool) -> None:
     click.echo(f"AWS:               {found.aws}")
     click.echo(f"load balancer:     {found.https}")
     click.echo(f"DNS:               {found.dns}")
-    policies = "accepted, but not enforced"
+    policies = "enforced"
     if found.network_policies_enforced is None:
         policies = "enforced if that cluster's network plugin enforces them"
     click.echo(f"network policies:  {policies}")

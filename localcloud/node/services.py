@@ -6,12 +6,14 @@ import ssl
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from localcloud.settings import Settings
 from localcloud.supervisor import Service, answers
+
+WATCH_SECONDS = 300
 
 
 class Cluster:
@@ -35,6 +37,12 @@ class Cluster:
         request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=10, context=self.context) as answer:
             return json.load(answer)
+
+    def watch(self, path: str, version: str) -> Iterator[Any]:
+        """Yield the events of a kind of objects since `version`, for some minutes."""
+        asked = f"{self._server}{path}?watch=true&resourceVersion={version}&timeoutSeconds={WATCH_SECONDS}"
+        with urllib.request.urlopen(asked, timeout=WATCH_SECONDS + 10, context=self.context) as answer:
+            yield from map(json.loads, answer)
 
     def is_ready(self) -> bool:
         """Tell whether the API server answers."""
@@ -96,6 +104,7 @@ def services(settings: Settings, programs: Mapping[str, str], python: str) -> li
             [f"{kubernetes}/kube-proxy", f"--config={node}/kube-proxy.json", f"--hostname-override={name}"],
         ),
         Service("dns", [f"{programs['coredns']}/coredns", "-conf", f"{node}/cluster.Corefile"]),
+        Service("policies", [python, "-m", "localcloud.node.policies", str(settings.home), str(settings.slot)]),
         Service("volumes", [python, "-m", "localcloud.node.volumes", str(settings.home), str(settings.slot)]),
     ]
 

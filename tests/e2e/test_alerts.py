@@ -6,7 +6,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from components.cortex import HTTP_PORT as CORTEX_PORT
+from components.gateway_config import HEALTH_PORT
+from components.names import ALERTMANAGER, GATEWAY_NAMESPACE
 from localcloud.borrowed import local_address
+from tests.e2e.packets import PodNetwork
 from tests.e2e.walk import INSTANCE, Walk, assert_forbidden, commands, eventually, url
 from tests.receiver import Receiver
 
@@ -41,9 +45,22 @@ def test_the_commands_of_the_page_on_alerts_do_what_it_says(
     assert status == 200 and "<title>Alertmanager</title>" in page
     assert walk.curl(url("cortex", "system", "/alertmanager/"), token=walk.token("system"))[0] == 404
     _its_role_opens_its_own_objects_alone(walk)
+    _its_pod_reaches_no_other(walk, receiver)
 
     rules = url("cortex", TENANT, "/api/v1/rules/team-a")
     assert walk.curl(rules, "-X", "DELETE", token=walk.token(TENANT))[0] == 202
+
+
+def _its_pod_reaches_no_other(walk: Walk, receiver: Receiver) -> None:
+    """The firewall of its program, at which `oauth2` does not look, is not all that there is."""
+    namespace = f"{TENANT}-tenant"
+    alertmanager = PodNetwork.of(walk, namespace, ALERTMANAGER)
+    assert alertmanager.reaches(urlsplit(receiver.url).netloc)
+    own, others = (PodNetwork.of(walk, name, "cortex") for name in (namespace, "system-tenant"))
+    gateway = PodNetwork.of(walk, GATEWAY_NAMESPACE, "gateway")
+    closed = [(own, CORTEX_PORT), (others, CORTEX_PORT), (gateway, HEALTH_PORT)]
+    assert [pod for pod, port in closed if alertmanager.reaches(f"{pod.address}:{port}")] == []
+    assert own.reaches(f"{alertmanager.address}:{CORTEX_PORT}")  # what fires has to get there
 
 
 def _its_role_opens_its_own_objects_alone(walk: Walk) -> None:

@@ -1,0 +1,42 @@
+"""What packets of one pod reach another: asked in the pods' own networks, past all that their programs would do."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.walk import Walk
+from tests.shell import run
+
+TIMED_OUT = 28  # curl's exit code
+WAIT_SECONDS = "2"
+
+
+@dataclass(frozen=True)
+class PodNetwork:
+    """A running pod: its address, and a process whose network it is."""
+
+    address: str
+    process: str
+
+    @classmethod
+    def of(cls, walk: Walk, namespace: str, name: str) -> "PodNetwork":
+        """Return that of a pod of the workload `name`."""
+        chosen = ("-n", namespace, "-l", f"app.kubernetes.io/name={name}", "-o", "json")
+        found = json.loads(walk.kubectl("get", "pods", *chosen))["items"][0]
+        uid = found["metadata"]["uid"]
+        groups = (path for path in Path("/proc").glob("[0-9]*/cgroup") if uid in _text(path))
+        return cls(found["status"]["podIP"], next(groups).parent.name)
+
+    def reaches(self, address: str) -> bool:
+        """Tell whether an HTTP server at `address` (with its port) answers; nothing at all comes back where it does not."""
+        command = ("nsenter", "-t", self.process, "-n", "curl", "-s", "-o", "/dev/null", "-m", WAIT_SECONDS)
+        done = run(*command, f"http://{address}/", check=False)
+        assert done.returncode in (0, TIMED_OUT), done
+        return done.returncode == 0
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it has ended
+        return ""
