@@ -23,9 +23,8 @@ from rich.table import Table
 from ruamel.yaml import YAML
 
 from bench.machine import machine
-from components.buckets import RANDOM_BYTES
 from components.keys import canonical_pem, key_id
-from components.names import BUCKET_KINDS, bucket_prefix
+from components.names import BUCKET_KINDS, RANDOM_BYTES, bucket_prefix
 from localcloud import cloud as embedded
 from scripts.engine import Engine
 from scripts.keyfiles import new_key

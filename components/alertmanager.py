@@ -25,14 +25,15 @@ from components.backend import (
     runtime_config,
     server,
 )
-from components.cortex import GRPC_PORT, HTTP_PORT, cortex_limits, s3_storage
+from components.cortex import GRPC_PORT, cortex_limits, s3_storage
 from components.identity import IdentityArgs, Issuer, declare_role
-from components.names import ALERTMANAGER, ALERTMANAGER_PATH, alerts_role_name
+from components.labels import labels, selector
+from components.names import ALERTMANAGER, ALERTMANAGER_PATH, PORTS, alerts_role_name
 from components.notices import reaches_every_pod
 from components.options import child, manifest
 from components.tenant_config import BackendSize, TenantSettings
 from components.versions import CORTEX_IMAGE
-from components.workload import Aws, labels, selector
+from components.workload import Aws
 
 PREFIX = "alerts/"  # of the Alertmanager's objects, in the bucket `config`
 SIZE = BackendSize.model_validate({"cpu": "10m", "memory": "64Mi", "memoryLimit": "512Mi", "volume": "1Gi"})
@@ -84,7 +85,7 @@ def alertmanager_config(store: StoreArgs, config_bucket: str, url: str) -> dict[
     return {
         "target": "alertmanager",
         "auth_enabled": True,
-        "server": server(HTTP_PORT, GRPC_PORT),
+        "server": server(PORTS["cortex"], GRPC_PORT),
         "runtime_config": runtime_config(),
         "alertmanager": {
             "external_url": f"{url}{ALERTMANAGER_PATH}",
@@ -148,7 +149,7 @@ class Alertmanager(pulumi.ComponentResource):
             replicas=1,
             config=bucket.apply(lambda found: json.dumps(alertmanager_config(args.store, found, args.url), indent=1)),
             limits=alertmanager_limits(args.store.settings),
-            http_port=HTTP_PORT,
+            http_port=PORTS["cortex"],
             size=SIZE,
             store=self._apart(name, args),
             environment={"TMPDIR": DATA_FOLDER},  # in which it tries new configurations

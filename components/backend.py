@@ -9,21 +9,12 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.labels import labels, selector
 from components.names import BucketKind
 from components.notices import RUNTIME_KEY, shrinking_retention
 from components.options import child, manifest
 from components.tenant_config import BackendSize, TenantSettings
-from components.workload import (
-    CA_FILE,
-    POD_SECURITY,
-    TOKEN_FOLDER,
-    Aws,
-    aws_environment,
-    container,
-    labels,
-    selector,
-    token_volume,
-)
+from components.workload import CA_FILE, POD_SECURITY, TOKEN_FOLDER, Aws, aws_environment, container, token_volume
 
 SERVICE_ACCOUNT = "tenant"
 CONFIG_FOLDER = "/etc/opstrace"

@@ -9,17 +9,11 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.names import BUCKET_KINDS, BucketKind, bucket_prefix
+from components.lifecycle import SAFETY_DAYS, SAFETY_RULE, UPLOAD_DAYS
+from components.names import BUCKET_KINDS, RANDOM_BYTES, BucketKind, bucket_prefix
 from components.options import child
 from components.section import hours
 from components.tenant_config import TenantSettings
-
-RANDOM_BYTES = 4
-SAFETY_DAYS = (
-    30  # a compacted object is younger than the data in it; a compactor that stands still has time to be mended
-)
-UPLOAD_DAYS = 7
-SAFETY_RULE = "older-than-any-retention"
 
 
 @dataclass(frozen=True)

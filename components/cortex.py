@@ -16,14 +16,13 @@ from components.backend import (
     runtime_config,
     server,
 )
-from components.limits import MetricsLimits
-from components.names import ALERTMANAGER, ALERTMANAGER_PATH
+from components.limits import METRICS_RETENTION
+from components.names import ALERTMANAGER, ALERTMANAGER_PATH, PORTS
 from components.section import hours
 from components.tenant_config import TenantSettings
 from components.versions import CORTEX_IMAGE
 from components.workload import Aws
 
-HTTP_PORT = 9009
 GRPC_PORT = 9095
 # All of them but the Alertmanager, which runs in a pod of its own or not at all (components/alertmanager.py).
 PARTS = ("distributor", "ingester", "querier", "query-frontend", "store-gateway", "compactor", "ruler")
@@ -38,14 +37,12 @@ ALERTMANAGER_LIMITS = {
     "alertmanager_max_silences_count": 1000,
     "alertmanager_max_silences_size_bytes": 64 << 10,
 }
-RETENTION_LIMIT = "compactor_blocks_retention_period"
-LIMIT_NAMES = (*MetricsLimits.model_fields, RETENTION_LIMIT)
 
 
 def cortex_limits(settings: TenantSettings) -> dict[str, Any]:
     """Return what the tenant is allowed, under Cortex's names."""
     limits = settings.limits.metrics.model_dump(exclude_none=True)
-    return ALERTMANAGER_LIMITS | limits | {RETENTION_LIMIT: f"{hours(settings.retention.metrics)}h"}
+    return ALERTMANAGER_LIMITS | limits | {METRICS_RETENTION: f"{hours(settings.retention.metrics)}h"}
 
 
 def s3_storage(aws: Aws, bucket: str) -> dict[str, Any]:
@@ -63,7 +60,7 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
     return {
         "target": ",".join(PARTS),
         "auth_enabled": True,
-        "server": server(HTTP_PORT, GRPC_PORT),
+        "server": server(PORTS["cortex"], GRPC_PORT),
         "runtime_config": runtime_config(),
         **({"limits": {"ingestion_rate_strategy": "global"}} if shared else {}),  # else each pod allows all of it
         **memberlist("cortex", store),
@@ -122,7 +119,7 @@ class Cortex(pulumi.ComponentResource):
             replicas=args.settings.pods().replicas,
             config=config,
             limits=cortex_limits(args.settings),
-            http_port=HTTP_PORT,
+            http_port=PORTS["cortex"],
             size=args.settings.pods().metrics,
             store=args,
         )

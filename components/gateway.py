@@ -21,10 +21,11 @@ from components.gateway_files import (
     limits_files,
 )
 from components.gateway_limits import GatewayLimits
+from components.labels import labels, selector
 from components.names import GATEWAY_NAMESPACE
 from components.options import child, manifest
 from components.versions import ENVOY_IMAGE
-from components.workload import POD_SECURITY, RESTRICTED_NAMESPACE, container, labels, selector
+from components.workload import POD_SECURITY, RESTRICTED_NAMESPACE, container
 
 REPLICAS = 2
 DRAIN_SECONDS = 5

@@ -102,3 +102,9 @@ class LogsLimits(Limits):
     max_streams_matchers_per_query: Count | None = None
     cardinality_limit: Count | None = None
     query_timeout: GoDuration | None = None
+
+
+# What Cortex and Loki call a tenant's retention, which is a limit to them.
+METRICS_RETENTION, LOGS_RETENTION = "compactor_blocks_retention_period", "retention_period"
+METRICS_LIMIT_NAMES = (*MetricsLimits.model_fields, METRICS_RETENTION)
+LOGS_LIMIT_NAMES = (*LogsLimits.model_fields, LOGS_RETENTION)

@@ -16,21 +16,19 @@ from components.backend import (
     runtime_config,
     server,
 )
-from components.limits import LogsLimits
+from components.limits import LOGS_LIMIT_NAMES, LOGS_RETENTION
+from components.names import PORTS
 from components.section import hours
 from components.tenant_config import TenantSettings
 from components.versions import LOKI_IMAGE
 
-HTTP_PORT = 3100
-RETENTION_LIMIT = "retention_period"
-LIMIT_NAMES = (*LogsLimits.model_fields, RETENTION_LIMIT)
 SCHEMA_START = "2024-01-01"  # before any instance: data of every age is in one schema
 
 
 def loki_limits(settings: TenantSettings) -> dict[str, Any]:
     """Return what the tenant is allowed, under Loki's names."""
     limits = settings.limits.logs.model_dump(exclude_none=True)
-    return limits | {RETENTION_LIMIT: f"{hours(settings.retention.logs)}h"}
+    return limits | {LOGS_RETENTION: f"{hours(settings.retention.logs)}h"}
 
 
 def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
@@ -42,7 +40,7 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
     return {
         "auth_enabled": True,
         "target": "all",
-        "server": server(HTTP_PORT, 9096),
+        "server": server(PORTS["loki"], 9096),
         "runtime_config": runtime_config(),
         **memberlist("loki", store),
         "common": {
@@ -84,7 +82,7 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
         },
         **({"ruler": {"enable_sharding": True}} if replicas > 1 else {}),
         # What a tenant may ask for by /config/tenant/v1/limits, which leads to no other tenant's.
-        "tenant_limits_allow_publish": sorted(LIMIT_NAMES),
+        "tenant_limits_allow_publish": sorted(LOGS_LIMIT_NAMES),
         "analytics": {"reporting_enabled": False},
     }
 
@@ -104,7 +102,7 @@ class Loki(pulumi.ComponentResource):
             replicas=args.settings.pods().replicas,
             config=config,
             limits=loki_limits(args.settings),
-            http_port=HTTP_PORT,
+            http_port=PORTS["loki"],
             size=args.settings.pods().logs,
             store=args,
         )

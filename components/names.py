@@ -13,6 +13,7 @@ GATEWAY_NAMESPACE = "opstrace"
 
 BUCKET_NAME_LENGTH = 63  # Amazon S3 user guide, 'Bucket naming rules'
 HASH_LENGTH = 8
+RANDOM_BYTES = 4  # at the end of a bucket's name, in hexadecimal digits
 
 BucketKind = Literal["metrics", "config", "logs"]
 BUCKET_KINDS: tuple[BucketKind, ...] = ("metrics", "config", "logs")
@@ -20,6 +21,7 @@ Api = Literal["cortex", "loki"]
 APIS: tuple[Api, ...] = ("cortex", "loki")
 ALERTMANAGER = "alertmanager"  # the Service and pod of a tenant that has one; it is part of the API `cortex`
 ALERTMANAGER_PATH = "/alertmanager"
+PORTS: dict[Api, int] = {"cortex": 9009, "loki": 3100}  # of the pods; the Alertmanager's is Cortex's
 
 
 def instance_name_problem(name: str) -> str | None:

@@ -13,11 +13,12 @@ from components.buckets import BucketsArgs, declare_buckets, read_write_policy
 from components.certificate import RECORD_TTL_SECONDS, CertificateArgs, validated_certificate
 from components.cortex import Cortex
 from components.identity import IdentityArgs, Issuer, declare_role
+from components.labels import NAME_LABEL, labels
 from components.loki import Loki
 from components.names import ALERTMANAGER, APIS, GATEWAY_NAMESPACE, BucketKind, api_host, api_url, namespace, role_name
 from components.options import child, manifest, protected
 from components.tenant_config import TenantSettings, exported
-from components.workload import NAME_LABEL, RESTRICTED_NAMESPACE, Aws, labels
+from components.workload import RESTRICTED_NAMESPACE, Aws
 
 
 @dataclass(frozen=True)

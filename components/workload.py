@@ -1,4 +1,4 @@
-"""What every workload of ours has: labels, a restricted pod, and credentials by web identity."""
+"""What every workload of ours has: a restricted pod, and credentials by web identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,6 @@ from typing import Any
 
 import pulumi
 
-NAME_LABEL = "app.kubernetes.io/name"
 USER_ID = 10001
 TOKEN_FOLDER = "/var/run/secrets/aws"
 TOKEN_AUDIENCE = "sts.amazonaws.com"
@@ -60,22 +59,6 @@ class Aws:
     def s3_is_elsewhere(self) -> bool:
         """Tell whether S3 is another than AWS's own: then buckets stand in the path, not in the host name."""
         return "s3" in self.endpoints
-
-
-def labels(name: str, component: str, instance: str) -> dict[str, str]:
-    """Return the recommended labels (kubernetes.io, 'Recommended Labels') of a workload and its parts."""
-    return {
-        NAME_LABEL: name,
-        "app.kubernetes.io/component": component,
-        "app.kubernetes.io/instance": instance,
-        "app.kubernetes.io/part-of": "opstrace",
-        "app.kubernetes.io/managed-by": "pulumi",
-    }
-
-
-def selector(name: str, instance: str) -> dict[str, str]:
-    """Return the labels by which a workload finds its pods; they can never change."""
-    return {NAME_LABEL: name, "app.kubernetes.io/instance": instance}
 
 
 def aws_environment(aws: Aws, role_arn: pulumi.Input[str]) -> list[dict[str, Any]]:

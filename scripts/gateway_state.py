@@ -9,8 +9,8 @@ from typing import Any
 
 from components.gateway_config import ADMIN_COUNTERS, ADMIN_FILTERS, ADMIN_PORT
 from components.gateway_files import ACCESS, TOKEN, WATCHED, filter_in, key_ids_in
+from components.labels import selector
 from components.names import GATEWAY_NAMESPACE
-from components.workload import selector
 from scripts.cluster import Cluster
 
 Filters = dict[str, Any]

@@ -12,9 +12,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from components.buckets import RANDOM_BYTES, SAFETY_DAYS, SAFETY_RULE
 from components.errors import UserError
-from components.names import BUCKET_KINDS, HASH_LENGTH, bucket_prefix
+from components.lifecycle import SAFETY_DAYS, SAFETY_RULE
+from components.names import BUCKET_KINDS, HASH_LENGTH, RANDOM_BYTES, bucket_prefix
 from scripts.aws import Clients, is_code
 
 ID_LENGTH = 2 * RANDOM_BYTES

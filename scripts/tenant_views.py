@@ -11,10 +11,10 @@ import click
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from components import cortex, loki
 from components.config import StackConfig
 from components.errors import UserError
-from components.names import ALERTMANAGER, ALERTMANAGER_PATH, APIS, api_url, instance_domain, namespace
+from components.limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAMES
+from components.names import ALERTMANAGER, ALERTMANAGER_PATH, APIS, PORTS, api_url, instance_domain, namespace
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.apply import Target, target
@@ -57,7 +57,7 @@ def age_of(cluster: Cluster, tenant: str) -> datetime.timedelta | None:
 def active_series(cluster: Cluster, tenant: str) -> int | None:
     """Return how many series Cortex holds in memory, each once, however many ingesters have it; None if it does not say."""
     who = {"X-Scope-OrgID": tenant}
-    text = cluster.ask(namespace(tenant), "cortex-0", cortex.HTTP_PORT, "/api/v1/user_stats", who)
+    text = cluster.ask(namespace(tenant), "cortex-0", PORTS["cortex"], "/api/v1/user_stats", who)
     return None if text is None else int(json.loads(text)["numSeries"])
 
 
@@ -65,15 +65,15 @@ def effective_limits(cluster: Cluster, tenant: str) -> dict[str, dict[str, Any] 
     """Return the limits that the back ends have in force, by back end; None where one does not say."""
     who = {"X-Scope-OrgID": tenant}
     place = namespace(tenant)
-    logs = cluster.ask(place, "loki-0", loki.HTTP_PORT, "/config/tenant/v1/limits", who)
-    base = cluster.ask(place, "cortex-0", cortex.HTTP_PORT, "/config", who)
-    over = cluster.ask(place, "cortex-0", cortex.HTTP_PORT, "/runtime_config", who)
+    logs = cluster.ask(place, "loki-0", PORTS["loki"], "/config/tenant/v1/limits", who)
+    base = cluster.ask(place, "cortex-0", PORTS["cortex"], "/config", who)
+    over = cluster.ask(place, "cortex-0", PORTS["cortex"], "/runtime_config", who)
     yaml: Any = YAML(typ="safe")
     found: dict[str, dict[str, Any] | None] = {"metrics": None, "logs": yaml.load(logs) if logs else None}
     if base and over:
         own = (yaml.load(over) or {}).get("overrides", {}).get(tenant, {})
         found["metrics"] = yaml.load(base)["limits"] | own
-    named = {"metrics": cortex.LIMIT_NAMES, "logs": loki.LIMIT_NAMES}
+    named = {"metrics": METRICS_LIMIT_NAMES, "logs": LOGS_LIMIT_NAMES}
     return {
         kind: None if limits is None else {name: limits[name] for name in sorted({*named[kind]} & {*limits})}
         for kind, limits in found.items()

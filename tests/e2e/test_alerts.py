@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from components.cortex import HTTP_PORT as CORTEX_PORT
 from components.gateway_config import HEALTH_PORT
-from components.names import ALERTMANAGER, GATEWAY_NAMESPACE
+from components.names import ALERTMANAGER, GATEWAY_NAMESPACE, PORTS
 from localcloud.borrowed import local_address
 from tests.e2e.packets import PodNetwork
 from tests.e2e.walk import INSTANCE, Walk, assert_forbidden, commands, eventually, url
@@ -58,9 +57,10 @@ def _its_pod_reaches_no_other(walk: Walk, receiver: Receiver) -> None:
     assert alertmanager.reaches(urlsplit(receiver.url).netloc)
     own, others = (PodNetwork.of(walk, name, "cortex") for name in (namespace, "system-tenant"))
     gateway = PodNetwork.of(walk, GATEWAY_NAMESPACE, "gateway")
-    closed = [(own, CORTEX_PORT), (others, CORTEX_PORT), (gateway, HEALTH_PORT)]
-    assert [pod for pod, port in closed if alertmanager.reaches(f"{pod.address}:{port}")] == []
-    assert own.reaches(f"{alertmanager.address}:{CORTEX_PORT}")  # what fires has to get there
+    port = PORTS["cortex"]
+    closed = [(own, port), (others, port), (gateway, HEALTH_PORT)]
+    assert [pod for pod, its_port in closed if alertmanager.reaches(f"{pod.address}:{its_port}")] == []
+    assert own.reaches(f"{alertmanager.address}:{PORTS['cortex']}")  # what fires has to get there
 
 
 def _its_role_opens_its_own_objects_alone(walk: Walk) -> None:

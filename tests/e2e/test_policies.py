@@ -1,9 +1,7 @@
 """The tenants' network policies, by packets: who reaches whose pods, past the gateway."""
 
-from components.cortex import HTTP_PORT as CORTEX_PORT
 from components.gateway_config import HEALTH_PORT
-from components.loki import HTTP_PORT as LOKI_PORT
-from components.names import GATEWAY_NAMESPACE
+from components.names import GATEWAY_NAMESPACE, PORTS
 from tests.e2e.packets import PodNetwork
 from tests.e2e.walk import Walk
 
@@ -12,7 +10,7 @@ def test_a_tenant_s_pods_are_reached_by_the_gateway_and_by_each_other_alone(walk
     cortex, loki = (PodNetwork.of(walk, "default-tenant", name) for name in ("cortex", "loki"))
     stranger = PodNetwork.of(walk, "system-tenant", "cortex")
     gateway = PodNetwork.of(walk, GATEWAY_NAMESPACE, "gateway")
-    ports = {cortex: CORTEX_PORT, loki: LOKI_PORT}
+    ports = {cortex: PORTS["cortex"], loki: PORTS["loki"]}
     service = walk.kubectl("-n", "default-tenant", "get", "service", "cortex", "-o", "jsonpath={.spec.clusterIP}")
     assert service != "None"
     for pod, port in ports.items():

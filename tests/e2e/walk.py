@@ -15,8 +15,8 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError
 
+from components.labels import selector
 from components.names import GATEWAY_NAMESPACE
-from components.workload import selector
 from tests.remote_write import HEADERS, request
 from tests.shell import ROOT, run
 

@@ -1,8 +1,6 @@
 """The program, declared against mocks: the shape of what it makes."""
 
 import json
-import subprocess
-import sys
 
 import pulumi
 import pytest
@@ -112,16 +110,3 @@ def test_a_preview_warns_of_an_instance_that_asks_for_no_token(
     assert [("showdown.example.com" in text, "every tenant" in text) for text in warned] == [(True, True)] * (
         not authentication
     )
-
-
-def test_the_program_imports_no_large_module_for_one_resource() -> None:
-    """`pulumi_aws.ec2` alone takes as long to import as the rest of the program."""
-    script = (
-        "import sys\n"
-        "from tests.unit.given import settings\n"
-        "from tests.unit.program import declared\n"
-        "made = {entry.typ for entry in declared(settings())}\n"
-        "assert 'aws:ec2/securityGroup:SecurityGroup' in made, made\n"
-        "assert 'pulumi_aws.ec2.outputs' not in sys.modules  # (the module itself is there, not loaded)\n"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
