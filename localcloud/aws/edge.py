@@ -21,7 +21,10 @@ from localcloud.files import write_whole
 from localcloud.pki import Authority
 from localcloud.settings import Settings
 
-POLL_SECONDS = 1.0
+LOOK_SECONDS = 0.1  # at whether anything has changed
+POLL_SECONDS = 1.0  # while something has: some states come a moment after what brings them, as certificates' do
+SETTLED_SECONDS = 10.0  # and then as seldom as this
+CHANGED = "changed"
 LISTENERS = "listeners.json"
 CLUSTERS = "clusters.json"
 LISTENER_TYPE = "type.googleapis.com/envoy.config.listener.v3.Listener"
@@ -235,17 +238,30 @@ class Edge:
             log.info("%s: %d %s", name, len(resources), kind.rsplit(".", 1)[-1])
 
 
+def _await_change(changed: Path) -> None:
+    """Return when the API has to be asked again."""
+    began, before = time.time(), _touched(changed)
+    recent = began - before < SETTLED_SECONDS
+    while time.time() - began < (POLL_SECONDS if recent else SETTLED_SECONDS) and _touched(changed) == before:
+        time.sleep(LOOK_SECONDS)
+
+
+def _touched(file: Path) -> float:
+    return file.stat().st_mtime if file.exists() else 0.0
+
+
 def main() -> None:
     """Follow the API until the process ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    edge = Edge(Settings.of(int(sys.argv[2]), Path(sys.argv[1])))
+    settings = Settings.of(int(sys.argv[2]), Path(sys.argv[1]))
+    edge = Edge(settings)
     while True:
         try:
             edge.follow()
         except (BotoCoreError, ClientError) as error:
             # Something was deleted between two calls, or the API is not there: the next pass tells.
             log.warning("%s", error)
-        time.sleep(POLL_SECONDS)
+        _await_change(settings.node / "edge" / CHANGED)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from localcloud.aws import account
 from localcloud.aws.dns import write_zone_dns
-from localcloud.aws.edge import CLUSTERS, LISTENERS, envoy_bootstrap
+from localcloud.aws.edge import CHANGED, CLUSTERS, LISTENERS, envoy_bootstrap
 from localcloud.files import write_whole
 from localcloud.pki import Authority, write_pair
 from localcloud.settings import REGION, STS_HOST, Settings
@@ -32,7 +32,7 @@ def make_account(settings: Settings, api: Service) -> None:
 
 def api(settings: Settings, python: str) -> Service:
     """Return the API itself; all others need it."""
-    files = [str(settings.node / "aws.pem"), str(settings.node / "aws-key.pem")]
+    files = [str(settings.node / "aws.pem"), str(settings.node / "aws-key.pem"), str(settings.node / "edge" / CHANGED)]
     return Service(
         "aws",
         [python, "-m", "localcloud.aws.server", settings.aws_address, *files],
