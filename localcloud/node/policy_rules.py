@@ -7,9 +7,10 @@ reaches all of its pods (kubelet's probes), since it forwards nothing to them.
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-Object = dict[str, Any]
+from localcloud.node.mirror import Object
+
 Direction = Literal["Ingress", "Egress"]
 SIDES: dict[Direction, str] = {"Egress": "saddr", "Ingress": "daddr"}  # at which a packet has the selected pod
 TABLE = "inet opstrace-policies"

@@ -6,19 +6,21 @@ Run as `python -m localcloud.node.volumes SETTINGS_HOME SLOT`.
 import logging
 import shutil
 import sys
+import threading
 import time
 import urllib.error
 from pathlib import Path
 from typing import Any
 
+from localcloud.node.mirror import RETRY_SECONDS, Mirror, Object
 from localcloud.node.services import Cluster
 from localcloud.settings import Settings
 
 STORAGE_CLASS = "local"
 PROVISIONER = "localcloud.opstrace/folder"
-POLL_SECONDS = 0.5
 SELECTED_NODE = "volume.kubernetes.io/selected-node"  # set by the scheduler
-CONFLICT = 409
+CONFLICT, NOT_FOUND = 409, 404
+CLAIMS, VOLUMES = "/api/v1/persistentvolumeclaims", "/api/v1/persistentvolumes"
 
 log = logging.getLogger("volumes")
 
@@ -75,23 +77,27 @@ def _waits(claim: dict[str, Any]) -> bool:
     return bool(ours and SELECTED_NODE in claim["metadata"].get("annotations", {}))
 
 
-def reconcile(cluster: Cluster, settings: Settings) -> None:
+def _tried(cluster: Cluster, method: str, path: str, over: int, body: Any = None) -> None:
+    """Ask for a change that the code `over` says to be made already."""
+    try:
+        cluster.call(method, path, body)
+    except urllib.error.HTTPError as error:
+        if error.code != over:
+            raise
+
+
+def reconcile(cluster: Cluster, settings: Settings, claims: list[Object], volumes: list[Object]) -> None:
     """Make a volume for each claim that waits for one, and remove those whose claim is gone."""
-    for claim in cluster.call("GET", "/api/v1/persistentvolumeclaims")["items"]:
-        if _waits(claim):
-            wanted = volume(claim, settings.node / "volumes" / claim["metadata"]["uid"], settings.name)
-            Path(wanted["spec"]["local"]["path"]).mkdir(exist_ok=True)
-            try:
-                cluster.call("POST", "/api/v1/persistentvolumes", wanted)
-                log.info("made %s", wanted["metadata"]["name"])
-            except urllib.error.HTTPError as error:
-                if error.code != CONFLICT:  # there already, and not bound yet
-                    raise
-    for found in cluster.call("GET", "/api/v1/persistentvolumes")["items"]:
+    for claim in filter(_waits, claims):
+        wanted = volume(claim, settings.node / "volumes" / claim["metadata"]["uid"], settings.name)
+        Path(wanted["spec"]["local"]["path"]).mkdir(exist_ok=True)
+        _tried(cluster, "POST", VOLUMES, CONFLICT, wanted)
+        log.info("made %s", wanted["metadata"]["name"])
+    for found in volumes:
         released = found.get("status", {}).get("phase") in ("Released", "Failed")
         if found["spec"].get("storageClassName") == STORAGE_CLASS and released:
             shutil.rmtree(found["spec"]["local"]["path"], ignore_errors=True)
-            cluster.call("DELETE", f"/api/v1/persistentvolumes/{found['metadata']['name']}")
+            _tried(cluster, "DELETE", f"{VOLUMES}/{found['metadata']['name']}", NOT_FOUND)
             log.info("removed %s", found["metadata"]["name"])
 
 
@@ -100,12 +106,19 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = Settings(int(sys.argv[2]), Path(sys.argv[1]))
     cluster = Cluster(settings)
-    while True:
+    changed = threading.Event()
+    mirrors = [Mirror(cluster, path, changed) for path in (CLAIMS, VOLUMES)]
+    for mirror in mirrors:
+        mirror.start()
+    while changed.wait():
+        changed.clear()
+        claims, volumes = (mirror.objects() or [] for mirror in mirrors)
         try:
-            reconcile(cluster, settings)
+            reconcile(cluster, settings, claims, volumes)
         except (urllib.error.URLError, OSError) as error:
             log.warning("%s", error)
-        time.sleep(POLL_SECONDS)
+            time.sleep(RETRY_SECONDS)
+            changed.set()
 
 
 if __name__ == "__main__":
