@@ -83,6 +83,15 @@ def _security_group(aws: Clients, inputs: Inputs) -> Iterator[str]:
     yield from (group["GroupId"] for group in groups if _is_ours(group.get("Tags", []), inputs))
 
 
+def _finish_security_group(aws: Clients, identity: str) -> None:
+    """Take away the rules that let everything out: AWS makes them with a group, and the create takes them away at its end."""
+    filters = [{"Name": "group-id", "Values": [identity]}]
+    rules = aws["ec2"].describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
+    to_all = [rule["SecurityGroupRuleId"] for rule in rules if rule["IsEgress"] and rule["IpProtocol"] == "-1"]
+    if to_all:
+        aws["ec2"].revoke_security_group_egress(GroupId=identity, SecurityGroupRuleIds=to_all)
+
+
 def _rule(aws: Clients, inputs: Inputs, *, egress: bool) -> Iterator[str]:
     filters = [{"Name": "group-id", "Values": [inputs["securityGroupId"]]}]
     for rule in aws["ec2"].describe_security_group_rules(Filters=filters)["SecurityGroupRules"]:
@@ -121,6 +130,8 @@ FINDERS: dict[str, Find] = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": lambda aws, i: _rule(aws, i, egress=False),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": lambda aws, i: _rule(aws, i, egress=True),
 }
+# What a create does after it has made the thing, and no later update would do.
+FINISH: dict[str, Callable[[Clients, str], None]] = {"aws:ec2/securityGroup:SecurityGroup": _finish_security_group}
 GONE = (
     "404",
     "NoSuchBucket",
@@ -205,6 +216,8 @@ def _with(
         identity = find(resource, aws, cluster, known)
         if identity is None or identity in known:
             continue
+        if finish := FINISH.get(str(resource["type"])):
+            finish(aws, identity)
         for entry in resources:
             if entry["urn"] == resource["urn"]:  # the create was the first half of a replacement
                 entry["delete"] = True

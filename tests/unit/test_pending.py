@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from scripts.pending import UNKNOWN, found_again, settled
 
@@ -125,3 +127,25 @@ def test_what_a_dead_plugin_made_is_found_by_what_a_preview_would_create(
     mended, taken = found_again(before, [planned], certificates("lost"), FakeCluster(None))
     assert taken == ([URN] if taken_in else [])
     assert [entry.get("id") for entry in mended["deployment"]["resources"]] == [None, *(["lost"] if taken_in else [])]
+
+
+def test_a_security_group_that_was_only_just_made_lets_nothing_out_that_is_not_declared() -> None:
+    """As the create would have left it, had it come to its end."""
+    with mock_aws():
+        ec2: Any = boto3.client("ec2", "us-west-2", aws_access_key_id="a", aws_secret_access_key="b")
+        network = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        tags = [
+            {"ResourceType": "security-group", "Tags": [{"Key": name, "Value": text} for name, text in TAGS.items()]}
+        ]
+        made = ec2.create_security_group(GroupName="ours", Description="x", VpcId=network, TagSpecifications=tags)[
+            "GroupId"
+        ]
+        ours = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+        ec2.authorize_security_group_egress(GroupId=made, IpPermissions=[ours])
+        inputs = {"name": "ours", "vpcId": network, "tags": TAGS}
+        given: Any = {"ec2": ec2}
+        for _ in range(2):
+            mended, _, _ = settled(state("aws:ec2/securityGroup:SecurityGroup", inputs), given, FakeCluster(None))
+            assert ids(mended) == [made]
+            (left,) = ec2.describe_security_groups(GroupIds=[made])["SecurityGroups"][0]["IpPermissionsEgress"]
+            assert left["FromPort"] == 1
