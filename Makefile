@@ -40,7 +40,7 @@ tools: setup
 	$(PYTHON) -m tests.tools
 
 test: lint types tools
-	$(PYTHON) -m pytest -m "not nightly" --numprocesses 2 --dist loadscope --no-loadscope-reorder \
+	$(PYTHON) -m pytest -m "not nightly" --numprocesses 4 --dist loadscope --no-loadscope-reorder \
 		tests/e2e tests/security tests/engine tests/unit
 
 test-nightly: setup

@@ -10,25 +10,34 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from localcloud.node.init import PRIVATE_FOLDERS
-from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, assert_account_empty, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, SLOT, STACK_FILE, Walk, assert_account_empty, eventually, url
 from tests.shell import ROOT, run
 
-SLOT = "1"
 COMMAND_SECONDS = 3600  # a first run builds every tool from source
 
-
-EMBEDDED = ("tests/e2e/", "tests/security/", "tests/engine/test_plugins.py")  # what shares the embedded cloud
+# What runs one after the other, each in a process of its own: with an embedded cloud and an instance there, in two halves,
+# or with a bare cloud (tests/engine/bare.py). The rest needs neither.
+SHARING = {
+    "embedded, second half": (
+        "tests/e2e/test_t",
+        "tests/e2e/test_w",
+        "tests/security/",
+        "tests/engine/test_plugins.py",
+    ),
+    "embedded, first half": ("tests/e2e/",),
+    "bare": ("tests/engine/test_crash_points.py", "tests/engine/test_faults.py"),
+}
 
 
 class CloudScheduling(LoadScopeScheduling):
-    """What shares the embedded cloud runs one after the other, and so does the rest."""
+    """Those who share a cloud are one after the other, and so is the rest."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "embedded" if nodeid.startswith(EMBEDDED) else "rest"
+        return next((name for name, sharing in SHARING.items() if nodeid.startswith(sharing)), "rest")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> CloudScheduling:
-    """Let `make test` run two tests at once: much of each is waiting."""
+    """Let `make test` run four tests at once: much of each is waiting."""
     return CloudScheduling(config, log)
 
 
@@ -36,7 +45,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> CloudSchedul
 def base_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a user whose state folder is new and whose cloud has the tests' slot."""
     state = tmp_path_factory.mktemp("state")
-    return dict(os.environ) | {"XDG_STATE_HOME": str(state), "OPSTRACE_LOCAL_SLOT": SLOT}
+    return dict(os.environ) | {"XDG_STATE_HOME": str(state), "OPSTRACE_LOCAL_SLOT": str(SLOT)}
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +99,7 @@ def entered(environment: dict[str, str]) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shell.split("\0") if "=" in line)
 
 
-def processes_of(slot: str) -> list[str]:
+def processes_of(slot: int) -> list[str]:
     """Return the command lines of what runs of the tests' cloud in `slot`."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -103,7 +112,7 @@ def processes_of(slot: str) -> list[str]:
     return found
 
 
-def assert_nothing_left(slot: str) -> None:
+def assert_nothing_left(slot: int) -> None:
     """Fail if anything of the tests' cloud in `slot` is still on this machine."""
     name = f"opst{slot}"
     assert not (Path("/sys/class/net") / name).exists()

@@ -15,25 +15,25 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import SLOT as CLUSTER_SLOT
 from tests.conftest import assert_nothing_left, entered, processes_of
 from tests.e2e.walk import LABELS, LAUNCHER, Shell, Walk, eventually
+from tests.e2e.walk import SLOT as CLUSTER_SLOT
 from tests.shell import ROOT, run
 
-INSTANCE, SLOT = "borrower", "4"
+INSTANCE, SLOT = "borrower", 8
 CONTEXT = f"local-{CLUSTER_SLOT}"
 STACK_FILE = ROOT / "stacks" / f"Pulumi.{INSTANCE}.yaml"
 
 
 def url(api: str, path: str) -> str:
-    return f"https://{api}.default.{INSTANCE}.opstrace.localhost:{8443 + int(SLOT)}{path}"
+    return f"https://{api}.default.{INSTANCE}.opstrace.localhost:{8443 + SLOT}{path}"
 
 
 @pytest.fixture(scope="module")
 def borrower(cloud: Shell, base_environment: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     """A user of a second cloud, who names the first one's cluster and has an instance there."""
     STACK_FILE.unlink(missing_ok=True)  # of a run that was killed
-    shell = base_environment | {"OPSTRACE_LOCAL_SLOT": SLOT, "KUBECONFIG": cloud["KUBECONFIG"]}
+    shell = base_environment | {"OPSTRACE_LOCAL_SLOT": str(SLOT), "KUBECONFIG": cloud["KUBECONFIG"]}
     folder = tmp_path_factory.mktemp("borrower")
     try:
         run(LAUNCHER, "create", "local", INSTANCE, "--tenant", "default", "--context", CONTEXT, cwd=folder, env=shell)

@@ -28,12 +28,12 @@ def other():
 
 def test_a_port_in_use_is_told_with_the_process_that_has_it(walk: Walk) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 8445))
+        taken.bind(("127.0.0.1", 8452))
         taken.listen()
-        shell = walk.shell | {"OPSTRACE_LOCAL_SLOT": "2"}
+        shell = walk.shell | {"OPSTRACE_LOCAL_SLOT": "9"}
         done = run(LAUNCHER, "local", "up", env=shell, check=False)
     assert done.returncode == 1
-    assert "port 8445 of 127.0.0.1 is in use by" in done.stderr and f"(process {os.getpid()})" in done.stderr
+    assert "port 8452 of 127.0.0.1 is in use by" in done.stderr and f"(process {os.getpid()})" in done.stderr
 
 
 def test_an_aws_that_does_not_answer_is_told(walk: Walk, other: str) -> None:

@@ -13,10 +13,9 @@ import pytest
 
 from components.names import GATEWAY_NAMESPACE
 from localcloud.node import cgroups
-from tests.conftest import SLOT
 from tests.e2e.load import Load
 from tests.e2e.test_tenants import tenants
-from tests.e2e.walk import GATEWAY_MARKS, INSTANCE, LABELS, Walk, eventually, url
+from tests.e2e.walk import GATEWAY_MARKS, INSTANCE, LABELS, SLOT, Walk, eventually, url
 
 TENANT = "hardy"
 NODE = f"opst{SLOT}"

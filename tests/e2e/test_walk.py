@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from components.gateway import REPLICAS
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
+from tests.e2e.walk import DNS_PORT, DOMAIN, INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
 from tests.shell import run
 
 
@@ -82,7 +82,7 @@ def test_a_tenant_that_does_not_exist_is_404_even_with_a_good_token(walk: Walk, 
 
 def test_names_are_answered_from_the_hosted_zone(walk: Walk) -> None:
     resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port = ["127.0.0.1"], 8054
+    resolver.nameservers, resolver.port = ["127.0.0.1"], DNS_PORT
     for api in ("cortex", "loki"):
         answer = resolver.resolve(f"{api}.newtenant.{DOMAIN}", "A")
         assert answer[0].to_text() == "127.0.0.1"

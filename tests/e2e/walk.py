@@ -1,6 +1,7 @@
 """What the e2e tests share: a user with a shell, one instance, and real curl."""
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -21,9 +22,11 @@ from tests.remote_write import HEADERS, request
 from tests.shell import ROOT, run
 
 Shell = dict[str, str]
-INSTANCE = "walk"
+# Each process of `make test` that has a cloud has one of its own, in another slot than the user's, with one instance.
+SLOT = 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+INSTANCE = f"walk{SLOT}"
 DOMAIN = f"{INSTANCE}.opstrace.localhost"
-PORT = 8444
+PORT, DNS_PORT = 8443 + SLOT, 8053 + SLOT
 LAUNCHER = str(ROOT / "opstrace")
 STACK_FILE = ROOT / "stacks" / f"Pulumi.{INSTANCE}.yaml"
 LABELS = "/api/v1/labels"
