@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from components.short_lived import collect_no_garbage
+
+collect_no_garbage()
 import pulumi
 from pulumi.runtime.config import get_config_env
 
@@ -11,11 +14,9 @@ from components.instance import Instance, InstanceArgs
 from components.notices import tenants_that_change
 from components.outputs import export_instance, export_tenants
 from components.providers import providers
-from components.short_lived import collect_no_garbage
 from components.tenant import Tenant
 from components.tenant_stack import base_of
 
-collect_no_garbage()
 name = pulumi.get_stack()
 try:
     config = from_engine(get_config_env(), name, lambda file: (Path(__file__).parent / "stacks" / file).read_text())
@@ -31,8 +32,8 @@ if isinstance(config, TenantStack):
 else:
     opts = pulumi.ResourceOptions(providers=providers(config.aws, config.cluster))
     instance = Instance("instance", InstanceArgs(name, config), opts)
-    names = [tenant.name for tenant in config.tenants]
-    tenants_that_change({name: config.settings_of(name) for name in names})
-    tenants = {tenant: Tenant(f"tenant-{tenant}", instance.tenant_args(tenant), opts) for tenant in names}
+    settings = {tenant.name: config.settings_of(tenant.name) for tenant in config.tenants}
+    tenants_that_change(settings)
+    tenants = {tenant: Tenant(f"tenant-{tenant}", instance.tenant_args(tenant), opts) for tenant in settings}
     export_tenants(tenants, instance.base)
     export_instance(instance)

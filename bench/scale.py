@@ -1,8 +1,8 @@
 """What one more tenant costs beside many: `.venv/bin/python -m bench.scale [MOST]`, after `make setup`.
 
 The real engine and the stand-ins, on a real API server without a node and moto (`tests/engine/bare.py`): no pod is waited
-for. Other tenants than the measured one are copies of it in the states; the program declares them, and the engine compares
-each. MOST is the most tenants of a shared stack (100), and a tenth of the most stacks beside an own one. What makes a shared
+for. Everything from nothing is really made, each size in a cloud of its own. Then other tenants than the measured one are
+copies of it in the states; the program declares them, and the engine compares each. MOST is the most tenants of a shared stack (100), and a tenth of the most stacks beside an own one. What makes a shared
 stack slow is shown by letting the engine write its state otherwise.
 """
 
@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,6 @@ from tests.engine.bare import BareCloud
 INSTANCE, MODEL, ONE_MORE = "benchscale", "quokka", "wombat"
 OWN = f"{INSTANCE}.{ONE_MORE}"
 SAMPLE_SECONDS = 0.1
-FROM_NOTHING = (1, 10)  # as many tenants as are really made at once: 100 would take most of an hour
 # What the engine does with the state between two steps: nothing at all shows what all of it costs, and is no way to work.
 WRITING = {
     "without backups of the state": {"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"},
@@ -128,12 +128,9 @@ class Bench:
         ).stdout
 
     def everything(self, count: int) -> list[tuple[str, Cost]]:
-        """Measure the making of the instance's stack with `count` tenants. One alone is left, more are destroyed."""
+        """Measure the making of the instance's stack with `count` tenants, on a cloud in which there is nothing."""
         self.tenants(MODEL, *(f"t{number}" for number in range(count - 1)))
-        found = [("everything, from nothing", self.cost("up"))]
-        if count > 1:
-            self.cost("destroy")
-        return found
+        return [("everything, from nothing", self.cost("up"))]
 
     def shared(self, count: int) -> list[tuple[str, Cost]]:
         """Measure the instance's stack with `count` tenants; it is there with the model alone, and is so afterwards."""
@@ -196,7 +193,20 @@ def _memory(process: int) -> int:
     return total
 
 
-def measured(bench: Bench, most: int) -> list[tuple[str, int, str, Cost]]:
+@contextmanager
+def _new() -> Iterator[Bench]:
+    """Start a bare cloud, and end it with all that was made in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        cloud = BareCloud(Path(folder))
+        try:
+            cloud.start()
+            yield Bench(cloud)
+        finally:
+            cloud.stop()
+            _forget_files()
+
+
+def measured(most: int) -> list[tuple[str, int, str, Cost]]:
     """Return place, count, what was done, and its cost."""
     rows: list[tuple[str, int, str, Cost]] = []
 
@@ -206,14 +216,17 @@ def measured(bench: Bench, most: int) -> list[tuple[str, int, str, Cost]]:
             print(f"{place}, {count}: {what}: {cost.seconds:.1f} s", file=sys.stderr, flush=True)
 
     sizes = [size for size in (1, 10, 100) if size <= most]
-    for size in sorted({*sizes} & {*FROM_NOTHING}, reverse=True):
-        note("shared stack", size, bench.everything)
-    for size in [0, *sizes, 10 * most]:
-        note("own stack", size, bench.own)
-    # Last: a copied tenant that is taken out of the stack's file would be deleted, and is nowhere.
-    for size in sizes:
-        note("shared stack", size, bench.shared)
-    note("shared stack", sizes[-1], bench.writing)
+    for size in sizes[1:]:
+        with _new() as bench:
+            note("shared stack", size, bench.everything)
+    with _new() as bench:
+        note("shared stack", 1, bench.everything)
+        for size in [0, *sizes, 10 * most]:
+            note("own stack", size, bench.own)
+        # Last: a copied tenant that is taken out of the stack's file would be deleted, and is nowhere.
+        for size in sizes:
+            note("shared stack", size, bench.shared)
+        note("shared stack", sizes[-1], bench.writing)
     return rows
 
 
@@ -226,14 +239,7 @@ def main() -> None:
     """Measure and print."""
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     _forget_files()  # of a run that was killed
-    with tempfile.TemporaryDirectory() as folder:
-        cloud = BareCloud(Path(folder))
-        try:
-            cloud.start()
-            rows = measured(Bench(cloud), most)
-        finally:
-            cloud.stop()
-            _forget_files()
+    rows = measured(most)
     columns = ("where", "tenants", "what", "seconds", "MiB", "state, bytes")
     table = Table(*columns, title=machine(), title_justify="left")
     for place, count, what, cost in rows:

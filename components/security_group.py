@@ -8,8 +8,8 @@ import pulumi
 class SecurityGroup(pulumi.CustomResource):
     """`aws:ec2/securityGroup:SecurityGroup`, as `pulumi_aws.ec2.SecurityGroup` declares it.
 
-    Importing `pulumi_aws.ec2` takes longer than all else that the program imports, at every preview and `up`, and this
-    is the one resource that would be taken from it (`bench/scale.py` measures it).
+    Importing `pulumi_aws.ec2` takes as long as all else that the program imports, at every preview and `up`, and this is
+    the one resource that would be taken from it.
     """
 
     def __init__(

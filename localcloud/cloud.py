@@ -146,7 +146,6 @@ def status() -> Status:
         https=f"127.0.0.1:{here.https_port}",
         dns=f"127.0.0.1:{here.dns_port}",
         stand_ins=[name for name in STAND_INS if is_stand_in(here.pulumi / "home", name)],
-        # Of our own node the bridge plugin makes a network and no more.
         network_policies_enforced=None if here.borrowed else True,
         stacks=stacks(here),
     )

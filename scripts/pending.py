@@ -16,6 +16,7 @@ from scripts.cluster import Cluster
 Inputs = dict[str, Any]
 Resource = dict[str, Any]
 Find = Callable[[Clients, Inputs], Iterable[str]]
+EVERYWHERE = {"0.0.0.0/0", "::/0"}
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # the engine's, for what only an update will tell
 
 
@@ -87,7 +88,11 @@ def _finish_security_group(aws: Clients, identity: str) -> None:
     """Take away the rules that let everything out: AWS makes them with a group, and the create takes them away at its end."""
     filters = [{"Name": "group-id", "Values": [identity]}]
     rules = aws["ec2"].describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
-    to_all = [rule["SecurityGroupRuleId"] for rule in rules if rule["IsEgress"] and rule["IpProtocol"] == "-1"]
+    to_all = [
+        rule["SecurityGroupRuleId"]
+        for rule in rules
+        if rule["IsEgress"] and rule["IpProtocol"] == "-1" and EVERYWHERE & {rule.get("CidrIpv4"), rule.get("CidrIpv6")}
+    ]
     if to_all:
         aws["ec2"].revoke_security_group_egress(GroupId=identity, SecurityGroupRuleIds=to_all)
 

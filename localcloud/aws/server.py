@@ -27,7 +27,7 @@ def _tell_changes(changed: Path) -> None:
 
     def call_action(response: BaseResponse) -> Any:
         answer = call(response)
-        if not response._get_action().startswith(READING):
+        if not (response._get_action() or "").startswith(READING):
             changed.touch()
         return answer
 

@@ -94,6 +94,7 @@ def _start(settings: Settings, supervisor: Supervisor, programs: dict[str, str],
     for done in imports:
         done.result()
     wait("the node", by_name["kubelet"].ready)
+    wait("enforcing network policies", by_name["policies"].ready)
 
 
 if __name__ == "__main__":

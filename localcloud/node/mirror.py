@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import os
 import threading
 import time
 import urllib.error
@@ -26,13 +27,16 @@ class Mirror(threading.Thread):
         return None if self._objects is None else list(self._objects.values())
 
     def run(self) -> None:
-        """Follow the API server until the process ends."""
+        """Follow the API server until the process ends; what is not foreseen ends it, and its supervisor begins anew."""
         while True:
             try:
                 self._follow()
             except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
                 logging.warning("%s: %s", self._path, error)
-                time.sleep(RETRY_SECONDS)
+            except Exception:
+                logging.exception(self._path)
+                os._exit(1)
+            time.sleep(RETRY_SECONDS)
 
     def _follow(self) -> None:
         listed = self._cluster.call("GET", self._path)

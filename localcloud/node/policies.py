@@ -12,26 +12,29 @@ import time
 from pathlib import Path
 
 from localcloud.node.mirror import RETRY_SECONDS, Mirror
-from localcloud.node.policy_rules import log, ruleset
-from localcloud.node.services import Cluster
+from localcloud.node.policy_rules import ruleset
+from localcloud.node.services import POLICIES_HOLD, Cluster
 from localcloud.settings import Settings
 
 PATHS = ("/api/v1/namespaces", "/api/v1/pods", "/apis/networking.k8s.io/v1/networkpolicies")
 SETTLE_SECONDS = 0.05  # changes come in crowds
+
+log = logging.getLogger("policies")
 
 
 def _apply(rules: str) -> bool:
     """Let the kernel have the rules in place of those before; return whether it took them."""
     done = subprocess.run(["nft", "-f", "-"], input=rules, capture_output=True, text=True)
     if done.returncode:
-        log.error("%s\n%s", done.stderr.strip(), rules)
+        log.error("nft does not take the rules: %s", done.stderr.strip())
     return done.returncode == 0
 
 
 def main() -> None:
     """Enforce the policies until the process ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    cluster = Cluster(Settings(int(sys.argv[2]), Path(sys.argv[1])))
+    settings = Settings(int(sys.argv[2]), Path(sys.argv[1]))
+    cluster = Cluster(settings)
     changed = threading.Event()
     mirrors = [Mirror(cluster, path, changed) for path in PATHS]
     for mirror in mirrors:
@@ -43,11 +46,12 @@ def main() -> None:
         namespaces, pods, policies = (mirror.objects() for mirror in mirrors)
         if namespaces is None or pods is None or policies is None:
             continue
-        wanted = ruleset(namespaces, pods, policies)
+        wanted = ruleset(namespaces, pods, policies, settings.pod_cidr)
         if wanted == applied:
             continue
         if _apply(wanted):
             applied = wanted
+            (settings.node / POLICIES_HOLD).touch()
             log.info("%d policies hold", len(policies))
         else:
             time.sleep(RETRY_SECONDS)

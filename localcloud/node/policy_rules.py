@@ -1,10 +1,11 @@
 """What network policies (`networking.k8s.io/v1`) say, as rules of nftables.
 
-A pod that no policy selects lets everything pass, the answers to what was let pass are let pass, and the node itself
-reaches all of its pods (kubelet's probes), since it forwards nothing to them.
+A pod that no policy selects lets everything pass, the answers to what was let pass are let pass, and between the node
+itself and its pods everything does (kubelet's probes, name servers, and here AWS too): it forwards nothing of that. A pod
+whose address the API server does not know yet is shut, as are the pods' IPv6 addresses, which no policy can name. The one
+thing not done is a port that an egress rule gives by its name: it stays shut.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,17 +16,15 @@ Direction = Literal["Ingress", "Egress"]
 SIDES: dict[Direction, str] = {"Egress": "saddr", "Ingress": "daddr"}  # at which a packet has the selected pod
 TABLE = "inet opstrace-policies"
 
-log = logging.getLogger("policies")
-
 
 @dataclass(frozen=True)
 class Pod:
-    """What of a pod policies look at. `ports` maps the names of its containers' ports to their numbers."""
+    """What of a pod policies look at. `ports` maps names and protocols of its containers' ports to their numbers."""
 
     namespace: str
     labels: Mapping[str, str]
     address: str
-    ports: Mapping[str, int]
+    ports: Mapping[tuple[str, str], int]
 
 
 def pods_with_addresses(objects: Iterable[Object]) -> list[Pod]:
@@ -38,7 +37,7 @@ def pods_with_addresses(objects: Iterable[Object]) -> list[Pod]:
             continue
         containers = [*entry["spec"]["containers"], *entry["spec"].get("initContainers", [])]
         ports = {
-            port["name"]: port["containerPort"]
+            (port["name"], port.get("protocol", "TCP").lower()): port["containerPort"]
             for container in containers
             for port in container.get("ports", [])
             if "name" in port
@@ -98,9 +97,9 @@ def _who(rule: Object, direction: Direction, namespace: str, cluster: _Cluster) 
         yield ""
     for peer in given or ():
         if block := peer.get("ipBlock"):
-            yield " ".join(
-                [f"ip {side} {block['cidr']}", *(f"ip {side} != {text}" for text in block.get("except", []))]
-            )
+            ranges = [f"ip {side} {block['cidr']}", *(f"ip {side} != {text}" for text in block.get("except", []))]
+            if ":" not in block["cidr"]:  # no pod has such an address, and nft would take none of the rules
+                yield " ".join(ranges)
         elif addresses := cluster.peers(peer, namespace):
             yield f"ip {side} {{ {', '.join(addresses)} }}"
 
@@ -112,10 +111,9 @@ def _what(rule: Object, direction: Direction, pod: Pod) -> Iterator[str]:
     for entry in rule.get("ports") or ():
         protocol, port = entry.get("protocol", "TCP").lower(), entry.get("port")
         if isinstance(port, str):
-            # Of the other sides' pods each may have another number for it: nothing is let pass, which is seen at once.
-            port = pod.ports.get(port) if direction == "Ingress" else None
+            # Of the other sides' pods each may have another number for it.
+            port = pod.ports.get((port, protocol)) if direction == "Ingress" else None
             if port is None:
-                log.warning("the port %r is not known by its name, and stays shut", entry["port"])
                 continue
         if port is None:
             yield f"meta l4proto {protocol}"
@@ -125,11 +123,18 @@ def _what(rule: Object, direction: Direction, pod: Pod) -> Iterator[str]:
 
 def _chain(pod: Pod, direction: Direction, policies: Iterable[Object], cluster: _Cluster) -> list[str] | None:
     """Return what is let pass at `pod`, a rule a line; None where no policy selects it."""
-    lines, selected = [], False
+    other = "saddr" if direction == "Ingress" else "daddr"
+    lines, selected = (
+        [f"ip {other} {pod.address} return"],
+        False,
+    )  # no pod can be shut off from itself, by a Service say
     for policy in policies:
         spec, namespace = policy["spec"], policy["metadata"]["namespace"]
-        types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if "egress" in spec else [])]
-        if direction not in types or pod.namespace != namespace or not selects(spec["podSelector"], pod.labels):
+        if (
+            direction not in spec["policyTypes"]
+            or pod.namespace != namespace
+            or not selects(spec["podSelector"], pod.labels)
+        ):
             continue
         selected = True
         for rule in spec.get(direction.lower()) or ():
@@ -138,12 +143,17 @@ def _chain(pod: Pod, direction: Direction, policies: Iterable[Object], cluster: 
     return lines if selected else None
 
 
-def ruleset(namespaces: Iterable[Object], pods: Iterable[Object], policies: Iterable[Object]) -> str:
+def ruleset(namespaces: Iterable[Object], pods: Iterable[Object], policies: Iterable[Object], pod_cidr: str) -> str:
     """Return what `nft -f` takes to enforce `policies`, in place of what it took before."""
     named = {entry["metadata"]["name"]: entry["metadata"].get("labels", {}) for entry in namespaces}
     cluster = _Cluster(named, pods_with_addresses(pods))
     known = sorted(policies, key=lambda policy: (policy["metadata"]["namespace"], policy["metadata"]["name"]))
-    forward = ["type filter hook forward priority filter; policy accept;", "ct state established,related accept"]
+    forward = ["type filter hook forward priority filter; policy accept;", "meta nfproto ipv6 drop"]
+    forward.append("ct state established,related accept")
+    addresses = ", ".join(pod.address for pod in cluster.pods)
+    for side in SIDES.values():
+        unknown = f" ip {side} != {{ {addresses} }}" if addresses else ""
+        forward.append(f"ip {side} {pod_cidr}{unknown} drop")
     chains: dict[str, list[str]] = {}
     for direction, side in SIDES.items():
         held = []

@@ -14,6 +14,7 @@ from localcloud.settings import Settings
 from localcloud.supervisor import Service, answers
 
 WATCH_SECONDS = 300
+POLICIES_HOLD = "policies-hold"  # a file of the node's: the kernel has taken the rules of the network policies
 
 
 class Cluster:
@@ -104,7 +105,11 @@ def services(settings: Settings, programs: Mapping[str, str], python: str) -> li
             [f"{kubernetes}/kube-proxy", f"--config={node}/kube-proxy.json", f"--hostname-override={name}"],
         ),
         Service("dns", [f"{programs['coredns']}/coredns", "-conf", f"{node}/cluster.Corefile"]),
-        Service("policies", [python, "-m", "localcloud.node.policies", str(settings.home), str(settings.slot)]),
+        Service(
+            "policies",
+            [python, "-m", "localcloud.node.policies", str(settings.home), str(settings.slot)],
+            (node / POLICIES_HOLD).exists,
+        ),
         Service("volumes", [python, "-m", "localcloud.node.volumes", str(settings.home), str(settings.slot)]),
     ]
 

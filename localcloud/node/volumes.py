@@ -77,13 +77,15 @@ def _waits(claim: dict[str, Any]) -> bool:
     return bool(ours and SELECTED_NODE in claim["metadata"].get("annotations", {}))
 
 
-def _tried(cluster: Cluster, method: str, path: str, over: int, body: Any = None) -> None:
-    """Ask for a change that the code `over` says to be made already."""
+def _tried(cluster: Cluster, method: str, path: str, over: int, body: Any = None) -> bool:
+    """Ask for a change, and return whether it was made: the code `over` says that it was already."""
     try:
         cluster.call(method, path, body)
     except urllib.error.HTTPError as error:
         if error.code != over:
             raise
+        return False
+    return True
 
 
 def reconcile(cluster: Cluster, settings: Settings, claims: list[Object], volumes: list[Object]) -> None:
@@ -91,14 +93,14 @@ def reconcile(cluster: Cluster, settings: Settings, claims: list[Object], volume
     for claim in filter(_waits, claims):
         wanted = volume(claim, settings.node / "volumes" / claim["metadata"]["uid"], settings.name)
         Path(wanted["spec"]["local"]["path"]).mkdir(exist_ok=True)
-        _tried(cluster, "POST", VOLUMES, CONFLICT, wanted)
-        log.info("made %s", wanted["metadata"]["name"])
+        if _tried(cluster, "POST", VOLUMES, CONFLICT, wanted):
+            log.info("made %s", wanted["metadata"]["name"])
     for found in volumes:
         released = found.get("status", {}).get("phase") in ("Released", "Failed")
         if found["spec"].get("storageClassName") == STORAGE_CLASS and released:
             shutil.rmtree(found["spec"]["local"]["path"], ignore_errors=True)
-            _tried(cluster, "DELETE", f"{VOLUMES}/{found['metadata']['name']}", NOT_FOUND)
-            log.info("removed %s", found["metadata"]["name"])
+            if _tried(cluster, "DELETE", f"{VOLUMES}/{found['metadata']['name']}", NOT_FOUND):
+                log.info("removed %s", found["metadata"]["name"])
 
 
 def main() -> None:

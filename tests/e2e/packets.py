@@ -1,5 +1,6 @@
 """What packets of one pod reach another: asked in the pods' own networks, past all that their programs would do."""
 
+import ipaddress
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,12 @@ class PodNetwork:
         uid = found["metadata"]["uid"]
         groups = (path for path in Path("/proc").glob("[0-9]*/cgroup") if uid in _text(path))
         return cls(found["status"]["podIP"], next(groups).parent.name)
+
+    def link_local(self) -> str:
+        """Return the pod's address of IPv6, which every interface has, as its neighbours write it in a URL."""
+        lines = (line.split() for line in Path(f"/proc/{self.process}/net/if_inet6").read_text().splitlines())
+        (found,) = (fields[0] for fields in lines if fields[-1] == "eth0")
+        return f"[{ipaddress.IPv6Address(int(found, 16))}%25eth0]"
 
     def reaches(self, address: str) -> bool:
         """Tell whether an HTTP server at `address` (with its port) answers; nothing at all comes back where it does not."""

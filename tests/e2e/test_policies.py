@@ -21,5 +21,6 @@ def test_a_tenant_s_pods_are_reached_by_the_gateway_and_by_each_other_alone(walk
             loki: True,
             stranger: False,
         }
+        assert not stranger.reaches(f"{pod.link_local()}:{port}")
     assert gateway.reaches(service) and not stranger.reaches(service)
     assert stranger.reaches(f"{gateway.address}:{HEALTH_PORT}")  # as any client

@@ -10,12 +10,12 @@ import kubernetes
 import pytest
 
 from components.keys import key_id
+from components.names import PORTS
 from scripts.keyfiles import new_key, read_key_pair
 from scripts.stackfile import StackFile
 from tests.e2e.walk import INSTANCE, LABELS, Walk, eventually, url
 from tests.security.forge import REVOKED, Forgery, Keys
 
-PORTS = {"cortex": 9009, "loki": 3100}
 COUNTER = re.compile(r'((?:cortex|loki)_request_duration_seconds_count\{method="[A-Z]+",route="(\w+)".*?\}) (\d+)')
 
 # Of the probes, of who reads the counters, and of the gateway's own metrics, which come into `system` at any time.

@@ -140,7 +140,7 @@ def test_a_security_group_that_was_only_just_made_lets_nothing_out_that_is_not_d
         made = ec2.create_security_group(GroupName="ours", Description="x", VpcId=network, TagSpecifications=tags)[
             "GroupId"
         ]
-        ours = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+        ours = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
         ec2.authorize_security_group_egress(GroupId=made, IpPermissions=[ours])
         inputs = {"name": "ours", "vpcId": network, "tags": TAGS}
         given: Any = {"ec2": ec2}
@@ -148,4 +148,4 @@ def test_a_security_group_that_was_only_just_made_lets_nothing_out_that_is_not_d
             mended, _, _ = settled(state("aws:ec2/securityGroup:SecurityGroup", inputs), given, FakeCluster(None))
             assert ids(mended) == [made]
             (left,) = ec2.describe_security_groups(GroupIds=[made])["SecurityGroups"][0]["IpPermissionsEgress"]
-            assert left["FromPort"] == 1
+            assert [entry["CidrIp"] for entry in left["IpRanges"]] == ["10.0.0.0/8"]

@@ -13,6 +13,15 @@ NAMESPACES = [
     for name in ("a-tenant", "b-tenant", "gateway")
 ]
 HTTP = {"name": "http", "containerPort": 8080}
+POD_CIDR = "10.0.0.0/24"
+ADDRESSES = "{ 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4 }"
+FORWARD = [
+    "type filter hook forward priority filter; policy accept;",
+    "meta nfproto ipv6 drop",
+    "ct state established,related accept",
+    f"ip saddr {POD_CIDR} ip saddr != {ADDRESSES} drop",
+    f"ip daddr {POD_CIDR} ip daddr != {ADDRESSES} drop",
+]
 
 
 def pod(namespace: str, address: str, labels: dict[str, str], **status: str) -> dict[str, Any]:
@@ -24,12 +33,14 @@ def pod(namespace: str, address: str, labels: dict[str, str], **status: str) -> 
 
 
 def policy(namespace: str = "a-tenant", **spec: Any) -> dict[str, Any]:
-    return {"metadata": {"namespace": namespace, "name": "p"}, "spec": {"podSelector": {}} | spec}
+    """Return a policy as the API server has it: it fills in which directions are meant."""
+    types = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+    return {"metadata": {"namespace": namespace, "name": "p"}, "spec": {"podSelector": {}, "policyTypes": types} | spec}
 
 
 def chains(*policies: dict[str, Any], pods: list[dict[str, Any]] | None = None) -> dict[str, list[str]]:
     """Return the lines of each chain by its name."""
-    text = ruleset(NAMESPACES, [pod(*entry) for entry in PODS] if pods is None else pods, policies)
+    text = ruleset(NAMESPACES, [pod(*entry) for entry in PODS] if pods is None else pods, policies, POD_CIDR)
     found = {}
     for part in text.split("  chain ")[1:]:
         name, _, lines = part.partition(" {\n")
@@ -37,10 +48,19 @@ def chains(*policies: dict[str, Any], pods: list[dict[str, Any]] | None = None) 
     return found
 
 
+def let_in(given: dict[str, Any]) -> list[str]:
+    """Return what the first pod is reached by, but for itself."""
+    first, *lines = chains(given)["ingress-10.0.0.1"]
+    assert first == "ip saddr 10.0.0.1 return"
+    return lines
+
+
 def test_without_a_policy_everything_passes() -> None:
-    assert chains() == {
-        "forward": ["type filter hook forward priority filter; policy accept;", "ct state established,related accept"]
-    }
+    assert chains() == {"forward": FORWARD}
+
+
+def test_a_pod_that_is_not_known_yet_is_shut() -> None:
+    assert chains(pods=[])["forward"][-2:] == [f"ip saddr {POD_CIDR} drop", f"ip daddr {POD_CIDR} drop"]
 
 
 def test_a_selected_pod_is_reached_by_those_that_the_policy_names() -> None:
@@ -48,13 +68,14 @@ def test_a_selected_pod_is_reached_by_those_that_the_policy_names() -> None:
     own = {"podSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["alertmanager"]}]}}
     found = chains(policy(policyTypes=["Ingress"], ingress=[{"from": [gateway, own]}]))
     reached = ["ip saddr { 10.0.0.3 } return", "ip saddr { 10.0.0.1 } return", "drop"]
-    assert {name: found[name] for name in found if name != "forward"} == {
-        "ingress-10.0.0.1": reached,
-        "ingress-10.0.0.2": reached,
+    assert found == {
+        "ingress-10.0.0.1": ["ip saddr 10.0.0.1 return", *reached],
+        "ingress-10.0.0.2": ["ip saddr 10.0.0.2 return", *reached],
+        "forward": [
+            *FORWARD,
+            "ip daddr vmap { 10.0.0.1 : jump ingress-10.0.0.1, 10.0.0.2 : jump ingress-10.0.0.2 }",
+        ],
     }
-    assert found["forward"][-1] == (
-        "ip daddr vmap { 10.0.0.1 : jump ingress-10.0.0.1, 10.0.0.2 : jump ingress-10.0.0.2 }"
-    )
 
 
 def test_what_a_selected_pod_reaches() -> None:
@@ -63,6 +84,7 @@ def test_what_a_selected_pod_reaches() -> None:
     public = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8", "172.16.0.0/12"]}}]}
     found = chains(policy(podSelector=selector, policyTypes=["Egress"], egress=[dns, public]))
     assert found["egress-10.0.0.2"] == [
+        "ip daddr 10.0.0.2 return",
         "udp dport 53 return",
         "tcp dport 53 return",
         "tcp dport 8000-8010 return",
@@ -74,21 +96,24 @@ def test_what_a_selected_pod_reaches() -> None:
 
 
 def test_a_policy_without_rules_shuts_and_one_with_an_empty_rule_opens() -> None:
-    assert chains(policy(policyTypes=["Ingress", "Egress"]))["ingress-10.0.0.1"] == ["drop"]
-    assert chains(policy(ingress=[{}]))["ingress-10.0.0.1"] == ["return", "drop"]
-    # Without types it is of ingress, and of egress where it says something of it.
-    assert "egress-10.0.0.1" not in chains(policy()) and "egress-10.0.0.1" in chains(policy(egress=[]))
+    assert let_in(policy(policyTypes=["Ingress", "Egress"])) == ["drop"]
+    assert let_in(policy(ingress=[{}])) == ["return", "drop"]
 
 
 def test_a_peer_that_is_nobody_lets_nobody_pass() -> None:
     nobody = {"podSelector": {"matchLabels": {"app": "none"}}}
-    assert chains(policy(ingress=[{"from": [nobody]}]))["ingress-10.0.0.1"] == ["drop"]
+    assert let_in(policy(ingress=[{"from": [nobody]}])) == ["drop"]
+
+
+def test_a_range_of_ipv6_lets_nobody_pass_for_no_pod_has_such_an_address() -> None:
+    blocks = [{"ipBlock": {"cidr": "::/0"}}, {"ipBlock": {"cidr": "192.0.2.0/24"}}]
+    assert let_in(policy(ingress=[{"from": blocks}])) == ["ip saddr 192.0.2.0/24 return", "drop"]
 
 
 def test_a_port_s_name_is_that_of_the_pod_that_is_reached() -> None:
-    assert chains(policy(ingress=[{"ports": [{"port": "http"}]}]))["ingress-10.0.0.1"][0] == "tcp dport 8080 return"
-    assert chains(policy(ingress=[{"ports": [{"port": "other"}]}]))["ingress-10.0.0.1"] == ["drop"]
-    assert chains(policy(egress=[{"ports": [{"port": "http"}]}]))["egress-10.0.0.1"] == ["drop"]
+    assert let_in(policy(ingress=[{"ports": [{"port": "http"}]}])) == ["tcp dport 8080 return", "drop"]
+    assert let_in(policy(ingress=[{"ports": [{"port": "http", "protocol": "UDP"}, {"port": "other"}]}])) == ["drop"]
+    assert chains(policy(egress=[{"ports": [{"port": "http"}]}]))["egress-10.0.0.1"][1:] == ["drop"]
 
 
 def test_pods_that_are_over_and_those_of_the_node_s_own_address_are_no_pods() -> None:
