@@ -12,7 +12,7 @@ from localcloud.plugins.kubernetes_api import KubernetesApi
 from localcloud.plugins.provider import cancelled
 
 Object = dict[str, Any]
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.5
 SKIP_ANNOTATION = "pulumi.com/skipAwait"
 TIMEOUT_ANNOTATION = "pulumi.com/timeoutSeconds"
 
