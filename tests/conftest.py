@@ -19,8 +19,9 @@ COMMAND_SECONDS = 3600  # a first run builds every tool from source
 # or with a bare cloud (tests/engine/bare.py). The rest needs neither.
 SHARING = {
     "embedded, second half": (
-        "tests/e2e/test_t",
-        "tests/e2e/test_w",
+        "tests/e2e/test_tenants",
+        "tests/e2e/test_tokens",
+        "tests/e2e/test_walk",
         "tests/security/",
         "tests/engine/test_plugins.py",
     ),
