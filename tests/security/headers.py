@@ -3,6 +3,7 @@
 from typing import Any
 
 from components.names import Api
+from tests.e2e.walk import INSTANCE
 from tests.security.case import (
     ARRIVES,
     BAD,
@@ -129,7 +130,7 @@ HOSTS = [
     Case("another domain", NO_TENANT, host="cortex.default.evil.example.com"),
     Case("another domain that ends so", NO_TENANT, host="cortex.default.evil-DOMAIN"),
     Case("this domain and more", NO_TENANT, host="cortex.default.DOMAIN.evil.example.com"),
-    Case("this domain with another dot", NO_TENANT, host="cortex.default.walkxopstrace.localhost"),
+    Case("this domain with another dot", NO_TENANT, host=f"cortex.default.{INSTANCE}xopstrace.localhost"),
     Case("a user before the host", NO_TENANT, host="x@cortex.default.DOMAIN"),
     Case("the address of the cloud's metadata", NO_TENANT, host="169.254.169.254"),
     Case("localhost", NO_TENANT, host="localhost"),

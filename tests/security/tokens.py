@@ -1,8 +1,11 @@
 """Tokens that are not what they should be."""
 
+from components.names import token_audience
+from tests.e2e.walk import INSTANCE
 from tests.security.case import ARRIVES, BAD, FORM, Answer, Case, refused
 from tests.security.forge import GONE, NULL, REVOKED, At, Forgery
 
+AUDIENCE = token_audience(INSTANCE)
 SCOPE = refused("scope does not cover metrics:read")
 OTHER_TENANT = refused("unexpected tenant: system")
 JWK = {"kty": "oct", "k": "c2VjcmV0"}
@@ -60,17 +63,17 @@ ISSUED = [
     _case("no issuer", BAD, claims={"iss": GONE}),
     _case("an empty issuer", BAD, claims={"iss": ""}),
     _case("another instance", BAD, claims={"aud": "opstrace-cluster-other"}),
-    _case("an audience that this one's begins", BAD, claims={"aud": "opstrace-cluster-walk2"}),
-    _case("an audience with a blank", BAD, claims={"aud": "opstrace-cluster-walk "}),
-    _case("an audience in capitals", BAD, claims={"aud": "OPSTRACE-CLUSTER-WALK"}),
+    _case("an audience that this one's begins", BAD, claims={"aud": f"{AUDIENCE}2"}),
+    _case("an audience with a blank", BAD, claims={"aud": f"{AUDIENCE} "}),
+    _case("an audience in capitals", BAD, claims={"aud": AUDIENCE.upper()}),
     _case("an audience of slashes", BAD, claims={"aud": "https://opstrace-cluster-other/"}),
     _case("a list of other audiences", BAD, claims={"aud": ["opstrace-cluster-a", "opstrace-cluster-b"]}),
     _case("an empty list of audiences", BAD, claims={"aud": []}),
-    _case("a list in a list of audiences", BAD, claims={"aud": [["opstrace-cluster-walk"]]}),
-    _case("an audience that is an object", BAD, claims={"aud": {"opstrace-cluster-walk": 1}}),
+    _case("a list in a list of audiences", BAD, claims={"aud": [[AUDIENCE]]}),
+    _case("an audience that is an object", BAD, claims={"aud": {AUDIENCE: 1}}),
     _case("an audience that is null", BAD, claims={"aud": NULL}),
     _case("no audience", BAD, claims={"aud": GONE}),
-    _case("a list with this audience", ARRIVES, claims={"aud": ["opstrace-cluster-other", "opstrace-cluster-walk"]}),
+    _case("a list with this audience", ARRIVES, claims={"aud": ["opstrace-cluster-other", AUDIENCE]}),
 ]
 
 TIMES = [
