@@ -2,7 +2,7 @@
 
 The gateway's own configuration in a real Envoy with one worker on one core; on another core the load (wrk), the upstream
 (an Envoy that reads a request whole and answers 200) and a name server that knows every tenant. Each gateway that is compared
-stands there all the time, and is asked for a second or two, many times, in turn, there and back; the median counts, and of two
+stands there all the time, and is asked for a second, many times, in turn, there and back; the median counts, and of two
 variants the median of what they are to each other in each round, since a machine's speed changes from second to second. Load
 is closed: as many requests are on their way as there are connections.
 """

@@ -84,13 +84,16 @@ def _security_group(aws: Clients, inputs: Inputs) -> Iterator[str]:
     yield from (group["GroupId"] for group in groups if _is_ours(group.get("Tags", []), inputs))
 
 
+def _rules_of(aws: Clients, group: str) -> list[dict[str, Any]]:
+    filters = [{"Name": "group-id", "Values": [group]}]
+    return list(aws["ec2"].describe_security_group_rules(Filters=filters)["SecurityGroupRules"])
+
+
 def _finish_security_group(aws: Clients, identity: str) -> None:
     """Take away the rules that let everything out: AWS makes them with a group, and the create takes them away at its end."""
-    filters = [{"Name": "group-id", "Values": [identity]}]
-    rules = aws["ec2"].describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
     to_all = [
         rule["SecurityGroupRuleId"]
-        for rule in rules
+        for rule in _rules_of(aws, identity)
         if rule["IsEgress"] and rule["IpProtocol"] == "-1" and EVERYWHERE & {rule.get("CidrIpv4"), rule.get("CidrIpv6")}
     ]
     if to_all:
@@ -98,8 +101,7 @@ def _finish_security_group(aws: Clients, identity: str) -> None:
 
 
 def _rule(aws: Clients, inputs: Inputs, *, egress: bool) -> Iterator[str]:
-    filters = [{"Name": "group-id", "Values": [inputs["securityGroupId"]]}]
-    for rule in aws["ec2"].describe_security_group_rules(Filters=filters)["SecurityGroupRules"]:
+    for rule in _rules_of(aws, inputs["securityGroupId"]):
         if (
             rule["IsEgress"] == egress
             and rule.get("FromPort") == inputs.get("fromPort")

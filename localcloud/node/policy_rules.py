@@ -13,7 +13,10 @@ from typing import Literal
 from localcloud.node.mirror import Object
 
 Direction = Literal["Ingress", "Egress"]
-SIDES: dict[Direction, str] = {"Egress": "saddr", "Ingress": "daddr"}  # at which a packet has the selected pod
+# At which of its two addresses a packet has the selected pod, at which the other one, and how a rule names that.
+SIDES: dict[Direction, str] = {"Egress": "saddr", "Ingress": "daddr"}
+OTHERS: dict[Direction, str] = {"Egress": "daddr", "Ingress": "saddr"}
+PEERS: dict[Direction, str] = {"Egress": "to", "Ingress": "from"}
 TABLE = "inet opstrace-policies"
 
 
@@ -92,7 +95,7 @@ class _Cluster:
 
 def _who(rule: Object, direction: Direction, namespace: str, cluster: _Cluster) -> Iterator[str]:
     """Yield an expression for each of the other sides that `rule` names."""
-    side, given = ("saddr", rule.get("from")) if direction == "Ingress" else ("daddr", rule.get("to"))
+    side, given = OTHERS[direction], rule.get(PEERS[direction])
     if not given:
         yield ""
     for peer in given or ():
@@ -123,11 +126,8 @@ def _what(rule: Object, direction: Direction, pod: Pod) -> Iterator[str]:
 
 def _chain(pod: Pod, direction: Direction, policies: Iterable[Object], cluster: _Cluster) -> list[str] | None:
     """Return what is let pass at `pod`, a rule a line; None where no policy selects it."""
-    other = "saddr" if direction == "Ingress" else "daddr"
-    lines, selected = (
-        [f"ip {other} {pod.address} return"],
-        False,
-    )  # no pod can be shut off from itself, by a Service say
+    lines = [f"ip {OTHERS[direction]} {pod.address} return"]  # no pod can be shut off from itself, by a Service say
+    selected = False
     for policy in policies:
         spec, namespace = policy["spec"], policy["metadata"]["namespace"]
         if (

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.labels import NAME_LABEL
 from tests.e2e.walk import Walk
 from tests.shell import run
 
@@ -22,7 +23,7 @@ class PodNetwork:
     @classmethod
     def of(cls, walk: Walk, namespace: str, name: str) -> "PodNetwork":
         """Return that of a pod of the workload `name`."""
-        chosen = ("-n", namespace, "-l", f"app.kubernetes.io/name={name}", "-o", "json")
+        chosen = ("-n", namespace, "-l", f"{NAME_LABEL}={name}", "-o", "json")
         found = json.loads(walk.kubectl("get", "pods", *chosen))["items"][0]
         uid = found["metadata"]["uid"]
         groups = (path for path in Path("/proc").glob("[0-9]*/cgroup") if uid in _text(path))

@@ -60,7 +60,7 @@ def _its_pod_reaches_no_other(walk: Walk, receiver: Receiver) -> None:
     port = PORTS["cortex"]
     closed = [(own, port), (others, port), (gateway, HEALTH_PORT)]
     assert [pod for pod, its_port in closed if alertmanager.reaches(f"{pod.address}:{its_port}")] == []
-    assert own.reaches(f"{alertmanager.address}:{PORTS['cortex']}")  # what fires has to get there
+    assert own.reaches(f"{alertmanager.address}:{port}")  # what fires has to get there
 
 
 def _its_role_opens_its_own_objects_alone(walk: Walk) -> None:
