@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import click
-import pulumi
 from rich.console import Console
 from rich.table import Table
 
@@ -23,21 +22,10 @@ MIB = 1024  # in KiB, as Linux counts memory
 
 def _declare(tenants: int) -> int:
     """Declare an instance with so many tenants; return the number of resources."""
-    from components.config import from_settings
-    from components.instance import Instance, InstanceArgs
-    from components.tenant import Tenant
     from tests.unit.given import settings
-    from tests.unit.program import record
+    from tests.unit.program import declared
 
-    names = [f"tenant{number}" for number in range(tenants)]
-
-    def declare() -> pulumi.Output[object]:
-        config = from_settings(settings(tenants=[{"name": name} for name in names]), "showdown")
-        instance = Instance("instance", InstanceArgs("showdown", config))
-        made = [Tenant(f"tenant-{name}", instance.tenant_args(name)) for name in names]
-        return pulumi.Output.all(*(tenant.buckets["logs"] for tenant in made))
-
-    return len(record(declare))
+    return len(declared(settings(tenants=[{"name": f"tenant{number}"} for number in range(tenants)])))
 
 
 def _measured(tenants: int, *, collector: bool) -> dict[str, float]:

@@ -34,7 +34,7 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
-from tests.ports import free_ports
+from tests.ports import free_port
 from tests.remote_write import HEADERS, Series, request
 
 INSTANCE, DOMAIN = "bench", "bench.example.com"
@@ -141,7 +141,7 @@ class Bench:
         self._wrk = str(ensure(catalog.WRK) / "wrk")
         self._key = new_key()
         self._stack = stack
-        (self._dns_port,) = free_ports(1)
+        self._dns_port = free_port()
         self._ports: dict[tuple[Access, int], int] = {}
         self._write_load()
         stack.enter_context(
@@ -221,7 +221,7 @@ class Bench:
         """Start the gateway that so many tenants are asked of, and wait until it answers."""
         name = f"gateway-{len(self._ports)}"
         (self._folder / name).mkdir()
-        (port,) = free_ports(1)
+        port = free_port()
         options = self._options(name, self._gateway(access, self._folder / name, port))
         self._stack.enter_context(_running(GATEWAY_CORE, self._folder / f"{name}.log", self._envoy, *options))
         self._await_200(name, port)

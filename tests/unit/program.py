@@ -51,11 +51,13 @@ def record(declare: Callable[[], pulumi.Output[Any]]) -> Resources:
 
 
 def declared(given: dict[str, Any]) -> Resources:
-    """Return the resources of an instance `showdown` with the settings `given`, and of its tenant `default`."""
+    """Return the resources of an instance `showdown` with the settings `given`, and of its tenants."""
 
     def declare() -> pulumi.Output[Any]:
-        instance = Instance("instance", InstanceArgs("showdown", from_settings(given, "showdown")))
-        tenant = Tenant("tenant-default", instance.tenant_args("default"))
-        return pulumi.Output.all(*tenant.buckets.values(), instance.name_servers)
+        config = from_settings(given, "showdown")
+        instance = Instance("instance", InstanceArgs("showdown", config))
+        tenants = [Tenant(f"tenant-{entry.name}", instance.tenant_args(entry.name)) for entry in config.tenants]
+        buckets = [bucket for tenant in tenants for bucket in tenant.buckets.values()]
+        return pulumi.Output.all(*buckets, instance.name_servers)
 
     return record(declare)
