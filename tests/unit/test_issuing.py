@@ -121,10 +121,10 @@ def test_a_token_is_made_at_once_and_a_thousand_in_seconds(pair: Path, tmp_path:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # What is wanted is 0.4 s and 5 s (bench/first_200.py measures); a busy neighbour of the same core may triple it.
-    assert min(timed() for _ in range(3)) < 1.2
-    assert timed("--count", "1000", "--out-dir", str(tmp_path / "many")) < 15
-    assert len({*(tmp_path / "many").iterdir()}) == 1000 and len(entries()[0]) == 1003
+    # What is wanted is 0.4 s and 5 s (bench/first_200.py measures); a busy neighbour of the same core may double it.
+    assert min(timed() for _ in range(6)) < 0.8
+    assert timed("--count", "1000", "--out-dir", str(tmp_path / "many")) < 10
+    assert len({*(tmp_path / "many").iterdir()}) == 1000 and len(entries()[0]) == 1006
 
 
 def test_the_ledger_says_what_a_token_is_for_and_never_holds_it(pair: Path) -> None:
