@@ -5,13 +5,14 @@ import logging
 import os
 import threading
 import time
-import urllib.error
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from localcloud.node.services import Cluster
 
 Object = dict[str, Any]
 RETRY_SECONDS = 1.0
+SETTLE_SECONDS = 0.05  # changes come in crowds
 
 
 class Mirror(threading.Thread):
@@ -31,7 +32,7 @@ class Mirror(threading.Thread):
         while True:
             try:
                 self._follow()
-            except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+            except (http.client.HTTPException, OSError, ValueError) as error:
                 logging.warning("%s: %s", self._path, error)
             except Exception:
                 logging.exception(self._path)
@@ -51,3 +52,26 @@ class Mirror(threading.Thread):
             else:
                 self._objects[found["metadata"]["uid"]] = found
             self._changed.set()
+
+
+def follow(cluster: Cluster, paths: Sequence[str], settle: Callable[..., None]) -> None:
+    """Call `settle` with the objects of each path whenever some have changed, until the process ends.
+
+    It begins once all are known, and is called again a little later where it raises an OSError, as urllib's are.
+    """
+    changed = threading.Event()
+    mirrors = [Mirror(cluster, path, changed) for path in paths]
+    for mirror in mirrors:
+        mirror.start()
+    while changed.wait():
+        time.sleep(SETTLE_SECONDS)
+        changed.clear()
+        known = [mirror.objects() for mirror in mirrors]
+        if any(objects is None for objects in known):
+            continue
+        try:
+            settle(*known)
+        except OSError as error:
+            logging.warning("%s", error)
+            time.sleep(RETRY_SECONDS)
+            changed.set()

@@ -3,16 +3,15 @@
 Run as `python -m localcloud.node.volumes SETTINGS_HOME SLOT`.
 """
 
+import functools
 import logging
 import shutil
 import sys
-import threading
-import time
 import urllib.error
 from pathlib import Path
 from typing import Any
 
-from localcloud.node.mirror import RETRY_SECONDS, Mirror, Object
+from localcloud.node.mirror import Object, follow
 from localcloud.node.services import Cluster
 from localcloud.settings import Settings
 
@@ -108,19 +107,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = Settings(int(sys.argv[2]), Path(sys.argv[1]))
     cluster = Cluster(settings)
-    changed = threading.Event()
-    mirrors = [Mirror(cluster, path, changed) for path in (CLAIMS, VOLUMES)]
-    for mirror in mirrors:
-        mirror.start()
-    while changed.wait():
-        changed.clear()
-        claims, volumes = (mirror.objects() or [] for mirror in mirrors)
-        try:
-            reconcile(cluster, settings, claims, volumes)
-        except (urllib.error.URLError, OSError) as error:
-            log.warning("%s", error)
-            time.sleep(RETRY_SECONDS)
-            changed.set()
+    follow(cluster, (CLAIMS, VOLUMES), functools.partial(reconcile, cluster, settings))
 
 
 if __name__ == "__main__":
