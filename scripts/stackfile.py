@@ -17,6 +17,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 from components.config import PREFIX, StackConfig, TenantStack, from_settings, tenant_stack
 from components.errors import ConfigError, UserError
 from components.instants import written
+from scripts import yaml_comments
 
 ROOT = Path(__file__).parent.parent
 STACKS = ROOT / "stacks"
@@ -65,16 +66,24 @@ class StackFile:
         self.path = folder / f"Pulumi.{instance}.yaml"
         self._content: Any = CommentedMap()
         self._comment = SCHEMA_LINE
-        self._read_text = self.path.read_text() if self.path.exists() else None
+        self._read_text = self._text_there()
         self._list: str | None = None  # the text of the file of revoked tokens, if it is to be written
         if self._read_text is not None:
             self._comment = ""
             try:
                 self._content = round_trip().load(self._read_text) or CommentedMap()
-            except YAMLError as error:
+            # ruamel.yaml lets errors of Python through, as for a date in the thirteenth month
+            except (YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
                 raise ConfigError(f"{self.path} is no YAML: {error}") from error
             self._require_mapping(self._content, "the file")
+            yaml_comments.give_to_what_is_below(self._content)
             self._require_mapping(self._content.setdefault("config", CommentedMap()), "config:")
+
+    def _text_there(self) -> str | None:
+        try:
+            return self.path.read_text() if self.path.exists() else None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{self.path} is no text in UTF-8: {error}; save it as that") from error
 
     def exists(self) -> bool:
         """Tell whether the file is there."""
@@ -87,15 +96,20 @@ class StackFile:
 
     def set(self, name: str, value: Any) -> None:
         """Give the setting `opstrace:<name>` a value."""
-        self._content.setdefault("config", CommentedMap())[PREFIX + name] = literal(value)
+        self.section[PREFIX + name] = literal(value)
 
     def entry(self, name: str) -> Any:
         """Return the value of `opstrace:<name>` itself, to be changed in place."""
-        return self._content["config"][PREFIX + name]
+        return self.section[PREFIX + name]
+
+    @property
+    def section(self) -> Any:
+        """The mapping of all settings itself, prefixes in their names, to be changed in place."""
+        return self._content.setdefault("config", CommentedMap())
 
     def part(self, name: str) -> Any:
         """Return the mapping `opstrace:<name>` itself, to be changed in place; an empty one where there is none."""
-        found = self._content.setdefault("config", CommentedMap()).setdefault(PREFIX + name, CommentedMap())
+        found = self.section.setdefault(PREFIX + name, CommentedMap())
         return self._require_mapping(found, f"{PREFIX}{name}:")
 
     def public_keys(self) -> Any:
@@ -207,8 +221,7 @@ class StackFile:
 
         Raises `UserError` where somebody else changed the file since it was read: their change would be lost.
         """
-        now = self.path.read_text() if self.path.exists() else None
-        if now != self._read_text:
+        if self._text_there() != self._read_text:
             raise UserError(
                 f"{self.path.name} was changed by somebody else meanwhile; nothing is written, run this again"
             )

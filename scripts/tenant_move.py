@@ -1,9 +1,8 @@
 """`tenants move`: between the instance's stack and one of the tenant's own. Nothing but states and files changes."""
 
 import click
-from ruamel.yaml.comments import CommentedMap
 
-from components.config import StackConfig, stack_name
+from components.config import PREFIX, StackConfig, stack_name
 from components.errors import UserError
 from scripts import applied
 from scripts.apply import Target, target
@@ -12,6 +11,7 @@ from scripts.placing import entry_of, own_file, own_files
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.terminal import note, step
+from scripts.yaml_comments import copied, put
 
 
 def _move_state(tenant: str, source: Engine, to: Engine) -> None:
@@ -25,6 +25,30 @@ def _move_state(tenant: str, source: Engine, to: Engine) -> None:
         raise UserError(f"the tenant {tenant} is not applied yet; apply it where it is first, then move it")
 
 
+# What is two columns further to the right as an item of opstrace:tenants than as opstrace:tenant.
+OWN = f"{PREFIX}tenant"
+
+
+def _entry_to_own(file: StackFile, own: StackFile, tenant: str) -> None:
+    """Let a tenant's own file have what its entry says, with its comments."""
+    entries = file.entry("tenants")
+    at = next((number for number, entry in enumerate(entries) if entry.get("name") == tenant), None)
+    if at is None:
+        own.set("tenant", {})
+        return
+    value, above = copied(entries, at, -2, without="name")
+    put(own.section, OWN, value, above)
+
+
+def _entry_to_instance(own: StackFile, file: StackFile, tenant: str) -> None:
+    """Let the instance's file have an entry that says what a tenant's own file does, with its comments."""
+    own.part("tenant")
+    value, above = copied(own.section, OWN, 2)
+    value.insert(0, "name", tenant)
+    entries = file.entry("tenants")
+    put(entries, len(entries), value, above)
+
+
 def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) -> None:
     """Move a tenant into a stack of its own."""
     entry, own = entry_of(file, tenant), own_file(found.engine.instance, tenant)
@@ -32,7 +56,7 @@ def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) ->
         raise UserError(f"{tenant} is the last tenant of {file.instance}, whose stack needs one; add another first")
     if not own.exists():
         own.set("tenantOf", found.engine.instance)
-        own.set("tenant", CommentedMap({name: value for name, value in (entry or {}).items() if name != "name"}))
+        _entry_to_own(file, own, tenant)
         own.check()
         own.write()
     engine = Engine(found.where.environment, own.instance)
@@ -50,14 +74,16 @@ def _to_instance(tenant: str, file: StackFile, found: Target) -> None:
     own = own_file(found.engine.instance, tenant)
     engine = Engine(found.where.environment, own.instance)
     if entry_of(file, tenant) is None:
-        file.entry("tenants").append(CommentedMap({"name": tenant, **own.part("tenant")}))
+        _entry_to_instance(own, file, tenant)
         file.config()
+    if tenant in applied.tenants(engine.state()):
+        engine.settle(found.aws, found.cluster)  # now: what is looked for later is the other stack's
     _move_state(tenant, engine, found.engine)
     file.write()
     if engine.instance in engine.stacks():
-        engine.destroy(found.aws, found.cluster)  # only its providers are left in it
-    own.remove()
+        engine.clear()  # only its providers are left in it
     found.engine.up(found.aws, found.cluster)
+    own.remove()
 
 
 @click.command(short_help="Move a tenant to a stack of its own, or back.")

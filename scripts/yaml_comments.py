@@ -1,0 +1,123 @@
+"""Comments of YAML belong to what stands below them.
+
+ruamel.yaml hangs the comment lines that follow a value on that value, so that whoever removes or appends an entry takes the
+next entry's comment away, or comes between the two. Those over the first item of a sequence are the sequence's own.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import CommentMark
+from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
+from ruamel.yaml.tokens import CommentToken
+
+# Where ruamel.yaml keeps the comments of an entry, and in it those of the first line of a collection.
+AFTER = {CommentedMap: 2, CommentedSeq: 0}
+BEFORE, FIRST = 1, 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a block mapping or of a block sequence."""
+
+    parent: Any
+    key: Any
+
+    @property
+    def value(self) -> Any:
+        """What it holds."""
+        return self.parent[self.key]
+
+    def comments(self) -> list[Any]:
+        """Return the comments of the entry itself, to be changed in place."""
+        return self.parent.ca.items.setdefault(self.key, [None] * 4)  # type: ignore[no-any-return]
+
+
+def _entries(node: Any) -> Iterator[Entry]:
+    """Yield each entry of the document in the order of its lines."""
+    if node.fa.flow_style():
+        return
+    for key in node if isinstance(node, CommentedMap) else range(len(node)):
+        entry = Entry(node, key)
+        yield entry
+        if isinstance(entry.value, CommentedMap | CommentedSeq):
+            yield from _entries(entry.value)
+
+
+def _take_lines_below(entry: Entry) -> list[CommentToken]:
+    """Take away the comment lines that follow an entry; what stands on its own line stays."""
+    comments, place = entry.comments(), AFTER[type(entry.parent)]
+    token = comments[place]
+    if token is None:
+        return []
+    if isinstance(entry.value, LiteralScalarString | FoldedScalarString):  # it ends with its line
+        own, below = "", " " * token.start_mark.column + token.value
+    else:
+        own, below = token.value.split("\n", 1)
+    comments[place] = CommentToken(f"{own}\n", token.start_mark) if own else None
+    return [_token(line) for line in below.splitlines()]
+
+
+def _token(line: str) -> CommentToken:
+    text = line.lstrip(" ")
+    return CommentToken(f"{text}\n", CommentMark(len(line) - len(text)))
+
+
+def _take_first_lines(entry: Entry) -> list[CommentToken]:
+    """Take away the comment lines between the key of a mapping and its first entry."""
+    head = entry.value.ca.comment
+    if not head or not head[1]:
+        return []
+    lines, head[1] = head[1], None
+    entry.comments()[FIRST] = None
+    return list(lines)
+
+
+def _put_above(entry: Entry, lines: list[CommentToken]) -> None:
+    comments = entry.comments()
+    comments[BEFORE] = lines + (comments[BEFORE] or [])
+
+
+def give_to_what_is_below(document: Any) -> None:
+    """Hang each comment line on the entry below it, and those at the end on the document."""
+    entries = [*_entries(document)]
+    for entry in entries:
+        if isinstance(entry.value, CommentedMap) and entry.value and not entry.value.fa.flow_style():
+            _put_above(Entry(entry.value, next(iter(entry.value))), _take_first_lines(entry))
+    for number, entry in enumerate(entries):
+        lines = _take_lines_below(entry)
+        if lines and number + 1 < len(entries):
+            _put_above(entries[number + 1], lines)
+        elif lines:
+            document.ca.end = lines
+
+
+def copied(source: Any, key: Any, columns: int, *, without: str = "") -> tuple[Any, list[CommentToken]]:
+    """Return a copy of a block mapping that is an entry, and of the comment lines above it, so many columns to the right.
+
+    The key `without` is left out; its comments are among those above, and what stands beside the entry is too.
+    """
+    value, comments = copy.deepcopy((source[key], Entry(source, key).comments()))
+    above, beside = [*(comments[BEFORE] or [])], [comments[AFTER[type(source)]]]
+    if without in value:
+        comments = Entry(value, without).comments()
+        above += comments[BEFORE] or []
+        beside.append(comments[AFTER[CommentedMap]])
+        value.pop(without)
+        del value.ca.items[without]
+    above += [CommentToken(token.value, CommentMark(source.lc.col)) for token in beside if token]
+    for token in [*above, *(token for entry in _entries(value) for token in entry.comments()[BEFORE] or [])]:
+        token.start_mark.column = max(0, token.start_mark.column + columns)
+    return value, above
+
+
+def put(target: Any, key: Any, value: Any, above: list[CommentToken]) -> None:
+    """Make `value` an entry with these comment lines above it; in a sequence it comes before what is at `key`."""
+    if isinstance(target, CommentedSeq):
+        target.insert(key, value)
+    else:
+        target[key] = value
+    _put_above(Entry(target, key), above)

@@ -1,0 +1,150 @@
+"""Edits of a stack's file: each comment stays with what stands below it, wherever entries come and go."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from scripts.stackfile import StackFile
+from scripts.tenant_edits import assign
+from scripts.tenant_move import _entry_to_instance, _entry_to_own
+
+TEXT = """\
+# the platform's
+config:
+  # ours
+  opstrace:domain: example.com # since May
+
+  # who sends
+  opstrace:tenants:
+    # the first
+    - name: default # for all
+      # auditors ask for it
+      retention: # long
+        metrics: 30d # a month
+
+    # the web shop,
+    # in two lines
+    - name: shop
+      owner: web
+    # on one line
+    - {name: flow, owner: y} # flat
+    # the last
+    - name: data
+      labels: {a: b}
+      # why
+      owner: |
+        two
+        lines
+
+  # keys
+  opstrace:dataApi:
+    publicKeys:
+      abc: |
+        PEM
+      # the next
+      def: x
+    # who may
+    allowedCidrs:
+      - 192.0.2.0/24 # one
+      # the office
+      - 198.51.100.0/24
+  # nothing follows
+# the end
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> StackFile:
+    (tmp_path / "Pulumi.showdown.yaml").write_text(TEXT)
+    return StackFile("showdown", tmp_path)
+
+
+def without(*lines: str) -> str:
+    """Return the text without these lines, each of which is there once."""
+    kept = TEXT
+    for line in lines:
+        assert kept.count(f"{line}\n") == 1, line
+        kept = kept.replace(f"{line}\n", "")
+    return kept
+
+
+def tenant(file: StackFile, name: str) -> Any:
+    return next(entry for entry in file.entry("tenants") if entry["name"] == name)
+
+
+def test_what_is_not_changed_stays_to_the_byte(file: StackFile) -> None:
+    assert file.text() == TEXT
+
+
+def test_an_entry_goes_with_its_own_comments_alone(file: StackFile) -> None:
+    file.entry("tenants").remove(tenant(file, "shop"))
+    gone = ["", "    # the web shop,", "    # in two lines", "    - name: shop", "      owner: web"]
+    assert file.text() == TEXT.replace("\n".join(gone) + "\n", "")
+    file.entry("tenants").remove(tenant(file, "data"))
+    assert "# the last" not in file.text() and "\n\n  # keys\n  opstrace:dataApi:" in file.text()
+    file.entry("tenants").remove(tenant(file, "default"))
+    assert "# the first\n    # on one line\n    - {name: flow, owner: y} # flat\n" in file.text()
+
+
+def test_a_setting_goes_with_its_own_comment_alone(file: StackFile) -> None:
+    assign(tenant(file, "shop"), "owner=")
+    assert file.text() == without("      owner: web")
+    assign(tenant(file, "data"), "owner=")
+    assert "      # why" not in file.text() and "      labels: {a: b}\n\n  # keys\n" in file.text()
+
+
+def test_what_is_added_comes_before_the_comments_of_what_follows(file: StackFile) -> None:
+    assign(tenant(file, "shop"), "size=large")
+    assert "      owner: web\n      size: large\n    # on one line\n" in file.text()
+    file.entry("tenants").append({"name": "added"})
+    assert "        lines\n    - name: added\n\n  # keys\n  opstrace:dataApi:" in file.text()
+    file.set("tags", {"cost": "1"})
+    assert file.text().endswith("198.51.100.0/24\n  opstrace:tags:\n    cost: '1'\n  # nothing follows\n# the end\n")
+
+
+@pytest.mark.parametrize("name", ["default", "shop", "flow", "data"])
+def test_a_move_to_an_own_file_and_back_loses_no_comment(file: StackFile, tmp_path: Path, name: str) -> None:
+    own = StackFile(f"showdown.{name}", tmp_path)
+    own.set("tenantOf", "showdown")
+    _entry_to_own(file, own, name)
+    file.entry("tenants").remove(tenant(file, name))
+    file.write()
+    own.write()
+    comments = {*re.findall("# .*", TEXT)}
+    there = {*re.findall("# .*", own.path.read_text() + file.path.read_text())}
+    assert comments <= there
+    assert f"name: {name}" not in own.text() + file.text()
+
+    file, own = StackFile("showdown", tmp_path), StackFile(f"showdown.{name}", tmp_path)
+    _entry_to_instance(own, file, name)
+    assert {*re.findall("# .*", file.text())} == comments
+    before = StackFile("x", tmp_path)
+    assert before.settings() == {}
+    (tmp_path / "Pulumi.x.yaml").write_text(TEXT)
+    entries = StackFile("x", tmp_path).settings()["tenants"]
+    assert sorted(file.settings()["tenants"], key=str) == sorted(entries, key=str)
+    (tmp_path / "Pulumi.y.yaml").write_text(file.text())
+    assert StackFile("y", tmp_path).text() == file.text()
+
+
+BROKEN = [
+    b"config:\n  opstrace:dataApi: {revokedTokens: {abcdefgh-1: 2099-13-01T00:00:00Z}}\n",
+    b"config:\n  a: \xff\n",
+    b"config: {a: !!int abc}\n",
+    b"a: [1, 2",
+    b"a: 1\n---\nb: 2\n",
+    b"[" * 1500,
+    b"- a\n",
+    b"config: 3\n",
+    b"\x00",
+]
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))
+def test_a_file_that_cannot_be_read_is_one_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "Pulumi.showdown.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"Pulumi\.showdown\.yaml"):
+        StackFile("showdown", tmp_path)
