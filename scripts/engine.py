@@ -3,17 +3,16 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import psutil
 import tenacity
 
 from components.errors import UserError
+from scripts import locks
 from scripts.aws import Clients
 from scripts.cluster import Cluster
 from scripts.pending import found_again, settled
@@ -21,21 +20,8 @@ from scripts.stackfile import ROOT
 from scripts.state_files import mend
 from scripts.terminal import note
 
-# As the file and bucket backends print a lock (pulumi/pkg/backend/diy/lock.go).
-LOCK = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
-
 PROJECT = "opstrace"  # as in Pulumi.yaml
 HALF_WRITTEN = re.compile(r"\bEOF\b|unexpected end of JSON")
-
-
-def _is_dead(lock: Mapping[str, str]) -> bool:
-    """Tell whether a lock was taken by a process of this machine that has ended."""
-    if lock["host"] != socket.gethostname():
-        return False
-    try:
-        return not psutil.Process(int(lock["pid"])).name().startswith("pulumi")
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _is_half_read(done: subprocess.CompletedProcess[str]) -> bool:
@@ -153,24 +139,15 @@ class Engine:
     def _pass_on(lines: Iterable[str], said: list[str]) -> None:
         for line in lines:
             said.append(line)
-            if not LOCK.search(line) and "currently locked" not in line:  # explained in our own words
+            if not locks.is_about(line):  # explained in our own words
                 sys.stderr.write(line)
 
     def _cleared(self, said: str) -> bool:
         """Clear the locks that `said` complains of if their owners are dead; return False if there are none."""
-        locks = [found.groupdict() for found in LOCK.finditer(said)]
-        for lock in locks:
-            if not _is_dead(lock):
-                raise UserError(
-                    f"the stack {self.instance} is being changed by pulumi, process {lock['pid']} of {lock['user']} on "
-                    f"{lock['host']}, since {lock['since']}; wait for its end. If that process is gone, "
-                    f"`pulumi cancel {self.instance}` gives its lock back"
-                )
-        for lock in locks:
-            note(f"The lock of pulumi process {lock['pid']}, which was killed at work, is cleared.")
-        if locks:
-            self._quiet("cancel", "--yes", self.instance)
-        return bool(locks)
+        found = locks.dead_ones(said, self.instance)
+        if found:
+            locks.clear_once(found, lambda: self._quiet("cancel", "--yes", self.instance))
+        return bool(found)
 
     @staticmethod
     def _pending(state: dict[str, Any]) -> bool:
@@ -254,8 +231,12 @@ class Engine:
             raise UserError(f"{urn} cannot be taken out of the state of {self.instance}: {done.stderr.strip()}")
 
     def destroy(self, aws: Clients, cluster: Cluster) -> None:
-        """Remove every resource, then the stack itself."""
+        """Remove every resource, then the stack itself, after what an update that was killed left is settled."""
         self.settle(aws, cluster)
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove every resource that the state knows, then the stack itself."""
         self.run("destroy", "--yes", "--skip-preview")
         done = self._quiet("stack", "rm", "--yes", "--preserve-config", self.instance)
         if done.returncode:

@@ -14,6 +14,7 @@ from typing import Any
 from components.access import scope_claim
 from components.errors import UserError
 from components.instants import written
+from scripts.folders import state_folder
 from scripts.signing import Grant, Signer
 
 NAME = "issued-tokens.jsonl"
@@ -21,8 +22,7 @@ NAME = "issued-tokens.jsonl"
 
 def path() -> Path:
     """Return the ledger's file."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return state / "opstrace" / NAME
+    return state_folder() / NAME
 
 
 def _entry(kid: str, grant: Grant) -> dict[str, str | None]:
