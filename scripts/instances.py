@@ -94,13 +94,16 @@ def list_(provider_name: str) -> None:
 
 @click.command(short_help="Settle what a killed update left.")
 @PROVIDER
-@click.argument("instance")
-def recover(provider_name: str, instance: str) -> None:
-    """Settle what a killed `pulumi up` of INSTANCE, or a killed plugin, left: a lock, and creates of unknown outcome."""
+@click.argument("stack", metavar="INSTANCE[.TENANT]")
+def recover(provider_name: str, stack: str) -> None:
+    """Settle what a killed `pulumi up` of INSTANCE, or a killed plugin, left: a lock, and creates of unknown outcome.
+
+    INSTANCE.TENANT is the stack of a tenant of its own.
+    """
     where = provider(provider_name)
-    engine = Engine(where.environment, instance)
-    _require_stack(engine, provider_name, instance)
-    aws, cluster = reached(where.environment, require(instance).config())
+    engine = Engine(where.environment, stack)
+    _require_stack(engine, provider_name, stack)
+    aws, cluster = reached(where.environment, require(require(stack).owner).config())
     engine.settle(aws, cluster, thorough=True)  # a dead lock alone is cleared on the way
 
 

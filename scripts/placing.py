@@ -41,15 +41,22 @@ def entry_of(file: StackFile, tenant: str) -> Any:
     return next((entry for entry in file.entry("tenants") if entry.get("name") == tenant), None)
 
 
-def place(instance: str, tenant: str) -> Place:
-    """Return where a tenant's settings stand; raises `UserError` where there is no such tenant."""
+def find(instance: str, tenant: str) -> Place | None:
+    """Return where a tenant's settings stand, None where they stand nowhere."""
     if tenant in own_files(instance):
         file = own_file(instance, tenant)
         return Place(file, file.part("tenant"))
     file = require(instance)
     entry = entry_of(file, tenant)
-    if entry is not None:
-        return Place(file, entry)
+    return None if entry is None else Place(file, entry)
+
+
+def place(instance: str, tenant: str) -> Place:
+    """Return where a tenant's settings stand; raises `UserError` where there is no such tenant."""
+    found = find(instance, tenant)
+    if found:
+        return found
+    file = require(instance)
     if tenant == SYSTEM:
         raise UserError(
             f"the tenant {SYSTEM} is the instance's own: it is there always, with the settings of tenantDefaults"

@@ -10,11 +10,12 @@ from ruamel.yaml.error import YAMLError
 
 from components.config import StackConfig
 from components.errors import UserError
+from components.headline import Fate
 from components.names import APIS, tenant_name_problem
 from components.tenant_config import OnDelete
 from scripts import applied, stores
 from scripts.apply import NO_APPLY, Target, finish, target
-from scripts.placing import Place, all_settings, own_file, place, settings_in
+from scripts.placing import Place, all_settings, find, own_file, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.summary import Settings, require_no_other_purge, summary
@@ -87,7 +88,10 @@ def add(
     file = require(instance)
     config = file.config()
     if tenant in all_settings(instance, config):
-        raise UserError(f"the tenant {tenant} is there already; `./opstrace tenants set` changes it")
+        raise UserError(
+            f"the tenant {tenant} is there already; `./opstrace tenants set` changes it, and where an update that was to make "
+            "it failed, `pulumi up` goes on"
+        )
     before: Settings = {} if own_stack else settings_in(file, config)
     if own_stack:
         file = own_file(instance, tenant)
@@ -142,8 +146,17 @@ def remove(
     force: bool,
     no_apply: bool,
 ) -> None:
-    """Remove TENANT from INSTANCE. Its data stays or goes as its onDelete says, or the option."""
+    """Remove TENANT from INSTANCE. Its data stays or goes as its onDelete says, or the option.
+
+    A removal that failed or was killed goes on when it is run again.
+    """
     config = require(instance).config()
+    if (
+        not no_apply
+        and find(instance, tenant) is None
+        and _went_on(instance, tenant, config, provider_name, policy, yes)
+    ):
+        return
     where = place(instance, tenant)
     _require_removable(where, config, tenant, provider_name)
     if no_apply:
@@ -171,6 +184,38 @@ def remove(
     _take_away(where, config, found, provider_name)
     if there:
         _read_back(tenant, wanted, [*there.buckets.values()], held, found)
+
+
+def _went_on(
+    instance: str, tenant: str, config: StackConfig, provider_name: str, policy: OnDelete | None, yes: bool
+) -> bool:
+    """Finish a removal whose update did not, after its entry was taken away; return False where there is none."""
+    found = target(instance, config, provider_name)
+    there = applied.user_tenants(found.engine.state()).get(tenant)
+    if there is None:
+        return False
+    if policy and there.policies - {policy}:
+        raise UserError(
+            f"an earlier removal of {tenant} has recorded that its data is to be {_fate(there.on_delete)}, and parts of it may "
+            f"be; `./opstrace tenants remove {provider_name} {instance} {tenant}` goes on with that"
+        )
+    note(f"{tenant} was taken out of the file before, and is not gone yet: that removal goes on.")
+    recorded: OnDelete = "retain" if there.policies == {"retain"} else "purge"
+    held = stores.contents(found.aws, there.buckets.values())
+    if recorded == "purge" and there.buckets and not yes:
+        confirm_by_name(tenant, f"All data of {tenant} will be deleted for good: {held}.")
+    finish(
+        (file := require(instance)),
+        provider_name,
+        no_apply=False,
+        before=_announce(file, settings_in(file, config), config, tenant),
+    )
+    _read_back(tenant, recorded, [*there.buckets.values()], held, found)
+    return True
+
+
+def _fate(policy: Fate) -> str:
+    return {"purge": "deleted", "retain": "kept", "mixed": "deleted in part"}[policy]
 
 
 def _require_removable(where: Place, config: StackConfig, tenant: str, provider_name: str) -> None:
@@ -213,7 +258,7 @@ def _take_away(where: Place, config: StackConfig, found: Target, provider_name: 
 
 def _record(where: Place, tenant: str, wanted: OnDelete, found: Target) -> None:
     """Let the state know what is to become of the data: a deletion does what the last update recorded."""
-    note(f"Recording that the data of {tenant} is to be {'deleted' if wanted == 'purge' else 'kept'}:")
+    note(f"Recording that the data of {tenant} is to be {_fate(wanted)}:")
     where.entry["onDelete"] = wanted
     where.file.check()
     where.file.write()
@@ -239,6 +284,6 @@ def _read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: stor
             "`./opstrace tenants data purge` deletes it"
         )
     note(
-        f"Nothing is left of the data of {tenant}: {len(buckets)} buckets, {held}, {held.versions:,} old versions and "
-        f"{held.uploads:,} unfinished uploads are gone."
+        f"Nothing is left of the data of {tenant}: {len(buckets)} buckets are gone, with all that they held; before its pods "
+        f"wrote their last that was {held}, {held.versions:,} old versions and {held.uploads:,} unfinished uploads."
     )
