@@ -12,8 +12,9 @@ from localcloud import borrowed, lifecycle
 from localcloud.aws.account import CREDENTIALS, Account
 from localcloud.errors import LocalCloudError
 from localcloud.files import write_whole
+from localcloud.node.services import POLICIES_HOLD
 from localcloud.node.volumes import STORAGE_CLASS
-from localcloud.plugins.install import STAND_INS, install, is_stand_in
+from localcloud.plugins.install import install, stand_ins
 from localcloud.settings import DOMAIN, REGION, STS_HOST, Settings, settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -26,6 +27,7 @@ class Status:
     """What runs here, and what of it is not what a real cloud would have.
 
     `context` is that of a cluster of the user's; whether network policies are enforced there is not known (None).
+    `stand_ins`: what stands in for the official plugins and language host; None where none is installed yet.
     """
 
     running: bool
@@ -34,7 +36,7 @@ class Status:
     aws: str
     https: str
     dns: str
-    stand_ins: list[str]
+    stand_ins: list[str] | None
     network_policies_enforced: bool | None
     stacks: list[str]
 
@@ -145,8 +147,8 @@ def status() -> Status:
         aws=here.aws_endpoint,
         https=f"127.0.0.1:{here.https_port}",
         dns=f"127.0.0.1:{here.dns_port}",
-        stand_ins=[name for name in STAND_INS if is_stand_in(here.pulumi / "home", name)],
-        network_policies_enforced=None if here.borrowed else True,
+        stand_ins=stand_ins(here.pulumi / "home"),
+        network_policies_enforced=None if here.borrowed else runs and (here.node / POLICIES_HOLD).exists(),
         stacks=stacks(here),
     )
 
@@ -155,11 +157,11 @@ def environment(here: Settings) -> dict[str, str]:
     """Return what a shell needs so that plain `pulumi`, `kubectl` and `aws` talk to this cloud."""
     home = here.pulumi / "home"
     path = [entry for entry in os.environ.get("PATH", "").split(":") if entry != str(home / "bin")]
-    kubernetes = ensure(catalog.KUBERNETES)
     kubectl = home / "bin" / "kubectl"
-    if not kubectl.exists():
+    # Who has a cluster of their own has one that fits it.
+    if not kubectl.exists() and not (here.borrowed and shutil.which("kubectl")):
         kubectl.unlink(missing_ok=True)
-        kubectl.symlink_to(kubernetes / "kubectl")
+        kubectl.symlink_to(ensure(catalog.KUBERNETES) / "kubectl")
     return {
         "PATH": ":".join([str(home / "bin"), *path]),
         "PULUMI_HOME": str(home),

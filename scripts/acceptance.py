@@ -1,6 +1,6 @@
 """Whether an instance accepts a token, by its stack's file: the same questions as the gateway asks, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jwt
 
@@ -13,13 +13,18 @@ from components.names import SYSTEM, token_audience, token_subject
 from scripts.token_reader import Token
 
 
-def refusals(token: Token, config: StackConfig, instance: str, now: float) -> list[str]:
-    """Return why the instance refuses the token, everything that there is; nothing where it accepts it."""
+def refusals(token: Token, config: StackConfig, instance: str, now: float, alone: Sequence[str] = ()) -> list[str]:
+    """Return why the instance refuses the token, everything that there is; nothing where it accepts it.
+
+    `alone` are its tenants that have stacks of their own.
+    """
+    if not config.data_api.authentication:
+        return []  # it looks at none
     revoked = ["it was revoked"] if token.text_of("jti") in config.data_api.revoked_tokens else []
     limits = config.data_api.limits.get(token.kid or "", UNLIMITED)
     return [
         *_signature(token, config),
-        *_claims(token, config, instance),
+        *_claims(token, instance, [SYSTEM, *(tenant.name for tenant in config.tenants), *alone]),
         *_limits(token, limits, now),
         *revoked,
         *_times(token, now),
@@ -54,14 +59,13 @@ _SIGNATURE_ALONE: jwt.types.Options = {
 }
 
 
-def _claims(token: Token, config: StackConfig, instance: str) -> Iterator[str]:
+def _claims(token: Token, instance: str, tenants: Sequence[str]) -> Iterator[str]:
     claims = token.claims
     if claims.get("iss") != TOKEN_ISSUER:
         yield f"its issuer (iss) is {claims.get('iss')!r}, not {TOKEN_ISSUER!r}"
     audience = claims.get("aud")
     if token_audience(instance) not in (audience if isinstance(audience, list) else [audience]):
         yield f"it is for {audience!r} (aud), not for {token_audience(instance)!r}"
-    tenants = [SYSTEM, *(tenant.name for tenant in config.tenants)]
     if claims.get("sub") not in [token_subject(tenant) for tenant in tenants]:
         yield f"its subject (sub) is {claims.get('sub')!r}, but the tenants are {', '.join(tenants)}"
     if "jti" in claims and token.text_of("jti") is None:

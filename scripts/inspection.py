@@ -8,6 +8,7 @@ import click
 
 from components.errors import TokenError, UserError
 from scripts.acceptance import in_words, refusals
+from scripts.placing import own_files
 from scripts.providers import PROVIDERS
 from scripts.stackfile import require
 from scripts.token_reader import LONGEST, Token, looks_like_token, read_token
@@ -31,10 +32,12 @@ def ta_inspect_token(file: str, provider_name: str | None, instance: str | None)
     for name, words in _words(token, time.time()).items():
         click.echo(f"{name + ':':<13}{words}")
     if instance:
-        found = refusals(token, require(instance).config(), instance, time.time())
+        config = require(instance).config()
+        found = refusals(token, config, instance, time.time(), own_files(instance))
         if found:
             raise UserError(f"{instance} refuses this token: {'; '.join(found)}")
-        click.echo(f"{instance} accepts it, as far as stacks/Pulumi.{instance}.yaml is applied")
+        words = "accepts it" if config.data_api.authentication else "looks at no token (authentication: false)"
+        click.echo(f"{instance} {words}, as far as stacks/Pulumi.{instance}.yaml is applied")
 
 
 def token_in(file: str) -> Token:

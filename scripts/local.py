@@ -58,15 +58,19 @@ def status(as_json: bool) -> None:
     click.echo(f"AWS:               {found.aws}")
     click.echo(f"load balancer:     {found.https}")
     click.echo(f"DNS:               {found.dns}")
-    policies = "enforced"
-    if found.network_policies_enforced is None:
-        policies = "enforced if that cluster's network plugin enforces them"
-    click.echo(f"network policies:  {policies}")
+    policies = {
+        True: "enforced",
+        False: "not enforced",
+        None: "enforced if that cluster's network plugin enforces them",
+    }
+    click.echo(f"network policies:  {policies[found.network_policies_enforced]}")
     click.echo(f"Pulumi plugins:    {_plugins(found.stand_ins)}")
     click.echo(f"stacks:            {', '.join(found.stacks) or 'none'}")
 
 
-def _plugins(stand_ins: list[str]) -> str:
+def _plugins(stand_ins: list[str] | None) -> str:
+    if stand_ins is None:
+        return "none yet; `./opstrace local up` installs them"
     return f"stand-ins for {', '.join(stand_ins)}" if stand_ins else "official"
 
 

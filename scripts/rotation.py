@@ -5,14 +5,15 @@ tokens: each step is done once, however often the command is stopped and called 
 """
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from components.access import KeyLimits, Scope
+from components.access import SCOPES, KeyLimits, Scope
 from components.errors import TokenError, UserError
 from components.instants import written
 from components.keys import canonical_pem
@@ -97,6 +98,7 @@ def ta_rotate_key(
     The key pair is made where the file is not there; its key gets the old one's limits. New tokens of the tenants
     named go into files INSTANCE-TENANT.jwt. The old key then ends after --overlap, and the same command called after
     that removes it. Stopped at any time, the same command goes on; it says what is left to do.
+    Without --scope a new token is for what the tenant's tokens of the old key were for, as far as they were issued here.
     """
     check_names(instance, tenants, None)
     rotation = Rotation(require(instance), provider_name, key_id, overlap, no_apply)
@@ -108,7 +110,13 @@ def ta_rotate_key(
     signer = Signer(key)
     if signer.kid == key_id:
         raise UserError(f"{keypair_file} holds the old key itself; name a new file, and a key pair is made in it")
-    grants = {_token_file(out_dir, instance, name): Grant(instance, name, seconds, scopes) for name in tenants}
+    known = _issued_here(key_id, instance)
+    grants = {
+        _token_file(out_dir, instance, name): Grant(
+            instance, name, seconds, scopes or _scopes_before(known.get(name, []))
+        )
+        for name in tenants
+    }
     left = _still_to_write(grants, signer.kid)
     _let_in(rotation, signer.kid, canonical_pem(key.public_key()))
     out_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,7 +124,7 @@ def ta_rotate_key(
         write_secret(path, token.encode())
         note(f"{path} is a new token of the tenant {left[path].tenant}: give it to its clients")
     _let_out(rotation)
-    _tell_others(key_id, instance, tenants)
+    _tell_others(known, tenants)
 
 
 def _token_file(folder: Path, instance: str, tenant: str) -> Path:
@@ -179,15 +187,30 @@ def _let_out(rotation: Rotation) -> None:
     note("  after that, the same command once more takes the old key out of the list")
 
 
-def _tell_others(kid: str, instance: str, tenants: Sequence[str]) -> None:
-    """Say which tokens of the old key were issued here for tenants that were not named."""
-    now = written(time.time())
-    others = [
-        entry
-        for entry in entries()[0]
-        if entry["key"] == kid and entry["instance"] == instance and entry["expires"] > now
-        if entry["tenant"] not in tenants
-    ]
-    if others:
-        names = ", ".join(sorted({str(entry["tenant"]) for entry in others}))
-        note(f"tokens of the old key were issued here for tenants that you did not name, too: {names} ({len(others)})")
+def _issued_here(kid: str, instance: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the tokens of a key for an instance that were issued here and are good still, by their tenants."""
+    now, found = written(time.time()), defaultdict(list)
+    for entry in entries()[0]:
+        if entry["key"] == kid and entry["instance"] == instance and entry["expires"] > now:
+            found[str(entry["tenant"])].append(entry)
+    return found
+
+
+def _scopes_before(known: Sequence[Mapping[str, Any]]) -> tuple[Scope, ...] | None:
+    """Return what a tenant's tokens are for, all together; None, which is everything, where one of them or none tells."""
+    told = [str(entry.get("scope") or "").split() for entry in known]
+    if not all(told):
+        return None
+    return tuple(scope for scope in SCOPES if any(scope in scopes for scopes in told)) or None
+
+
+def _tell_others(known: Mapping[str, Sequence[Mapping[str, Any]]], tenants: Sequence[str]) -> None:
+    """Say which tokens that were issued here end with the old key, beside one of each tenant that was named."""
+    for tenant, there in sorted(known.items()):
+        if tenant in tenants and len(there) == 1:
+            continue  # the new one takes its place
+        which = ", ".join(
+            f"{entry.get('name') or entry['id']} ({entry.get('scope') or 'everything'})" for entry in there
+        )
+        one = "for which one new token was made" if tenant in tenants else "which you did not name"
+        note(f"of the tenant {tenant}, {one}, these tokens end with the old key: {which}")

@@ -14,6 +14,7 @@ from localcloud.toolchain.catalog import is_official_pulumi
 from scripts.terminal import note
 
 STAND_INS = ("aws", "kubernetes", "random")
+LANGUAGE_HOST = "pulumi-language-python"
 ROOT = Path(__file__).parent.parent.parent
 PLUGIN_SERVER = "https://get.pulumi.com"
 REACH_SECONDS = 3
@@ -34,6 +35,14 @@ def is_stand_in(home: Path, name: str) -> bool:
     return is_script(plugin_folder(home, name) / f"pulumi-resource-{name}")
 
 
+def stand_ins(home: Path) -> list[str] | None:
+    """Return what there is of ours in place of official plugins and language host; None before `install`."""
+    host = home / "bin" / LANGUAGE_HOST
+    if not host.exists():
+        return None
+    return [name for name in STAND_INS if is_stand_in(home, name)] + (["the language host"] if is_script(host) else [])
+
+
 def install(home: Path, programs: Path) -> Path:
     """Fill `home` (`PULUMI_HOME`) with plugins, and return the folder of programs to put on PATH.
 
@@ -50,7 +59,7 @@ def install(home: Path, programs: Path) -> Path:
         settings = f'export OPSTRACE_LANGUAGE_EXEC="{programs / "pulumi-language-python-exec"}"\n'
         settings += "export GRPC_ENABLE_FORK_SUPPORT=false\n"
         host = _launcher("language_host", settings)
-        write_whole(bin_folder / "pulumi-language-python", host, 0o755)
+        write_whole(bin_folder / LANGUAGE_HOST, host, 0o755)
     missing = [name for name in STAND_INS if is_stand_in(home, name) or not plugin_folder(home, name).exists()]
     if missing and _is_reachable():
         missing = [name for name in missing if not _download(home, programs, name)]

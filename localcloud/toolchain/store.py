@@ -110,6 +110,5 @@ def _provide(tool: Tool, home: Path, final: Path) -> None:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     raise ToolError(
-        f"{tool.name} {tool.version} cannot be had on this machine; install it on PATH, or mend one of these:\n  - "
-        + "\n  - ".join(reasons)
+        f"{tool.name} {tool.version} cannot be had on this machine; mend one of these:\n  - " + "\n  - ".join(reasons)
     )

@@ -231,3 +231,9 @@ def test_a_stack_on_the_user_s_cluster_finds_sts_by_host_aliases(here: Settings)
         {"ip": OURS, "hostnames": ["sts.us-west-2.amazonaws.com"]}
     ]
     assert config.aws.endpoints["s3"] == f"https://{OURS}"
+
+
+def test_what_is_not_there_is_not_told_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    found = cloud.status()
+    assert not found.running and found.network_policies_enforced is False and found.stand_ins is None

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from components.config import from_settings
 from components.errors import TokenError, UserError
 from components.keys import key_id
+from scripts import placing
 from scripts.acceptance import refusals
 from scripts.inspection import ta_inspect_token
 from scripts.keyfiles import new_key
@@ -92,6 +93,20 @@ def test_an_instance_accepts_its_own_token_and_says_why_it_refuses_others(stack:
 def test_a_reason_is_given_for_each_forgery(token: Token, told: str) -> None:
     (reason,) = refusals(token, CONFIG, "showdown", time.time())
     assert told in reason
+
+
+def test_a_token_of_a_tenant_in_a_stack_of_its_own_is_accepted(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placing, "STACKS", stack.parent)
+    token = Signer(PAIR).token(Grant("showdown", "team"))
+    assert call("-", "local", "showdown", text=token).exit_code == 1
+    (stack.parent / "Pulumi.showdown.team.yaml").write_text("config:\n  opstrace:tenantOf: showdown\n")
+    done = call("-", "local", "showdown", text=token)
+    assert done.exit_code == 0 and "showdown accepts it" in done.stdout
+
+
+def test_without_authentication_no_token_is_refused() -> None:
+    config = from_settings(settings(dataApi={"authentication": False}), "showdown")
+    assert refusals(forged(exp=1), config, "showdown", time.time()) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from components.access import KeyLimits
+from components.access import KeyLimits, Scope
 from components.errors import UserError
 from components.instants import written
 from components.keys import canonical_pem, key_id
@@ -43,7 +43,7 @@ def new_kid(stack: Path) -> str:
 
 
 def test_a_rotation_from_its_begin_to_its_end(stack: Path) -> None:
-    issued(Signer(PAIR), [Grant("showdown", "default"), Grant("showdown", "shop")])
+    issued(Signer(PAIR), [Grant("showdown", "default"), Grant("showdown", "shop", name="web")])
     done = rotate(stack, "--overlap", "2d")
     assert done.exit_code == 0, done
     found = limits(stack)
@@ -53,7 +53,9 @@ def test_a_rotation_from_its_begin_to_its_end(stack: Path) -> None:
     config = stackfile.StackFile("showdown", stack.parent).config()
     assert refusals(read_token(token), config, "showdown", time.time()) == []
     assert (stack.parent / "new" / "showdown-default.jwt").stat().st_mode & 0o777 == 0o600
-    assert "the same command once more" in done.stderr and "did not name, too: shop (1)" in done.stderr
+    assert "the same command once more" in done.stderr
+    assert "the tenant shop, which you did not name, these tokens end with the old key: web (everything)" in done.stderr
+    assert "of the tenant default, " not in done.stderr
 
     again = rotate(stack, "--overlap", "2d")  # before the end: nothing changes
     assert again.exit_code == 0 and limits(stack) == found and len(entries()[0]) == 3
@@ -109,6 +111,23 @@ def test_the_new_key_has_the_old_one_s_limits_but_not_its_end(stack: Path) -> No
     found = limits(stack)
     assert found[new_kid(stack)] == KeyLimits(("default",), ("logs:read",), None)
     assert written(found[OLD].not_after or 0) == soon  # earlier than the overlap would end
+
+
+def test_a_new_token_is_for_no_more_than_the_old_ones_and_the_others_are_named(stack: Path) -> None:
+    reads: tuple[Scope, ...] = ("metrics:read", "logs:read")
+    grants = [Grant("showdown", "default", scopes=(scope,), name=scope) for scope in reads]
+    issued(Signer(PAIR), [*grants, Grant("elsewhere", "default"), Grant("showdown", "default", issued=1)])
+    done = rotate(stack)
+    claims = read_token((stack.parent / "new" / "showdown-default.jwt").read_text()).claims
+    assert claims["scope"] == "metrics:read logs:read"
+    assert (
+        "the tenant default, for which one new token was made, these tokens end with the old key: "
+        "metrics:read (metrics:read), logs:read (logs:read)"
+    ) in done.stderr.replace("\n", " ")
+
+    issued(Signer(PAIR), [Grant("showdown", "shop", scopes=("logs:read",)), Grant("showdown", "shop")])
+    assert rotate(stack, "--tenant", "shop").exit_code == 0
+    assert "scope" not in read_token((stack.parent / "new" / "showdown-shop.jwt").read_text()).claims
 
 
 def test_what_cannot_be_rotated_is_told_before_anything_is_made(stack: Path) -> None:

@@ -90,3 +90,22 @@ def test_the_command_refuses_bad_names(tmp_path: Path) -> None:
 def test_the_key_reader_raises_nothing_but_its_own_error(text: str) -> None:
     with pytest.raises(KeyFileError):
         public_key(text)
+
+
+def test_a_key_has_the_id_that_the_original_gave_it() -> None:
+    # Made with OpenSSL: `openssl rsa -pubout`, then `printf %s "$(cat key.pem)" | sha1sum`, as the original's CLI does it.
+    pem = """-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAoKO/RIqqeBmkEppyja/c
+gSWCKAm2beUOSLSaIihL6CHLJwjIessBcQnHg+Rjw1Qr5BqvJ97KycETsgyc9Qz8
+wGukbgQmdOSuD8qFLnsB4gm83il3KoCXteQ39jHp0hnmFxNNhHVwTkaI9rcjnv4X
+O3dmR8+fw06rnI8bdCaqn5/sRjy/9AV6quu1lBthPHQBU/dVovS3MIugfOdTsvgC
+SmzIJcUnLPsYT3BchVhtAIPzQlHV2hxs1aWxeFu4j9xa6X3fC6EMUp8Vm/0WDy6V
+gRsr7Q/hB2hzh3zyQydBhNjy14Q00Ofo5XjbfpdpmeujhozYUTNVlizS26MOPaCY
+iQIDAQAB
+-----END PUBLIC KEY-----
+"""
+    assert (
+        key_id(public_key(pem))
+        == key_id(public_key(f"\n {pem.strip()} \n"))
+        == "8ad8b15c6a2e1eaf244ab3c41b2530c348efb5e4"
+    )
