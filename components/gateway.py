@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components import gateway_metrics
 from components.access import KeyLimits
-from components.gateway_config import CONFIG_FOLDER, HEALTH_PORT, LISTEN_PORT, GatewaySettings, bootstrap
+from components.gateway_config import CONFIG_FOLDER, HEALTH_PORT, LISTEN_PORT, MEMORY_MIB, GatewaySettings, bootstrap
 from components.gateway_files import (
     ACCESS,
     TOKEN,
@@ -127,7 +127,7 @@ def _deployment(instance: str, marks: Mapping[str, str], config: str) -> Any:
         ports={"http": LISTEN_PORT, "health": HEALTH_PORT},
         probe=("/ready", "health"),
         requests={"cpu": "50m", "memory": "96Mi"},
-        memory_limit="512Mi",
+        memory_limit=f"{MEMORY_MIB}Mi",
     )
     envoy["env"] = gateway_metrics.environment()
     envoy["lifecycle"] = {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}}  # until no node sends anything here

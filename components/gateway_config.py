@@ -24,7 +24,11 @@ ADMIN_COUNTERS = "/stats?filter=extension_config_discovery"
 CONFIG_FOLDER = "/etc/envoy"
 # The name server's own word that there is no such Service; where it does not answer, 503 lets clients retry.
 NO_SERVICE = "dns_resolution_failure{cares_norecords"
+UNDECLARED = f"a request that does not declare its length may have {gateway_limits.MOST_UNDECLARED_BYTES} bytes"
 INSTANCE_HOST = "instance"  # the virtual host of the instance's own name
+MEMORY_MIB = 512  # of a pod
+MOST_CONNECTIONS = 8000  # of clients to a pod, with a token or without one; each takes 8 to 16 KiB
+HEAP = "envoy.resource_monitors.fixed_heap"
 REQUEST_SECONDS = 60  # for a request to arrive whole; what is answered already, as a tail is, is not meant
 
 
@@ -64,7 +68,8 @@ def _filters(settings: GatewaySettings, steps: Mapping[str, str]) -> list[dict[s
         ADDRESSES.declaration(),
         {"name": "known-connections", "typed_config": {"@type": RATES.type_url, **gateway_limits.known_connections()}},
         CONNECTIONS.declaration(),
-        _lua("too-many-connections", gateway_lua.refuse_connections()),
+        {"name": "whole-bodies", "typed_config": gateway_limits.whole_bodies()},
+        _lua("before-limits", gateway_lua.before_limits()),
         RATES.declaration(),
         _lua("push-answers", gateway_lua.push_answers(legacy_errors=settings.legacy_push_errors)),
         {
@@ -135,6 +140,7 @@ def _local_replies() -> dict[str, Any]:
             asking | mapper("jwt_authn", 401, "bad authentication token", [PAGES]),
             mapper("jwt_authn", 401, "bad authentication token"),
             mapper("rbac_access_denied", 403, "this tenant takes nothing from your address"),
+            mapper("request_payload_too_large", 413, UNDECLARED),
             mapper("local_rate_limited", 429, "too many requests or bytes of this tenant"),
             mapper(NO_SERVICE, 404, "this tenant has no Alertmanager", [ALERTS, PAGES]),
             mapper(NO_SERVICE, 404, "no such tenant"),
@@ -174,25 +180,62 @@ def _listener(settings: GatewaySettings) -> dict[str, Any]:
     }
 
 
-def _health_listener() -> dict[str, Any]:
+def _health_listener(settings: GatewaySettings) -> dict[str, Any]:
+    """Return the listener of the probe: ready is who has the keys, for without them it answers nobody else."""
+    off = {
+        TOKEN.filter: {"@type": f"{HTTP}.jwt_authn.v3.PerRouteConfig", "disabled": True},
+        ACCESS.filter: {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True},
+    }
+    ready = {"match": {"path": "/ready"}, "direct_response": {"status": 200}, "typed_per_filter_config": off}
     reply = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "health",
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "health",
-                    "domains": ["*"],
-                    "routes": [{"match": {"path": "/ready"}, "direct_response": {"status": 200}}],
-                }
-            ]
-        },
-        "http_filters": [{"name": "router", "typed_config": {"@type": f"{HTTP}.router.v3.Router"}}],
+        "route_config": {"virtual_hosts": [{"name": "health", "domains": ["*"], "routes": [ready]}]},
+        "http_filters": [
+            *([TOKEN.declaration(), ACCESS.declaration()] if settings.authentication else []),
+            {"name": "router", "typed_config": {"@type": f"{HTTP}.router.v3.Router"}},
+        ],
     }
     return {
         "name": "health",
         "address": {"socket_address": {"address": "0.0.0.0", "port_value": HEALTH_PORT}},
         "filter_chains": [{"filters": [{"name": "http", "typed_config": reply}]}],
+        # The kubelet is heard also when no client is.
+        "ignore_global_conn_limit": True,
+        "bypass_overload_manager": True,
+    }
+
+
+def _overload_manager() -> dict[str, Any]:
+    """Return what keeps a pod from being killed for its memory, which everybody's requests would pay for."""
+    monitors = "type.googleapis.com/envoy.extensions.resource_monitors"
+
+    def beyond(share: float) -> list[dict[str, Any]]:
+        return [{"name": HEAP, "threshold": {"value": share}}]
+
+    return {
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            {
+                "name": HEAP,
+                "typed_config": {
+                    "@type": f"{monitors}.fixed_heap.v3.FixedHeapConfig",
+                    "max_heap_size_bytes": MEMORY_MIB * 2**20,
+                },
+            },
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": f"{monitors}.downstream_connections.v3.DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": MOST_CONNECTIONS,
+                },
+            },
+        ],
+        "actions": [
+            {"name": "envoy.overload_actions.shrink_heap", "triggers": beyond(0.8)},
+            {"name": "envoy.overload_actions.disable_http_keepalive", "triggers": beyond(0.85)},
+            {"name": "envoy.overload_actions.stop_accepting_requests", "triggers": beyond(0.9)},
+        ],
     }
 
 
@@ -223,10 +266,11 @@ def bootstrap(settings: GatewaySettings) -> str:
     content = {
         "node": {"id": "gateway", "cluster": settings.instance},
         "admin": _admin(),
+        "overload_manager": _overload_manager(),
         "stats_sinks": gateway_metrics.sinks(),
         "stats_flush_interval": f"{gateway_metrics.FLUSH_SECONDS}s",
         "static_resources": {
-            "listeners": [_listener(settings), _health_listener()],
+            "listeners": [_listener(settings), _health_listener(settings)],
             "clusters": [tenant_cluster, gateway_metrics.cluster()],
         },
     }

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.names import TAIL
+
 BYTES_HEADER = "x-opstrace-bytes"
 TENANT_HEADER = (
     "x-opstrace-tenant"  # like the header above the gateway's own: its first step overwrites what a client sent
@@ -15,6 +17,8 @@ MOST_TENANTS = (
     4096  # with buckets of their own at once; the least recently seen loses its own, which is full again then
 )
 RETRY_AFTER_SECONDS = 1  # a bucket is filled once a second
+MOST_UNDECLARED_BYTES = 4 * 2**20  # of a body that is kept until it is whole; clients of the field declare theirs
+FILTERS = "type.googleapis.com/envoy.extensions.filters"
 YEAR_SECONDS = 365 * 24 * 3600
 ALWAYS = {"default_value": {"numerator": 100}}
 
@@ -70,7 +74,7 @@ def _counted(kind: str) -> dict[str, Any]:
 def _rates_config(limits: GatewayLimits, pods: int) -> dict[str, Any]:
     """Return the configuration of the filter that limits how much comes in (`local_ratelimit`).
 
-    How long a body without a declared length is taken for, the gateway's first step says.
+    How long a body is, the gateway's own step before it says.
     """
     buckets = [*_buckets("requests", limits, pods), *_buckets("bytes", limits, pods)]
     if not buckets:
@@ -129,6 +133,30 @@ def known_connections() -> dict[str, Any]:
         "local_rate_limit_per_downstream_connection": True,
         "request_headers_to_add_when_not_enforced": _noted(KNOWN),
     }
+
+
+def whole_bodies() -> dict[str, Any]:
+    """Return the configuration of the filter that waits for bodies whose length is not declared, to learn it (`buffer`).
+
+    It passes over all others, and over a tail, whose client never ends its side.
+    """
+    declared = _has("content-length", ".+")
+    tail = {"and_matcher": {"predicate": [_has("upgrade", ".+"), _has(":path", f"{TAIL}(\\?.*)?")]}}
+    skip = {"name": "skip", "typed_config": {"@type": f"{FILTERS}.common.matcher.action.v3.SkipFilter"}}
+    either = {"or_matcher": {"predicate": [declared, tail]}}
+    return {
+        "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        "extension_config": {
+            "name": "buffer",
+            "typed_config": {"@type": f"{FILTERS}.http.buffer.v3.Buffer", "max_request_bytes": MOST_UNDECLARED_BYTES},
+        },
+        "xds_matcher": {"matcher_list": {"matchers": [{"predicate": either, "on_match": {"action": skip}}]}},
+    }
+
+
+def _has(header: str, regex: str) -> dict[str, Any]:
+    found = _input("header", "type.matcher.v3.HttpRequestHeaderMatchInput", header_name=header)
+    return {"single_predicate": {"input": found, "value_match": {"safe_regex": {"google_re2": {}, "regex": regex}}}}
 
 
 def _input(name: str, kind: str, **settings: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The gateway's own steps in a request, in Lua, which Envoy runs for each.
 
 The first looks at host and credentials before the token is verified, the second at
-what the token says after that, the third at answers to pushes. At the instance's own
-name it is the token that says which tenant is meant.
+what the token says after that, the third at what the limits are to count, the fourth
+at answers to pushes. At the instance's own name it is the token that says which tenant
+is meant.
 """
 
 import re
@@ -19,7 +20,6 @@ SERVICE_OF_TOKEN = "service_of_token"
 SERVICE, CHALLENGE = "service", "challenge"
 TURN_SECONDS = 30
 CLOCK_SKEW_SECONDS = 5
-ASSUMED_BYTES = 2**20  # of a body without a declared length
 MOST_BYTES = 100 * 2**20  # of a body: what Cortex takes at most (distributor.max-recv-msg-size); Loki takes less
 MOST_ERROR_BYTES = 64 * 2**10  # of a body that is changed
 TOKENS_KEPT = 5000  # by each of Envoy's workers
@@ -94,22 +94,12 @@ end, __LONGEST__)
 """
 
 BEFORE_AUTHENTICATION = """
--- Of a body that comes in pieces nobody knows; it is counted as one that is not small. Never less than one: a count of
--- nothing would not be asked.
-local function length_of(headers)
-  local given = headers:get("content-length")
-  if given then return math.max(1, tonumber(given) or math.huge) end
-  local method = headers:get(":method")
-  local bare = (method == "GET" or method == "HEAD") and not headers:get("transfer-encoding")
-  return bare and 1 or __ASSUMED_BYTES__
-end
-
 function envoy_on_request(handle)
   __TENANT__
   local headers = handle:headers()
-  local length = length_of(headers)
-  if length > __MOST_BYTES__ then refuse(handle, "413", "a request may have __MOST_BYTES__ bytes") return end
-  headers:replace("__BYTES_HEADER__", tostring(length))
+  if (tonumber(headers:get("content-length") or "") or 0) > __MOST_BYTES__ then
+    refuse(handle, "413", "a request may have __MOST_BYTES__ bytes") return
+  end
   headers:remove("__CONNECTION_HEADER__")
   __CREDENTIALS__
 end
@@ -150,6 +140,9 @@ CREDENTIALS = """
     refuse(handle, "401", "Authorization header format invalid. Expecting 'Bearer <AUTHTOKEN>'") return
   end
 """
+
+# What a client sends all the same is no matter of the back end's.
+NO_CREDENTIALS = 'headers:remove("authorization")'
 
 # Only what jwt_authn has verified comes here. The order: whose token, which key, taken back, what for.
 AFTER_AUTHENTICATION = """
@@ -225,13 +218,18 @@ function envoy_on_request(handle)
 end
 """
 
-# It would be no limit if the connection could be used after this.
-REFUSE_CONNECTIONS = """
+# A connection too many would be no limit if it could be used after this. What a body has whose length was not declared,
+# the step before this one has found out; never less than one is counted: a count of nothing would not be asked.
+BEFORE_LIMITS = """
 function envoy_on_request(handle)
-  if handle:headers():get("__CONNECTION_HEADER__") ~= "__TOO_MANY__" then return end
-  handle:streamInfo():drainConnectionUponCompletion()
-  local headers = {[":status"] = "429", ["content-type"] = "text/plain", ["retry-after"] = "__RETRY_AFTER__"}
-  handle:respond(headers, "too many new connections of this tenant")
+  local headers = handle:headers()
+  if headers:get("__CONNECTION_HEADER__") == "__TOO_MANY__" then
+    handle:streamInfo():drainConnectionUponCompletion()
+    local said = {[":status"] = "429", ["content-type"] = "text/plain", ["retry-after"] = "__RETRY_AFTER__"}
+    handle:respond(said, "too many new connections of this tenant") return
+  end
+  local length = tonumber(headers:get("content-length") or "") or 0
+  headers:replace("__BYTES_HEADER__", length < 1 and "1" or tostring(length))
 end
 """
 
@@ -278,7 +276,7 @@ def before_authentication_at_instance(domain: str) -> str:
 def _before(tenant: str, *, authentication: bool) -> str:
     grammar = BASE64 + KEPT + GRAMMAR if authentication else ""
     step = BEFORE_AUTHENTICATION.replace("__TENANT__", tenant.strip())
-    return grammar + step.replace("__CREDENTIALS__", CREDENTIALS if authentication else "")
+    return grammar + step.replace("__CREDENTIALS__", CREDENTIALS if authentication else NO_CREDENTIALS)
 
 
 def _filled(text: str) -> str:
@@ -286,7 +284,6 @@ def _filled(text: str) -> str:
     values = {
         "__TURN_SECONDS__": TURN_SECONDS,
         "__MOST_BYTES__": MOST_BYTES,
-        "__ASSUMED_BYTES__": ASSUMED_BYTES,
         "__CLOCK_SKEW__": CLOCK_SKEW_SECONDS,
         "__MOST__": TOKENS_KEPT,
         "__LONGEST__": LONGEST_KEPT,
@@ -342,9 +339,9 @@ def keys_of(code: str) -> set[str]:
     return set(re.findall(r'^  \["([^"]+)"\]=', code, re.MULTILINE))
 
 
-def refuse_connections() -> str:
-    """Return the step that answers on a connection too many, and closes it."""
-    return _filled(REFUSE_CONNECTIONS)
+def before_limits() -> str:
+    """Return the step that answers on a connection too many, and closes it, and tells the limits how long a body is."""
+    return _filled(BEFORE_LIMITS)
 
 
 def push_answers(*, legacy_errors: bool) -> str:

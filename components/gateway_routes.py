@@ -8,7 +8,7 @@ from typing import Any
 from components import gateway_lua
 from components.access import Scope
 from components.gateway_files import HTTP
-from components.names import ALERTMANAGER, ALERTMANAGER_PATH, Api
+from components.names import ALERTMANAGER, ALERTMANAGER_PATH, TAIL, Api
 
 QUERY_SECONDS = 300
 # Its token is looked at when a tail begins: cut so soon, it outlives no revocation. logcli begins again by itself.
@@ -125,7 +125,7 @@ ROUTES: dict[Api, list[dict[str, Any]]] = {
     "loki": [
         _route("/loki/api/v1/push", "logs:write", push=True),
         _route("/loki/api/v1/(delete|rules)(/.*)?", "logs:write", changes=True),
-        _route("/loki/api/v1/tail", "logs:read", websocket=True),
+        _route(TAIL, "logs:read", websocket=True),
         _route("/loki/api/v1/[^/].*", "logs:read"),
     ],
 }

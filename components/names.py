@@ -20,6 +20,7 @@ BUCKET_KINDS: tuple[BucketKind, ...] = ("metrics", "config", "logs")
 Api = Literal["cortex", "loki"]
 APIS: tuple[Api, ...] = ("cortex", "loki")
 ALERTMANAGER = "alertmanager"  # the Service and pod of a tenant that has one; it is part of the API `cortex`
+TAIL = "/loki/api/v1/tail"  # Loki's, by websocket
 ALERTMANAGER_PATH = "/alertmanager"
 PORTS: dict[Api, int] = {"cortex": 9009, "loki": 3100}  # of the pods; the Alertmanager's is Cortex's
 

@@ -1,6 +1,6 @@
 """The tenants' network policies, by packets: who reaches whose pods, past the gateway."""
 
-from components.gateway_config import HEALTH_PORT
+from components.gateway_config import ADMIN_PORT, HEALTH_PORT
 from components.names import GATEWAY_NAMESPACE, PORTS
 from tests.e2e.packets import PodNetwork
 from tests.e2e.walk import Walk
@@ -24,3 +24,4 @@ def test_a_tenant_s_pods_are_reached_by_the_gateway_and_by_each_other_alone(walk
         assert not stranger.reaches(f"{pod.link_local()}:{port}")
     assert gateway.reaches(service) and not stranger.reaches(service)
     assert stranger.reaches(f"{gateway.address}:{HEALTH_PORT}")  # as any client
+    assert not stranger.reaches(f"{gateway.address}:{ADMIN_PORT}")  # it listens inside its pod alone

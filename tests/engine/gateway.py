@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -76,11 +77,12 @@ class BackEnd:
 
     seen: list[str] = field(default_factory=list)
     services: list[str] = field(default_factory=list)
+    credentials: list[str | None] = field(default_factory=list)
     status: int = 200
     body: bytes = b"ok"
 
     def __post_init__(self) -> None:
-        back_end, seen, services = self, self.seen, self.services
+        back_end, seen, services, credentials = self, self.seen, self.services, self.credentials
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -90,6 +92,7 @@ class BackEnd:
                 if self.headers.get("upgrade") == "websocket":
                     return self._follow()
                 read_body(self.headers, self.rfile)
+                credentials.append(self.headers["authorization"])
                 services.append(self.headers[UPSTREAM_HEADER].removesuffix("."))
                 seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
                 status, body = back_end.status, back_end.body  # they may be changed once the headers are sent
@@ -154,7 +157,9 @@ class Gateway:
         for watched, text in limits_files(limits, 1).items():
             self.put(watched, text)
 
-    def start(self, settings: GatewaySettings = SETTINGS, *, tail: str = "", **changes: Any) -> "Gateway":
+    def start(
+        self, settings: GatewaySettings = SETTINGS, *, tail: str = "", most_connections: int = 0, **changes: Any
+    ) -> "Gateway":
         """Start Envoy; `changes` are settings of its HTTP connection manager, `tail` how long one may be followed."""
         text = bootstrap(settings)
         for watched in WATCHED:
@@ -168,6 +173,9 @@ class Gateway:
             listener.pop("listener_filters", None)  # no load balancer stands before this one
         manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
         manager |= changes
+        if most_connections:
+            _, connections = config["overload_manager"]["resource_monitors"]
+            connections["typed_config"]["max_active_downstream_connections"] = most_connections
         if tail:
             limits = [route["route"].get("max_stream_duration") for route in _routes(manager)]
             (of_tail,) = filter(None, limits)
@@ -178,11 +186,22 @@ class Gateway:
         command += ["--file-flush-interval-msec", "100"]
         with self.log.open("w") as log:
             self._started.append(subprocess.Popen([*command, "--concurrency", "2"], stdout=log, stderr=log))
-        self.port = ports[0]
+        self.port, self.health_port = ports
         deadline = time.monotonic() + 10
+        while not self._listens():
+            assert self._started[-1].poll() is None and time.monotonic() < deadline, self.log.read_text()[-2000:]
+            time.sleep(0.05)
         while self.ask(None)[0] == 500 and time.monotonic() < deadline:  # until both files are read
             time.sleep(0.05)
         return self
+
+    def _listens(self) -> bool:
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def is_ready(self) -> bool:
+        """Tell whether the probe's question is answered as the kubelet wants it."""
+        return self.http.request("GET", f"http://127.0.0.1:{self.health_port}/ready").status == 200
 
     def _send_to_back_end(self, config: dict[str, Any], manager: dict[str, Any]) -> None:
         """Put a cluster of one address in the place of those that are looked up by the tenant's name."""

@@ -3,19 +3,25 @@
 import base64
 import http.client
 import json
+import secrets
 import socket
 import threading
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 import urllib3
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from components.access import UNLIMITED, KeyLimits, Scope
 from components.access_log import FIELDS
+from components.gateway_config import bootstrap
 from components.gateway_files import ACCESS, TOKEN, access_file, keys_file
+from components.gateway_limits import GatewayLimits
+from components.keys import SECRET_BYTES, canonical_pem, flat_key_set, key_id
 from scripts.gateway_state import PodState
 from scripts.signing import Grant, Signer
 from tests.engine.gateway import (
@@ -28,6 +34,7 @@ from tests.engine.gateway import (
     LOKI_PUSH,
     OTHER_KEY,
     PUSH,
+    SETTINGS,
     Gateway,
     forged,
     signed,
@@ -68,6 +75,45 @@ def test_without_any_key_nobody_comes_in(gateway: Gateway) -> None:
     gateway.start()
     assert gateway.ask(None) == (401, "Authorization header missing or invalid")
     assert gateway.ask(signed()) == (401, BAD)
+
+
+def test_a_pod_is_ready_when_it_has_its_keys_and_not_before(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.put(TOKEN, "{")
+    gateway.start()
+    assert gateway.ask(signed())[0] == 500 and not gateway.is_ready()
+    gateway.give()
+    assert gateway.eventually((200, "ok"), signed()) < 2
+    assert gateway.is_ready()
+    gateway.put(TOKEN, "{")  # what it has it keeps
+    time.sleep(1)
+    assert gateway.is_ready() and gateway.ask(signed())[0] == 200
+
+
+def test_without_authentication_the_host_says_whose_request_it_is_and_no_credentials_are_passed_on(
+    gateway: Gateway,
+) -> None:
+    gateway.limit(GatewayLimits())
+    gateway.start(replace(SETTINGS, authentication=False))
+    assert gateway.is_ready()
+    gateway.back_end.credentials.clear()
+    gateway.back_end.seen.clear()
+    for token in (None, "nonsense", signed(tenant="other")):
+        assert gateway.ask(token) == (200, "ok")
+    pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
+    said = {"Host": "loki.alpha.showdown.example.com", "X-Scope-OrgID": "default"}
+    assert pool.urlopen("GET", LOKI_LABELS, headers=said, assert_same_host=False).status == 200
+    assert gateway.back_end.seen == [f"default GET /prometheus{LABELS}"] * 3 + [f"alpha GET {LOKI_LABELS}"]
+    assert gateway.back_end.credentials == [None] * 4
+    assert gateway.ask(None, "/metrics")[0] == 404
+    assert gateway.ask(None, RULES[0], host="showdown.example.com")[0] == 404  # there no token says whose
+
+
+def test_what_is_asked_slowly_ends_and_the_admin_port_is_the_pod_s_own() -> None:
+    config = json.loads(bootstrap(SETTINGS))
+    (http,) = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+    assert (http["typed_config"]["request_headers_timeout"], http["typed_config"]["request_timeout"]) == ("10s", "60s")
+    assert config["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
 
 
 RULES = ("/api/v1/rules", "/api/v1/rules/space", "/api/v1/rules/space/group")
@@ -451,15 +497,23 @@ def test_ten_thousand_revocations_and_125_keys_fit_and_load_in_time(gateway: Gat
     gateway.give()
     gateway.start()
     revoked, token = [str(uuid.uuid4()) for _ in range(9_999)], signed(id="the-last-of-them")
-    limits = {f"{number:040x}": KeyLimits(("alpha", "beta"), ("logs:read",), 2_000_000_000) for number in range(124)}
+    # Any odd number of the size does for what nothing is signed with.
+    numbers = [RSAPublicNumbers(65537, secrets.randbits(2048) | 1 | 1 << 2047) for _ in range(124)]
+    keys = {key_id(key): canonical_pem(key) for key in (number.public_key() for number in numbers)} | KEYS
+    assert len(keys) == 125 and len(flat_key_set(keys)) <= SECRET_BYTES
+    limits = {kid: KeyLimits(("alpha", "beta"), ("logs:read",), 2_000_000_000) for kid in keys if kid != KID}
     text = access_file({KID: UNLIMITED, **limits}, [*revoked, "the-last-of-them"])
     assert len(text) < 1_048_576 / 2
     longest = access_file({KID: UNLIMITED, **limits}, [str(uuid.uuid4()) + "x" * 60 for _ in range(10_000)])
     assert len(longest) < 1_048_576
     assert gateway.ask(token) == (200, "ok")
+    text_of_keys = keys_file("showdown", keys)
+    assert len(text_of_keys) < 1_048_576
+    gateway.put(TOKEN, text_of_keys)
     gateway.put(ACCESS, text)
     assert gateway.eventually((401, f"{BAD}: revoked"), token) < 2
     assert gateway.ask(signed()) == (200, "ok")
+    assert gateway.state() == PodState(sorted(keys), current=True, refused=False)
 
 
 def lines(gateway: Gateway, count: int) -> list[dict[str, Any]]:

@@ -9,16 +9,20 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
+import urllib3
 
-from components.gateway_limits import GatewayLimits, Rate, TenantRates
-from components.gateway_lua import ASSUMED_BYTES, MOST_BYTES
+from components.gateway_config import UNDECLARED
+from components.gateway_limits import MOST_UNDECLARED_BYTES, GatewayLimits, Rate, TenantRates
+from components.gateway_lua import MOST_BYTES
 from scripts.gateway_state import PodState
 from tests.engine.gateway import KEYS, KID, LABELS, LATER_SECONDS, PUSH, Gateway, signed
+from tests.security.wire import Stream
 
 TOO_MANY = (429, "too many new connections of this tenant")
 HELD_BACK = (429, "too many requests or bytes of this tenant")
 ELSEWHERE = (403, "this tenant takes nothing from your address")
 OK = (200, "ok")
+PIECE = 1000
 SLOW = TenantRates(requests=Rate(1, 5))
 
 
@@ -76,14 +80,47 @@ def test_bytes_are_counted_by_the_length_of_bodies(limited: Gateway) -> None:
     assert asked(limited, "beta", 1, body=b"x" * 9_000) == [200]
 
 
-def test_a_body_in_pieces_is_not_free(limited: Gateway) -> None:
-    limited.limit(GatewayLimits(TenantRates(bytes=Rate(1000, 3 * ASSUMED_BYTES))))
+def in_pieces(gateway: Gateway, size: int, **more: str) -> tuple[int, str]:
+    """Push a body whose length is not declared, and return the answer."""
+    said = {"Host": "cortex.alpha.showdown.example.com", "Authorization": f"Bearer {signed(tenant='alpha')}"} | more
+    pieces = (b"x" * min(PIECE, size - sent) for sent in range(0, size, PIECE))
+    pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
+    answer = pool.urlopen("POST", PUSH, pieces, said, chunked=True, assert_same_host=False)
+    return answer.status, answer.data.decode()
+
+
+def test_a_body_in_pieces_is_counted_when_it_is_whole_whatever_its_client_says(limited: Gateway) -> None:
+    limited.limit(GatewayLimits(TenantRates(bytes=Rate(1000, 10 * PIECE))))
     limited.start()
-    said = {"Host": "cortex.alpha.showdown.example.com", "Authorization": f"Bearer {signed(tenant='alpha')}"}
-    said |= {"X-Opstrace-Bytes": "1"}
-    pool = limited.http.connection_from_host("127.0.0.1", limited.port)
-    pieces = [pool.urlopen("POST", PUSH, iter([b"x"]), said, chunked=True, assert_same_host=False) for _ in range(5)]
-    assert [answer.status for answer in pieces] == [200, 200, 200, 429, 429]
+    found = [in_pieces(limited, 3 * PIECE, **{"X-Opstrace-Bytes": "1", "Upgrade": "websocket"})[0] for _ in range(4)]
+    assert found == [200, 200, 200, 429]
+
+
+def test_a_body_in_pieces_is_bounded_and_never_arrives_in_part(limited: Gateway) -> None:
+    limited.start()
+    assert in_pieces(limited, MOST_UNDECLARED_BYTES)[0] == 200
+    limited.back_end.seen.clear()
+    try:
+        assert in_pieces(limited, MOST_UNDECLARED_BYTES + 1) == (413, UNDECLARED)
+    except urllib3.exceptions.ProtocolError:
+        pass  # the connection was closed while it still sent
+    assert limited.back_end.seen == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_body_without_a_length_is_counted_by_http_2_too(limited: Gateway, method: str) -> None:
+    limited.limit(GatewayLimits(TenantRates(bytes=Rate(1000, 10 * PIECE))))
+    limited.start()
+    path = LABELS if method == "GET" else PUSH
+    fields = {":method": method, ":scheme": "http", ":authority": "cortex.alpha.showdown.example.com", ":path": path}
+    fields["authorization"] = f"Bearer {signed(tenant='alpha')}"
+    found = []
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", limited.port), 5) as connection:
+            stream = Stream(connection)
+            stream.send([(name.encode(), value.encode()) for name, value in fields.items()], b"x" * 3 * PIECE)
+            found.append(stream.answer()[0])
+    assert found == [200, 200, 200, 429]
 
 
 class Client:
@@ -118,6 +155,20 @@ def client() -> Iterator[Opener]:
             return stack.enter_context(closing(Client(*arguments, **headers)))
 
         yield opened
+
+
+def test_connections_are_bounded_with_a_token_or_without_one(limited: Gateway, client: Opener) -> None:
+    limited.start(most_connections=4)
+    limited.http.clear()  # with it was asked whether it has started
+    time.sleep(0.5)
+    held = [client(limited) for _ in range(4)]
+    assert [one.asked() for one in held] == [OK] * 4
+    with pytest.raises(ConnectionError):
+        client(limited).asked()
+    assert limited.is_ready()
+    held[0].close()
+    time.sleep(0.5)
+    assert client(limited).asked() == OK
 
 
 def test_new_connections_are_counted_and_open_ones_are_not(limited: Gateway, client: Opener) -> None:

@@ -17,7 +17,7 @@ from tests.e2e.walk import INSTANCE
 
 GONE: Any = None  # as a value of a claim or header: leave it out
 NULL: Any = object()  # as such a value: JSON's null
-Signer = Literal["trusted", "stranger", "limited", "public key"]
+Signer = Literal["trusted", "stranger", "limited"]
 REVOKED = "revoked-by-the-hostile-tests"
 
 
@@ -34,13 +34,15 @@ class Forgery:
     """How a token differs from a good one.
 
     `more_claims` and `more_headers` are JSON members that are put behind the others as they stand, for names that are
-    there twice. `signature` takes the place of the right one; `by` is whose key signs, by the names of `Keys`.
+    there twice. `signature` takes the place of the right one; `by` is whose key signs, by the names of `Keys`, and `kid_of`
+    whose id the header has: a stranger names the trusted key.
     """
 
     claims: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, Any] = field(default_factory=dict)
     algorithm: str = "RS256"
     by: Signer = "trusted"
+    kid_of: Signer | None = None
     more_claims: str = ""
     more_headers: str = ""
     signature: bytes | None = None
@@ -57,7 +59,7 @@ class Keys:
     def token(self, forgery: Forgery) -> str:
         """Return the token that `forgery` describes."""
         now = int(time.time())
-        claimed = self.limited if forgery.by == "limited" else self.trusted
+        claimed = getattr(self, forgery.kid_of or ("trusted" if forgery.by == "stranger" else forgery.by))
         good = {"iat": now, "exp": now + 600, "aud": token_audience(INSTANCE), "iss": "opstrace-cli"}
         claims = _json({**good, "sub": "tenant-default", **forgery.claims}, now, forgery.more_claims)
         known = {"typ": "JWT", "alg": forgery.algorithm, "kid": key_id(claimed.public_key())}
@@ -67,8 +69,7 @@ class Keys:
         return f"{text}.{encoded(signature)}"
 
     def _signature(self, forgery: Forgery, text: bytes) -> bytes:
-        by = "limited" if forgery.by == "limited" else "stranger" if forgery.by == "stranger" else "trusted"
-        key: Any = getattr(self, by)
+        key: Any = getattr(self, forgery.by)
         if forgery.algorithm.startswith("HS"):
             key = canonical_pem(key.public_key()).encode()
         elif forgery.algorithm.startswith("ES"):

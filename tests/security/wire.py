@@ -60,7 +60,7 @@ class Door:
     def http2(self, fields: Fields, body: bytes) -> list[Answer]:
         """Send one request by HTTP/2 as it is given; a stream or connection that is closed is 0 with the error's name."""
         with self.open() as connection:
-            stream = _Stream(connection)
+            stream = Stream(connection)
             stream.send(fields, body)
             return [stream.answer()]
 
@@ -101,10 +101,10 @@ def _answers(data: bytes) -> Iterator[Answer]:
         yield answer.status, answer.read().decode(errors="replace")
 
 
-class _Stream:
+class Stream:
     """One request of a connection of its own."""
 
-    def __init__(self, connection: ssl.SSLSocket) -> None:
+    def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._state = h2.connection.H2Connection(
             h2.config.H2Configuration(
