@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -50,13 +51,19 @@ def record(declare: Callable[[], pulumi.Output[Any]]) -> Resources:
     return recorder.resources
 
 
-def declared(given: dict[str, Any]) -> Resources:
-    """Return the resources of an instance `showdown` with the settings `given`, and of its tenants."""
+def declared(given: dict[str, Any], **backends: Any) -> Resources:
+    """Return the resources of an instance `showdown` with the settings `given`, and of its tenants.
+
+    `backends` are `TenantArgs`' own.
+    """
 
     def declare() -> pulumi.Output[Any]:
         config = from_settings(given, "showdown")
         instance = Instance("instance", InstanceArgs("showdown", config))
-        tenants = [Tenant(f"tenant-{entry.name}", instance.tenant_args(entry.name)) for entry in config.tenants]
+        tenants = [
+            Tenant(f"tenant-{entry.name}", replace(instance.tenant_args(entry.name), **backends))
+            for entry in config.tenants
+        ]
         buckets = [bucket for tenant in tenants for bucket in tenant.buckets.values()]
         return pulumi.Output.all(*buckets, instance.name_servers)
 

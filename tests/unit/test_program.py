@@ -5,6 +5,7 @@ import json
 import pulumi
 import pytest
 
+from components.backend import StoreArgs
 from components.gateway_config import GatewaySettings, bootstrap
 from components.gateway_lua import UPSTREAM_HEADER
 from tests.unit.given import CLUSTER, settings
@@ -39,6 +40,10 @@ def test_a_tenant_has_three_buckets_all_shut(recorded: list[pulumi.runtime.MockR
     assert kinds.count("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock") == 3
     policies = [entry for entry in of_default(recorded) if entry.typ == "aws:s3/bucketPolicy:BucketPolicy"]
     assert len(policies) == 3
+    shut = dict.fromkeys(("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True)
+    for entry in of_default(recorded):
+        if entry.typ == "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":
+            assert {name: entry.inputs[name] for name in shut} == shut
     for entry in policies:
         statement = json.loads(entry.inputs["policy"])["Statement"][0]
         assert statement["Effect"] == "Deny" and statement["Condition"]["Bool"]["aws:SecureTransport"] == "false"
@@ -60,6 +65,8 @@ def test_every_pod_is_restricted(recorded: list[pulumi.runtime.MockResourceArgs]
         for container in spec["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["resources"]["limits"]["memory"]
+            assert {*container["resources"]["requests"]} == {"cpu", "memory"}
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= {*container}
         assert not [volume for volume in spec["volumes"] if "emptyDir" in volume]
 
 
@@ -71,6 +78,83 @@ def test_host_aliases_reach_the_pods_of_the_back_ends_alone(recorded: list[pulum
     backends = [f"{tenant}-{api}-stateful-set" for tenant in ("system", "tenant-default") for api in ("cortex", "loki")]
     assert with_aliases == {*backends}
     assert not [name for name, spec in pods.items() if "hostAliases" in spec and name not in with_aliases]
+
+
+def test_workloads_have_the_recommended_labels_and_their_namespaces_the_restricted_standard(
+    recorded: list[pulumi.runtime.MockResourceArgs],
+) -> None:
+    for entry in recorded:
+        if entry.typ.startswith("kubernetes:apps/v1:"):
+            marks = entry.inputs["spec"]["template"]["metadata"]["labels"]
+            names = ("name", "component", "instance", "part-of", "managed-by")
+            assert {f"app.kubernetes.io/{name}" for name in names} <= {*marks}
+    namespaces = [entry for entry in recorded if entry.typ == "kubernetes:core/v1:Namespace"]
+    assert len(namespaces) == 3
+    for entry in namespaces:
+        assert entry.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_three_pods_are_spread_over_zones_and_one_may_be_taken_at_a_time() -> None:
+    made = of_default(declared(settings(tenants=[{"name": "default", "size": {"replicas": 3}}])))
+    pods = [entry.inputs["spec"]["template"]["spec"] for entry in made if "StatefulSet" in entry.typ]
+    assert len(pods) == 2
+    for spec in pods:
+        rules = spec["topologySpreadConstraints"]
+        assert [rule["topologyKey"] for rule in rules] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        assert all(rule["maxSkew"] == 1 and rule["labelSelector"]["matchLabels"] for rule in rules)
+    budgets = [entry.inputs["spec"] for entry in made if entry.typ == "kubernetes:policy/v1:PodDisruptionBudget"]
+    assert [budget["maxUnavailable"] for budget in budgets] == [1, 1]
+
+
+def test_labels_tags_and_owner_are_on_what_is_the_tenant_s() -> None:
+    tenant = {"name": "default", "labels": {"team": "a"}, "tags": {"cost": "1"}, "owner": "team-a"}
+    made = of_default(declared(settings(tenants=[tenant, {"name": "other"}], tags={"stage": "test"})))
+    (namespace,) = [entry.inputs["metadata"] for entry in made if entry.typ == "kubernetes:core/v1:Namespace"]
+    assert namespace["labels"]["team"] == "a" and namespace["annotations"]["opstrace/owner"] == "team-a"
+    tagged = [entry for entry in made if entry.typ in TAGGED]
+    assert {entry.typ for entry in tagged} == TAGGED
+    for entry in tagged:
+        assert {"cost": "1", "stage": "test"}.items() <= entry.inputs["tags"].items(), entry.name
+
+
+TAGGED = {"aws:s3/bucket:Bucket", "aws:iam/role:Role", "aws:acm/certificate:Certificate"}
+
+
+def test_who_reaches_the_load_balancer_is_what_is_allowed() -> None:
+    ranges = ["198.51.100.0/24", "203.0.113.0/24"]
+    made = declared(settings(dataApi=settings()["dataApi"] | {"allowedCidrs": ranges}))
+    rules = [entry.inputs for entry in made if entry.typ == "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"]
+    assert sorted(rule["cidrIpv4"] for rule in rules if "cidrIpv4" in rule) == ranges
+
+
+def test_a_tenant_s_names_lead_to_the_load_balancer_for_30_seconds(
+    recorded: list[pulumi.runtime.MockResourceArgs],
+) -> None:
+    found = [entry.inputs for entry in of_default(recorded) if entry.name.endswith(("cortex-record", "loki-record"))]
+    names = [f"{api}.default.showdown.example.com" for api in ("cortex", "loki")]
+    assert sorted(entry["name"] for entry in found) == names
+    assert {(entry["type"], entry["ttl"], *entry["records"]) for entry in found} == {("CNAME", 30, "lb.example")}
+
+
+def test_back_ends_that_are_shared_leave_a_tenant_s_other_parts_as_they_are(
+    recorded: list[pulumi.runtime.MockResourceArgs],
+) -> None:
+    class Shared(pulumi.ComponentResource):
+        """In place of a back end of the tenant's own."""
+
+        def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions) -> None:
+            super().__init__("test:Shared", name, None, opts)
+
+    def names(made: list[pulumi.runtime.MockResourceArgs]) -> set[tuple[str, str]]:
+        return {(entry.typ, entry.name) for entry in of_default(made) if entry.typ.startswith(("aws:", "kubernetes:"))}
+
+    own, shared = names(recorded), names(declared(settings(), metrics=Shared, logs=Shared))
+    gone = {name for _, name in own - shared}
+    assert (
+        shared < own
+        and gone
+        and all(name.startswith(("tenant-default-cortex", "tenant-default-loki")) for name in gone)
+    )
 
 
 def test_the_gateway_names_no_tenant(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:

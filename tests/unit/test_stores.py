@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -11,7 +12,7 @@ from moto import mock_aws
 
 from components.errors import UserError
 from components.names import bucket_prefix
-from scripts import adoption, applied, stores
+from scripts import adoption, applied, stores, tenant_data, tenant_edits
 from scripts.stackfile import StackFile
 
 ID = "0a0b0c0d"
@@ -133,3 +134,27 @@ def test_a_file_that_somebody_else_changed_is_not_overwritten(tmp_path: Path) ->
     with pytest.raises(UserError, match="changed by somebody else"):
         mine.write()
     assert "theirs" in path.read_text() and "ours" not in path.read_text()
+
+
+def test_what_a_deletion_left_is_named_with_what_is_in_it(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "GONE_SECONDS", 2)
+    found, held = store(aws), stores.Contents(objects=1, size=9)
+    aws["s3"].put_object(Bucket=found.buckets["logs"], Key="a", Body=b"x" * 9)
+    there: Any = SimpleNamespace(aws=aws)
+    with pytest.raises(UserError, match=f"{found.buckets['logs']} is there still, with 1 object"):
+        tenant_edits._read_back("default", "purge", [found.buckets["logs"], "showdown-default-gone"], held, there)
+    with pytest.raises(UserError, match="was to be kept, but showdown-default-gone is not there any more"):
+        tenant_edits._read_back("default", "retain", [found.buckets["logs"], "showdown-default-gone"], held, there)
+    tenant_edits._read_back("default", "retain", [found.buckets["logs"]], held, there)
+
+
+def test_a_purge_that_leaves_something_names_it(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = store(aws)
+    there: Any = SimpleNamespace(aws=aws)
+    monkeypatch.setattr(stores, "GONE_SECONDS", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(stores, "purge", lambda aws, bucket, done: None)
+        with pytest.raises(UserError, match=f"{found.buckets['metrics']}.* of default is there still"):
+            tenant_data.purge_store(found, stores.Contents(), there)
+    tenant_data.purge_store(found, stores.Contents(), there)
+    assert stores.stores(aws, "showdown") == []
