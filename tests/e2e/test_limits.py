@@ -42,3 +42,6 @@ def test_addresses_and_rates_of_a_tenant_change_while_the_gateway_runs(walk: Wal
     eventually(lambda: answers(walk, 1) == [200])
     eventually(lambda: 429 in answers(walk, 20))
     assert pods() == before
+
+    applied(walk, allowedCidrs=["203.0.113.0/24"])  # who reaches the load balancer at all
+    eventually(lambda: answers(walk, 1) == [0])

@@ -1,17 +1,22 @@
 """A tenant in a stack of its own: made, seen beside the others, moved to and fro while it is interrupted, removed."""
 
 import json
+import socket
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.engine import PROJECT
 from scripts.stackfile import STACKS
 from tests.conftest import run
 from tests.e2e.test_tenants import tenants
-from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, commands, eventually, url
 
-TENANT = "solo"
+TENANT = "team"  # of the page on tenants, whose commands these are
+ADD, TO_INSTANCE, TO_OWN, REMOVE = commands("tenants.md", "A tenant in a stack of its own")
 STACK = f"{INSTANCE}.{TENANT}"
 FILE = STACKS / f"Pulumi.{STACK}.yaml"
 
@@ -45,8 +50,8 @@ def urn(walk: Walk, stack: str) -> str | None:
 
 
 def test_a_tenant_in_its_own_stack_is_served_and_seen_like_any_other(walk: Walk, token: str) -> None:
-    said = tenants(walk, "add", TENANT, "retention.metrics=30d", "--own-stack").stderr
-    assert f"1 tenant to add ({TENANT})" in said and TENANT not in STACK_FILE.read_text()
+    walk.follow([ADD])
+    assert TENANT not in STACK_FILE.read_text()
     eventually(lambda: walk.curl(url("cortex", TENANT, LABELS), token=token)[0] == 200, 90)
     found = {entry["name"]: entry for entry in json.loads(tenants(walk, "list", "--json").stdout)}
     assert found[TENANT]["ownStack"] and not found["default"]["ownStack"]
@@ -71,13 +76,17 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str
     assert found
     # As after a kill in the middle: the state is moved, no file is changed.
     pulumi(walk, "state", "move", "--yes", "--source", STACK, "--dest", INSTANCE, found)
+    as_it_was = FILE.read_text()
+    walk.follow([TO_INSTANCE])
+    assert identity(walk) == before and not FILE.exists()
+    FILE.write_text(as_it_was)  # as after a kill just before the end
     tenants(walk, "move", TENANT, "--to", "instance")
     assert identity(walk) == before and not FILE.exists()
     assert f"name: {TENANT}" in STACK_FILE.read_text() and "metrics: 30d" in STACK_FILE.read_text()
     assert changes(walk, INSTANCE) == {"same"} and STACK not in pulumi(walk, "stack", "ls")
 
     with_tenant = pulumi(walk, "stack", "export", "--stack", INSTANCE)
-    tenants(walk, "move", TENANT, "--to", "own-stack")
+    walk.follow([TO_OWN])
     assert identity(walk) == before and TENANT not in STACK_FILE.read_text()
     # As after a kill inside of `state move`: it is in both states.
     (walk.folder / "state.json").write_text(with_tenant)
@@ -89,9 +98,21 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str
     assert walk.curl(url("cortex", TENANT, LABELS), token=token)[0] == 200
 
 
+def test_its_stack_is_recovered_like_its_instance_s(walk: Walk) -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    owner = {"pid": process.pid, "hostname": socket.gethostname(), "username": "x", "timestamp": "2026-01-01T00:00:00Z"}
+    backend = Path(walk.shell["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    locks = backend / ".pulumi" / "locks" / "organization" / PROJECT / STACK
+    locks.mkdir(parents=True, exist_ok=True)
+    (locks / "of-a-killed-engine.json").write_text(json.dumps(owner))
+    said = walk.opstrace("recover", "local", STACK).stderr
+    assert f"The lock of pulumi process {process.pid}, which was killed at work, is cleared." in said
+    assert changes(walk, STACK) == {"same"}
+
+
 def test_it_is_removed_with_its_stack_and_its_data(walk: Walk, token: str) -> None:
-    said = tenants(walk, "remove", TENANT, "--purge", "--yes").stderr
-    assert f"Nothing is left of the data of {TENANT}: 3 buckets" in said
+    walk.follow([REMOVE])
     assert walk.buckets(TENANT) == [] and not FILE.exists()
     assert STACK not in pulumi(walk, "stack", "ls")
     eventually(lambda: walk.curl(url("cortex", TENANT, LABELS), "-k", token=token)[0] == 404)

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from scripts.placing import entry_of
+from scripts.stackfile import StackFile
 from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, commands, eventually, url
 from tests.shell import run
 
 TENANT = "ops"
 COMMENT = "# whoever adds a tenant asks the platform team"
-LINE = "a line that is not to be lost"
+LINE, PURGED = "a line that is not to be lost", "a line that was purged"
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +108,16 @@ def test_a_shorter_retention_is_warned_of_in_preview_and_a_longer_one_is_not(wal
 
 def test_a_larger_volume_means_new_pods_that_have_all_that_was_accepted(walk: Walk, token: str) -> None:
     assert push_sample(walk, token) == 200 and push_line(walk, token, "before the new volume") == 204
+    (mine,) = (entry for entry in json.loads(tenants(walk, "list", "--json").stdout) if entry["name"] == TENANT)
+    assert mine["activeSeries"] == 1
     tenants(walk, "set", TENANT, "size.metrics.volume=11Gi", "size.logs.volume=11Gi")
     claims = json.loads(walk.kubectl("-n", f"{TENANT}-tenant", "get", "persistentvolumeclaims", "-o", "json"))["items"]
     assert [claim["spec"]["resources"]["requests"]["storage"] for claim in claims] == ["11Gi", "11Gi"]
     ready(walk, token)
     eventually(lambda: "before the new volume" in lines(walk, token), 60)
     eventually(lambda: sample(walk, token) == ["42"], 300)
+    (mine,) = (entry for entry in json.loads(tenants(walk, "list", "--json").stdout) if entry["name"] == TENANT)
+    assert mine["storedBytes"] > 0  # its pods have written what they held
 
 
 def test_a_protected_tenant_is_deleted_neither_by_the_command_nor_by_plain_pulumi(walk: Walk, token: str) -> None:
@@ -162,7 +168,8 @@ def test_a_tenant_that_is_made_anew_never_sees_the_old_data(walk: Walk, token: s
 
 
 def test_a_purge_asks_for_the_name_and_reads_back_that_nothing_is_left(walk: Walk, token: str) -> None:
-    assert push_line(walk, token, "to be deleted") == 204
+    assert push_line(walk, token, PURGED) == 204
+    assert walk.push_sample(TENANT, {"__name__": "life", "job": "purged"}, 43.0, token)[0] == 200
     refused = tenants(walk, "remove", TENANT, "--purge", check=False, typed="default\n")
     assert refused.returncode == 1 and "nothing is changed" in refused.stderr
     said = tenants(walk, "remove", TENANT, "--purge", typed=f"{TENANT}\n").stderr
@@ -184,6 +191,7 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk
     ready(walk, token)
     eventually(lambda: LINE in lines(walk, token), 60)
     eventually(lambda: sample(walk, token) == ["42"], 300)
+    assert PURGED not in lines(walk, token)  # nor, as just seen, the sample of the tenant that was purged
     assert stored(walk) == []
     for bucket in walk.buckets(TENANT):  # that of the rules too
         rules = walk.aws("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
@@ -195,7 +203,13 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk
 
 
 def test_retained_data_is_purged_for_good(walk: Walk) -> None:
-    tenants(walk, "remove", TENANT)
+    file = StackFile(INSTANCE)  # as a removal leaves it that was killed in its update
+    file.entry("tenants").remove(entry_of(file, TENANT))
+    file.write()
+    refused = tenants(walk, "remove", TENANT, "--purge", "--yes", check=False)
+    assert refused.returncode == 1 and "has recorded that its data is to be kept" in refused.stderr
+    said = tenants(walk, "remove", TENANT).stderr
+    assert "that removal goes on" in said and "The data of ops is kept in 3 buckets" in said
     s3, (bucket, *_) = walk.aws("s3"), walk.buckets(TENANT)
     s3.create_multipart_upload(Bucket=bucket, Key="unfinished")
     refused = tenants(walk, "data", "purge", TENANT, "--id", "00000000", "--yes", check=False)
@@ -229,9 +243,11 @@ def test_what_cannot_be_is_refused_and_changes_nothing(walk: Walk, arguments: tu
 
 
 def test_the_commands_of_the_page_on_tenants_do_what_it_says(walk: Walk, keys_as_before: None) -> None:
-    blocks = commands("tenants.md")
-    assert len(blocks) == 4
+    alone = commands("tenants.md", "A tenant in a stack of its own")  # of test_tenant_alone
+    blocks = [block for block in commands("tenants.md") if block not in alone]
+    assert (len(blocks), len(alone)) == (5, 4)
     folder, said = walk.follow(blocks)
+    assert '{"status":"success","data":[]}' in said
     assert (folder / "newtenant.jwt").stat().st_mode & 0o777 == 0o600
     assert "30d/7d" in said and "ingestion_rate: 50000" in said and "max_line_size: 64KB" in said
     assert walk.buckets("newtenant") == []

@@ -1,12 +1,16 @@
 """What the e2e tests share: a user with a shell, one instance, and real curl."""
 
+import http.client
 import json
 import os
 import re
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -133,9 +137,54 @@ class Walk:
         return [entry["Name"] for entry in found if entry["Name"].startswith(f"{INSTANCE}-{tenant}-")]
 
 
-def commands(page: str) -> list[str]:
-    """Return the commands of a page of docs/: its fenced blocks without a language, a block each."""
+class Held:
+    """One connection to a tenant's API through the load balancer, which is never opened again."""
+
+    def __init__(self, walk: Walk, tenant: str) -> None:
+        host = f"cortex.{tenant}.{DOMAIN}"
+        self._header = {"Host": host, "Authorization": f"Bearer {walk.token(tenant)}"}
+        self._connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+        self._connection.connect()
+        context = ssl.create_default_context(cafile=walk.ca)
+        self._connection.sock = context.wrap_socket(self._connection.sock, server_hostname=host)
+        self._connection.auto_open = 0
+
+    def ask(self) -> int:
+        """Return the answer's status; raises an OSError or HTTPException where the connection was closed."""
+        self._connection.request("GET", LABELS, headers=self._header)
+        answer = self._connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+@contextmanager
+def held(walk: Walk, tenant: str) -> Iterator[list[int]]:
+    """Ask a tenant on one open connection, again and again, until the block ends; yields the answers' statuses.
+
+    What ended the connection, if anything did, is raised in the end.
+    """
+    connection, answers, stop = Held(walk, tenant), [200], threading.Event()
+    assert connection.ask() == 200
+
+    def ask_on() -> None:
+        while not stop.wait(0.1):
+            answers.append(connection.ask())
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask_on)
+        try:
+            yield answers
+        finally:
+            stop.set()
+        asking.result()
+
+
+def commands(page: str, under: str = "") -> list[str]:
+    """Return the commands of a page of docs/, or of one of its sections: its fenced blocks without a language, a block each."""
     text = (ROOT / "docs" / page).read_text()
+    if under:
+        _, _, text = text.partition(f"\n## {under}\n")
+        text = text.partition("\n## ")[0]
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [content for language, content in blocks if not language]
 

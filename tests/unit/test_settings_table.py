@@ -4,15 +4,19 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
+from components.errors import UserError
 from components.section import merged
 from components.tenant_config import AlertmanagerSettings, BackendSize, TenantConfig
+from scripts.tenant_edits import assign
 from tests.unit.given import CLUSTER, settings
 from tests.unit.program import declared
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "tenants.md"
-LIVE, RESTART, NEW = "live", "restarts pods one by one", "new pods with new volumes"
+LIVE, RESTART, OTHER, NEW = "live", "restarts pods one by one", "other pods", "new pods with new volumes"
+NOT_BACK = "; not back while protected"
 EXAMPLES: dict[str, Any] = {
     "retention.metrics": "30d",
     "retention.logs": "30d",
@@ -60,20 +64,24 @@ def leaves() -> set[str]:
     return found | {"retention.metrics", "retention.logs", "limits.metrics.*", "limits.logs.*"}
 
 
-def stateful_sets(tenant: dict[str, Any]) -> dict[str, Any]:
-    """Return the inputs of the tenant's StatefulSets, by name."""
+def resources(tenant: dict[str, Any]) -> dict[str, pulumi.runtime.MockResourceArgs]:
+    """Return what is declared of the tenant, by name."""
     cluster = CLUSTER | {"enforcesNetworkPolicies": True}
-    return {
-        entry.name: entry.inputs["spec"]
-        for entry in declared(settings(tenants=[{"name": "default", **tenant}], cluster=cluster))
-        if entry.name.startswith("tenant-default") and entry.typ == "kubernetes:apps/v1:StatefulSet"
-    }
+    made = declared(settings(tenants=[{"name": "default", **tenant}], cluster=cluster))
+    return {entry.name: entry for entry in made if entry.name.startswith("tenant-default")}
+
+
+def stateful_sets(made: dict[str, pulumi.runtime.MockResourceArgs]) -> dict[str, Any]:
+    """Return the inputs of the tenant's StatefulSets, by name."""
+    return {name: entry.inputs["spec"] for name, entry in made.items() if entry.typ == "kubernetes:apps/v1:StatefulSet"}
 
 
 def effect(before: dict[str, Any], after: dict[str, Any]) -> str:
     pairs = [(before[name], after[name]) for name in before]
     if any(old["volumeClaimTemplates"] != new["volumeClaimTemplates"] for old, new in pairs):
         return NEW
+    if any(old["replicas"] != new["replicas"] for old, new in pairs):
+        return OTHER
     return LIVE if all(old == new for old, new in pairs) else RESTART
 
 
@@ -91,7 +99,17 @@ def test_every_setting_has_its_row_and_every_row_is_a_setting() -> None:
 @pytest.mark.parametrize("setting", sorted(EXAMPLES))
 def test_a_change_does_what_the_table_says(setting: str) -> None:
     base = BASES.get(setting, {})
-    before, after = stateful_sets(base), stateful_sets(merged(base, nested(setting, EXAMPLES[setting])))
+    all_before, all_after = resources(base), resources(merged(base, nested(setting, EXAMPLES[setting])))
+    before, after = stateful_sets(all_before), stateful_sets(all_after)
     assert len(before) == (3 if base else 2)
     assert {*after} ^ {*before} == ADDED.get(setting, set())
-    assert effect(before, after) == table()[setting]
+    # Back again, what is there only after the change would be deleted.
+    back = NOT_BACK if {*all_after} - {*all_before} else ""
+    assert not {*all_before} - {*all_after}
+    assert effect(before, after) + back == table()[setting]
+
+
+def test_the_name_is_refused_by_the_verb() -> None:
+    assert table()["name"] == "another tenant: refused by `set`"
+    with pytest.raises(UserError, match="a setting is given as NAME=VALUE"):
+        assign({}, "name=other")
