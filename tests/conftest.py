@@ -23,9 +23,8 @@ SHARING = {
         "tests/e2e/test_tokens",
         "tests/e2e/test_walk",
         "tests/security/",
-        "tests/engine/test_plugins.py",
     ),
-    "embedded, first half": ("tests/e2e/",),
+    "embedded, first half": ("tests/e2e/", "tests/engine/test_plugins.py"),
     "bare": ("tests/engine/test_crash_points.py", "tests/engine/test_faults.py"),
 }
 
