@@ -1,8 +1,8 @@
 """A tenant's limits, under the names that Cortex and Loki give them in their own configuration.
 
 Cortex 1.21 'Configuration file reference', `limits_config`; Loki 3.7 'Configuration
-parameters', `limits_config`. What is not set here has the back end's own default;
-0 means no limit where the back end's reference says so.
+parameters', `limits_config`. What is not set here has the back end's own default, but for the
+limits of an Alertmanager (components/cortex.py); 0 means no limit where the back end's reference says so.
 """
 
 from typing import Annotated
@@ -24,7 +24,7 @@ Size = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(B|KB|MB|GB)$", description="A
 
 
 class Limits(BaseModel):
-    """Limits have the names of the field, in snake_case, and none has a default of ours."""
+    """Limits have the names of the field, in snake_case; one that is not set is left to the program that declares it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
 

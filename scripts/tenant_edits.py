@@ -103,7 +103,18 @@ def add(
         file.entry("tenants").append(entry)
     file.check()
     _show_difference(file)
-    finish(file, provider_name, no_apply=no_apply, before=_announce(file, before, config))
+    say = _announce(file, before, config)
+
+    def announce(found: Target) -> None:
+        say(found)
+        kept = [store.id for store in stores.stores(found.aws, instance) if store.tenant == tenant]
+        if kept:
+            note(
+                f"Data of an earlier tenant {tenant} is retained ({', '.join(kept)}); this one does not see it. "
+                "`./opstrace tenants data adopt`, in place of this, makes the tenant with it."
+            )
+
+    finish(file, provider_name, no_apply=no_apply, before=announce)
     if not no_apply:
         note(f"A token for it: ./opstrace ta-create-token {instance} {tenant} KEYPAIR_FILE")
 

@@ -103,31 +103,6 @@ PUBLIC_ACCESS = {
 }
 
 
-def _encryption_to_aws(inputs: Properties) -> dict[str, Any]:
-    rules = [
-        {
-            "ApplyServerSideEncryptionByDefault": {
-                "SSEAlgorithm": rule["applyServerSideEncryptionByDefault"]["sseAlgorithm"]
-            }
-        }
-        for rule in inputs["rules"]
-    ]
-    return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
-
-
-def _encryption_from_aws(answer: dict[str, Any]) -> Properties:
-    return {
-        "rules": [
-            {
-                "applyServerSideEncryptionByDefault": {
-                    "sseAlgorithm": rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
-                }
-            }
-            for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]
-        ]
-    }
-
-
 def _lifecycle_to_aws(inputs: Properties) -> dict[str, Any]:
     rules = []
     for rule in inputs["rules"]:
@@ -340,15 +315,6 @@ TYPES = {
         documents=("policy",),
         to_aws=lambda inputs: {"Policy": inputs["policy"]},
         from_aws=lambda answer: {"policy": answer["Policy"]},
-    ),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _part_of_bucket(
-        "put_bucket_encryption",
-        "get_bucket_encryption",
-        "delete_bucket_encryption",
-        "rules",
-        "ServerSideEncryptionConfigurationNotFoundError",
-        to_aws=_encryption_to_aws,
-        from_aws=_encryption_from_aws,
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _part_of_bucket(
         "put_bucket_lifecycle_configuration",

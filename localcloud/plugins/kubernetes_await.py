@@ -39,31 +39,9 @@ def _stateful_set(found: Object) -> str | None:
     return None
 
 
-def _claim(found: Object) -> str | None:
-    phase = found.get("status", {}).get("phase")
-    return None if phase == "Bound" else f"the claim is {phase or 'not seen yet'}, not Bound"
-
-
-def _pod(found: Object) -> str | None:
-    conditions = found.get("status", {}).get("conditions", [])
-    ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
-    succeeded = found.get("status", {}).get("phase") == "Succeeded"
-    return None if ready or succeeded else "the pod is not ready"
-
-
-def _job(found: Object) -> str | None:
-    for condition in found.get("status", {}).get("conditions", []):
-        if condition["type"] == "Complete" and condition["status"] == "True":
-            return None
-    return "the job is not complete"
-
-
 RULES: dict[str, Callable[[Object], str | None]] = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
-    "PersistentVolumeClaim": _claim,
-    "Pod": _pod,
-    "Job": _job,
 }
 
 

@@ -1,4 +1,4 @@
-"""Keys, revocations and limits change at 500 requests a second over open connections: in force soon, and none is lost."""
+"""Keys, revocations, limits and tenants change at some 500 requests a second over open connections: in force soon, none is lost."""
 
 import json
 import signal
@@ -14,20 +14,22 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.keyfiles import read_key_pair
 from tests.e2e.test_limits import applied
+from tests.e2e.test_tenants import tenants
 from tests.e2e.test_tokens import BAD, IN_FORCE_SECONDS, everywhere
 from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, url
 from tests.remote_write import HEADERS, request
 
+NEW = "arriving"
 A_SECOND = 500
 PACE = 1000  # while the machine is not busy with `pulumi up` and with asking whether it is in force
-LEAST = 0.9  # of A_SECOND, over the whole test, where two cores do all of it, the cluster and five updates too
+LEAST = 0.9  # of A_SECOND, over the whole test, where two cores do all of it, the cluster and the updates too
 CONNECTIONS = 100
 MADE_UP_MILLISECONDS = "10000"
 LOAD_SECONDS = 600  # at most: it is ended when the test is done
 pytestmark = pytest.mark.nightly
 
 # Each connection pushes one and the same sample, which Cortex takes each time and which is the cheapest that reaches a back
-# end: two cores do all of it, the five updates too. It does so when the next turn of all of them comes. What was missed is
+# end: two cores do all of it, the updates too. It does so when the next turn of all of them comes. What was missed is
 # made up for. What was answered is told every second.
 SCRIPT = """
 local ffi = require("ffi")
@@ -108,9 +110,9 @@ def _seconds_until(check: Callable[[], bool]) -> float:
 
 @pytest.mark.usefixtures("file_as_before")
 def test_what_changes_is_in_force_within_90_s_under_load_and_no_request_fails(walk: Walk, trusted_pair: str) -> None:
-    lost, good, limited = (
+    lost, good, limited, new = (
         walk.opstrace("ta-create-token", INSTANCE, tenant, trusted_pair).stdout
-        for tenant in ("default", "default", "system")
+        for tenant in ("default", "default", "system", NEW)
     )
     (walk.folder / "lost.jwt").write_text(lost)
     walk.opstrace("ta-create-keypair", "fresh.pem")
@@ -131,6 +133,17 @@ def test_what_changes_is_in_force_within_90_s_under_load_and_no_request_fails(wa
         applied(walk, tenants={"system": {"allowedCidrs": ["203.0.113.0/24"]}})
         refused = (403, "this tenant takes nothing from your address")
         found["a tenant's address ranges"] = _seconds_until(lambda: everywhere(walk, elsewhere, limited, refused))
+        applied(walk, tenants={"system": {"rates": {"requestsPerSecond": 1, "requestBurst": 1}}})
+        found["a tenant's rates"] = _seconds_until(
+            lambda: 429 in [walk.curl(elsewhere, token=limited)[0] for _ in range(8)]
+        )
+        tenants(walk, "add", NEW)
+        found["a new tenant"] = _seconds_until(lambda: walk.curl(url("cortex", NEW, LABELS), token=new)[0] == 200)
+        tenants(walk, "remove", NEW, "--purge", "--yes")
+        gone = (404, "no such tenant")
+        found["a tenant that goes"] = _seconds_until(
+            lambda: walk.curl(url("cortex", NEW, LABELS), "-k", token=new) == gone
+        )
     answers = load.answered()
     rate = sum(answers.values()) / load.seconds
     print(f"{rate:.0f} requests a second, answered {answers}; in force after `pulumi up` returned:")

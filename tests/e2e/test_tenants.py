@@ -158,7 +158,9 @@ def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: 
 
 
 def test_a_tenant_that_is_made_anew_never_sees_the_old_data(walk: Walk, token: str) -> None:
-    tenants(walk, "add", TENANT)
+    (kept,) = stored(walk)
+    said = tenants(walk, "add", TENANT).stderr
+    assert f"Data of an earlier tenant {TENANT} is retained ({kept['id']}); this one does not see it." in said
     ready(walk, token)
     time.sleep(75)  # by when data that is in a tenant's bucket is found: that of the adopted tenant below is
     assert sample(walk, token) == [] and LINE not in lines(walk, token)

@@ -62,7 +62,8 @@ def test_a_second_tenant_is_a_line_of_yaml_and_plain_pulumi_up(walk: Walk, trust
     with STACK_FILE.open("w") as file:
         yaml.dump(content, file)
     with held(walk, "default") as answers:
-        walk.pulumi("up", "--yes", "--skip-preview")
+        # As a person does: `create` has selected the stack.
+        run("pulumi", "--non-interactive", "up", "--yes", "--skip-preview", env=walk.shell)
         eventually(lambda: walk.curl(url("cortex", "newtenant", LABELS), token=token)[0] == 200)
     assert {*answers} == {200}
     eventually(lambda: walk.curl(url("loki", "newtenant", "/loki/api/v1/labels"), token=token)[0] == 200)
@@ -187,6 +188,20 @@ def test_status_shows_the_tenants(walk: Walk) -> None:
     has_all = {"keyIds": found["trustedKeyIds"], "current": True, "refused": False}
     assert [*found["gatewayPods"].values()] == [has_all] * REPLICAS
     assert walk.opstrace("list", "local").stdout.split() == [INSTANCE]
+
+
+def test_the_stack_s_outputs_are_what_other_programs_need(walk: Walk) -> None:
+    found = json.loads(walk.pulumi("stack", "output", "--json"))
+    assert (found["instance"], found["domain"]) == (INSTANCE, DOMAIN) and found["nameServers"]
+    assert (
+        found["trustedKeyIds"]
+        == json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)["trustedKeyIds"]
+    )
+    shown = found["tenants"]["newtenant"]
+    assert shown["namespace"] == "newtenant-tenant" and sorted(shown["buckets"].values()) == sorted(
+        walk.buckets("newtenant")
+    )
+    assert url("cortex", "newtenant", "") in shown.values()
 
 
 def test_nothing_outside_a_tenant_depends_on_one(walk: Walk) -> None:

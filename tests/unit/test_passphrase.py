@@ -19,6 +19,7 @@ from components.errors import KeyFileError
 from components.keys import public_key
 from scripts import passphrase
 from scripts.keyfiles import new_key, read_key_pair, read_public_key
+from scripts.providers import provider
 from scripts.tokens import ta_create_keypair, ta_create_token
 
 CANARY = "canary of the passphrase"
@@ -137,3 +138,12 @@ def test_no_key_file_raises_anything_but_its_own_error(
     for read in (read_key_pair, read_public_key):
         with pytest.raises(KeyFileError):
             read(path)
+
+
+def test_a_passphrase_in_the_environment_goes_to_no_program_that_the_command_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(passphrase.VARIABLE, "secret")
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    environment = provider("aws").environment
+    assert passphrase.VARIABLE not in environment and environment["AWS_PROFILE"] == "team"
