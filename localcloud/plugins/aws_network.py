@@ -484,6 +484,10 @@ def _attach(api: AwsApi, inputs: Properties, timeout: float) -> str:
 
 
 def _read_attachment(api: AwsApi, identity: str, known: Properties) -> Properties | None:
+    if not known:  # as the official plugin
+        raise ProviderError(
+            f"the attachment {identity} cannot be imported; let `pulumi up` make it, which changes nothing then"
+        )
     group, target = known["autoscalingGroupName"], known["lbTargetGroupArn"]
     found = api.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]
     if not found or target not in found[0].get("TargetGroupARNs", []):

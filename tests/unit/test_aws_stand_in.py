@@ -1,14 +1,18 @@
 """The AWS stand-in's own functions, against moto in this process."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import moto
 import pytest
+from botocore.exceptions import ClientError
 
 from localcloud.aws import corrections
 from localcloud.plugins.aws_api import AwsApi
-from localcloud.plugins.aws_network import TYPES
+from localcloud.plugins.aws_network import TYPES as network_types
+from localcloud.plugins.aws_storage import TYPES as storage_types
+from localcloud.plugins.provider import ProviderError
 
 KEYS = {"accessKey": "testing", "secretKey": "testing"}
 
@@ -27,13 +31,64 @@ def test_an_attachment_that_was_detached_by_hand_is_deleted_without_an_error(api
     )
     api.autoscaling.create_auto_scaling_group(AutoScalingGroupName="nodes", LaunchConfigurationName="node", **zone)
     group = api.elbv2.create_target_group(Name="nodes", Protocol="TCP", Port=80, VpcId=vpc)["TargetGroups"][0]
-    kind = TYPES["aws:autoscaling/attachment:Attachment"]
+    kind = network_types["aws:autoscaling/attachment:Attachment"]
     inputs = {"autoscalingGroupName": "nodes", "lbTargetGroupArn": group["TargetGroupArn"]}
     identity = kind.create(api, inputs, 10)
     assert kind.read(api, identity, inputs)
     for _ in range(2):
         kind.delete(api, identity, inputs)
         assert kind.read(api, identity, inputs) is None
+
+
+def test_an_attachment_is_not_imported(api: AwsApi) -> None:
+    with pytest.raises(ProviderError, match="cannot be imported"):
+        network_types["aws:autoscaling/attachment:Attachment"].read(api, "nodes_arn", {})
+
+
+def _inputs(api: AwsApi) -> dict[str, dict[str, Any]]:
+    """Return the inputs of resources whose names are taken once they are made, by their type."""
+    zone = api.route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"].rsplit("/", 1)[
+        -1
+    ]
+    network = api.ec2.describe_subnets()["Subnets"][0]
+    vpc, subnets = network["VpcId"], [network["SubnetId"]]
+    return {
+        "aws:s3/bucket:Bucket": {"bucket": "somebody-s"},
+        "aws:iam/role:Role": {
+            "name": "role",
+            "assumeRolePolicy": json.dumps({"Version": "2012-10-17", "Statement": []}),
+        },
+        "aws:route53/record:Record": {
+            "zoneId": zone,
+            "name": "a.example.com",
+            "type": "A",
+            "ttl": 30,
+            "records": ["192.0.2.1"],
+        },
+        "aws:lb/targetGroup:TargetGroup": {
+            "name": "nodes",
+            "port": 80,
+            "protocol": "TCP",
+            "vpcId": vpc,
+            "tags": {"a": "b"},
+        },
+        "aws:lb/loadBalancer:LoadBalancer": {
+            "name": "entrance",
+            "loadBalancerType": "network",
+            "subnets": subnets,
+            "tags": {"a": "b"},
+        },
+    }
+
+
+def test_what_is_there_already_is_never_taken_over_in_silence(api: AwsApi) -> None:
+    for name, inputs in _inputs(api).items():
+        kind = (network_types | storage_types)[name]
+        identity = kind.create(api, inputs, 10)
+        before = kind.read(api, identity, inputs)
+        with pytest.raises((ProviderError, ClientError)):
+            kind.create(api, inputs, 10)
+        assert kind.read(api, identity, inputs) == before, name
 
 
 @pytest.fixture
@@ -69,7 +124,7 @@ def test_an_alias_record_comes_back_as_it_was_given(api: AwsApi) -> None:
     zone = api.route53.create_hosted_zone(Name="a.example.com", CallerReference="1")["HostedZone"]["Id"].rsplit("/", 1)[
         -1
     ]
-    kind = TYPES["aws:route53/record:Record"]
+    kind = network_types["aws:route53/record:Record"]
     alias = {"name": "lb.elb.us-west-2.amazonaws.com", "zoneId": "Z18D5FSROUN65G", "evaluateTargetHealth": False}
     inputs = {"zoneId": zone, "name": "a.example.com", "type": "A", "aliases": [alias]}
     identity = kind.create(api, inputs, 10)
