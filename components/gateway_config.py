@@ -27,6 +27,8 @@ NO_SERVICE = "dns_resolution_failure{cares_norecords"
 UNDECLARED = f"a request that does not declare its length may have {gateway_limits.MOST_UNDECLARED_BYTES} bytes"
 INSTANCE_HOST = "instance"  # the virtual host of the instance's own name
 MEMORY_MIB = 512  # of a pod
+HEAP_MIB = 384  # of it for requests; Lua has its own
+LARGE_POWER = 17  # of two: bytes of a request that is kept, from which on it counts as large
 MOST_CONNECTIONS = 8000  # of clients to a pod, with a token or without one; each takes 8 to 16 KiB
 HEAP = "envoy.resource_monitors.fixed_heap"
 REQUEST_SECONDS = 60  # for a request to arrive whole; what is answered already, as a tail is, is not meant
@@ -158,6 +160,12 @@ def _listener(settings: GatewaySettings) -> dict[str, Any]:
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "use_remote_address": True,
         "common_http_protocol_options": {"headers_with_underscores_action": "DROP_HEADER", "idle_timeout": "600s"},
+        # Envoy's 'Configuring Envoy as an edge proxy'
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 65_536,
+            "initial_connection_window_size": 1_048_576,
+        },
         "request_headers_timeout": "10s",
         "request_timeout": f"{REQUEST_SECONDS}s",
         "access_log": [access_log()],
@@ -181,7 +189,7 @@ def _listener(settings: GatewaySettings) -> dict[str, Any]:
 
 
 def _health_listener(settings: GatewaySettings) -> dict[str, Any]:
-    """Return the listener of the probe: ready is who has the keys, for without them it answers nobody else."""
+    """Return the listener of the probe: ready is who has all that it watches, for without that it answers nobody else."""
     off = {
         TOKEN.filter: {"@type": f"{HTTP}.jwt_authn.v3.PerRouteConfig", "disabled": True},
         ACCESS.filter: {"@type": f"{HTTP}.lua.v3.LuaPerRoute", "disabled": True},
@@ -193,6 +201,8 @@ def _health_listener(settings: GatewaySettings) -> dict[str, Any]:
         "route_config": {"virtual_hosts": [{"name": "health", "domains": ["*"], "routes": [ready]}]},
         "http_filters": [
             *([TOKEN.declaration(), ACCESS.declaration()] if settings.authentication else []),
+            # They ask for what a request has of a tenant; this one has nothing.
+            *(watched.declaration() for watched in (ADDRESSES, CONNECTIONS, RATES)),
             {"name": "router", "typed_config": {"@type": f"{HTTP}.router.v3.Router"}},
         ],
     }
@@ -213,6 +223,8 @@ def _overload_manager() -> dict[str, Any]:
     def beyond(share: float) -> list[dict[str, Any]]:
         return [{"name": HEAP, "threshold": {"value": share}}]
 
+    more_and_more = {"scaled": {"scaling_threshold": 0.85, "saturation_threshold": 1}}
+
     return {
         "refresh_interval": "0.25s",
         "resource_monitors": [
@@ -220,7 +232,7 @@ def _overload_manager() -> dict[str, Any]:
                 "name": HEAP,
                 "typed_config": {
                     "@type": f"{monitors}.fixed_heap.v3.FixedHeapConfig",
-                    "max_heap_size_bytes": MEMORY_MIB * 2**20,
+                    "max_heap_size_bytes": HEAP_MIB * 2**20,
                 },
             },
             {
@@ -235,7 +247,10 @@ def _overload_manager() -> dict[str, Any]:
             {"name": "envoy.overload_actions.shrink_heap", "triggers": beyond(0.8)},
             {"name": "envoy.overload_actions.disable_http_keepalive", "triggers": beyond(0.85)},
             {"name": "envoy.overload_actions.stop_accepting_requests", "triggers": beyond(0.9)},
+            # Those that are there can grow still: the largest end first.
+            {"name": "envoy.overload_actions.reset_high_memory_stream", "triggers": [{"name": HEAP, **more_and_more}]},
         ],
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": LARGE_POWER},
     }
 
 

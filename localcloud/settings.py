@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.errors import LocalCloudError
+from scripts.folders import state_folder
 
 PREFIX = "opst"  # of the names of nodes, their interfaces and cgroups
 REGION = "us-west-2"
@@ -170,5 +171,4 @@ def settings() -> Settings:
     text = os.environ.get("OPSTRACE_LOCAL_SLOT", "0")
     if text not in [str(slot) for slot in range(SLOTS)]:
         raise LocalCloudError(f"OPSTRACE_LOCAL_SLOT is {text!r}, but must be a number from 0 to {SLOTS - 1}")
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return Settings.of(int(text), state / "opstrace" / ("local" if text == "0" else f"local-{text}"))
+    return Settings.of(int(text), state_folder() / ("local" if text == "0" else f"local-{text}"))

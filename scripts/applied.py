@@ -9,6 +9,7 @@ from components.names import SYSTEM
 from components.tenant_config import OnDelete
 
 TENANT_TYPE = "opstrace:tenant:Tenant"
+WORKLOAD_TYPE = "kubernetes:apps/v1:StatefulSet"
 BUCKET_TYPE = "aws:s3/bucket:Bucket"
 
 
@@ -47,6 +48,12 @@ def tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
             owner.buckets[kind] = str(entry["id"])
             owner.policies.add("retain" if entry.get("retainOnDelete") else "purge")
     return {tenant_of(urn): applied for urn, applied in found.items()}
+
+
+def has_workloads(resources: Iterable[dict[str, Any]], tenant: str) -> bool:
+    """Tell whether the state has any of the tenant's StatefulSets, whose pods hold what is not in its buckets yet."""
+    names = (entry["urn"].rsplit("::", 1)[-1] for entry in resources if entry["type"] == WORKLOAD_TYPE)
+    return any(name.startswith(f"tenant-{tenant}-") for name in names)
 
 
 def user_tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:

@@ -7,6 +7,7 @@ import click
 
 from components.errors import UserError
 from components.short_lived import collect_no_garbage
+from scripts.passphrase import keep_from_others
 from scripts.terminal import stderr
 
 VERBS = {
@@ -55,6 +56,7 @@ def opstrace() -> None:
 def main() -> None:
     """Run the command: handled errors exit 1 with one line `error: …`, wrong usage exits 2."""
     collect_no_garbage()
+    keep_from_others()
     try:
         opstrace(prog_name="opstrace")
     except (UserError, OSError) as error:

@@ -146,8 +146,13 @@ class Engine:
         """Clear the locks that `said` complains of if their owners are dead; return False if there are none."""
         found = locks.dead_ones(said, self.instance)
         if found:
-            locks.clear_once(found, lambda: self._quiet("cancel", "--yes", self.instance))
+            locks.clear_once(found, self._cancel)
         return bool(found)
+
+    def _cancel(self) -> None:
+        done = self._quiet("cancel", "--yes", self.instance)
+        if done.returncode:
+            raise UserError(f"the lock of the stack {self.instance} cannot be cleared: {done.stderr.strip()}")
 
     @staticmethod
     def _pending(state: dict[str, Any]) -> bool:

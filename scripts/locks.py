@@ -55,7 +55,7 @@ def dead_ones(said: str, stack: str) -> list[Lock]:
 
 
 def clear_once(locks: Iterable[Lock], cancel: Callable[[], object]) -> None:
-    """Call `cancel`, which takes all locks of a stack away, unless another command of this user did it for these.
+    """Call `cancel`, which takes all locks of a stack away or raises, unless another command of this user did it for these.
 
     While a dead lock is there no engine gets in; but once one command has cleared it, and its engine works, another that
     had seen the same lock would take the new one away.

@@ -18,10 +18,19 @@ PASSPHRASE_FILE = click.option(
 )
 
 
+_kept: bytes | None = None
+
+
+def keep_from_others() -> None:
+    """Take the passphrase out of the environment, which everything that is started from here on would inherit."""
+    global _kept
+    _kept = os.environb.pop(VARIABLE.encode(), None)
+
+
 def _given(file: Path | None) -> bytes | None:
     """Return the passphrase of the file or the environment, None where there is neither."""
     if file is None:
-        found = os.environb.get(VARIABLE.encode())
+        found = os.environb.get(VARIABLE.encode(), _kept)
         return None if found is None else _checked(found, VARIABLE)
     try:
         return _checked(file.read_bytes().removesuffix(b"\n").removesuffix(b"\r"), str(file))

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from components.errors import UserError
-from scripts.passphrase import VARIABLE as PASSPHRASE
 
 PROVIDERS = ("aws", "local")
 PROVIDER = click.argument("provider_name", metavar="PROVIDER", type=click.Choice(PROVIDERS))
@@ -32,15 +31,13 @@ def provider(name: str, *, start: bool = False, context: str | None = None) -> P
 
     `context` names the cluster that the embedded cloud is to use. Raises `UserError` where `aws` is given one.
     """
-    # The engine and its plugins need no passphrase of a key pair.
-    inherited = {variable: value for variable, value in os.environ.items() if variable != PASSPHRASE}
     if name == "aws":
         if context:
             raise UserError(
                 "--context goes with the provider `local`; for `aws` the stack's file has opstrace:cluster.context"
             )
-        return Provider(inherited)
+        return Provider(dict(os.environ))
     from localcloud import cloud  # only now: nothing else of the command needs what it loads
 
     here = cloud.up(context) if start else cloud.require_running()
-    return Provider(inherited | cloud.environment(here), cloud.stack_settings(here), cloud.ca_file(here))
+    return Provider(os.environ | cloud.environment(here), cloud.stack_settings(here), cloud.ca_file(here))

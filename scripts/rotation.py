@@ -6,7 +6,7 @@ tokens: each step is done once, however often the command is stopped and called 
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,11 +110,9 @@ def ta_rotate_key(
     signer = Signer(key)
     if signer.kid == key_id:
         raise UserError(f"{keypair_file} holds the old key itself; name a new file, and a key pair is made in it")
-    known = _issued_here(key_id, instance)
+    known = _issued_here(key_id, instance, rotation.file.config().data_api.revoked_tokens)
     grants = {
-        _token_file(out_dir, instance, name): Grant(
-            instance, name, seconds, scopes or _scopes_before(known.get(name, []))
-        )
+        _token_file(out_dir, instance, name): Grant(instance, name, seconds, scopes or _scopes_before(name, known))
         for name in tenants
     }
     left = _still_to_write(grants, signer.kid)
@@ -122,7 +120,8 @@ def ta_rotate_key(
     out_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path, token in zip(left, issued(signer, list(left.values())), strict=True):
         write_secret(path, token.encode())
-        note(f"{path} is a new token of the tenant {left[path].tenant}: give it to its clients")
+        allowed = ", ".join(left[path].scopes or ["everything"])
+        note(f"{path} is a new token of the tenant {left[path].tenant}, for {allowed}: give it to its clients")
     _let_out(rotation)
     _tell_others(known, tenants)
 
@@ -187,21 +186,31 @@ def _let_out(rotation: Rotation) -> None:
     note("  after that, the same command once more takes the old key out of the list")
 
 
-def _issued_here(kid: str, instance: str) -> dict[str, list[dict[str, Any]]]:
+def _issued_here(kid: str, instance: str, revoked: Container[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the tokens of a key for an instance that were issued here and are good still, by their tenants."""
     now, found = written(time.time()), defaultdict(list)
     for entry in entries()[0]:
-        if entry["key"] == kid and entry["instance"] == instance and entry["expires"] > now:
+        good = entry["expires"] > now and entry["id"] not in revoked
+        if good and entry["key"] == kid and entry["instance"] == instance:
             found[str(entry["tenant"])].append(entry)
     return found
 
 
-def _scopes_before(known: Sequence[Mapping[str, Any]]) -> tuple[Scope, ...] | None:
-    """Return what a tenant's tokens are for, all together; None, which is everything, where one of them or none tells."""
-    told = [str(entry.get("scope") or "").split() for entry in known]
-    if not all(told):
+def _scopes_before(tenant: str, known: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Scope, ...] | None:
+    """Return what a tenant's tokens are for, all together; None, which is everything, where one is or none is known.
+
+    Raises `UserError` where the list of what was issued here does not tell.
+    """
+    told = [str(entry.get("scope") or "").split() for entry in known.get(tenant, [])]
+    if not all(told) or not told:
         return None
-    return tuple(scope for scope in SCOPES if any(scope in scopes for scopes in told)) or None
+    found = tuple(scope for scope in SCOPES if any(scope in scopes for scopes in told))
+    if not found:
+        raise UserError(
+            f"what the tokens of the tenant {tenant} are for, {told}, is nothing that there is; say it with --scope "
+            f"(`--scope {','.join(SCOPES)}` is everything)"
+        )
+    return found
 
 
 def _tell_others(known: Mapping[str, Sequence[Mapping[str, Any]]], tenants: Sequence[str]) -> None:

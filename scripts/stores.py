@@ -72,10 +72,20 @@ def in_units(size: int) -> str:
     return f"{number:.0f} B" if unit == 0 else f"{number:.1f} {UNITS[unit]}"
 
 
-def stores(aws: Clients, instance: str) -> list[Store]:
-    """Return the data of all tenants of an instance, found by the buckets' tags; also of tenants that are gone."""
+def stores(aws: Clients, instance: str, tenant: str | None = None) -> list[Store]:
+    """Return the data of all tenants of an instance, or of one, found by the buckets' tags; also of tenants that are gone."""
+    prefixes = (
+        [bucket_prefix(instance, tenant, kind, ID_LENGTH) for kind in BUCKET_KINDS] if tenant else [f"{instance}-"]
+    )
     found: dict[tuple[str, str], Store] = {}
-    for page in aws["s3"].get_paginator("list_buckets").paginate(Prefix=f"{instance}-"):
+    for prefix in prefixes:
+        _add_stores(aws, instance, prefix, found)
+    return sorted(found.values(), key=lambda store: (store.tenant, store.created))
+
+
+def _add_stores(aws: Clients, instance: str, prefix: str, found: dict[tuple[str, str], Store]) -> None:
+    """Put what is in the buckets whose names begin so into `found`, by tenant and id."""
+    for page in aws["s3"].get_paginator("list_buckets").paginate(Prefix=prefix):
         for bucket in page["Buckets"]:
             name, created = bucket["Name"], bucket["CreationDate"]
             tags = _tags(aws, name) if NAME.fullmatch(name) and name.startswith(f"{instance}-") else {}
@@ -89,7 +99,6 @@ def stores(aws: Clients, instance: str) -> list[Store]:
             store.created = min(store.created, created)
             store.buckets[kind] = name
             store.purging = store.purging or PURGING in tags
-    return sorted(found.values(), key=lambda store: (store.tenant, store.created))
 
 
 def _tags(aws: Clients, bucket: str) -> dict[str, str]:

@@ -15,8 +15,16 @@ from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 from ruamel.yaml.tokens import CommentToken
 
 # Where ruamel.yaml keeps the comments of an entry, and in it those of the first line of a collection.
-AFTER = {CommentedMap: 2, CommentedSeq: 0}
 BEFORE, FIRST = 1, 3
+
+
+def _after(parent: Any) -> int:
+    return 2 if isinstance(parent, CommentedMap) else 0
+
+
+def _keys(node: Any) -> list[Any]:
+    """Return the keys of what stands in a collection itself, without what `<<` merges into it."""
+    return [key for key, _ in node.non_merged_items()] if isinstance(node, CommentedMap) else [*range(len(node))]
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ def _entries(node: Any) -> Iterator[Entry]:
     """Yield each entry of the document in the order of its lines."""
     if node.fa.flow_style():
         return
-    for key in node if isinstance(node, CommentedMap) else range(len(node)):
+    for key in _keys(node):
         entry = Entry(node, key)
         yield entry
         if isinstance(entry.value, CommentedMap | CommentedSeq):
@@ -49,7 +57,7 @@ def _entries(node: Any) -> Iterator[Entry]:
 
 def _take_lines_below(entry: Entry) -> list[CommentToken]:
     """Take away the comment lines that follow an entry; what stands on its own line stays."""
-    comments, place = entry.comments(), AFTER[type(entry.parent)]
+    comments, place = entry.comments(), _after(entry.parent)
     token = comments[place]
     if token is None:
         return []
@@ -85,14 +93,24 @@ def give_to_what_is_below(document: Any) -> None:
     """Hang each comment line on the entry below it, and those at the end on the document."""
     entries = [*_entries(document)]
     for entry in entries:
-        if isinstance(entry.value, CommentedMap) and entry.value and not entry.value.fa.flow_style():
-            _put_above(Entry(entry.value, next(iter(entry.value))), _take_first_lines(entry))
+        if isinstance(entry.value, CommentedMap) and not entry.value.fa.flow_style() and _keys(entry.value):
+            _put_above(Entry(entry.value, _keys(entry.value)[0]), _take_first_lines(entry))
     for number, entry in enumerate(entries):
         lines = _take_lines_below(entry)
         if lines and number + 1 < len(entries):
             _put_above(entries[number + 1], lines)
         elif lines:
+            document.ca.comment = document.ca.comment or [None, []]  # without it the end is not written
             document.ca.end = lines
+
+
+def _unmerged(value: CommentedMap) -> CommentedMap:
+    """Return a mapping with what `<<` merges into it as entries of its own: its anchor is in another file."""
+    if len(_keys(value)) == len(value):
+        return value
+    made = CommentedMap(value)
+    made.ca.items.update({key: value.ca.items[key] for key in _keys(value) if key in value.ca.items})
+    return made
 
 
 def copied(source: Any, key: Any, columns: int, *, without: str = "") -> tuple[Any, list[CommentToken]]:
@@ -100,12 +118,12 @@ def copied(source: Any, key: Any, columns: int, *, without: str = "") -> tuple[A
 
     The key `without` is left out; its comments are among those above, and what stands beside the entry is too.
     """
-    value, comments = copy.deepcopy((source[key], Entry(source, key).comments()))
-    above, beside = [*(comments[BEFORE] or [])], [comments[AFTER[type(source)]]]
+    value, comments = copy.deepcopy((_unmerged(source[key]), Entry(source, key).comments()))
+    above, beside = [*(comments[BEFORE] or [])], [comments[_after(source)]]
     if without in value:
         comments = Entry(value, without).comments()
         above += comments[BEFORE] or []
-        beside.append(comments[AFTER[CommentedMap]])
+        beside.append(comments[_after(value)])
         value.pop(without)
         del value.ca.items[without]
     above += [CommentToken(token.value, CommentMark(source.lc.col)) for token in beside if token]

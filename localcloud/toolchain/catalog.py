@@ -40,20 +40,33 @@ def _suitable_pulumi() -> Path | None:
     return Path(found).resolve().parent if suitable else None
 
 
-def _installed(programs: Sequence[str], version: str, *, option: str = "--version", newer: bool = False) -> Suitable:
-    """Return what finds the programs in one folder of PATH, at that very version, or also at a newer one."""
+def _version(program: Path, option: str) -> tuple[int, ...] | None:
+    """Return the version that a program says it has, None where it says none."""
+    try:
+        answer = subprocess.run([program, option], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):  # it is none of this machine, or hangs
+        return None
+    said = re.search(r"\d+\.\d+\.\d+", answer.stdout + answer.stderr)
+    return tuple(map(int, said[0].split("."))) if said else None
+
+
+def _installed(
+    programs: Sequence[str], version: str, *, option: str = "--version", newer: bool = False, silent: Sequence[str] = ()
+) -> Suitable:
+    """Return what finds the programs in one folder of PATH, all at that very version, or also at a newer one.
+
+    Those that are `silent` do not tell theirs.
+    """
+    wanted = tuple(map(int, version.split(".")))
 
     def look() -> Path | None:
         found = shutil.which(programs[0])
         folder = Path(found).resolve().parent if found else None
-        if not found or not folder or not all(os.access(folder / name, os.X_OK) for name in programs):
+        if not folder or not all(os.access(folder / name, os.X_OK) for name in programs):
             return None
-        answer = subprocess.run([found, option], capture_output=True, text=True, timeout=10)
-        said = re.search(r"(\d+)\.(\d+)\.(\d+)", answer.stdout + answer.stderr)
-        if not said:
-            return None
-        its, wanted = (tuple(map(int, text.split("."))) for text in (said[0], version))
-        return folder if its == wanted or (newer and its > wanted) else None
+        versions = {_version(folder / name, option) for name in programs if name not in silent}
+        good = all(its is not None and (its == wanted or (newer and its > wanted)) for its in versions)
+        return folder if good else None
 
     return look
 
@@ -107,7 +120,7 @@ KUBERNETES = Tool(
             estimate=330,
         ),
     ),
-    _installed(KUBERNETES_PROGRAMS, "1.34.4"),
+    _installed(KUBERNETES_PROGRAMS, "1.34.4", silent=["kubectl"]),
 )
 
 # Published as an image alone, so it is always built; it needs nothing but Go's standard library.

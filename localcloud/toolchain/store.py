@@ -21,14 +21,14 @@ from scripts.terminal import note, step
 class Tool:
     """A tool at one version: the programs it consists of and the places it can come from.
 
-    `suitable` looks for it on PATH and returns the folder of its programs, or None.
+    `suitable`, if any, looks for it on PATH and returns the folder of its programs, or None.
     """
 
     name: str
     version: str
     programs: tuple[str, ...]
     sources: tuple[Source, ...]
-    suitable: Callable[[], Path | None] = lambda: None
+    suitable: Callable[[], Path | None] | None = None
 
     def key(self) -> str:
         """Return 12 hex digits that change with anything that would change the programs."""
@@ -55,7 +55,7 @@ def _locked(path: Path, what: str) -> Iterator[None]:
 
 def cached(tool: Tool) -> Path | None:
     """Return the folder of the tool's programs if it is there without any work, else None."""
-    on_path = tool.suitable()
+    on_path = tool.suitable() if tool.suitable else None
     if on_path:
         return on_path
     home = cache_home() / f"{tool.name}-{tool.version}-{tool.key()}"
@@ -110,5 +110,7 @@ def _provide(tool: Tool, home: Path, final: Path) -> None:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     raise ToolError(
-        f"{tool.name} {tool.version} cannot be had on this machine; mend one of these:\n  - " + "\n  - ".join(reasons)
+        f"{tool.name} {tool.version} cannot be had on this machine; "
+        f"{'install that version on PATH, or ' if tool.suitable else ''}mend one of these:\n  - "
+        + "\n  - ".join(reasons)
     )

@@ -14,6 +14,7 @@ import urllib3
 from components.gateway_config import UNDECLARED
 from components.gateway_limits import MOST_UNDECLARED_BYTES, GatewayLimits, Rate, TenantRates
 from components.gateway_lua import MOST_BYTES
+from components.names import TAIL
 from scripts.gateway_state import PodState
 from tests.engine.gateway import KEYS, KID, LABELS, LATER_SECONDS, PUSH, Gateway, signed
 from tests.security.wire import Stream
@@ -79,19 +80,23 @@ def test_bytes_are_counted_by_the_length_of_bodies(limited: Gateway) -> None:
     assert asked(limited, "beta", 1, body=b"x" * 9_000) == [200]
 
 
-def in_pieces(gateway: Gateway, size: int, **more: str) -> tuple[int, str]:
+def in_pieces(gateway: Gateway, size: int, path: str = PUSH, **more: str) -> tuple[int, str]:
     """Push a body whose length is not declared, and return the answer."""
-    said = {"Host": "cortex.alpha.showdown.example.com", "Authorization": f"Bearer {signed(tenant='alpha')}"} | more
+    api = "loki" if path.startswith("/loki") else "cortex"
+    said = {"Host": f"{api}.alpha.showdown.example.com", "Authorization": f"Bearer {signed(tenant='alpha')}"} | more
     pieces = (b"x" * min(PIECE, size - sent) for sent in range(0, size, PIECE))
     pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
-    answer = pool.urlopen("POST", PUSH, pieces, said, chunked=True, assert_same_host=False)
+    answer = pool.urlopen("POST", path, pieces, said, chunked=True, assert_same_host=False)
     return answer.status, answer.data.decode()
 
 
-def test_a_body_in_pieces_is_counted_when_it_is_whole_whatever_its_client_says(limited: Gateway) -> None:
-    limited.limit(GatewayLimits(TenantRates(bytes=Rate(1000, 10 * PIECE))))
+@pytest.mark.parametrize("path", [PUSH, TAIL])
+def test_a_body_in_pieces_is_counted_when_it_is_whole_whatever_its_client_says(limited: Gateway, path: str) -> None:
+    limited.limit(GatewayLimits(TenantRates(bytes=Rate(1, 10 * PIECE))))
     limited.start()
-    found = [in_pieces(limited, 3 * PIECE, **{"X-Opstrace-Bytes": "1", "Upgrade": "websocket"})[0] for _ in range(4)]
+    found = [
+        in_pieces(limited, 3 * PIECE, path, **{"X-Opstrace-Bytes": "1", "Upgrade": "websocket"})[0] for _ in range(4)
+    ]
     assert found == [200, 200, 200, 429]
 
 
@@ -108,7 +113,7 @@ def test_a_body_in_pieces_is_bounded_and_never_arrives_in_part(limited: Gateway)
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_body_without_a_length_is_counted_by_http_2_too(limited: Gateway, method: str) -> None:
-    limited.limit(GatewayLimits(TenantRates(bytes=Rate(1000, 10 * PIECE))))
+    limited.limit(GatewayLimits(TenantRates(bytes=Rate(1, 10 * PIECE))))
     limited.start()
     path = LABELS if method == "GET" else PUSH
     fields = {":method": method, ":scheme": "http", ":authority": "cortex.alpha.showdown.example.com", ":path": path}

@@ -11,13 +11,16 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
 
 from components.config import from_settings
 from localcloud import borrowed, cloud, lifecycle, ports
 from localcloud.aws import account
 from localcloud.errors import LocalCloudError
+from localcloud.node.namespaces import require_root
 from localcloud.settings import Borrowed, Settings, settings
+from scripts.local import local
 from tests.unit.given import settings as stack_settings
 
 OURS = "127.0.0.77"  # an address of this machine that nothing else uses
@@ -237,3 +240,16 @@ def test_what_is_not_there_is_not_told_to_be(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     found = cloud.status()
     assert not found.running and found.network_policies_enforced is False and found.stand_ins is None
+
+
+def test_without_root_the_alternatives_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(LocalCloudError, match=r"needs root on Linux.*kind, k3d and minikube.*--context NAME"):
+        require_root()
+
+
+def test_the_end_of_the_cloud_says_what_is_lost_and_how_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud, "down", lambda: cloud.Ended(["showdown", "showdown.team"], "kind"))
+    said = CliRunner().invoke(local, ["down"]).stderr.replace("\n", " ")
+    assert "Lost with it: all resources and data of showdown, showdown.team" in said
+    assert "`./opstrace local up --context kind`, then `pulumi up --refresh`" in said

@@ -47,6 +47,19 @@ def _clear(lock: Lock, folder: str) -> None:
     clear_once([lock], cancel)
 
 
+def test_a_lock_that_could_not_be_cleared_is_tried_again() -> None:
+    lock, calls = Lock("root", "here", ended(), "2026-11-26T10:00:00Z"), []
+
+    def fail() -> None:
+        calls.append("failed")
+        raise UserError("access denied")
+
+    for _ in range(2):
+        with pytest.raises(UserError, match="access denied"):
+            clear_once([lock], fail)
+    assert calls == ["failed"] * 2
+
+
 def test_of_many_commands_that_saw_a_dead_lock_one_clears_it(tmp_path: Path) -> None:
     lock = Lock("root", "here", ended(), "2026-11-26T10:00:00Z")
     fork = multiprocessing.get_context("fork")

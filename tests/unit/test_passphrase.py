@@ -1,5 +1,6 @@
 """Key pair files: their size, and the passphrase that encrypts them."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from components.errors import KeyFileError
 from components.keys import public_key
 from scripts import passphrase
 from scripts.keyfiles import new_key, read_key_pair, read_public_key
-from scripts.providers import provider
 from scripts.tokens import ta_create_keypair, ta_create_token
 
 CANARY = "canary of the passphrase"
@@ -141,9 +141,10 @@ def test_no_key_file_raises_anything_but_its_own_error(
 
 
 def test_a_passphrase_in_the_environment_goes_to_no_program_that_the_command_starts(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(passphrase.VARIABLE, "secret")
-    monkeypatch.setenv("AWS_PROFILE", "team")
-    environment = provider("aws").environment
-    assert passphrase.VARIABLE not in environment and environment["AWS_PROFILE"] == "team"
+    monkeypatch.setattr(passphrase, "_kept", None)
+    passphrase.keep_from_others()
+    assert passphrase.VARIABLE not in os.environ
+    assert passphrase.of_existing_key(tmp_path / "pair.pem") == b"secret"

@@ -55,7 +55,7 @@ def test_a_rotation_from_its_begin_to_its_end(stack: Path) -> None:
     assert (stack.parent / "new" / "showdown-default.jwt").stat().st_mode & 0o777 == 0o600
     assert "the same command once more" in done.stderr
     assert "the tenant shop, which you did not name, these tokens end with the old key: web (everything)" in done.stderr
-    assert "of the tenant default, " not in done.stderr
+    assert "of the tenant default, for which" not in done.stderr
 
     again = rotate(stack, "--overlap", "2d")  # before the end: nothing changes
     assert again.exit_code == 0 and limits(stack) == found and len(entries()[0]) == 3
@@ -117,7 +117,13 @@ def test_a_new_token_is_for_no_more_than_the_old_ones_and_the_others_are_named(s
     reads: tuple[Scope, ...] = ("metrics:read", "logs:read")
     grants = [Grant("showdown", "default", scopes=(scope,), name=scope) for scope in reads]
     issued(Signer(PAIR), [*grants, Grant("elsewhere", "default"), Grant("showdown", "default", issued=1)])
+    gone = Grant("showdown", "default")  # for everything, and revoked
+    issued(Signer(PAIR), [gone])
+    file = stackfile.StackFile("showdown", stack.parent)
+    file.set_revoked_tokens({gone.id: "2099-01-01T00:00:00Z"})
+    file.write()
     done = rotate(stack)
+    assert "is a new token of the tenant default, for metrics:read, logs:read: give it" in done.stderr
     claims = read_token((stack.parent / "new" / "showdown-default.jwt").read_text()).claims
     assert claims["scope"] == "metrics:read logs:read"
     assert (

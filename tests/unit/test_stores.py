@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from components.errors import UserError
 from components.names import bucket_prefix
-from scripts import adoption, applied, stores, tenant_data, tenant_edits
+from scripts import adoption, applied, stores, tenant_data, tenant_removal
 from scripts.stackfile import StackFile
 
 ID = "0a0b0c0d"
@@ -142,10 +142,10 @@ def test_what_a_deletion_left_is_named_with_what_is_in_it(aws: Any, monkeypatch:
     aws["s3"].put_object(Bucket=found.buckets["logs"], Key="a", Body=b"x" * 9)
     there: Any = SimpleNamespace(aws=aws)
     with pytest.raises(UserError, match=f"{found.buckets['logs']} is there still, with 1 object"):
-        tenant_edits._read_back("default", "purge", [found.buckets["logs"], "showdown-default-gone"], held, there)
+        tenant_removal._read_back("default", "purge", [found.buckets["logs"], "showdown-default-gone"], held, there)
     with pytest.raises(UserError, match="was to be kept, but showdown-default-gone is not there any more"):
-        tenant_edits._read_back("default", "retain", [found.buckets["logs"], "showdown-default-gone"], held, there)
-    tenant_edits._read_back("default", "retain", [found.buckets["logs"]], held, there)
+        tenant_removal._read_back("default", "retain", [found.buckets["logs"], "showdown-default-gone"], held, there)
+    tenant_removal._read_back("default", "retain", [found.buckets["logs"]], held, there)
 
 
 def test_a_purge_that_leaves_something_names_it(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,3 +158,47 @@ def test_a_purge_that_leaves_something_names_it(aws: Any, monkeypatch: pytest.Mo
             tenant_data.purge_store(found, stores.Contents(), there)
     tenant_data.purge_store(found, stores.Contents(), there)
     assert stores.stores(aws, "showdown") == []
+
+
+def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | None, **more: Any) -> Any:
+    """Return the removal of `default`, whose entry was taken out of the file before; nothing is really taken away."""
+    engine = SimpleNamespace(state=list, instance="showdown")
+    found: Any = SimpleNamespace(aws=aws, engine=engine, cluster=None)
+    monkeypatch.setattr(tenant_removal.Removal, "_take_away", lambda self: None)
+    monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: {})
+    monkeypatch.setattr(stores, "GONE_SECONDS", 2)
+    file: Any = SimpleNamespace(owner="showdown")
+    config: Any = None
+    return tenant_removal.Removal(
+        "default", config, "local", found, file, None, there, **{"has_workloads": False} | more
+    )
+
+
+def test_a_removal_whose_buckets_have_left_the_state_does_not_say_that_they_are_gone(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = store(aws)
+    going = removal(aws, monkeypatch, applied.Applied("urn", False))
+    with pytest.raises(UserError, match="what it was when its buckets left the state"):
+        going.run("purge", yes=True, force=False)
+    going.run(None, yes=True, force=False)
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert f"Retained is {kept.id}" in said and "Nothing is left" not in said
+
+
+def test_a_removal_that_goes_on_does_what_was_recorded_and_asks_for_ready_pods(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    buckets: dict[Any, str] = {**store(aws).buckets}
+    there = applied.Applied("urn", False, {**buckets}, {"retain"})
+    monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "loki 0 of 1 ready")
+    going = removal(aws, monkeypatch, there, has_workloads=True)
+    with pytest.raises(UserError, match="is not ready"):
+        going.run(None, yes=True, force=False)
+    with pytest.raises(UserError, match="recorded that its data is to be kept"):
+        going.run("purge", yes=True, force=True)
+    going.run(None, yes=True, force=True)
+    assert "is kept in 3 buckets" in capsys.readouterr().err
+    there = applied.Applied("urn", False, {**buckets}, {"purge"})
+    with pytest.raises(UserError, match="was to be deleted, but"):  # nothing took it away
+        removal(aws, monkeypatch, there).run(None, yes=True, force=False)

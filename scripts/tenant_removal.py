@@ -1,0 +1,210 @@
+"""`tenants remove`: a tenant goes, its data stays or goes, and what is left is read back. Interrupted, it goes on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from components.config import StackConfig
+from components.errors import UserError
+from components.headline import Fate
+from components.names import APIS, BUCKET_KINDS
+from components.tenant_config import OnDelete
+from scripts import applied, stores
+from scripts.apply import NO_APPLY, Target, finish, target
+from scripts.placing import Place, find, place, settings_in
+from scripts.providers import PROVIDER
+from scripts.stackfile import StackFile, require
+from scripts.summary import require_no_other_purge, summary
+from scripts.tenant_edits import announce, show_difference
+from scripts.tenant_views import state_of
+from scripts.terminal import confirm_by_name, note, step
+
+
+@click.command(short_help="Remove a tenant.")
+@PROVIDER
+@click.argument("instance")
+@click.argument("tenant")
+@click.option("--purge", "policy", flag_value="purge", help="Delete its data too, whatever it is set to.")
+@click.option("--retain", "policy", flag_value="retain", help="Keep its data, whatever it is set to.")
+@click.option("--yes", is_flag=True, help="Do not ask, even where data is deleted.")
+@click.option("--force", is_flag=True, help="Remove it even if its pods are not ready to write what they hold.")
+@NO_APPLY
+def remove(
+    provider_name: str,
+    instance: str,
+    tenant: str,
+    policy: OnDelete | None,
+    yes: bool,
+    force: bool,
+    no_apply: bool,
+) -> None:
+    """Remove TENANT from INSTANCE. Its data stays or goes as its onDelete says, or the option.
+
+    A removal that failed or was killed goes on when it is run again.
+    """
+    config = require(instance).config()
+    where = find(instance, tenant)
+    if where:
+        _require_removable(where, config, tenant, provider_name)
+    if no_apply:
+        _only_edit(where or place(instance, tenant), policy, provider_name)
+        return
+    file = where.file if where else require(instance)
+    found = target(instance, config, provider_name, file.instance)
+    resources = found.engine.state()
+    there = applied.user_tenants(resources).get(tenant)
+    if where is None and there is None:
+        place(instance, tenant)  # raises, and names those that are there
+    has_workloads = applied.has_workloads(resources, tenant)
+    Removal(tenant, config, provider_name, found, file, where, there, has_workloads).run(policy, yes=yes, force=force)
+
+
+def _require_removable(where: Place, config: StackConfig, tenant: str, provider_name: str) -> None:
+    instance = where.file.owner
+    if settings_in(where.file, config)[tenant].protect:
+        raise UserError(
+            f"the tenant {tenant} is protected; `./opstrace tenants set {provider_name} {instance} {tenant} "
+            "protect=false` takes the protection off first"
+        )
+    if not where.alone and len(config.tenants) == 1:
+        raise UserError(
+            f"{tenant} is the last tenant of {instance}, which needs one; add another first, or destroy the instance"
+        )
+
+
+def _only_edit(where: Place, policy: OnDelete | None, provider_name: str) -> None:
+    if policy or where.alone:
+        raise UserError(
+            "--no-apply only edits an entry of the instance's file; what becomes of data is what the last update "
+            "recorded, and a stack of its own is removed with the tenant"
+        )
+    where.file.entry("tenants").remove(where.entry)
+    show_difference(where.file)
+    finish(where.file, provider_name, no_apply=True)
+
+
+def _fate(policy: Fate) -> str:
+    return {"purge": "deleted", "retain": "kept", "mixed": "deleted in part"}[policy]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One removal: `file` is of the stack that has the tenant, `where` its entry, None where that is taken away already.
+
+    `there` is what the last update recorded; nothing where the tenant was never applied.
+    """
+
+    tenant: str
+    config: StackConfig
+    provider: str
+    found: Target
+    file: StackFile
+    where: Place | None
+    there: applied.Applied | None
+    has_workloads: bool
+
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether an earlier one has begun: then to record anything would make anew what is gone."""
+        begun = self.there and (not self.has_workloads or len(self.there.buckets) < len(BUCKET_KINDS))
+        return self.where is None or bool(begun)
+
+    def run(self, policy: OnDelete | None, *, yes: bool, force: bool) -> None:
+        """Remove the tenant, and look whether its data is as it should be; raises `UserError` where it is not."""
+        wanted = self._wanted(policy)
+        if self.has_workloads and wanted == "retain" and not force:
+            self._require_ready()
+        buckets = [*self.there.buckets.values()] if self.there else []
+        held = stores.contents(self.found.aws, buckets)
+        if wanted == "purge" and not yes:
+            confirm_by_name(self.tenant, f"All data of {self.tenant} will be deleted for good: {held}.")
+        # Read anew: somebody may have updated while the name was typed.
+        after = settings_in(self.file, self.config)
+        require_no_other_purge(after, applied.user_tenants(self.found.engine.state()), self.tenant)
+        if self.there and not self._is_under_way and (self.there.on_delete != wanted or self.there.protect):
+            self._record(wanted)
+        self._take_away()
+        if buckets:
+            _read_back(self.tenant, wanted, buckets, held, self.found)
+        elif self.there:
+            self._tell_what_is_retained()
+
+    def _wanted(self, policy: OnDelete | None) -> OnDelete:
+        """Return what is to become of the data; raises `UserError` where an option comes too late."""
+        if not self._is_under_way:
+            return policy or settings_in(self.file, self.config)[self.tenant].on_delete
+        recorded: set[OnDelete] = self.there.policies if self.there else set()
+        if self.there and policy and recorded != {policy}:
+            fate = _fate(self.there.on_delete) if recorded else "what it was when its buckets left the state"
+            raise UserError(
+                f"of {self.tenant} the last update recorded that its data is to be {fate}, and parts of it are not there; "
+                f"`./opstrace tenants remove {self.provider} {self.file.owner} {self.tenant}` goes on with that"
+            )
+        note(f"{self.tenant} is out of the file, or gone in part, already: that removal goes on.")
+        return "purge" if recorded and recorded != {"retain"} else "retain"
+
+    def _require_ready(self) -> None:
+        """Raise `UserError` where a pod does not run: what it holds is on its volume alone, and goes with that."""
+        state = state_of(self.found.cluster, self.tenant, APIS)
+        if state != "ready":
+            raise UserError(
+                f"the tenant {self.tenant} is not ready ({state}): what its pods hold may not have reached its buckets, and "
+                "would be lost with their volumes; mend that first, or remove it with --force"
+            )
+
+    def _record(self, wanted: OnDelete) -> None:
+        """Let the state know what is to become of the data: a deletion does what the last update recorded."""
+        assert self.where
+        note(f"Recording that the data of {self.tenant} is to be {_fate(wanted)}:")
+        self.where.entry["onDelete"] = wanted
+        self.file.check()
+        self.file.write()
+        self.found.engine.up(self.found.aws, self.found.cluster)
+
+    def _take_away(self) -> None:
+        """Delete the tenant: by an update of the instance's stack without it, or with its own stack."""
+        if self.where and self.where.alone:
+            there = applied.user_tenants(self.found.engine.state())
+            note(summary(settings_in(self.file, self.config), {}, there, self.found.aws))
+            if self.found.engine.instance in self.found.engine.stacks():
+                self.found.engine.destroy(self.found.aws, self.found.cluster)
+            self.file.remove()
+            return
+        before = settings_in(self.file, self.config)
+        if self.where:
+            self.file.entry("tenants").remove(self.where.entry)
+            show_difference(self.file)
+        say = announce(self.file, before, self.config, self.tenant)
+        finish(self.file, self.provider, no_apply=False, before=say)
+
+    def _tell_what_is_retained(self) -> None:
+        kept = [store.id for store in stores.stores(self.found.aws, self.file.owner, self.tenant)]
+        note(
+            f"No bucket of {self.tenant} was left in the state. "
+            + (f"Retained is {', '.join(kept)}: `./opstrace tenants data` manages it." if kept else "None is retained.")
+        )
+
+
+def _read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: stores.Contents, found: Target) -> None:
+    """Look whether the data is as it should be; raises `UserError` naming what is not."""
+    with step(f"reading back what is left of {tenant}"):
+        left = [bucket for bucket in buckets if stores.is_there(found.aws, bucket, gone=policy == "purge")]
+    if policy == "retain":
+        kept = stores.contents(found.aws, left)
+        note(f"The data of {tenant} is kept in {len(left)} buckets: {kept}. `./opstrace tenants data` manages it.")
+        gone = sorted({*buckets} - {*left})
+        if gone:
+            raise UserError(f"the data of {tenant} was to be kept, but {', '.join(gone)} is not there any more")
+        return
+    if left:
+        still = stores.contents(found.aws, left)
+        raise UserError(
+            f"the data of {tenant} was to be deleted, but {', '.join(left)} is there still, with {still}, "
+            f"{still.versions:,} old versions and {still.uploads:,} unfinished uploads; "
+            "`./opstrace tenants data purge` deletes it"
+        )
+    note(
+        f"Nothing is left of the data of {tenant}: {len(buckets)} buckets are gone, with all that they held; before its pods "
+        f"wrote their last that was {held}, {held.versions:,} old versions and {held.uploads:,} unfinished uploads."
+    )
