@@ -9,7 +9,7 @@ from components.labels import NAME_LABEL
 from tests.e2e.walk import Walk
 from tests.shell import run
 
-TIMED_OUT = 28  # curl's exit code
+REFUSED, TIMED_OUT = 7, 28  # curl's exit codes
 WAIT_SECONDS = "2"
 
 
@@ -37,10 +37,17 @@ class PodNetwork:
 
     def reaches(self, address: str) -> bool:
         """Tell whether an HTTP server at `address` (with its port) answers; nothing at all comes back where it does not."""
+        code = self._asked(address)
+        assert code in (0, TIMED_OUT), code
+        return code == 0
+
+    def is_refused(self, address: str) -> bool:
+        """Tell whether the packets arrive at `address`, and nobody listens there."""
+        return self._asked(address) == REFUSED
+
+    def _asked(self, address: str) -> int:
         command = ("nsenter", "-t", self.process, "-n", "curl", "-s", "-o", "/dev/null", "-m", WAIT_SECONDS)
-        done = run(*command, f"http://{address}/", check=False)
-        assert done.returncode in (0, TIMED_OUT), done
-        return done.returncode == 0
+        return int(run(*command, f"http://{address}/", check=False).returncode)
 
 
 def _text(path: Path) -> str:

@@ -24,4 +24,4 @@ def test_a_tenant_s_pods_are_reached_by_the_gateway_and_by_each_other_alone(walk
         assert not stranger.reaches(f"{pod.link_local()}:{port}")
     assert gateway.reaches(service) and not stranger.reaches(service)
     assert stranger.reaches(f"{gateway.address}:{HEALTH_PORT}")  # as any client
-    assert not stranger.reaches(f"{gateway.address}:{ADMIN_PORT}")  # it listens inside its pod alone
+    assert stranger.is_refused(f"{gateway.address}:{ADMIN_PORT}")  # it listens inside its pod alone
