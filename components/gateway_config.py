@@ -28,8 +28,8 @@ UNDECLARED = f"a request that does not declare its length may have {gateway_limi
 INSTANCE_HOST = "instance"  # the virtual host of the instance's own name
 MEMORY_MIB = 512  # of a pod
 HEAP_MIB = 384  # of it for requests; Lua has its own
-LARGE_POWER = 17  # of two: bytes of a request that is kept, from which on it counts as large
-MOST_CONNECTIONS = 8000  # of clients to a pod, with a token or without one; each takes 8 to 16 KiB
+# Of clients to a pod, with a token or without one: each takes 8 to 16 KiB, and 100 where it sends what is kept.
+MOST_CONNECTIONS = 4000
 HEAP = "envoy.resource_monitors.fixed_heap"
 REQUEST_SECONDS = 60  # for a request to arrive whole; what is answered already, as a tail is, is not meant
 
@@ -185,6 +185,8 @@ def _listener(settings: GatewaySettings) -> dict[str, Any]:
             }
         ],
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        # Of what a client sends faster than it is passed on; by default a mebibyte, with every connection.
+        "per_connection_buffer_limit_bytes": 32_768,
     }
 
 
@@ -223,8 +225,6 @@ def _overload_manager() -> dict[str, Any]:
     def beyond(share: float) -> list[dict[str, Any]]:
         return [{"name": HEAP, "threshold": {"value": share}}]
 
-    more_and_more = {"scaled": {"scaling_threshold": 0.85, "saturation_threshold": 1}}
-
     return {
         "refresh_interval": "0.25s",
         "resource_monitors": [
@@ -247,10 +247,7 @@ def _overload_manager() -> dict[str, Any]:
             {"name": "envoy.overload_actions.shrink_heap", "triggers": beyond(0.8)},
             {"name": "envoy.overload_actions.disable_http_keepalive", "triggers": beyond(0.85)},
             {"name": "envoy.overload_actions.stop_accepting_requests", "triggers": beyond(0.9)},
-            # Those that are there can grow still: the largest end first.
-            {"name": "envoy.overload_actions.reset_high_memory_stream", "triggers": [{"name": HEAP, **more_and_more}]},
         ],
-        "buffer_factory_config": {"minimum_account_to_track_power_of_two": LARGE_POWER},
     }
 
 

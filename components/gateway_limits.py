@@ -17,7 +17,7 @@ MOST_TENANTS = (
     4096  # with buckets of their own at once; the least recently seen loses its own, which is full again then
 )
 RETRY_AFTER_SECONDS = 1  # a bucket is filled once a second
-MOST_UNDECLARED_BYTES = 2**20  # of a body that is kept until it is whole; clients of the field declare theirs
+MOST_UNDECLARED_BYTES = 64 * 2**10  # of a body that is kept until it is whole; clients of the field declare theirs
 FILTERS = "type.googleapis.com/envoy.extensions.filters"
 YEAR_SECONDS = 365 * 24 * 3600
 ALWAYS = {"default_value": {"numerator": 100}}
