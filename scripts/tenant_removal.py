@@ -205,6 +205,6 @@ def _read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: stor
             "`./opstrace tenants data purge` deletes it"
         )
     note(
-        f"Nothing is left of the data of {tenant}: {len(buckets)} buckets are gone, with all that they held; before its pods "
-        f"wrote their last that was {held}, {held.versions:,} old versions and {held.uploads:,} unfinished uploads."
+        f"Nothing is left of the data of {tenant}: {len(buckets)} buckets are gone, with {held}, {held.versions:,} old versions "
+        f"and {held.uploads:,} unfinished uploads, and what its pods wrote last."
     )
