@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from localcloud.files import is_script
-from localcloud.toolchain.sources import DebianPackages, GoModule, PythonPackage, Release
+from localcloud.toolchain.sources import DebianPackages, GoModule, Installed, PythonPackage, Release
 from localcloud.toolchain.store import Tool
 
 KUBERNETES_PROGRAMS = (
@@ -21,6 +21,7 @@ KUBERNETES_PROGRAMS = (
 )
 Suitable = Callable[[], Path | None]
 CNI_PLUGINS = ("bridge", "host-local", "loopback")
+CONTAINERD_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", *CNI_PLUGINS)
 
 
 def is_official_pulumi(folder: Path) -> bool:
@@ -193,8 +194,9 @@ ETCD = Tool(
 CONTAINERD = Tool(
     "containerd",
     "debian",
-    ("containerd", "containerd-shim-runc-v2", "ctr", "runc", *CNI_PLUGINS),
+    CONTAINERD_PROGRAMS,
     (
+        Installed(CONTAINERD_PROGRAMS, ("/usr/sbin", "/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")),
         DebianPackages(
             ("containerd", "runc", "containernetworking-plugins"),
             {name: f"usr/bin/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")}
@@ -227,6 +229,7 @@ PROMETHEUS = Tool(
     "debian",
     ("prometheus",),
     (DebianPackages(("prometheus",), {"prometheus": "usr/bin/prometheus"}),),
+    _installed(["prometheus"], "2.40.0", newer=True),
 )
 
 WRK = Tool(
@@ -234,6 +237,7 @@ WRK = Tool(
     "debian",
     ("wrk",),
     (DebianPackages(("wrk", "libluajit-5.1-2"), {"wrk": "usr/bin/wrk"}, libraries="usr/lib/x86_64-linux-gnu"),),
+    _installed(["wrk"], "4.1.0", option="-v", newer=True),
 )
 
 ENGINE = (PULUMI,)

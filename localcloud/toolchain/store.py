@@ -32,7 +32,7 @@ class Tool:
 
     def key(self) -> str:
         """Return 12 hex digits that change with anything that would change the programs."""
-        recipe = "\n".join(source.fingerprint() for source in self.sources)
+        recipe = "\n".join(filter(None, (source.fingerprint() for source in self.sources)))
         return hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
@@ -59,7 +59,12 @@ def cached(tool: Tool) -> Path | None:
     if on_path:
         return on_path
     home = cache_home() / f"{tool.name}-{tool.version}-{tool.key()}"
-    return home if home.is_dir() else None
+    return home if _is_whole(home, tool) else None
+
+
+def _is_whole(folder: Path, tool: Tool) -> bool:
+    """Tell whether all programs are there; a link into the machine's own folders ends with what it leads to."""
+    return all((folder / name).exists() for name in tool.programs)
 
 
 def ensure(tool: Tool) -> Path:
@@ -75,7 +80,8 @@ def ensure(tool: Tool) -> Path:
     final = home / f"{tool.name}-{tool.version}-{tool.key()}"
     try:
         with _locked(home / ".locks" / tool.name, tool.name):
-            if not final.is_dir():
+            if not _is_whole(final, tool):
+                shutil.rmtree(final, ignore_errors=True)
                 for stale in home.glob(f".partial-{tool.name}-*"):  # only a process that was killed leaves one
                     shutil.rmtree(stale)
                 _provide(tool, home, final)
