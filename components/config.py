@@ -138,7 +138,13 @@ class AwsConfig(Section):
 class StackConfig(Section):
     """Everything under `opstrace:` of a stack."""
 
-    domain: Annotated[str, Field(description="DNS name below which the instance's own zone is made.")]
+    domain: Annotated[
+        str,
+        Field(
+            description="DNS name below which the instance's own zone is made.",
+            json_schema_extra={"pattern": DOMAIN_PATTERN},  # for editors; here the error says more
+        ),
+    ]
     tenants: Annotated[list[TenantConfig], Field(description="The tenants, at least one.", min_length=1)]
     tenant_defaults: Annotated[
         TenantSettings, Field(description="Settings of all tenants, `system` among them, where their own say nothing.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from components.limits import LogsLimits, MetricsLimits
-from components.names import tenant_name_problem
+from components.names import TENANT_PATTERN, tenant_name_problem
 from components.section import QUANTITY, Duration, Section, amount, checked_ranges, hours, merged, raise_all
 
 MINIMUM_RETENTION_HOURS = 24  # Loki refuses less
@@ -160,7 +160,13 @@ def _given(settings: TenantSettings) -> dict[str, Any]:
 class TenantConfig(TenantSettings):
     """One tenant of the instance."""
 
-    name: Annotated[str, Field(description="1 to 30 characters of a-z and 0-9; part of the tenant's host names.")]
+    name: Annotated[
+        str,
+        Field(
+            description="1 to 30 characters of a-z and 0-9; part of the tenant's host names.",
+            json_schema_extra={"pattern": TENANT_PATTERN},  # for editors; here the error says more
+        ),
+    ]
 
     @field_validator("name")
     @classmethod

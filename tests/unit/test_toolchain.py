@@ -5,9 +5,11 @@ import hashlib
 import io
 import json
 import os
+import subprocess
 import tarfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,30 +25,38 @@ from localcloud.toolchain.pin import pin, releases
 from localcloud.toolchain.sources import Release, Unavailable
 from localcloud.toolchain.store import Tool, ensure
 
+PROGRAM = b"#!/bin/sh\necho v1\n"
+
 
 def _release() -> bytes:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as tar:
-        content = b"#!/bin/sh\necho v1\n"
         entry = tarfile.TarInfo("tool/tool")
-        entry.size = len(content)
-        tar.addfile(entry, io.BytesIO(content))
+        entry.size = len(PROGRAM)
+        tar.addfile(entry, io.BytesIO(PROGRAM))
+    return data.getvalue()
+
+
+def _zip() -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("tool-linux-amd64", PROGRAM)
     return data.getvalue()
 
 
 RELEASE = _release()
 CHECKSUM = hashlib.sha256(RELEASE).hexdigest()
+FILES = {"/tool.tar.gz": RELEASE, "/tool.zip": _zip(), "/tool-linux-amd64": PROGRAM}
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = self.path == "/tool.tar.gz"
+            found = FILES.get(self.path)
             self.send_response(200 if found else 404)
             self.end_headers()
-            if found:
-                self.wfile.write(RELEASE)
+            self.wfile.write(found or b"")
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -66,6 +76,24 @@ def test_a_release_with_the_pinned_checksum_is_used(server: str) -> None:
     home = ensure(tool(Release(f"{server}/tool.tar.gz", {"tool": "tool/tool"}, CHECKSUM)))
     assert (home / "tool").read_text().endswith("echo v1\n")
     assert [path.name for path in home.iterdir()] == ["tool"]
+
+
+# As Kubernetes and CoreDNS, as Loki and as Cortex publish theirs.
+LAYOUTS = {"/tool.tar.gz": "tool/tool", "/tool.zip": "tool-linux-amd64", "/tool-linux-amd64": ""}
+
+
+@pytest.mark.parametrize("path", LAYOUTS)
+def test_a_release_of_each_layout_in_use_is_unpacked_to_a_program_that_runs(server: str, path: str) -> None:
+    checksum = hashlib.sha256(FILES[path]).hexdigest()
+    home = ensure(tool(Release(f"{server}{path}", {"tool": LAYOUTS[path]}, checksum)))
+    assert subprocess.run([home / "tool"], capture_output=True, text=True).stdout == "v1\n"
+
+
+@pytest.mark.parametrize("path", ["/tool.tar.gz", "/tool.zip"])
+def test_a_release_that_is_laid_out_otherwise_is_refused(server: str, path: str) -> None:
+    checksum = hashlib.sha256(FILES[path]).hexdigest()
+    with pytest.raises(ToolError, match="holds no other/tool: it is not laid out as expected"):
+        ensure(tool(Release(f"{server}{path}", {"tool": "other/tool"}, checksum)))
 
 
 def test_a_release_with_another_checksum_is_refused_and_nothing_is_kept(server: str, tmp_path: Path) -> None:
