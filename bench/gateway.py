@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import urllib3
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +36,7 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
+from tests.made_up_keys import made_up_keys
 from tests.ports import free_port
 from tests.remote_write import HEADERS, Series, request
 
@@ -123,12 +123,6 @@ end
 """
 
 
-def _made_up_key(number: int) -> RSAPublicKey:
-    """Return a key of the usual size that nobody has the other half of."""
-    modulus = random.Random(number).getrandbits(2048) | 1 | 1 << 2047
-    return RSAPublicNumbers(65537, modulus).public_key()
-
-
 def push_body() -> bytes:
     """Return a push as Prometheus sends it when it has much to send: `SERIES` series of a node, a sample each."""
     drawn = random.Random(1)
@@ -153,7 +147,7 @@ class Bench:
         self._envoy = str(ensure(catalog.ENVOY) / "envoy")
         self._wrk = str(ensure(catalog.WRK) / "wrk")
         self._key = new_key()
-        self._more_keys = {key_id(key): canonical_pem(key) for key in map(_made_up_key, range(KEYS - 1))}
+        self._more_keys = made_up_keys(KEYS - 1)
         self._stack = stack
         self._dns_port = free_port()
         self._ports: dict[tuple[Access, int], int] = {}

@@ -1,6 +1,6 @@
 """`tenants add` and `set`: a tenant is an entry of the stack's file; these edit it and apply it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -46,21 +46,40 @@ def assign(entry: Any, assignment: str) -> None:
 
 
 def show_difference(file: StackFile) -> None:
+    """Say what writing the file would change in it."""
     found = file.difference()
     note(found.rstrip() if found else f"{file.path.name} stays as it is.")
 
 
 def announce(
-    file: StackFile, before: Settings, config: StackConfig, subject: str | None = None
+    file: StackFile, before: Settings, config: StackConfig, subject: str | None = None, *, added: str | None = None
 ) -> Callable[[Target], None]:
-    """Return what says, before anything is changed, what becomes of the tenants and their data."""
+    """Return what says, before anything is changed, what becomes of the tenants and their data.
+
+    `subject` is the tenant whose data may be purged by this, `added` the one that is made. What is returned raises
+    `UserError` where another's data would be purged.
+    """
 
     def say(found: Target) -> None:
         after, there = settings_in(file, config), applied.user_tenants(found.engine.state())
         require_no_other_purge(after, there, subject)
         note(summary(before, after, there, found.aws))
+        if added:
+            _tell_of_retained(added, file.owner, there, found)
 
     return say
+
+
+def _tell_of_retained(tenant: str, instance: str, there: Mapping[str, applied.Applied], found: Target) -> None:
+    """Say so where there is data of an earlier tenant of that name; `there` are those whose data is in use."""
+    owned = {bucket for entry in there.values() for bucket in entry.buckets.values()}
+    known = stores.stores(found.aws, instance, tenant)
+    kept = [store.id for store in known if not owned & {*store.buckets.values()}]
+    if kept:
+        note(
+            f"Data of an earlier tenant {tenant} is retained ({', '.join(kept)}); this one does not see it. "
+            "`./opstrace tenants data adopt`, in place of this, makes the tenant with it."
+        )
 
 
 def _assigned(entry: Any, settings: Sequence[str]) -> None:
@@ -100,20 +119,7 @@ def add(
         file.entry("tenants").append(entry)
     file.check()
     show_difference(file)
-    say = announce(file, before, config)
-
-    def say_all(found: Target) -> None:
-        say(found)
-        owned = {name for entry in applied.tenants(found.engine.state()).values() for name in entry.buckets.values()}
-        there = stores.stores(found.aws, instance, tenant)
-        kept = [store.id for store in there if not owned & {*store.buckets.values()}]
-        if kept:
-            note(
-                f"Data of an earlier tenant {tenant} is retained ({', '.join(kept)}); this one does not see it. "
-                "`./opstrace tenants data adopt`, in place of this, makes the tenant with it."
-            )
-
-    finish(file, provider_name, no_apply=no_apply, before=say_all)
+    finish(file, provider_name, no_apply=no_apply, before=announce(file, before, config, added=tenant))
     if not no_apply:
         note(f"A token for it: ./opstrace ta-create-token {instance} {tenant} KEYPAIR_FILE")
 

@@ -31,12 +31,11 @@ OWN = f"{PREFIX}tenant"
 
 def _entry_to_own(file: StackFile, own: StackFile, tenant: str) -> None:
     """Let a tenant's own file have what its entry says, with its comments."""
-    entries = file.entry("tenants")
-    at = next((number for number, entry in enumerate(entries) if entry.get("name") == tenant), None)
-    if at is None:
+    entries, entry = file.entry("tenants"), entry_of(file, tenant)
+    if entry is None:
         own.set("tenant", {})
         return
-    value, above = copied(entries, at, -2, without="name")
+    value, above = copied(entries, entries.index(entry), -2, without="name")
     put(own.section, OWN, value, above)
 
 

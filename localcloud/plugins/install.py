@@ -10,11 +10,10 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from localcloud.files import is_script, write_whole
-from localcloud.toolchain.catalog import is_official_pulumi
+from localcloud.toolchain.catalog import LANGUAGE_HOST, is_official_pulumi
 from scripts.terminal import note
 
 STAND_INS = ("aws", "kubernetes", "random")
-LANGUAGE_HOST = "pulumi-language-python"
 ROOT = Path(__file__).parent.parent.parent
 PLUGIN_SERVER = "https://get.pulumi.com"
 REACH_SECONDS = 3
@@ -37,10 +36,11 @@ def is_stand_in(home: Path, name: str) -> bool:
 
 def stand_ins(home: Path) -> list[str] | None:
     """Return what there is of ours in place of official plugins and language host; None before `install`."""
-    host = home / "bin" / LANGUAGE_HOST
-    if not host.exists():
+    programs = home / "bin"
+    if not (programs / LANGUAGE_HOST).exists():
         return None
-    return [name for name in STAND_INS if is_stand_in(home, name)] + (["the language host"] if is_script(host) else [])
+    ours = [name for name in STAND_INS if is_stand_in(home, name)]
+    return ours if is_official_pulumi(programs) else [*ours, "the language host"]
 
 
 def install(home: Path, programs: Path) -> Path:

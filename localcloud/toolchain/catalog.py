@@ -4,12 +4,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from localcloud.files import is_script
 from localcloud.toolchain.sources import DebianPackages, GoModule, Installed, PythonPackage, Release
-from localcloud.toolchain.store import Tool
+from localcloud.toolchain.store import Suitable, Tool
 
 KUBERNETES_PROGRAMS = (
     "kube-apiserver",
@@ -19,14 +19,14 @@ KUBERNETES_PROGRAMS = (
     "kubectl",
     "kubelet",
 )
-Suitable = Callable[[], Path | None]
+LANGUAGE_HOST = "pulumi-language-python"
 CNI_PLUGINS = ("bridge", "host-local", "loopback")
 CONTAINERD_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", *CNI_PLUGINS)
 
 
 def is_official_pulumi(folder: Path) -> bool:
     """Tell whether the engine in `folder` has the official language host beside it, not our script of that name."""
-    host = folder / "pulumi-language-python"
+    host = folder / LANGUAGE_HOST
     return host.exists() and not is_script(host)
 
 
@@ -35,10 +35,8 @@ def _suitable_pulumi() -> Path | None:
     found = shutil.which("pulumi")
     if not found or not is_official_pulumi(Path(found).resolve().parent):
         return None
-    answer = subprocess.run([found, "version"], capture_output=True, text=True).stdout
-    version = re.match(r"v(\d+)\.(\d+)\.", answer)
-    suitable = version and int(version[1]) == 3 and int(version[2]) >= 255
-    return Path(found).resolve().parent if suitable else None
+    version = _version(Path(found), "version")
+    return Path(found).resolve().parent if version and (3, 255) <= version < (4,) else None
 
 
 def _version(program: Path, option: str) -> tuple[int, ...] | None:

@@ -16,19 +16,22 @@ from localcloud.errors import ToolError
 from localcloud.toolchain.sources import Source, Unavailable
 from scripts.terminal import note, step
 
+Suitable = Callable[[], Path | None]
+"""Looks for a tool on PATH; returns the folder of its programs, or None."""
+
 
 @dataclass(frozen=True)
 class Tool:
     """A tool at one version: the programs it consists of and the places it can come from.
 
-    `suitable`, if any, looks for it on PATH and returns the folder of its programs, or None.
+    `suitable` is how it is looked for on PATH, if at all.
     """
 
     name: str
     version: str
     programs: tuple[str, ...]
     sources: tuple[Source, ...]
-    suitable: Callable[[], Path | None] | None = None
+    suitable: Suitable | None = None
 
     def key(self) -> str:
         """Return 12 hex digits that change with anything that would change the programs."""

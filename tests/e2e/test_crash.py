@@ -29,7 +29,8 @@ def test_a_killed_up_converges_and_two_at_once_do_no_harm(walk: Walk) -> None:
     )
     process = _start_up(walk, f"aws:s3:Bucket tenant-{TENANT}")
 
-    # A second one at once is refused, while the first stands still in the middle of its work, by the command with the name of the process that is at work.
+    # A second one at once is refused, while the first stands still in the middle of its work; by the command with the name
+    # of the process that is at work.
     process.send_signal(signal.SIGSTOP)
     other = subprocess.Popen(UP, cwd=ROOT, env=walk.shell, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     second = walk.opstrace("recover", "local", INSTANCE, check=False)

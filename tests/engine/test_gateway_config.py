@@ -3,7 +3,6 @@
 import base64
 import http.client
 import json
-import secrets
 import socket
 import threading
 import time
@@ -14,14 +13,13 @@ from urllib.parse import unquote
 
 import pytest
 import urllib3
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from components.access import UNLIMITED, KeyLimits, Scope
 from components.access_log import FIELDS
 from components.gateway_config import bootstrap
 from components.gateway_files import ACCESS, TOKEN, access_file, keys_file
 from components.gateway_limits import GatewayLimits
-from components.keys import SECRET_BYTES, canonical_pem, flat_key_set, key_id
+from components.keys import SECRET_BYTES, flat_key_set
 from scripts.gateway_state import PodState
 from scripts.signing import Grant, Signer
 from tests.engine.gateway import (
@@ -39,6 +37,7 @@ from tests.engine.gateway import (
     forged,
     signed,
 )
+from tests.made_up_keys import made_up_keys
 
 
 def test_a_plain_token_opens_all_of_its_tenant_and_nothing_else(gateway: Gateway) -> None:
@@ -497,9 +496,7 @@ def test_ten_thousand_revocations_and_125_keys_fit_and_load_in_time(gateway: Gat
     gateway.give()
     gateway.start()
     revoked, token = [str(uuid.uuid4()) for _ in range(9_999)], signed(id="the-last-of-them")
-    # Any odd number of the size does for what nothing is signed with.
-    numbers = [RSAPublicNumbers(65537, secrets.randbits(2048) | 1 | 1 << 2047) for _ in range(124)]
-    keys = {key_id(key): canonical_pem(key) for key in (number.public_key() for number in numbers)} | KEYS
+    keys = made_up_keys(124) | KEYS
     assert len(keys) == 125 and len(flat_key_set(keys)) <= SECRET_BYTES
     limits = {kid: KeyLimits(("alpha", "beta"), ("logs:read",), 2_000_000_000) for kid in keys if kid != KID}
     text = access_file({KID: UNLIMITED, **limits}, [*revoked, "the-last-of-them"])
