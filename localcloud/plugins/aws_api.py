@@ -11,7 +11,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.plugins.provider import NotReadyError, Properties, ProviderError, cancelled
+from localcloud.plugins.provider import ANSWER_SECONDS, NotReadyError, Properties, ProviderError, cancelled
 
 POLL_SECONDS = 0.5
 RETRIES: Any = {"max_attempts": 6, "mode": "standard"}  # with backoff and jitter
@@ -27,7 +27,7 @@ class AwsApi:
         for entry in config.get("endpoints", []):
             self._endpoints |= entry
         path_style: Any = {"addressing_style": "path" if config.get("s3UsePathStyle") else "auto"}
-        self._config = Config(retries=RETRIES, s3=path_style, connect_timeout=5)
+        self._config = Config(retries=RETRIES, s3=path_style, connect_timeout=5, read_timeout=ANSWER_SECONDS)
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
 

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 import yaml
 
-from localcloud.plugins.provider import ProviderError
+from localcloud.plugins.provider import ANSWER_SECONDS, ProviderError
 
 FIELD_MANAGER = "pulumi-kubernetes"
 NOT_FOUND = 404
@@ -51,7 +51,9 @@ class KubernetesApi:
         url = self._client.configuration.host + path
         data = json.dumps(body).encode() if body is not None else None
         try:
-            answer = self._pool.request(method, url, body=data, headers=headers, retries=RETRIES, timeout=30)
+            answer = self._pool.request(
+                method, url, body=data, headers=headers, retries=RETRIES, timeout=ANSWER_SECONDS
+            )
         except urllib3.exceptions.HTTPError as error:
             raise ProviderError(
                 f"the Kubernetes API at {self._client.configuration.host} does not answer: {error}"

@@ -23,6 +23,7 @@ Properties = dict[str, Any]
 PARENT_POLL_SECONDS = 0.5
 WORKERS = 64  # a call that waits for a workload holds one
 DEFAULT_TIMEOUT_SECONDS = 600.0
+ANSWER_SECONDS = 30  # of a cloud's API; then it is asked again
 
 cancelled = threading.Event()
 """Set when the engine asks to stop: what waits gives up, and says how far it came."""

@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tests.engine.bare import BareCloud
@@ -17,7 +17,14 @@ OF_CONTROLLERS = (
     *("PersistentVolumeClaim", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "PriorityClass"),
     *("FlowSchema", "PriorityLevelConfiguration", "APIService", "IPAddress", "ServiceCIDR", "ComponentStatus"),
 )
+PARTS_OF_A_BUCKET = ("BucketPolicy", "BucketPublicAccessBlock", "BucketLifecycleConfiguration")
 GIVEN_OBJECTS = re.compile(r"(default|kube-\S+)(/\S*)?|\S+/(default|kube-root-ca\.crt)")
+
+
+def of_bucket(bucket: str, parts: Iterable[str] = PARTS_OF_A_BUCKET) -> Found:
+    """Return a bucket with what holds it shut and keeps it clean, each of which is a resource."""
+    kinds = ("Bucket", *parts)
+    return {(f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}", bucket) for kind in kinds}
 
 
 def of_state(resources: list[Resource]) -> Found:
@@ -36,12 +43,8 @@ def of_cloud(cloud: BareCloud) -> Found:
 
 
 def _parts(client: Any, bucket: str) -> Iterator[str]:
-    calls = {
-        "BucketPolicy": client.get_bucket_policy,
-        "BucketPublicAccessBlock": client.get_public_access_block,
-        "BucketLifecycleConfiguration": client.get_bucket_lifecycle_configuration,
-    }
-    for part, call in calls.items():
+    calls = (client.get_bucket_policy, client.get_public_access_block, client.get_bucket_lifecycle_configuration)
+    for part, call in zip(PARTS_OF_A_BUCKET, calls, strict=True):
         try:
             call(Bucket=bucket)
             yield part
@@ -52,9 +55,7 @@ def _parts(client: Any, bucket: str) -> Iterator[str]:
 def _storage(cloud: BareCloud) -> Iterator[tuple[str, str]]:
     s3 = cloud.aws("s3")
     for bucket in s3.list_buckets()["Buckets"]:
-        yield "aws:s3/bucket:Bucket", bucket["Name"]
-        for part in _parts(s3, bucket["Name"]):
-            yield f"aws:s3/{part[0].lower()}{part[1:]}:{part}", bucket["Name"]
+        yield from of_bucket(bucket["Name"], _parts(s3, bucket["Name"]))
     manager = cloud.aws("secretsmanager")
     for secret in manager.list_secrets()["SecretList"]:
         yield "aws:secretsmanager/secret:Secret", secret["ARN"]

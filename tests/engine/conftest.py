@@ -14,7 +14,7 @@ from tests.engine.backend import Backend
 from tests.engine.bare import BareCloud
 from tests.engine.census import of_cloud, of_state, portrait
 from tests.engine.gateway import BackEnd, Gateway
-from tests.engine.stack import PHASES, STACK_FILE, Stack
+from tests.engine.stack import PHASES, STACK_FILE, Stack, retained
 
 
 @pytest.fixture
@@ -72,6 +72,7 @@ def undisturbed(bare_stack: Stack) -> dict[str, tuple[int, dict[str, Any]]]:
     for phase in PHASES:
         lines = bare_stack.undisturbed(phase)
         resources = bare_stack.resources()
-        assert of_state(resources) == of_cloud(bare_stack.cloud)
+        assert of_cloud(bare_stack.cloud) - of_state(resources) == retained(bare_stack, phase)
+        assert of_state(resources) - of_cloud(bare_stack.cloud) == set()
         found[phase] = (lines, portrait(resources))
     return found

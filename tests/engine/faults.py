@@ -1,7 +1,11 @@
-"""A way to AWS and to the API server on which requests fail: throttled, refused, cut off, or cut off once they were served."""
+"""A way to AWS and to the API server on which requests fail.
+
+They are throttled, refused, cut off, cut off once they were served, or never answered.
+"""
 
 import json
 import random
+import select
 import socket
 import ssl
 import threading
@@ -16,7 +20,8 @@ from localcloud.pki import Authority, write_pair
 from tests.bodies import read_body
 from tests.engine.bare import BareCloud
 
-Fault = Literal["throttled", "error", "cut off", "answer lost"]
+Fault = Literal["throttled", "error", "cut off", "answer lost", "silence"]
+SILENT_SECONDS = 120  # more than any client waits
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
 
 
@@ -78,7 +83,9 @@ class Faults:
                 if fault in ("throttled", "error"):
                     status, headers, answer = _refusal(fault, self.headers, target)
                     return self._answer(status, headers, answer)
-                if fault == "cut off":
+                if fault == "silence":
+                    select.select([self.connection], [], [], SILENT_SECONDS)  # until the client gives up
+                if fault in ("silence", "cut off"):
                     return self._cut()
                 given = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
                 found = pool.request(self.command, target + self.path, body=body, headers=given, redirect=False)

@@ -1,6 +1,7 @@
 """An instance on a bare cloud, from its creation to its end, and what an undisturbed run makes of each phase."""
 
 import copy
+import itertools
 import json
 import re
 import subprocess
@@ -10,15 +11,20 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.keys import canonical_pem, key_id
+from components.names import BUCKET_KINDS
 from localcloud import cloud as embedded
 from scripts.engine import Engine
 from scripts.keyfiles import new_key
 from tests.engine.bare import BareCloud
+from tests.engine.census import Found, of_bucket
 from tests.shell import ROOT, run
 
 INSTANCE = "crash"
 STACK_FILE = ROOT / "stacks" / f"Pulumi.{INSTANCE}.yaml"
 PHASES = ("create", "add", "change", "delete", "destroy")
+# Tenants that are added and deleted again; what becomes of their data then.
+PASSING = {"purged": "purge", "retained": "retain"}
+OBJECTS = {f"objects/{number}": f"content {number}".encode() for number in range(3)}
 
 
 class Stack:
@@ -40,7 +46,7 @@ class Stack:
             retention = {"metrics": "40d", "logs": "40d"}
             tenants = [{"name": "default", "retention": retention, "labels": {"team": "b"}, "owner": "b"}]
         if phase in ("add", "change"):
-            tenants.append({"name": "second", "onDelete": "purge"})
+            tenants += [{"name": name, "onDelete": policy} for name, policy in PASSING.items()]
         # Another node port replaces the target group and the rules, and changes listener and Service in place.
         balancer = self._settings["loadBalancer"] | ({"nodePort": 30444} if changed else {})
         more = {"loadBalancer": balancer, "tenants": tenants, "dataApi": {"publicKeys": first}}
@@ -81,6 +87,15 @@ class Stack:
             Engine(self.environment, INSTANCE).ensure_stack()
         elif phase != "destroy":
             self.write(phase)
+        if phase == "delete":
+            self._fill()
+
+    def _fill(self) -> None:
+        """Put data into the buckets of the tenants that are about to be deleted."""
+        s3 = self.cloud.aws("s3")
+        for bucket in itertools.chain.from_iterable(buckets_of(self.cloud, name) for name in PASSING):
+            for key, content in OBJECTS.items():
+                s3.put_object(Bucket=bucket, Key=key, Body=content)
 
     def undisturbed(self, phase: str) -> int:
         """Run a phase to its end; return how many lines it said while it was at work."""
@@ -94,6 +109,13 @@ class Stack:
 
     def _finish_destroy(self) -> None:
         run(str(ROOT / "opstrace"), "destroy", "aws", INSTANCE, "--purge", "--yes", env=self.environment)
+
+    def is_as_declared(self) -> bool:
+        """Tell whether AWS and the cluster themselves say that all is as the program declares it."""
+        command = ["preview", "--refresh", "--expect-no-changes", "--stack", INSTANCE]
+        done = run("pulumi", "--non-interactive", *command, env=self.environment, check=False)
+        print(done.stdout if done.returncode else "", end="")
+        return done.returncode == 0
 
     def attempt(self, phase: str) -> subprocess.CompletedProcess[str]:
         """Run a phase that is prepared; it may fail."""
@@ -129,6 +151,24 @@ class Stack:
 def _host(address: str) -> str:
     """Return an address without its scheme: so it stands in Cortex's configuration."""
     return address.rpartition("//")[2]
+
+
+def buckets_of(cloud: BareCloud, tenant: str) -> list[str]:
+    """Return the names of the buckets that a tenant has, or had."""
+    names = (entry["Name"] for entry in cloud.aws("s3").list_buckets()["Buckets"])
+    return [name for name in names if name.startswith(f"{INSTANCE}-{tenant}-")]
+
+
+def retained(stack: Stack, phase: str) -> Found:
+    """Return what is to be in the cloud after a phase though no state knows it: the data of a tenant, shut as it was."""
+    if phase != "delete":
+        return set()
+    (tenant,) = (name for name, policy in PASSING.items() if policy == "retain")
+    s3, buckets = stack.cloud.aws("s3"), buckets_of(stack.cloud, tenant)
+    assert len(buckets) == len(BUCKET_KINDS)
+    for bucket, (key, content) in itertools.product(buckets, OBJECTS.items()):
+        assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == content
+    return set().union(*map(of_bucket, buckets))
 
 
 def differences(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:

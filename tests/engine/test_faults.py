@@ -1,10 +1,12 @@
 """AWS and the API server fail: what passes is waited for, what lasts is told, and the next run converges."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from localcloud.plugins.provider import ANSWER_SECONDS
 from tests.engine.census import of_cloud, of_state, portrait
 from tests.engine.faults import Faults, at_random
 from tests.engine.stack import Stack, differences
@@ -33,6 +35,7 @@ def assert_as_undisturbed(stack: Stack, undisturbed: Undisturbed, phase: str) ->
     resources = stack.resources()
     assert of_state(resources) == of_cloud(stack.cloud)
     assert differences(portrait(resources), undisturbed[phase][1]) == {}
+    assert stack.is_as_declared()
 
 
 def test_errors_and_throttling_that_pass_are_waited_for(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
@@ -41,6 +44,17 @@ def test_errors_and_throttling_that_pass_are_waited_for(shaky: Stack, faults: Fa
     done = shaky.attempt("create")
     assert done.returncode == 0, done.stderr + done.stdout
     assert faults.count > 15
+    assert_as_undisturbed(shaky, undisturbed, "create")
+
+
+def test_answers_that_do_not_come_are_asked_for_again(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
+    asked = iter(range(10**9))
+    faults.policy = lambda: "silence" if next(asked) in range(100, 104) else None
+    shaky.prepare("create")
+    started = time.monotonic()
+    done = shaky.attempt("create")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert faults.count == 4 and time.monotonic() - started > ANSWER_SECONDS
     assert_as_undisturbed(shaky, undisturbed, "create")
 
 
