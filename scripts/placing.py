@@ -1,6 +1,7 @@
 """Where a tenant lives: an entry in its instance's stack file, or a stack `<instance>.<tenant>` of its own."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from components.tenant_config import TenantSettings
 from scripts import applied
 from scripts.engine import Engine
 from scripts.stackfile import STACKS, StackFile, require
+
+READERS = 8
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,9 @@ def all_settings(instance: str, config: StackConfig) -> dict[str, TenantSettings
 
 def applied_anywhere(environment: Mapping[str, str], instance: str) -> dict[str, applied.Applied]:
     """Return the tenants of an instance that are in the state of its stack, or of one of their own."""
+    stacks = [stack for stack in Engine(environment, instance).stacks() if stack.split(".")[0] == instance]
     found: dict[str, applied.Applied] = {}
-    for stack in Engine(environment, instance).stacks():
-        if stack.split(".")[0] == instance:
-            found |= applied.tenants(Engine(environment, stack).resources())
+    with ThreadPoolExecutor(READERS) as readers:  # each of them is a process of the engine
+        for resources in readers.map(lambda stack: Engine(environment, stack).resources(), stacks):
+            found |= applied.tenants(resources)
     return found
