@@ -11,7 +11,7 @@ from typing import Any
 from components import gateway_lua
 from components.access import KeyLimits
 from components.gateway_limits import GatewayLimits, limits_configs
-from components.keys import TOKEN_ISSUER, json_web_key_set
+from components.keys import TOKEN_ISSUER, is_sound, json_web_key_set
 from components.names import token_audience
 
 HTTP = "type.googleapis.com/envoy.extensions.filters.http"
@@ -68,11 +68,18 @@ def filter_in(file: str) -> tuple[str, dict[str, Any]]:
     return resource["name"], resource["typed_config"]
 
 
+def keys_in(token: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the keys (RFC 7517) in a configuration of `TOKEN`."""
+    return list(json.loads(token["providers"]["tenant"]["local_jwks"]["inline_string"])["keys"])
+
+
 def key_ids_in(token: Mapping[str, Any], access: Mapping[str, Any]) -> list[str]:
-    """Return the keys whose tokens are let in by these configurations of `TOKEN` and `ACCESS`: those in both."""
-    key_set = json.loads(token["providers"]["tenant"]["local_jwks"]["inline_string"])
+    """Return the keys whose tokens are let in by these configurations of `TOKEN` and `ACCESS`: those in both.
+
+    Envoy passes over keys that it cannot read, if there is one that it can.
+    """
     known = gateway_lua.keys_of(access["default_source_code"]["inline_string"])
-    return sorted({key["kid"] for key in key_set["keys"]} & known)
+    return sorted({key["kid"] for key in keys_in(token) if is_sound(key)} & known)
 
 
 def keys_file(instance: str, public_keys: Mapping[str, str]) -> str:

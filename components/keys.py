@@ -3,10 +3,11 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from components.errors import KeyFileError
@@ -57,10 +58,21 @@ def _unsigned(number: int) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
+def _number(text: str) -> int:
+    """Return what `_unsigned` made this text of; raises `ValueError` for what is none of its texts."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise ValueError("not base64url")
+    return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
+
+
 def _nobody() -> str:
     """Return a modulus of 2,048 bits that came out of a hash: its factors, the private key, are known to nobody."""
     digest = hashlib.shake_256(b"opstrace: no key is trusted").digest(MINIMUM_BITS // 8)
     return _unsigned(int.from_bytes(digest, "big") | 1 | 1 << (MINIMUM_BITS - 1))
+
+
+OF_EVERY_KEY = {"kty": "RSA", "use": "sig", "alg": "RS256"}
+NOBODY = OF_EVERY_KEY | {"kid": "nobody", "n": _nobody(), "e": "AQAB"}
 
 
 def json_web_key_set(keys: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
@@ -70,13 +82,23 @@ def json_web_key_set(keys: Mapping[str, str]) -> dict[str, list[dict[str, str]]]
     Of no keys it is a set with one that nobody holds: Envoy refuses an empty set, and would keep the keys it has.
     """
     if not keys:
-        return {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "nobody", "n": _nobody(), "e": "AQAB"}]}
+        return {"keys": [NOBODY]}
     entries = []
     for kid, pem in sorted(keys.items()):
         numbers = public_key(pem).public_numbers()
-        entry = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid}
-        entries.append(entry | {"n": _unsigned(numbers.n), "e": _unsigned(numbers.e)})
+        entries.append(OF_EVERY_KEY | {"kid": kid, "n": _unsigned(numbers.n), "e": _unsigned(numbers.e)})
     return {"keys": entries}
+
+
+def is_sound(key: Mapping[str, str]) -> bool:
+    """Tell whether an entry of a JSON Web Key Set is as `json_web_key_set` makes them: the key that its id says."""
+    if key == NOBODY:
+        return True
+    try:
+        numbers = RSAPublicNumbers(_number(key["e"]), _number(key["n"]))
+        return key == OF_EVERY_KEY | {"kid": key_id(numbers.public_key()), "n": key["n"], "e": key["e"]}
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
 def flat_key_set(keys: Mapping[str, str]) -> str:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from components.gateway_config import ADMIN_COUNTERS, ADMIN_FILTERS, ADMIN_PORT
-from components.gateway_files import ACCESS, TOKEN, WATCHED, filter_in, key_ids_in
+from components.gateway_files import ACCESS, TOKEN, WATCHED, filter_in, key_ids_in, keys_in
+from components.keys import is_sound
 from components.labels import selector
 from components.names import GATEWAY_NAMESPACE
 from scripts.cluster import Cluster
@@ -21,8 +22,9 @@ Filters = dict[str, Any]
 class PodState:
     """What a pod has. `current`: all that the ConfigMaps hold is in force.
 
-    `refused`: Envoy would not take what came last, and what it had before stays in force. `key_ids` is None where that
-    hides which keys these are: Envoy tells of the last file that it read, not of the last that it took.
+    `refused`: Envoy would not take what came last, and what it had before stays in force; or it passed over a key of the
+    set, and those in `key_ids` are in force. `key_ids` is None where that hides which keys these are: Envoy tells of the
+    last file that it read, not of the last that it took.
     """
 
     key_ids: list[str] | None
@@ -85,10 +87,11 @@ def pod_state(dump: str, counters: str, wanted: Filters) -> PodState:
     refused = {name for name in read if _is_refused(read[name]["last_updated"], counters, name)}
     failed = any(_counter(counters, name, kind) for name in read for kind in ("update_rejected", "update_failure"))
     same = len(loaded) == len(WATCHED) and loaded == wanted
+    passed_over = TOKEN.filter in loaded and not all(map(is_sound, keys_in(loaded[TOKEN.filter])))
     return PodState(
         None if refused & {TOKEN.filter, ACCESS.filter} else _key_ids(loaded),
-        current=same and not refused,
-        refused=bool(refused) or (failed and not same),
+        current=same and not refused and not passed_over,
+        refused=bool(refused) or passed_over or (failed and not same),
     )
 
 

@@ -158,7 +158,13 @@ class Gateway:
             self.put(watched, text)
 
     def start(
-        self, settings: GatewaySettings = SETTINGS, *, tail: str = "", most_connections: int = 0, **changes: Any
+        self,
+        settings: GatewaySettings = SETTINGS,
+        *,
+        tail: str = "",
+        most_connections: int = 0,
+        heap_bytes: int = 0,
+        **changes: Any,
     ) -> "Gateway":
         """Start Envoy; `changes` are settings of its HTTP connection manager, `tail` how long one may be followed."""
         text = bootstrap(settings)
@@ -173,9 +179,11 @@ class Gateway:
             listener.pop("listener_filters", None)  # no load balancer stands before this one
         manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
         manager |= changes
+        heap, connections = (entry["typed_config"] for entry in config["overload_manager"]["resource_monitors"])
         if most_connections:
-            _, connections = config["overload_manager"]["resource_monitors"]
-            connections["typed_config"]["max_active_downstream_connections"] = most_connections
+            connections["max_active_downstream_connections"] = most_connections
+        if heap_bytes:
+            heap["max_heap_size_bytes"] = heap_bytes
         if tail:
             limits = [route["route"].get("max_stream_duration") for route in _routes(manager)]
             (of_tail,) = filter(None, limits)
@@ -215,14 +223,20 @@ class Gateway:
             del route["typed_per_filter_config"]["forward"]
 
     def ask(
-        self, token: str | None, path: str = LABELS, method: str = "GET", tenant: str = "default", host: str = ""
+        self,
+        token: str | None,
+        path: str = LABELS,
+        method: str = "GET",
+        tenant: str = "default",
+        host: str = "",
+        body: bytes = b"",
     ) -> tuple[int, str]:
         api = "loki" if path.startswith("/loki") else "cortex"
         headers = {"Host": host or f"{api}.{tenant}.showdown.example.com"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         # As it is given: the client library would tidy the path up.
         pool = self.http.connection_from_host("127.0.0.1", self.port)
-        answer = pool.urlopen(method, path, headers=headers, assert_same_host=False)
+        answer = pool.urlopen(method, path, body or None, headers, assert_same_host=False)
         return answer.status, answer.data.decode()
 
     def state(self) -> PodState:

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,20 +17,23 @@ import urllib3
 
 from components.access import UNLIMITED, KeyLimits, Scope
 from components.access_log import FIELDS
+from components.data_api_config import LIMITS_BYTES
 from components.gateway_config import bootstrap
 from components.gateway_files import ACCESS, TOKEN, access_file, keys_file
-from components.gateway_limits import GatewayLimits
+from components.gateway_limits import GatewayLimits, Rate, TenantRates, limits_bytes
 from components.keys import SECRET_BYTES, flat_key_set
 from scripts.gateway_state import PodState
 from scripts.signing import Grant, Signer
 from tests.engine.gateway import (
     BAD,
     BOTH,
+    KEY,
     KEYS,
     KID,
     LABELS,
     LOKI_LABELS,
     LOKI_PUSH,
+    OTHER,
     OTHER_KEY,
     PUSH,
     SETTINGS,
@@ -394,6 +398,15 @@ def test_a_key_ends_when_its_time_is_over_without_any_change(gateway: Gateway) -
     assert gateway.ask(signed()) == (200, "ok")
 
 
+def test_a_token_that_is_remembered_ends_when_it_says(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    token = signed(seconds=3)
+    for _ in range(20):  # by both workers
+        assert gateway._fresh(token) == (200, "ok")
+    assert gateway.eventually((401, BAD), token, 20) > 3
+
+
 def test_a_key_whose_limits_are_still_on_their_way_opens_nothing(gateway: Gateway) -> None:
     gateway.give(KEYS)
     gateway.start()
@@ -424,6 +437,29 @@ def test_the_gateway_says_which_keys_it_has_and_what_it_refused(gateway: Gateway
     gateway.put(TOKEN, "{")
     time.sleep(1)
     assert gateway.state() == PodState([KID], current=False, refused=True)
+
+
+@pytest.mark.parametrize("broken", ['\\"n\\": \\"!', '\\"n\\": \\"BBBB', '\\"m\\": \\"'])
+def test_of_a_set_that_is_bad_in_part_the_good_keys_are_in_force_and_told(gateway: Gateway, broken: str) -> None:
+    gateway.give(BOTH)
+    gateway.start()
+    first, second = sorted(BOTH)
+    gateway.put(TOKEN, keys_file("showdown", BOTH).replace('\\"n\\": \\"', broken, 1))
+    tokens = {kid: Signer(key).token(Grant("showdown", "default")) for kid, key in ((KID, KEY), (OTHER, OTHER_KEY))}
+    gateway.eventually((401, BAD), tokens[first])
+    assert gateway.ask(tokens[second]) == (200, "ok")
+    state = gateway.state()
+    assert state == PodState([second], current=False, refused=True) and "REFUSED" in state.in_words()
+
+
+def test_a_pod_whose_memory_is_full_answers_503_and_stays_ready(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start(heap_bytes=2**20)  # less than it has from the start
+    deadline = time.monotonic() + 10
+    while gateway.ask(signed())[0] != 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert gateway.is_ready()
 
 
 @pytest.mark.parametrize("path", ["/", "/config_dump", "/clusters", "/stats", "/quitquitquit", "/logging?level=trace"])
@@ -513,6 +549,21 @@ def test_ten_thousand_revocations_and_125_keys_fit_and_load_in_time(gateway: Gat
     assert gateway.state() == PodState(sorted(keys), current=True, refused=False)
 
 
+def test_the_ranges_and_rates_of_a_thousand_tenants_load_in_time(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    names = [f"tenant{number}" for number in range(1000)]
+    rates = {name: TenantRates(requests=Rate(100, 200)) for name in names}
+    limits = GatewayLimits(exceptions=rates, addresses=dict.fromkeys([*names[1:], "default"], ("203.0.113.0/24",)))
+    assert limits_bytes(limits) < LIMITS_BYTES
+    assert gateway.ask(signed()) == (200, "ok")
+    gateway.limit(limits)
+    assert gateway.eventually((403, "this tenant takes nothing from your address"), signed()) < 2
+    while not gateway.state().current:  # the rates are a file of their own, which is read at the same time
+        time.sleep(0.05)
+    assert gateway.ask(signed(tenant="tenant0"), tenant="tenant0") == (200, "ok")
+
+
 def lines(gateway: Gateway, count: int) -> list[dict[str, Any]]:
     """Return the lines of the access log, once there are `count`."""
     deadline = time.monotonic() + 15
@@ -527,7 +578,8 @@ def test_each_request_is_a_line_of_the_access_log(gateway: Gateway) -> None:
     gateway.give(revoked=["revoked-token"])
     gateway.start()
     before = len(gateway.back_end.seen)
-    gateway.ask(signed(id="this-one"), f"{PUSH}?query=what", "POST")
+    started = time.time()
+    gateway.ask(signed(id="this-one"), f"{PUSH}?query=what", "POST", body=b"x" * 1234)
     gateway.ask(forged('"jti": "revoked-token"'), LOKI_LABELS)
     gateway.ask(signed(id="unseen") + "x", LABELS)
     gateway.ask(signed(id="elsewhere"), "/admin/../config", tenant="other")
@@ -549,6 +601,8 @@ def test_each_request_is_a_line_of_the_access_log(gateway: Gateway) -> None:
         part = common | part
         assert {name: line.get(name) for name in part} == part, line
     assert {*found[0]} == {*FIELDS} and found[1]["token_id"] == "revoked-token"
+    assert (found[0]["bytes_received"], found[0]["bytes_sent"]) == (1234, len("ok"))
+    assert abs(datetime.fromisoformat(found[0]["time"]).timestamp() - started) < 5 and found[0]["duration_ms"] < 5000
     assert found[2]["token_id"] is None and "Jwt" in found[2]["reason"]
 
 
