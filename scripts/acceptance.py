@@ -92,6 +92,8 @@ def _times(token: Token, now: float) -> Iterator[str]:
         yield "it has no end (exp)"
     elif now > expires + CLOCK_SKEW_SECONDS:
         yield f"it ended at {in_words(expires)}"
+    if "iat" in token.claims and token.seconds_of("iat") is None:
+        yield "the time at which it was issued (iat) is no number"
     if "nbf" in token.claims and start is None:
         yield "its start (nbf) is no number"
     elif start is not None and now < start - CLOCK_SKEW_SECONDS:

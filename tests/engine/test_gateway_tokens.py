@@ -1,0 +1,109 @@
+"""What the gateway lets in is what `ta-inspect-token` says, of tokens with any claims, and never another's.
+
+Each token is signed by a trusted key: what is drawn is what somebody who holds that key may write into it.
+"""
+
+import json
+import re
+import time
+from typing import Any
+
+import jwt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.config import from_settings
+from components.errors import TokenError
+from scripts.acceptance import refusals
+from scripts.token_reader import read_token
+from tests.engine.gateway import KEY, KEYS, KID, LABELS, LOKI_LABELS, LOKI_PUSH, PUSH, Gateway
+from tests.unit import given as given_in_unit_tests
+from tests.unit.given import JSON
+
+TENANTS = ("default", "other", "system")
+CONFIG = from_settings(
+    given_in_unit_tests.settings(tenants=[{"name": "default"}, {"name": "other"}], dataApi={"publicKeys": dict(KEYS)}),
+    "showdown",
+)
+ASKED = (("GET", LABELS), ("POST", PUSH), ("GET", LOKI_LABELS), ("POST", LOKI_PUSH))  # one of each scope
+AUDIENCE, SUBJECT = "opstrace-cluster-showdown", "tenant-default"
+
+
+def _like(text: str) -> st.SearchStrategy[str]:
+    """Draw texts that are almost `text`."""
+    near = [text + " ", " " + text, text + "\n", text + "\0", text.upper(), text.title(), text[:-1], text + "x", ""]
+    return st.sampled_from([text, *near, *(f"{text}{other}" for other in (",other", "-other", ".other", "é"))])
+
+
+# Well away from now, since the gateway's clock is asked later than this one; and from what a date can be.
+OFFSETS = st.sampled_from([-(10**4), -60, 60, 10**4, 10**9, 10**14, -(10**10)])
+INSTANTS = OFFSETS.map(lambda offset: int(time.time()) + offset)
+TIMES = INSTANTS | INSTANTS.map(float) | INSTANTS.map(str) | JSON | st.floats(allow_nan=False, allow_infinity=False)
+CLAIMS: dict[str, st.SearchStrategy[Any]] = {
+    "iss": _like("opstrace-cli") | JSON,
+    "aud": _like(AUDIENCE) | st.lists(_like(AUDIENCE) | JSON, max_size=3) | JSON,
+    "sub": _like(SUBJECT) | st.sampled_from(["tenant-other", "tenant-system", "tenant-"]) | JSON,
+    "exp": TIMES,
+    "nbf": TIMES,
+    "iat": TIMES,
+    "jti": JSON,
+    "scope": st.lists(st.sampled_from(["metrics:read", "metrics:write", "logs:read", "logs:write", "all", ""])).map(
+        " ".join
+    )
+    | JSON,
+    "other": JSON,
+}
+HEADERS: dict[str, st.SearchStrategy[Any]] = {"kid": _like(KID) | JSON, "typ": JSON, "jku": JSON, "cty": JSON}
+
+
+def _some(of: dict[str, st.SearchStrategy[Any]], most: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw a few entries alone: of a token in which all is changed nothing would ever be let in."""
+    names = st.sets(st.sampled_from(sorted(of)), max_size=most)
+    return names.flatmap(lambda chosen: st.fixed_dictionaries({name: of[name] for name in sorted(chosen)}))
+
+
+LEFT_OUT = st.sets(st.sampled_from(["iss", "aud", "sub", "exp", "iat", "jti"]), max_size=1)
+
+
+def _token(claims: dict[str, Any], left_out: set[str], header: dict[str, Any], ascii_alone: bool) -> str:
+    now = int(time.time())
+    good = {"iss": "opstrace-cli", "aud": AUDIENCE, "sub": SUBJECT, "iat": now, "exp": now + 600, "jti": "x"}
+    payload = {name: value for name, value in (good | claims).items() if name not in left_out}
+    text = json.dumps(payload, ensure_ascii=ascii_alone).encode()
+    head = {"alg": "RS256", "kid": KID} | header
+    signed = jwt.utils.base64url_encode(json.dumps(head).encode()) + b"." + jwt.utils.base64url_encode(text)
+    signature = jwt.get_algorithm_by_name("RS256").sign(signed, KEY)
+    return (signed + b"." + jwt.utils.base64url_encode(signature)).decode()
+
+
+def _opened(gateway: Gateway, token: str) -> set[str]:
+    """Return the tenants that a token opens anything of."""
+    return {
+        tenant
+        for tenant in TENANTS
+        if any(gateway.ask(token, path, method, tenant)[0] == 200 for method, path in ASKED)
+    }
+
+
+def test_any_token_opens_what_it_is_said_to_open_and_no_other_tenant(gateway: Gateway) -> None:
+    gateway.give()
+    gateway.start()
+    counts = {True: 0, False: 0}
+
+    @settings(max_examples=300, deadline=None)
+    @given(_some(CLAIMS, 2), LEFT_OUT, _some(HEADERS, 1), st.booleans())
+    def holds(claims: dict[str, Any], left_out: set[str], header: dict[str, Any], ascii_alone: bool) -> None:
+        text = _token(claims, left_out, header, ascii_alone)
+        opened = _opened(gateway, text)
+        try:
+            token = read_token(text)
+        except TokenError:
+            assert opened == set()
+            return
+        why = refusals(token, CONFIG, "showdown", time.time())
+        named = re.fullmatch("tenant-([a-z0-9]+)", str(token.claims.get("sub")))
+        assert opened == ({named[1]} if named and not why else set()), (token.header, token.claims, why)
+        counts[bool(opened)] += 1
+
+    holds()
+    assert min(counts.values()) > 20, counts
