@@ -102,14 +102,19 @@ def ta_rotate_key(
     """
     check_names(instance, tenants, None)
     rotation = Rotation(require(instance), provider_name, key_id, overlap, no_apply)
-    _require_old(rotation, instance)
     if not keypair_file.exists():
+        _require_old(rotation, instance)
         write_key_pair(keypair_file, bits, of_new_key(keypair_file, passphrase_file, ask=encrypt))
         note(f"{keypair_file} is the new key pair; keep it as you kept the old one")
     key = read_key_pair(keypair_file, reader(passphrase_file))
     signer = Signer(key)
     if signer.kid == key_id:
         raise UserError(f"{keypair_file} holds the old key itself; name a new file, and a key pair is made in it")
+    if _is_over(rotation, signer.kid):
+        rotation.apply()  # the update of the last step may have failed
+        note(f"{instance} accepts {signer.kid} and no key {key_id}: nothing is left to do")
+        return
+    _require_old(rotation, instance)
     known = _issued_here(key_id, instance, rotation.file.config().data_api.revoked_tokens)
     grants = {
         _token_file(out_dir, instance, name): Grant(instance, name, seconds, scopes or _scopes_before(name, known))
@@ -130,14 +135,16 @@ def _token_file(folder: Path, instance: str, tenant: str) -> Path:
     return folder / f"{instance}-{tenant}.jwt"
 
 
+def _is_over(rotation: Rotation, kid: str) -> bool:
+    """Tell whether the new key has taken the old one's place in the file."""
+    return kid in rotation.keys and rotation.old not in rotation.keys
+
+
 def _require_old(rotation: Rotation, instance: str) -> None:
-    """Raise `UserError` where the old key is not there: never was, or was taken out when the rotation ended."""
+    """Raise `UserError` where there is no old key that a new one could take the place of."""
     there = list(rotation.keys)
     if rotation.old not in there:
-        raise UserError(
-            f"{instance} accepts no key {rotation.old}, or no more: then nothing is left to do; it accepts "
-            f"{', '.join(there) or 'none'}"
-        )
+        raise UserError(f"{instance} accepts no key {rotation.old}; it accepts {', '.join(there) or 'none'}")
 
 
 def _still_to_write(grants: dict[Path, Grant], kid: str) -> dict[Path, Grant]:
