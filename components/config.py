@@ -350,7 +350,7 @@ def from_engine(texts: Mapping[str, str], stack: str, read: Reader = no_reader) 
 def _decoded(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -92,6 +92,20 @@ def test_no_setting_raises_anything_but_the_one_error(changes: dict[str, Any]) -
         from_settings(settings(**changes), "showdown")
     except ConfigError as error:
         assert "in the configuration of stack showdown" in str(error)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@given(name=st.sampled_from([*settings(), "tenant"]), text=st.text())
+@example(name="tenants", text="[" * 20_000)
+@example(name="tenant", text='{"a":' * 20_000)
+def test_no_text_that_the_engine_hands_over_raises_anything_but_the_one_error(own: bool, name: str, text: str) -> None:
+    texts = {f"opstrace:{key}": value if key == "domain" else json.dumps(value) for key, value in settings().items()}
+    stack = "showdown.team" if own else "showdown"
+    texts = {"opstrace:tenantOf": "showdown"} if own else texts
+    try:
+        from_engine(texts | {f"opstrace:{name}": text}, stack)
+    except ConfigError as error:
+        assert f"in the configuration of stack {stack}" in str(error)
 
 
 def test_the_example_is_valid_but_for_the_key_that_create_adds() -> None:
