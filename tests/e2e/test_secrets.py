@@ -1,6 +1,7 @@
 """Secrets that are planted are found nowhere but in their own files: a key pair, its passphrase, tokens."""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -8,15 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, url
+from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, url
 from tests.shell import run
 
 PASSPHRASE = "canary-of-a-passphrase-7f3a"
+PUBLIC = "-----BEGIN PUBLIC KEY-----"
+COMMAND = re.compile(rb"/opstrace\0|\0-m\0scripts\0")
 SAMPLE_SECONDS = 0.05
 
 
 class Watch:
-    """Looks at the command lines of all processes for as long as it is entered; curl's are the tests' own."""
+    """Looks at the command lines of all processes for as long as it is entered; curl's are the tests' own.
+
+    And at the environment of all but the command itself, to which a passphrase may be given there.
+    """
 
     def __init__(self) -> None:
         self.seen: set[bytes] = set()
@@ -35,34 +41,62 @@ class Watch:
         while not self._over.wait(SAMPLE_SECONDS):
             for process in Path("/proc").glob("[0-9]*"):
                 try:
-                    command = (process / "cmdline").read_bytes()
+                    command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
                 except OSError:
                     continue
                 if not command.startswith(b"curl\0"):
-                    self.seen.add(command)
+                    self.seen.add(command if COMMAND.search(command) else command + environment)
 
 
 @pytest.fixture(scope="module")
 def planted(walk: Walk) -> Iterator[dict[str, Path]]:
-    """Secrets in files: two key pairs, one of them encrypted, and a token of each."""
+    """Secrets in files: three key pairs, two of them encrypted, and a token of each; and what an update traced meanwhile."""
     folder = walk.folder / "planted"
     folder.mkdir()
     (folder / "passphrase").write_text(PASSPHRASE)
     phrase = ["--passphrase-file", str(folder / "passphrase")]
-    files = {name: folder / name for name in ("passphrase", "plain.pem", "encrypted.pem", "plain.jwt", "encrypted.jwt")}
+    names = ("plain", "encrypted", "rotated")
+    files = {f"{name}.{ending}": folder / f"{name}.{ending}" for name in names for ending in ("pem", "jwt")}
+    files |= {"passphrase": folder / "passphrase", "trace": folder / "trace"}
     with Watch() as watch:
         walk.opstrace("ta-create-keypair", str(files["plain.pem"]))
         walk.opstrace("ta-create-keypair", str(files["encrypted.pem"]), "--encrypt", *phrase)
         for name, more in (("plain", []), ("encrypted", phrase)):
-            walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(files[f"{name}.pem"]), *more)
             made = walk.opstrace("ta-create-token", INSTANCE, "default", str(files[f"{name}.pem"]), *more)
             files[f"{name}.jwt"].write_text(made.stdout)
+        walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(files["plain.pem"]))
+        walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(files["encrypted.pem"]), "--no-apply", *phrase)
+        files["trace"].write_text(traced(walk, "up", "--yes", "--skip-preview"))
+        _rotate(walk, files)
     yield files
-    assert [command for command in watch.seen if any(secret in command for secret in secrets(files))] == []
-    for name in ("plain", "encrypted"):
-        shown = walk.opstrace("ta-inspect-token", str(files[f"{name}.jwt"])).stdout
-        key = next(part for part in shown.split() if len(part.strip("',")) == 40).strip("',")
-        walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, key)
+    assert [found for found in watch.seen if any(secret in found for secret in secrets(files))] == []
+    for name in names:
+        walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, key_of(walk, files[f"{name}.jwt"]))
+
+
+def _rotate(walk: Walk, files: dict[str, Path]) -> None:
+    """Let a new key pair take the encrypted one's place, its passphrase given by the environment."""
+    out = files["trace"].with_name("out")
+    arguments = [key_of(walk, files["encrypted.jwt"]), str(files["rotated.pem"]), "--tenant", "default"]
+    command = [LAUNCHER, "ta-rotate-key", "local", INSTANCE, *arguments, "--out-dir", str(out)]
+    run(*command, env=walk.shell | {"OPSTRACE_KEY_PASSPHRASE": PASSPHRASE})
+    (token,) = out.iterdir()
+    token.rename(files["rotated.jwt"])
+
+
+def key_of(walk: Walk, token: Path) -> str:
+    """Return the id of the key that a token says it is signed by."""
+    shown = walk.opstrace("ta-inspect-token", str(token)).stdout
+    return next(part for part in shown.split() if len(part.strip("',")) == 40).strip("',")
+
+
+def traced(walk: Walk, *arguments: str) -> str:
+    """Run the engine with all that it can say; return that."""
+    done = run(
+        *("pulumi", "--non-interactive", *arguments, "--debug", "--logtostderr", "-v=11", "--stack", INSTANCE),
+        env=walk.shell,
+    )
+    return str(done.stdout + done.stderr)
 
 
 def secrets(files: dict[str, Path]) -> list[bytes]:
@@ -70,7 +104,7 @@ def secrets(files: dict[str, Path]) -> list[bytes]:
     found = [PASSPHRASE.encode()]
     for name, file in files.items():
         if name.endswith(".pem"):
-            private = file.read_text().split("-----BEGIN PUBLIC KEY-----")[0]
+            private = file.read_text().split(PUBLIC)[0]
             found += [line.encode() for line in private.splitlines() if len(line) == 64]
         if name.endswith(".jwt"):
             found += [part.encode() for part in file.read_text().split(".")[1:]]
@@ -88,14 +122,12 @@ def test_errors_and_traces_show_no_secret(walk: Walk, planted: dict[str, Path]) 
         walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(planted["encrypted.jwt"]), check=False),
         walk.opstrace("ta-revoke-token", "local", INSTANCE, str(planted["plain.pem"]), check=False),
         walk.opstrace("ta-tokens-list", "--json", check=False),
+        walk.opstrace("ta-rotate-key", "local", INSTANCE, "no-such-key", str(planted["rotated.pem"]), check=False),
         walk.opstrace("status", "local", INSTANCE),
-        run(
-            *("pulumi", "--non-interactive", "preview", "--debug", "--logtostderr", "-v=11", "--stack", INSTANCE),
-            env=walk.shell,
-        ),
     ]
-    text = "\n".join(done.stdout + done.stderr for done in outputs).encode()
-    assert len(text) > 100_000  # the traces are in it
+    trace = planted["trace"].read_text()
+    assert len(trace) > 100_000 and PUBLIC in trace  # the key that was let in meanwhile is in it
+    text = "\n".join([trace, *(done.stdout + done.stderr for done in outputs)]).encode()
     assert [secret for secret in wanted if secret in text] == []
 
 
