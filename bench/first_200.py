@@ -127,6 +127,9 @@ def main() -> None:
     for what, limit in LIMITS.items():
         table.add_row(what, f"{found[what]:.2f}", f"{limit:g}", f"{found[what] / limit:.0%}")
     Console(width=110).print(table)
+    missed = [what for what, limit in LIMITS.items() if found[what] > limit]
+    if missed:
+        sys.exit(f"took longer than it may: {', '.join(missed)}")
 
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ from scripts.keyfiles import read_key_pair
 from tests.e2e.test_limits import applied
 from tests.e2e.test_tenants import tenants
 from tests.e2e.test_tokens import BAD, IN_FORCE_SECONDS, everywhere
-from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, url
+from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, is_unknown, url
 from tests.remote_write import HEADERS, request
 
 NEW = "arriving"
-A_SECOND = 500
+A_SECOND = 500  # at least, over the whole test
 PACE = 1000  # while the machine is not busy with `pulumi up` and with asking whether it is in force
-LEAST = 0.9  # of A_SECOND, over the whole test, where two cores do all of it, the cluster and the updates too
 CONNECTIONS = 100
 MADE_UP_MILLISECONDS = "10000"
 LOAD_SECONDS = 600  # at most: it is ended when the test is done
@@ -100,6 +99,12 @@ class Steady:
         return self._output.read_text()
 
 
+def is_current(walk: Walk) -> bool:
+    """Tell whether each of the gateway's pods says that it has all that it should."""
+    pods = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)["gatewayPods"]
+    return bool(pods) and all(pod and pod["current"] for pod in pods.values())
+
+
 def _seconds_until(check: Callable[[], bool]) -> float:
     started = time.monotonic()
     while not check():
@@ -134,21 +139,19 @@ def test_what_changes_is_in_force_within_90_s_under_load_and_no_request_fails(wa
         refused = (403, "this tenant takes nothing from your address")
         found["a tenant's address ranges"] = _seconds_until(lambda: everywhere(walk, elsewhere, limited, refused))
         applied(walk, tenants={"system": {"rates": {"requestsPerSecond": 1, "requestBurst": 1}}})
-        found["a tenant's rates"] = _seconds_until(
-            lambda: 429 in [walk.curl(elsewhere, token=limited)[0] for _ in range(8)]
-        )
+        found["a tenant's rates"] = _seconds_until(lambda: is_current(walk))
+        assert 429 in [walk.curl(elsewhere, token=limited)[0] for _ in range(8)]
         tenants(walk, "add", NEW)
-        found["a new tenant"] = _seconds_until(lambda: walk.curl(url("cortex", NEW, LABELS), token=new)[0] == 200)
-        tenants(walk, "remove", NEW, "--purge", "--yes")
-        gone = (404, "no such tenant")
-        found["a tenant that goes"] = _seconds_until(
-            lambda: walk.curl(url("cortex", NEW, LABELS), "-k", token=new) == gone
+        found["a new tenant"] = _seconds_until(
+            lambda: all(walk.curl(url("cortex", NEW, LABELS), token=new)[0] == 200 for _ in range(15))
         )
+        tenants(walk, "remove", NEW, "--purge", "--yes")
+        found["a tenant that goes"] = _seconds_until(lambda: is_unknown(walk, NEW, new))
     answers = load.answered()
     rate = sum(answers.values()) / load.seconds
     print(f"{rate:.0f} requests a second, answered {answers}; in force after `pulumi up` returned:")
     for what, seconds in found.items():
         print(f"  {what}: {seconds:.1f} s")
-    assert rate >= LEAST * A_SECOND
+    assert rate >= A_SECOND
     assert {*answers} == {"200"}
     assert "Socket errors" not in load.said() and "Non-2xx" not in load.said(), load.said()

@@ -1,6 +1,7 @@
 """A tenant's life by the command: added, changed while it runs, protected, deleted, given back, purged. In this order."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from scripts.placing import entry_of
 from scripts.stackfile import StackFile
-from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, commands, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, commands, eventually, held, is_unknown, url
 from tests.shell import run
 
 TENANT = "ops"
@@ -37,8 +38,8 @@ def push_line(walk: Walk, token: str, line: str) -> int:
     return walk.push_line(TENANT, line, token, "life")[0]
 
 
-def push_sample(walk: Walk, token: str) -> int:
-    return walk.push_sample(TENANT, {"__name__": "life", "job": "life"}, 42.0, token)[0]
+def push_sample(walk: Walk, token: str, value: float) -> int:
+    return walk.push_sample(TENANT, {"__name__": "life", "job": "life"}, value, token)[0]
 
 
 def sample(walk: Walk, token: str) -> list[Any] | None:
@@ -100,14 +101,23 @@ def test_a_limit_changes_while_the_pods_run(walk: Walk, token: str) -> None:
 
 def test_a_shorter_retention_is_warned_of_in_preview_and_a_longer_one_is_not(walk: Walk) -> None:
     for days, warned in (("5d", True), ("90d", False)):
-        tenants(walk, "set", TENANT, f"retention.metrics={days}", "--no-apply")
+        tenants(walk, "set", TENANT, f"retention.metrics={days}", f"retention.logs={days}", "--no-apply")
         done = run("pulumi", "--non-interactive", "preview", "--stack", INSTANCE, env=walk.shell)
-        assert ("retention of its metrics shrinks from 720h to 120h" in done.stdout + done.stderr) == warned
-    tenants(walk, "set", TENANT, "retention.metrics=30d", "--no-apply")
+        for shrinks in ("metrics shrinks from 720h to 120h", "logs shrinks from 168h to 120h"):
+            assert (f"retention of its {shrinks}" in done.stdout + done.stderr) == warned
+    tenants(walk, "set", TENANT, "retention.metrics=30d", "retention.logs=", "--no-apply")
+
+
+def test_without_applying_a_tenant_is_added_to_the_file_and_taken_out_of_it_alone(walk: Walk) -> None:
+    before, resources = STACK_FILE.read_text(), walk.resources()
+    tenants(walk, "add", "unborn", "owner=nobody", "--no-apply")
+    assert "    - name: unborn\n      owner: nobody\n" in STACK_FILE.read_text()
+    tenants(walk, "remove", "unborn", "--no-apply")
+    assert STACK_FILE.read_text() == before and walk.resources() == resources
 
 
 def test_a_larger_volume_means_new_pods_that_have_all_that_was_accepted(walk: Walk, token: str) -> None:
-    assert push_sample(walk, token) == 200 and push_line(walk, token, "before the new volume") == 204
+    assert push_sample(walk, token, 42) == 200 and push_line(walk, token, "before the new volume") == 204
     (mine,) = (entry for entry in json.loads(tenants(walk, "list", "--json").stdout) if entry["name"] == TENANT)
     assert mine["activeSeries"] == 1
     tenants(walk, "set", TENANT, "size.metrics.volume=11Gi", "size.logs.volume=11Gi")
@@ -146,11 +156,14 @@ def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: 
     assert refused.returncode == 1 and "is not ready (loki 0 of 1 ready)" in refused.stderr
     walk.kubectl(*loki, "--replicas=1")
     ready(walk, token)
-    assert push_sample(walk, token) == 200
+    assert push_sample(walk, token, 44) == 200
     assert push_line(walk, token, LINE) == 204
-    said = tenants(walk, "remove", TENANT).stderr  # at once: what is in memory must be flushed
-    assert f"1 tenant to delete ({TENANT}): its data will be kept: 3 buckets" in said
-    eventually(lambda: walk.curl(url("cortex", TENANT, LABELS), "-k", token=token)[0] == 404)
+    with held(walk, "default") as answers:
+        said = tenants(walk, "remove", TENANT).stderr  # at once: what is in memory must be flushed
+        eventually(lambda: is_unknown(walk, TENANT, token))
+    assert len(answers) > 20 and {*answers} == {200}
+    counted = r"3 buckets, [1-9]\d* objects, [1-9][0-9.]* [kM]?B\b"
+    assert re.search(rf"1 tenant to delete \({TENANT}\): its data will be kept: {counted}", said)
     (kept,) = stored(walk)
     assert kept["objects"] >= 2 and kept["storedBytes"] > 0 and kept["expiresOn"] is None
     walk.kubectl("get", "namespace", "default-tenant")
@@ -176,7 +189,7 @@ def test_a_purge_asks_for_the_name_and_reads_back_that_nothing_is_left(walk: Wal
     assert refused.returncode == 1 and "nothing is changed" in refused.stderr
     said = tenants(walk, "remove", TENANT, "--purge", typed=f"{TENANT}\n").stderr
     assert "Recording that the data of ops is to be deleted" in said
-    assert "its data will be purged: 3 buckets" in said
+    assert "its data will be purged: 3 buckets, " in said
     assert f"Nothing is left of the data of {TENANT}: 3 buckets" in said
     assert len(walk.buckets(TENANT)) == 3  # those of the tenant before
 
@@ -192,7 +205,7 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk
     assert "is there again, with its data" in said
     ready(walk, token)
     eventually(lambda: LINE in lines(walk, token), 60)
-    eventually(lambda: sample(walk, token) == ["42"], 300)
+    eventually(lambda: sample(walk, token) == ["44"], 300)
     assert PURGED not in lines(walk, token)  # nor, as just seen, the sample of the tenant that was purged
     assert stored(walk) == []
     for bucket in walk.buckets(TENANT):  # that of the rules too

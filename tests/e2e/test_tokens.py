@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from components.gateway_files import TOKEN
+from components.keys import key_id
+from components.names import GATEWAY_NAMESPACE
+from scripts.keyfiles import read_key_pair
 from scripts.stackfile import StackFile
 from tests.e2e.walk import INSTANCE, LABELS, Walk, commands, eventually, url
 
@@ -73,6 +77,34 @@ def test_a_revoked_token_is_refused_within_90_s_and_no_other_misses_a_request(wa
         eventually(lambda: everywhere(walk, labels, lost, (401, f"{BAD}: revoked")), IN_FORCE_SECONDS)
     inspected = walk.opstrace("ta-inspect-token", "lost.jwt", "local", INSTANCE, check=False)
     assert inspected.returncode == 1 and "it was revoked" in inspected.stderr
+
+
+@pytest.fixture
+def bad_keys(walk: Walk) -> Iterator[None]:
+    """Meanwhile the gateway is given a file of keys that is none; afterwards the one that it had."""
+
+    def put(text: str) -> None:
+        patch = json.dumps({"data": {TOKEN.file: text}})
+        walk.kubectl("-n", GATEWAY_NAMESPACE, "patch", "configmap", "gateway-keys", "--type", "merge", "-p", patch)
+
+    found = walk.kubectl("-n", GATEWAY_NAMESPACE, "get", "configmap", "gateway-keys", "-o", "json")
+    put("{")
+    yield
+    put(json.loads(found)["data"][TOKEN.file])
+    eventually(lambda: "REFUSED" not in walk.opstrace("status", "local", INSTANCE).stdout)
+
+
+@pytest.mark.usefixtures("bad_keys")
+def test_a_bad_file_of_keys_is_told_by_status_and_changes_nothing(walk: Walk, trusted_pair: str) -> None:
+    def refusing() -> list[str]:
+        said = walk.opstrace("status", "local", INSTANCE).stdout.splitlines()
+        return [line for line in said if line.endswith("it REFUSED what came last")]
+
+    eventually(lambda: len(refusing()) == 2)
+    kid = key_id(read_key_pair(Path(trusted_pair)).public_key())
+    assert all(kid in line for line in refusing())
+    labels, token = url("cortex", "default", LABELS), walk.token("default")
+    assert everywhere(walk, labels, token, walk.curl(labels, token=token))
 
 
 def test_a_limited_key_opens_its_own_tenant_alone(walk: Walk) -> None:

@@ -179,6 +179,13 @@ def held(walk: Walk, tenant: str) -> Iterator[list[int]]:
         asking.result()
 
 
+def is_unknown(walk: Walk, tenant: str, token: str) -> bool:
+    """Tell whether the gateway knows no such tenant any more: each of its pods, of metrics as of logs."""
+    asked = (url("cortex", tenant, LABELS), url("loki", tenant, "/loki/api/v1/labels"))
+    # Its certificate went with it.
+    return all(walk.curl(address, "-k", token=token)[0] == 404 for address in asked for _ in range(8))
+
+
 def commands(page: str, under: str = "") -> list[str]:
     """Return the commands of a page of docs/, or of one of its sections: its fenced blocks without a language, a block each."""
     text = (ROOT / "docs" / page).read_text()

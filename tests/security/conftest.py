@@ -1,6 +1,7 @@
 """The keys that hostile tokens are signed with, what the instance knows of them, and what the back ends have seen."""
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ COUNTER = re.compile(r'((?:cortex|loki)_request_duration_seconds_count\{method="
 
 # Of the probes, of who reads the counters, and of the gateway's own metrics, which come into `system` at any time.
 OWN_ROUTES = re.compile(r"^(ready|metrics)$|otlp")
+SETTLING_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class BackEnds:
     def seen(self, tenant: str = "default") -> int:
         """Return how many requests a tenant's have had; those of `OWN_ROUTES` are left out."""
         return sum(self._of(program, port, tenant) for program, port in PORTS.items())
+
+    def settled(self, tenant: str = "default") -> int:
+        """Return the same when nothing is on its way any more: a request that was cut off may be counted late."""
+        before, now = -1, self.seen(tenant)
+        while now != before:
+            time.sleep(SETTLING_SECONDS)
+            before, now = now, self.seen(tenant)
+        return now
 
     def _of(self, program: str, port: int, tenant: str) -> int:
         text = self.core.connect_get_namespaced_pod_proxy_with_path(

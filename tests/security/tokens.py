@@ -93,6 +93,8 @@ TIMES = [
     _case("an expiry beyond all numbers", BAD, claims={"exp": 10**400}),
     _case("expiry twice, the last one past", BAD, more_claims='"exp": 1'),
     _case("not before in a minute", BAD, claims={"nbf": At(60)}),
+    _case("not before in more than the clocks may differ", BAD, claims={"nbf": At(15)}),
+    _case("not before in less than the clocks may differ", ARRIVES, claims={"nbf": At(2)}),
     _case("not before that is text", BAD, claims={"nbf": "0"}),
     _case("issued in a minute", ARRIVES, claims={"iat": At(60)}),
 ]
@@ -169,6 +171,18 @@ RIGHTS = [
         refused("its key may not speak for this tenant"),
         Forgery(by="limited", claims={"sub": "tenant-system"}),
         host="cortex.system.DOMAIN",
+    ),
+    Case(
+        "a limited key's token for a tenant that is not there",
+        refused("its key may not speak for this tenant"),
+        Forgery(by="limited", claims={"sub": "tenant-nosuch"}),
+        host="cortex.nosuch.DOMAIN",
+    ),
+    Case(
+        "another tenant's token at a tenant's Alertmanager",
+        OTHER_TENANT,
+        Forgery(claims={"sub": "tenant-system"}),
+        target="/alertmanager/",
     ),
 ]
 

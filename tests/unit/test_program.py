@@ -114,7 +114,8 @@ def test_labels_tags_and_owner_are_on_what_is_the_tenant_s() -> None:
     tagged = [entry for entry in made if entry.typ in TAGGED]
     assert {entry.typ for entry in tagged} == TAGGED
     for entry in tagged:
-        assert {"cost": "1", "stage": "test"}.items() <= entry.inputs["tags"].items(), entry.name
+        wanted = {"cost": "1", "stage": "test", "opstrace:owner": "team-a"}
+        assert wanted.items() <= entry.inputs["tags"].items(), entry.name
 
 
 TAGGED = {"aws:s3/bucket:Bucket", "aws:iam/role:Role", "aws:acm/certificate:Certificate"}
@@ -164,6 +165,40 @@ def test_the_gateway_names_no_tenant(recorded: list[pulumi.runtime.MockResourceA
     for name in ("default_source_code", "default_value"):  # Envoy's own
         text = text.replace(name, "")
     assert "default" not in text
+
+
+def test_one_more_tenant_changes_nothing_that_is_not_its_own(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    def shared(made: list[pulumi.runtime.MockResourceArgs]) -> dict[str, object]:
+        return {entry.name: entry.inputs for entry in made if not entry.name.startswith("tenant-other")}
+
+    one, two = (declared(settings(tenants=[{"name": name} for name in names])) for names in (ONE, [*ONE, "other"]))
+    assert shared(one) == shared(two) and len(two) > len(one)
+
+
+ONE = ["default"]
+
+
+def gateway_file(name: str, **data_api: object) -> str:
+    """Return a file of the gateway's ConfigMaps, of an instance with these settings of its API."""
+    made = declared(settings(dataApi=settings()["dataApi"] | data_api))
+    maps = [entry.inputs["data"] for entry in made if entry.typ == "kubernetes:core/v1:ConfigMap"]
+    return next(str(data[name]) for data in maps if name in data)
+
+
+def test_what_the_stack_says_of_authentication_and_of_old_errors_is_what_the_gateway_does() -> None:
+    usual = gateway_file("envoy.json")
+    assert TOKEN_STEP in usual and "local LEGACY = false" in usual
+    changed = gateway_file("envoy.json", authentication=False, legacyPushErrors=True)
+    assert TOKEN_STEP not in changed and "local LEGACY = true" in changed
+
+
+TOKEN_STEP = '"name": "token"'
+
+
+def test_each_pod_of_the_gateway_lets_its_share_of_a_rate_through() -> None:
+    file = gateway_file("rates.json", rates={"requestsPerSecond": 9, "requestBurst": 30})
+    (bucket,) = json.loads(file)["resources"][0]["typed_config"]["descriptors"]
+    assert bucket["token_bucket"] == {"max_tokens": 30, "tokens_per_fill": 5, "fill_interval": "1s"}
 
 
 def test_the_gateway_looks_up_the_tenant_s_service_and_never_the_name_that_the_client_used() -> None:

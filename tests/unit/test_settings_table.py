@@ -109,6 +109,21 @@ def test_a_change_does_what_the_table_says(setting: str) -> None:
     assert effect(before, after) + back == table()[setting]
 
 
+def test_each_pod_has_the_resources_that_it_was_given() -> None:
+    given = {
+        "metrics": {"cpu": "110m", "memory": "310Mi", "memoryLimit": "1110Mi", "volume": "11Gi"},
+        "logs": {"cpu": "220m", "memory": "420Mi", "memoryLimit": "2220Mi", "volume": "22Gi"},
+    }
+    made = stateful_sets(resources({"size": given}))
+    for api, kind in (("cortex", "metrics"), ("loki", "logs")):
+        spec, size = made[f"tenant-default-{api}-stateful-set"], given[kind]
+        (main,) = (entry for entry in spec["template"]["spec"]["containers"] if entry["name"] == api)
+        assert main["resources"]["requests"] == {"cpu": size["cpu"], "memory": size["memory"]}
+        assert main["resources"]["limits"]["memory"] == size["memoryLimit"]
+        (claim,) = spec["volumeClaimTemplates"]
+        assert claim["spec"]["resources"]["requests"] == {"storage": size["volume"]}
+
+
 def test_the_name_is_refused_by_the_verb() -> None:
     assert table()["name"] == "another tenant: refused by `set`"
     with pytest.raises(UserError, match="a setting is given as NAME=VALUE"):

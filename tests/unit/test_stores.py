@@ -10,10 +10,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from components.config import from_settings
 from components.errors import UserError
 from components.names import bucket_prefix
+from components.tenant_config import TenantSettings
 from scripts import adoption, applied, stores, tenant_data, tenant_removal
 from scripts.stackfile import StackFile
+from scripts.summary import require_no_other_purge, summary
+from tests.unit.given import settings
 
 ID = "0a0b0c0d"
 
@@ -202,3 +206,106 @@ def test_a_removal_that_goes_on_does_what_was_recorded_and_asks_for_ready_pods(
     there = applied.Applied("urn", False, {**buckets}, {"purge"})
     with pytest.raises(UserError, match="was to be deleted, but"):  # nothing took it away
         removal(aws, monkeypatch, there).run(None, yes=True, force=False)
+
+
+def test_the_purge_of_a_tenant_does_not_wait_for_its_pods(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = applied.Applied("urn", False, {**store(aws).buckets}, {"purge"})
+    monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "loki 0 of 1 ready")
+    with pytest.raises(UserError, match="was to be deleted, but"):  # nothing took it away
+        removal(aws, monkeypatch, there, has_workloads=True).run(None, yes=True, force=False)
+
+
+def tenants(*names: str, **settings: Any) -> dict[str, TenantSettings]:
+    return {name: TenantSettings.model_validate(settings) for name in names}
+
+
+def test_a_summary_says_how_many_tenants_go_and_what_they_hold(aws: Any) -> None:
+    kept, purged = store(aws, "kept"), store(aws, "purged", "0b0b0c0d")
+    for number in range(3):
+        aws["s3"].put_object(Bucket=purged.buckets["logs"], Key=f"{number}", Body=b"x" * 500)
+    there = {
+        "kept": applied.Applied("urn", False, {**kept.buckets}, {"retain"}),
+        "purged": applied.Applied("urn", False, {**purged.buckets}, {"purge"}),
+        "stays": applied.Applied("urn", False),
+    }
+    before = tenants("kept", "purged", "stays")
+    one = summary(before, tenants("kept", "stays", "new"), there, aws)
+    assert one == ("1 tenant to add (new), 1 to delete (purged): its data will be purged: 3 buckets, 3 objects, 1.5 kB")
+    both = summary(before, tenants("stays", owner="x"), there, aws)
+    assert both.splitlines() == [
+        "1 tenant to change (stays), 2 to delete (kept, purged)",
+        "  kept: its data will be kept: 3 buckets, 0 objects, 0 B",
+        "  purged: its data will be purged: 3 buckets, 3 objects, 1.5 kB",
+    ]
+    assert summary(before, before, there, aws) == "No tenant to add, to change or to delete."
+
+
+def test_what_buckets_hold_is_told_in_units(aws: Any) -> None:
+    assert f"{stores.Contents(objects=1234, size=1_234_567_890)}" == "1,234 objects, 1.2 GB"
+
+
+def test_data_of_a_tenant_that_was_taken_out_by_hand_is_not_deleted_beside_another(aws: Any) -> None:
+    there = {"ops": applied.Applied("urn", False, {}, {"purge"}), "kept": applied.Applied("urn", False, {}, {"retain"})}
+    with pytest.raises(UserError, match="would also delete ops with all data"):
+        require_no_other_purge(tenants("default"), there)
+    require_no_other_purge(tenants("default"), there, "ops")
+    require_no_other_purge(tenants("default", "ops"), there)
+
+
+def instance_of(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return an instance that answers and in whose state there is no tenant."""
+    monkeypatch.setattr(tenant_data, "applied_anywhere", lambda environment, instance: {})
+    engine = SimpleNamespace(instance="showdown", state=list)
+    cluster = SimpleNamespace(labels=lambda *arguments: None)
+    return SimpleNamespace(aws=aws, engine=engine, cluster=cluster, where=SimpleNamespace(environment={}))
+
+
+def test_of_two_stores_the_one_that_is_named_is_chosen(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = store(aws), store(aws, identity="0b0b0c0d")
+    found = instance_of(aws, monkeypatch)
+    assert tenant_data.retained(found) == [first, second]
+    assert tenant_data.chosen("default", second.id, found) == second
+    with pytest.raises(UserError, match=f"more than one store of default: {first.id} .*{second.id} .*name one with"):
+        tenant_data.chosen("default", None, found)
+
+
+def test_what_is_retained_is_told_with_its_age(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, found = store(aws), instance_of(aws, monkeypatch)
+    facts = tenant_data._facts(kept, found)
+    assert facts["created"] == kept.created.isoformat() and facts["lastWritten"] is None
+    aws["s3"].put_object(Bucket=kept.buckets["logs"], Key="a", Body=b"x")
+    written = datetime.datetime.fromisoformat(tenant_data._facts(kept, found)["lastWritten"])
+    assert abs((written - datetime.datetime.now(datetime.UTC)).total_seconds()) < 60
+
+
+def with_retention(aws: Any, kept: stores.Store, days: int) -> None:
+    rule = {"ID": "older-than-any-retention-0", "Status": "Enabled", "Filter": {"Prefix": "default/"}}
+    rule["Expiration"] = {"Days": days + 30}  # type: ignore[assignment]
+    for kind in ("metrics", "logs"):
+        aws["s3"].put_bucket_lifecycle_configuration(
+            Bucket=kept.buckets[kind], LifecycleConfiguration={"Rules": [rule]}
+        )
+
+
+@pytest.mark.parametrize(("retention", "refused"), [("10d", True), ("90d", False), ("120d", False)])
+def test_data_is_adopted_by_no_tenant_that_would_delete_it_at_once(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, retention: str, refused: bool
+) -> None:
+    kept, found = store(aws), instance_of(aws, monkeypatch)
+    with_retention(aws, kept, 90)
+    entry = {"name": "default", "retention": {"metrics": "90d", "logs": retention}}
+    config = from_settings(settings(tenants=[entry]), "showdown")
+    file: Any = SimpleNamespace(path=Path("Pulumi.showdown.yaml"))
+    if refused:
+        with pytest.raises(UserError, match=r"the logs of default .* were kept for 90d, but its entry says 10d"):
+            tenant_data._keep_retention(kept, file, config, found)
+    else:
+        tenant_data._keep_retention(kept, file, config, found)
+
+
+def test_data_that_has_begun_to_expire_is_not_adopted(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, found = store(aws), instance_of(aws, monkeypatch)
+    stores.expire(aws, kept.buckets["logs"], datetime.datetime.now(datetime.UTC).date())
+    config, file = from_settings(settings(), "showdown"), Path()
+    with pytest.raises(UserError, match=r"expires since .* it is not whole any more"):
+        tenant_data._keep_retention(kept, file, config, found)  # type: ignore[arg-type]
