@@ -45,6 +45,7 @@ WRITING = {
     },
     "state written at the end alone": {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"},
 }
+CERTIFICATES = 10_000  # of the load balancer: by default AWS lets it have 25
 LIMIT = 1.3  # of one more tenant in its own stack: at 1,000 stacks to at 10
 
 
@@ -198,7 +199,7 @@ def _memory(process: int) -> int:
 def _new() -> Iterator[Bench]:
     """Start a bare cloud, and end it with all that was made in it."""
     with tempfile.TemporaryDirectory() as folder:
-        cloud = BareCloud(Path(folder))
+        cloud = BareCloud(Path(folder), CERTIFICATES)
         try:
             cloud.start()
             yield Bench(cloud)

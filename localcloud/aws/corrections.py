@@ -2,20 +2,24 @@
 
 import copy
 import json
+import os
 from typing import Any
 
 from flask import request
+from moto.elbv2.exceptions import TooManyCertificatesError
 from moto.elbv2.models import ELBv2Backend
 from moto.s3.models import FakeBucket
 from moto.secretsmanager.models import SecretsManagerBackend
+
+CERTIFICATES = "OPSTRACE_LOCAL_CERTIFICATES"  # the account's quota of certificates for a load balancer
+DEFAULT_CERTIFICATES = 25
 
 
 def correct() -> None:
     """Make this process's moto answer as AWS does."""
     _replace(FakeBucket, "get_permission", _heeding_secure_transport(FakeBucket.get_permission))
     _replace(ELBv2Backend, "modify_listener", _changing_tls(ELBv2Backend.modify_listener))
-    adding = ELBv2Backend.add_listener_certificates
-    _replace(ELBv2Backend, "add_listener_certificates", _adding_once(adding))
+    _replace(ELBv2Backend, "add_listener_certificates", _add_once)
     stage = SecretsManagerBackend.update_secret_version_stage
     _replace(SecretsManagerBackend, "update_secret_version_stage", _moving_current(stage))
 
@@ -65,18 +69,18 @@ def _changing_tls(change: Any) -> Any:
     return modify_listener
 
 
-def _adding_once(add: Any) -> Any:
-    """Let a certificate that a listener has already be added again without a change, as AWS documents it.
+def _add_once(backend: Any, arn: str, certificates: list[dict[str, Any]]) -> list[str]:
+    """Add certificates to a listener, those that it has already without a change, up to the account's quota.
 
-    Source: Elastic Load Balancing API reference, AddListenerCertificates. A client whose answer was lost asks again.
+    Sources: Elastic Load Balancing API reference, AddListenerCertificates (a client whose answer was lost asks again);
+    'Quotas for your Network Load Balancers' (25, which AWS raises on request; in moto it cannot be raised).
     """
-
-    def add_listener_certificates(backend: Any, arn: str, certificates: list[dict[str, Any]]) -> Any:
-        known = backend.describe_listeners(None, [arn])[0].certificates
-        new = {entry["CertificateArn"]: entry for entry in certificates if entry["CertificateArn"] not in known}
-        return add(backend, arn, [*new.values()])
-
-    return add_listener_certificates
+    known: list[str] = backend.describe_listeners(None, [arn])[0].certificates
+    new = [*dict.fromkeys(entry["CertificateArn"] for entry in certificates if entry["CertificateArn"] not in known)]
+    if len(known) + len(new) > int(os.environ.get(CERTIFICATES, DEFAULT_CERTIFICATES)):
+        raise TooManyCertificatesError()
+    known.extend(new)
+    return known
 
 
 def _moving_current(move: Any) -> Any:

@@ -20,7 +20,7 @@ import kubernetes
 import urllib3
 
 from localcloud import borrowed, cloud
-from localcloud.aws import account, services
+from localcloud.aws import account, corrections, services
 from localcloud.pki import Authority, signing_key, write_pair
 from localcloud.plugins.kubernetes_api import KubernetesApi
 from localcloud.plugins.provider import ProviderError
@@ -46,10 +46,10 @@ def _wait(what: str, check: Callable[[], bool]) -> None:
 
 
 class BareCloud:
-    """Processes that end with this one, in a folder of their own."""
+    """Processes that end with this one, in a folder of their own; `certificates` is the load balancer's quota."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, certificates: int = corrections.DEFAULT_CERTIFICATES) -> None:
+        self._folder, self._quota = folder, {corrections.CERTIFICATES: str(certificates)}
         self._processes: list[subprocess.Popen[bytes]] = []
         self._ended = threading.Event()
         # AWS has its ports 443 and 5000 at a loopback address that is nobody else's.
@@ -99,7 +99,7 @@ class BareCloud:
 
     def _start_aws(self) -> None:
         api = services.api(self.settings, sys.executable)
-        self._run(api.name, api.command, dict(api.environment))
+        self._run(api.name, api.command, {**api.environment, **self._quota})
         services.make_account(self.settings, api)
 
     def _start_kubernetes(self) -> None:

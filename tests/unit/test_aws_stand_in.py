@@ -100,24 +100,49 @@ def corrected(monkeypatch: pytest.MonkeyPatch) -> None:
     corrections.correct()
 
 
-def test_a_certificate_that_is_asked_for_twice_is_shown_once(corrected: None, api: AwsApi) -> None:
+def listener_of(api: AwsApi, certificate: str) -> str:
+    """Return the ARN of a new listener with this certificate."""
     network = api.ec2.describe_subnets()["Subnets"][0]
     made = api.elbv2.create_load_balancer(Name="entrance", Subnets=[network["SubnetId"]], Type="network")
     group = api.elbv2.create_target_group(Name="nodes", Protocol="TCP", Port=80, VpcId=network["VpcId"])
-    first, second = (
-        api.acm.request_certificate(DomainName=name)["CertificateArn"] for name in ("a.example.com", "b.example.com")
-    )
-    listener = api.elbv2.create_listener(
+    made = api.elbv2.create_listener(
         LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"],
         Protocol="TLS",
         Port=443,
-        Certificates=[{"CertificateArn": first}],
+        Certificates=[{"CertificateArn": certificate}],
         DefaultActions=[{"Type": "forward", "TargetGroupArn": group["TargetGroups"][0]["TargetGroupArn"]}],
-    )["Listeners"][0]["ListenerArn"]
+    )
+    return str(made["Listeners"][0]["ListenerArn"])
+
+
+def certificates(api: AwsApi, count: int) -> list[str]:
+    return [
+        api.acm.request_certificate(DomainName=f"n{number}.example.com")["CertificateArn"] for number in range(count)
+    ]
+
+
+def test_a_certificate_that_is_asked_for_twice_is_shown_once(corrected: None, api: AwsApi) -> None:
+    first, second = certificates(api, 2)
+    listener = listener_of(api, first)
     for _ in range(2):
         api.elbv2.add_listener_certificates(ListenerArn=listener, Certificates=[{"CertificateArn": second}])
     shown = api.elbv2.describe_listener_certificates(ListenerArn=listener)["Certificates"]
     assert sorted(entry["CertificateArn"] for entry in shown) == sorted([first, second])
+
+
+def test_a_load_balancer_has_no_more_certificates_than_the_account_s_quota(
+    corrected: None, api: AwsApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others, last = certificates(api, corrections.DEFAULT_CERTIFICATES + 1)
+    kind = network_types["aws:lb/listenerCertificate:ListenerCertificate"]
+    listener = listener_of(api, first)
+    for certificate in others:
+        kind.create(api, {"listenerArn": listener, "certificateArn": certificate}, 10)
+    one_more = {"listenerArn": listener, "certificateArn": last}
+    with pytest.raises(ClientError, match="TooManyCertificates"):
+        kind.create(api, one_more, 10)
+    monkeypatch.setenv(corrections.CERTIFICATES, "100")
+    assert kind.read(api, kind.create(api, one_more, 10), one_more)
 
 
 def test_an_alias_record_comes_back_as_it_was_given(api: AwsApi) -> None:
