@@ -5,7 +5,9 @@ The gateway's own configuration in a real Envoy with one worker on one core; on 
 stands there all the time, and is asked for a second, in turn, there and back, since a machine's speed changes from second to
 second; then all processes are started anew, since two of the same configuration differ by a tenth, by where their memory lies.
 Of two variants the median of what they are to each other counts, in a generation of processes and over all of them. Load is
-closed: as many requests are on their way as there are connections.
+closed: as many requests are on their way as there are connections. What a thousand tenants cost is asked twice: over as many
+connections as there are tenants, from both one and a thousand, since each tenant has a client; and over a few, where it is
+the thousand connections to the back ends that cost.
 """
 
 import json
@@ -18,7 +20,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -43,10 +45,11 @@ from tests.remote_write import HEADERS, Series, request
 INSTANCE, DOMAIN = "bench", "bench.example.com"
 GATEWAY_CORE, LOAD_CORE = "0", "1"
 UPSTREAM = "127.0.0.77"  # of loopback; on port 80, as the tenants' Services
-CLIENTS, SECONDS, ROUNDS, GENERATIONS = 32, 1, 3, 9
-WARMING_SECONDS = 2
+CLIENTS, ROUNDS, GENERATIONS = 32, 3, 7
 SERIES = 2000  # in a push: Prometheus's default of max_samples_per_send
 TENANTS = 1000
+SECONDS = {CLIENTS: 1, TENANTS: 2}  # of asking, by connections, which have to be opened first
+WARMING_SECONDS = 2
 NAMES = [f"tenant{number}" for number in range(TENANTS)]
 # `on` is all that there is: as many keys and revocations as a gateway is to carry, tokens with scopes, address ranges and
 # rates. `off` is the same without authentication: the host says whose ranges and rates hold.
@@ -68,6 +71,7 @@ class Variant:
     access: Access
     load: Load
     tenants: int
+    clients: int = CLIENTS
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,13 @@ COMPARED: list[tuple[Access, int]] = [
     ("off, without limits", 1),
     ("on, without JWT cache", 1),
 ]
-VARIANTS = [Variant(access, load, tenants) for load in get_args(Load) for access, tenants in COMPARED]
+MANY_CLIENTS: list[tuple[Access, int]] = [("off", TENANTS), ("off", 1), ("on", 1), ("on", TENANTS)]
+VARIANTS = [
+    Variant(access, load, tenants, clients)
+    for clients, compared in ((CLIENTS, COMPARED), (TENANTS, MANY_CLIENTS))
+    for load in get_args(Load)
+    for access, tenants in compared
+]
 
 # A request for each tenant is made beforehand; wrk then takes them in turn.
 WRK_SCRIPT = """
@@ -239,9 +249,9 @@ class Bench:
         self._await_200(name, port)
         self._ports[access, tenants] = port
 
-    def run(self, variant: Variant, seconds: int) -> Result:
-        """Ask the variant's gateway for so long."""
-        found = self._load(variant, seconds)
+    def run(self, variant: Variant, seconds: int = 0) -> Result:
+        """Ask the variant's gateway, for so long or as long as it is asked by so many."""
+        found = self._load(variant, seconds or SECONDS[variant.clients])
         if found["failed"]:
             sys.exit(f"{variant}: {found['failed']} of {found['requests']} requests failed")
         return Result(found["requests"] / found["microseconds"] * 1e6, found["p50"] / 1000, found["p99"] / 1000)
@@ -263,7 +273,7 @@ class Bench:
 
     def _load(self, variant: Variant, seconds: int) -> dict[str, Any]:
         script, lines = str(self._folder / "load.lua"), str(self._folder / f"tenants-{variant.tenants}")
-        wrk = [self._wrk, "-t", "1", "-c", str(CLIENTS), "-d", f"{seconds}s", "-s", script]
+        wrk = [self._wrk, "-t", "1", "-c", str(variant.clients), "-d", f"{seconds}s", "-s", script]
         at = f"http://127.0.0.1:{self._ports[variant.access, variant.tenants]}"
         command = ["taskset", "-c", LOAD_CORE, *wrk, at, "--", variant.load, lines, str(self._folder / "push")]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60)
@@ -354,8 +364,12 @@ def _ratios() -> Iterator[Ratio]:
             Variant("off, without limits", load, 1),
         )
         yield Ratio(f"{load}: p99 with authentication to that without", on, off, "p99", most=1.5)
-        yield Ratio(f"{load}: throughput of {TENANTS} tenants to that of one", on_many, on, least=0.95)
-        # With as many back ends there are as many connections, with or without authentication.
+        each, one = Variant("on", load, TENANTS, TENANTS), Variant("on", load, 1, TENANTS)
+        yield Ratio(f"{load}: {TENANTS} tenants to one, over {TENANTS} connections", each, one, least=0.95)
+        yield Ratio(
+            f"{load}: the same, without authentication", replace(each, access="off"), replace(one, access="off")
+        )
+        yield Ratio(f"{load}: {TENANTS} tenants to one, over {CLIENTS} connections", on_many, on)
         yield Ratio(f"{load}: the same, without authentication", off_many, off)
 
 
@@ -370,7 +384,7 @@ def _generation() -> Rounds:
             bench.run(variant, WARMING_SECONDS)
         for number in range(ROUNDS):
             order = VARIANTS[:: -1 if number % 2 else 1]
-            rounds.append({variant: bench.run(variant, SECONDS) for variant in order})
+            rounds.append({variant: bench.run(variant) for variant in order})
     return rounds
 
 
@@ -383,13 +397,13 @@ def main() -> None:
     rounds = [round_ for generation in generations for round_ in generation]
     console = Console(width=120)
     size = len(push_body())
-    title = f"The gateway on one core, {CLIENTS} connections; a push has {size:,} bytes; {machine()}"
-    table = Table(
-        "authentication", "load", "tenants", "requests/s", "p50 ms", "p99 ms", title=title, title_justify="left"
-    )
+    title = f"The gateway on one core; a push has {size:,} bytes; {machine()}"
+    columns = ("authentication", "load", "tenants", "connections", "requests/s", "p50 ms", "p99 ms")
+    table = Table(*columns, title=title, title_justify="left")
     for variant in VARIANTS:
         rate, p50, p99 = (statistics.median(getattr(round_[variant], name) for round_ in rounds) for name in FIGURES)
-        table.add_row(variant.access, variant.load, str(variant.tenants), f"{rate:,.0f}", f"{p50:.2f}", f"{p99:.2f}")
+        counts = (f"{variant.tenants:,}", f"{variant.clients:,}")
+        table.add_row(variant.access, variant.load, *counts, f"{rate:,.0f}", f"{p50:.2f}", f"{p99:.2f}")
     console.print(table)
     table = Table("ratio", "measured", "from", "to", "limit", "", title_justify="left")
     kept = True
