@@ -68,7 +68,8 @@ def test_the_verbs_change_it_and_what_is_sent_to_it_arrives(walk: Walk, token: s
     assert f"1 tenant to change ({TENANT})" in said and "owner: team-b" in FILE.read_text()
     assert json.loads(tenants(walk, "show", TENANT, "--json").stdout)["settings"]["owner"] == "team-b"
     assert walk.push_line(TENANT, LINE, token, "alone")[0] == 204
-    assert walk.push_sample(TENANT, {"__name__": "alone"}, 45.0, token)[0] == 200
+    logs = url("loki", TENANT, "/loki/api/v1/query_range?query=%7Bjob%3D%22alone%22%7D")
+    eventually(lambda: LINE in walk.curl(logs, token=token)[1])
 
 
 def test_its_instance_is_not_destroyed_under_it_and_its_data_is_not_taken_for_retained(walk: Walk) -> None:
@@ -120,23 +121,20 @@ def test_its_stack_is_recovered_like_its_instance_s(walk: Walk) -> None:
     assert changes(walk, STACK) == {"same"}
 
 
-def test_its_data_is_kept_and_given_back_to_the_instance_s_stack(walk: Walk, token: str) -> None:
-    said = tenants(walk, "remove", TENANT).stderr
-    assert f"The data of {TENANT} is kept in 3 buckets" in said and not FILE.exists()
-    assert STACK not in pulumi(walk, "stack", "ls")
-    (kept,) = json.loads(tenants(walk, "data", "list", "--json").stdout)
-    assert kept["tenant"] == TENANT and kept["objects"] >= 2
-    tenants(walk, "data", "adopt", TENANT)
-    assert f"name: {TENANT}" in STACK_FILE.read_text()
-    logs = url("loki", TENANT, "/loki/api/v1/query_range?query=%7Bjob%3D%22alone%22%7D")
-    metrics = url("cortex", TENANT, "/api/v1/query?query=last_over_time(alone%5B1h%5D)")
-    eventually(lambda: LINE in walk.curl(logs, token=token)[1], 90)
-    eventually(lambda: '"45"' in walk.curl(metrics, token=token)[1], 300)
-    walk.follow([TO_OWN])
-
-
 def test_it_is_removed_with_its_stack_and_its_data(walk: Walk, token: str) -> None:
     walk.follow([REMOVE])
     assert walk.buckets(TENANT) == [] and not FILE.exists()
     assert STACK not in pulumi(walk, "stack", "ls")
     eventually(lambda: is_unknown(walk, TENANT, token))
+
+
+def test_its_data_is_kept_like_any_other_s(walk: Walk, token: str) -> None:
+    walk.follow([ADD])
+    eventually(lambda: walk.push_line(TENANT, LINE, token, "alone")[0] == 204, 90)
+    said = tenants(walk, "remove", TENANT).stderr
+    assert f"The data of {TENANT} is kept in 3 buckets" in said and not FILE.exists()
+    assert STACK not in pulumi(walk, "stack", "ls")
+    (kept,) = json.loads(tenants(walk, "data", "list", "--json").stdout)
+    assert kept["tenant"] == TENANT and kept["objects"] >= 1
+    assert "Nothing is left" in tenants(walk, "data", "purge", TENANT, "--yes").stderr
+    assert walk.buckets(TENANT) == []

@@ -3,6 +3,8 @@
 import copy
 import itertools
 import json
+import os
+import random
 import re
 import subprocess
 from collections.abc import Mapping
@@ -12,28 +14,35 @@ from ruamel.yaml import YAML
 
 from components.keys import canonical_pem, key_id
 from components.names import BUCKET_KINDS
+from components.tenant_config import OnDelete
 from localcloud import cloud as embedded
 from scripts.engine import Engine
 from scripts.keyfiles import new_key
 from tests.engine.bare import BareCloud
-from tests.engine.census import Found, of_bucket
+from tests.engine.census import Found, of_bucket, of_cloud, of_state, portrait
 from tests.shell import ROOT, run
 
+SEED = int(os.environ.get("OPSTRACE_CRASH_SEED") or random.SystemRandom().randrange(10**6))
 INSTANCE = "crash"
 STACK_FILE = ROOT / "stacks" / f"Pulumi.{INSTANCE}.yaml"
 PHASES = ("create", "add", "change", "delete", "destroy")
-# Tenants that are added and deleted again; what becomes of their data then.
-PASSING = {"purged": "purge", "retained": "retain"}
+PASSING = "second"  # the tenant that is added and deleted again
+FATES: tuple[OnDelete, OnDelete] = ("purge", "retain")  # of its data
+FATE = FATES[SEED % 2]  # where there is time for one of them
 OBJECTS = {f"objects/{number}": f"content {number}".encode() for number in range(3)}
 
 
 class Stack:
-    """An instance whose life has phases: its file by phase, and the engine on it."""
+    """An instance whose life has phases: its file by phase, and the engine on it.
+
+    `fate` is what becomes of the data of the tenant that passes; it is changed while nothing is there.
+    """
 
     def __init__(self, cloud: BareCloud) -> None:
         self.cloud, self._settings = cloud, embedded.stack_settings(cloud.settings)
         self.environment = cloud.environment
         self._replaced: Mapping[str, str] = {}
+        self.fate = FATE
         keys = [new_key().public_key() for _ in range(2)]
         self._keys = {key_id(key): canonical_pem(key) for key in keys}
 
@@ -46,7 +55,7 @@ class Stack:
             retention = {"metrics": "40d", "logs": "40d"}
             tenants = [{"name": "default", "retention": retention, "labels": {"team": "b"}, "owner": "b"}]
         if phase in ("add", "change"):
-            tenants += [{"name": name, "onDelete": policy} for name, policy in PASSING.items()]
+            tenants.append({"name": PASSING, "onDelete": self.fate})
         # Another node port replaces the target group and the rules, and changes listener and Service in place.
         balancer = self._settings["loadBalancer"] | ({"nodePort": 30444} if changed else {})
         more = {"loadBalancer": balancer, "tenants": tenants, "dataApi": {"publicKeys": first}}
@@ -91,11 +100,10 @@ class Stack:
             self._fill()
 
     def _fill(self) -> None:
-        """Put data into the buckets of the tenants that are about to be deleted."""
+        """Put data into the buckets of the tenant that is about to be deleted."""
         s3 = self.cloud.aws("s3")
-        for bucket in itertools.chain.from_iterable(buckets_of(self.cloud, name) for name in PASSING):
-            for key, content in OBJECTS.items():
-                s3.put_object(Bucket=bucket, Key=key, Body=content)
+        for bucket, (key, content) in itertools.product(buckets_of(self.cloud), OBJECTS.items()):
+            s3.put_object(Bucket=bucket, Key=key, Body=content)
 
     def undisturbed(self, phase: str) -> int:
         """Run a phase to its end; return how many lines it said while it was at work."""
@@ -153,22 +161,42 @@ def _host(address: str) -> str:
     return address.rpartition("//")[2]
 
 
-def buckets_of(cloud: BareCloud, tenant: str) -> list[str]:
-    """Return the names of the buckets that a tenant has, or had."""
+def buckets_of(cloud: BareCloud) -> list[str]:
+    """Return the names of the buckets that the tenant which passes has, or had."""
     names = (entry["Name"] for entry in cloud.aws("s3").list_buckets()["Buckets"])
-    return [name for name in names if name.startswith(f"{INSTANCE}-{tenant}-")]
+    return [name for name in names if name.startswith(f"{INSTANCE}-{PASSING}-")]
 
 
 def retained(stack: Stack, phase: str) -> Found:
     """Return what is to be in the cloud after a phase though no state knows it: the data of a tenant, shut as it was."""
-    if phase != "delete":
+    if phase != "delete" or stack.fate != "retain":
         return set()
-    (tenant,) = (name for name, policy in PASSING.items() if policy == "retain")
-    s3, buckets = stack.cloud.aws("s3"), buckets_of(stack.cloud, tenant)
+    s3, buckets = stack.cloud.aws("s3"), buckets_of(stack.cloud)
     assert len(buckets) == len(BUCKET_KINDS)
     for bucket, (key, content) in itertools.product(buckets, OBJECTS.items()):
         assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == content
     return set().union(*map(of_bucket, buckets))
+
+
+class Undisturbed:
+    """How many lines each phase says when nobody is killed, and the portrait of what it makes; by the stack's fate."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._found: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {}
+
+    def __getitem__(self, phase: str) -> tuple[int, dict[str, Any]]:
+        """Return both of a phase. The first time nothing may be there yet: a whole life is led."""
+        if self._stack.fate not in self._found:
+            self._found[self._stack.fate] = {each: self._lived(each) for each in PHASES}
+        return self._found[self._stack.fate][phase]
+
+    def _lived(self, phase: str) -> tuple[int, dict[str, Any]]:
+        lines = self._stack.undisturbed(phase)
+        resources = self._stack.resources()
+        there, known = of_cloud(self._stack.cloud), of_state(resources)
+        assert there - known == retained(self._stack, phase) and known - there == set()
+        return lines, portrait(resources)
 
 
 def differences(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:

@@ -11,16 +11,16 @@ import re
 import subprocess
 import threading
 import time
-from typing import Any
+from collections.abc import Sequence
 
 import psutil
 import pytest
 
+from components.tenant_config import OnDelete
 from tests.engine.census import of_cloud, of_state, portrait
-from tests.engine.stack import PHASES, Stack, differences, retained
+from tests.engine.stack import FATE, FATES, PHASES, SEED, Stack, Undisturbed, differences, retained
 from tests.shell import ROOT
 
-SEED = int(os.environ.get("OPSTRACE_CRASH_SEED") or random.SystemRandom().randrange(10**6))
 POINTS = int(os.environ.get("OPSTRACE_CRASH_POINTS") or 50)
 FEW_POINTS = 6
 VICTIMS = {
@@ -72,20 +72,24 @@ def _killed(command: list[str], environment: dict[str, str], victim: str, lines:
     return struck
 
 
-def _strike(stack: Stack, undisturbed: dict[str, tuple[int, dict[str, Any]]], points: int) -> None:
-    """Kill at so many points, in the order of an instance's life, and hold what the next run makes to the undisturbed."""
+def _strike(stack: Stack, undisturbed: Undisturbed, points: int, fates: Sequence[OnDelete]) -> None:
+    """Kill at so many points, in the order of an instance's life, and hold what the next run makes to the undisturbed.
+
+    `fates` take turns, a life each.
+    """
     draw = random.Random(SEED)
     print(f"seed {SEED}, {points} points")
     done, number = 0, 0
     while done < points:
-        phase = PHASES[number % len(PHASES)]
+        life, step = divmod(number, len(PHASES))
+        phase, stack.fate = PHASES[step], fates[life % len(fates)]
         number += 1
         victim, part = draw.choice(sorted(VICTIMS)), draw.random()
         lines, wanted = undisturbed[phase]
         stack.prepare(phase)
         started = time.monotonic()
         struck = _killed(stack.command(phase), stack.environment, victim, int(part * lines), draw)
-        what = f"{phase}: {victim} at line {int(part * lines)} of {lines}"
+        what = f"{phase} ({stack.fate}): {victim} at line {int(part * lines)} of {lines}"
         print(f"    {what}", flush=True)
         stack.next_run(phase)
         resources = stack.resources()
@@ -100,16 +104,13 @@ def _strike(stack: Stack, undisturbed: dict[str, tuple[int, dict[str, Any]]], po
         )
     if number % len(PHASES):  # the instance's life goes to its end, for those who come after
         stack.undisturbed("destroy")
+    stack.fate = FATE
 
 
 @pytest.mark.nightly
-def test_the_next_run_converges_at_many_points(
-    bare_stack: Stack, undisturbed: dict[str, tuple[int, dict[str, Any]]]
-) -> None:
-    _strike(bare_stack, undisturbed, POINTS)
+def test_the_next_run_converges_at_many_points(bare_stack: Stack, undisturbed: Undisturbed) -> None:
+    _strike(bare_stack, undisturbed, POINTS, FATES)
 
 
-def test_the_next_run_converges_at_a_few_points(
-    bare_stack: Stack, undisturbed: dict[str, tuple[int, dict[str, Any]]]
-) -> None:
-    _strike(bare_stack, undisturbed, FEW_POINTS)
+def test_the_next_run_converges_at_a_few_points(bare_stack: Stack, undisturbed: Undisturbed) -> None:
+    _strike(bare_stack, undisturbed, FEW_POINTS, [FATE])

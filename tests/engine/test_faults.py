@@ -2,16 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from localcloud.plugins.provider import ANSWER_SECONDS
 from tests.engine.census import of_cloud, of_state, portrait
 from tests.engine.faults import Faults, at_random
-from tests.engine.stack import Stack, differences
+from tests.engine.stack import Stack, Undisturbed, differences
 
-Undisturbed = dict[str, tuple[int, dict[str, Any]]]
 RUNS = 8  # until one passes in which no answer to a create was lost
 
 
