@@ -92,7 +92,7 @@ COMPARED: list[tuple[Access, int]] = [
     ("off, without limits", 1),
     ("on, without JWT cache", 1),
 ]
-MANY_CLIENTS: list[tuple[Access, int]] = [("off", TENANTS), ("off", 1), ("on", 1), ("on", TENANTS)]
+MANY_CLIENTS = COMPARED[:4]  # of as many clients as there are tenants
 VARIANTS = [
     Variant(access, load, tenants, clients)
     for clients, compared in ((CLIENTS, COMPARED), (TENANTS, MANY_CLIENTS))

@@ -64,7 +64,8 @@ def _claims(token: Token, instance: str, tenants: Sequence[str]) -> Iterator[str
     if claims.get("iss") != TOKEN_ISSUER:
         yield f"its issuer (iss) is {claims.get('iss')!r}, not {TOKEN_ISSUER!r}"
     audience = claims.get("aud")
-    if token_audience(instance) not in (audience if isinstance(audience, list) else [audience]):
+    named = audience if isinstance(audience, list) else [audience]
+    if token_audience(instance) not in named or not all(isinstance(name, str) for name in named):
         yield f"it is for {audience!r} (aud), not for {token_audience(instance)!r}"
     if claims.get("sub") not in [token_subject(tenant) for tenant in tenants]:
         yield f"its subject (sub) is {claims.get('sub')!r}, but the tenants are {', '.join(tenants)}"
@@ -87,15 +88,15 @@ def _limits(token: Token, limits: KeyLimits, now: float) -> Iterator[str]:
 
 
 def _times(token: Token, now: float) -> Iterator[str]:
-    expires, start = token.seconds_of("exp"), token.seconds_of("nbf")
+    claims, expires, start = token.claims, token.seconds_of("exp"), token.seconds_of("nbf")
     if expires is None:
-        yield "it has no end (exp)"
+        yield f"its end (exp) is {claims['exp']!r}, which is no instant" if "exp" in claims else "it has no end (exp)"
     elif now > expires + CLOCK_SKEW_SECONDS:
         yield f"it ended at {in_words(expires)}"
-    if "iat" in token.claims and token.seconds_of("iat") is None:
-        yield "the time at which it was issued (iat) is no number"
-    if "nbf" in token.claims and start is None:
-        yield "its start (nbf) is no number"
+    if "iat" in claims and token.seconds_of("iat") is None:
+        yield f"the time at which it was issued (iat) is {claims['iat']!r}, which is no instant"
+    if "nbf" in claims and start is None:
+        yield f"its start (nbf) is {claims['nbf']!r}, which is no instant"
     elif start is not None and now < start - CLOCK_SKEW_SECONDS:
         yield f"it is not valid before {in_words(start)}"
 

@@ -11,6 +11,7 @@ from typing import Any
 from components.errors import TokenError
 
 LONGEST = 16_384  # characters; Envoy takes request headers of 60 KiB, and ours are below 1,000
+INSTANTS = 2**64  # seconds since the epoch
 FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
@@ -28,10 +29,14 @@ class Token:
         return found if isinstance(found, str) else None
 
     def seconds_of(self, claim: str) -> int | None:
-        """Return a claim that is an instant, in seconds since the epoch, None where it is not there or something else."""
+        """Return a claim that is an instant, in seconds since the epoch, None where it is not there or something else.
+
+        What is one, Envoy's `jwt_authn` says: a number from 0 on, below `INSTANTS`.
+        """
         found = self.claims.get(claim)
-        number = isinstance(found, (int, float)) and not isinstance(found, bool) and abs(found) < 1e15
-        return int(found) if number and found is not None else None
+        if not isinstance(found, (int, float)) or isinstance(found, bool) or not 0 <= found < INSTANTS:
+            return None
+        return int(found) if float(found) < INSTANTS else None  # all numbers in JSON are doubles to Envoy
 
     @property
     def kid(self) -> str | None:

@@ -26,8 +26,9 @@ class AwsApi:
         self._endpoints: dict[str, str] = {}
         for entry in config.get("endpoints", []):
             self._endpoints |= entry
+        # botocore changes what it is given.
         path_style: Any = {"addressing_style": "path" if config.get("s3UsePathStyle") else "auto"}
-        self._config = Config(retries=RETRIES, s3=path_style, connect_timeout=5, read_timeout=ANSWER_SECONDS)
+        self._config = Config(retries=dict(RETRIES), s3=path_style, connect_timeout=5, read_timeout=ANSWER_SECONDS)
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()
 

@@ -38,7 +38,10 @@ def _like(text: str) -> st.SearchStrategy[str]:
 # Well away from now, since the gateway's clock is asked later than this one; and from what a date can be.
 OFFSETS = st.sampled_from([-(10**4), -60, 60, 10**4, 10**9, 10**14, -(10**10)])
 INSTANTS = OFFSETS.map(lambda offset: int(time.time()) + offset)
-TIMES = INSTANTS | INSTANTS.map(float) | INSTANTS.map(str) | JSON | st.floats(allow_nan=False, allow_infinity=False)
+LARGE = st.sampled_from([1e15, 2.0**53, 2.0**63, 1.8e19, 2.0**64, 1e20, 2**64 - 1, 2**64, 10**30, -1, -0.5, 0, 0.5])
+TIMES = (
+    LARGE | INSTANTS | INSTANTS.map(float) | INSTANTS.map(str) | JSON | st.floats(allow_nan=False, allow_infinity=False)
+)
 CLAIMS: dict[str, st.SearchStrategy[Any]] = {
     "iss": _like("opstrace-cli") | JSON,
     "aud": _like(AUDIENCE) | st.lists(_like(AUDIENCE) | JSON, max_size=3) | JSON,
