@@ -87,17 +87,16 @@ def pod_state(dump: str, counters: str, wanted: Filters) -> PodState:
     refused = {name for name in read if _is_refused(read[name]["last_updated"], counters, name)}
     failed = any(_counter(counters, name, kind) for name in read for kind in ("update_rejected", "update_failure"))
     same = len(loaded) == len(WATCHED) and loaded == wanted
-    passed_over = TOKEN.filter in loaded and not all(map(is_sound, keys_in(loaded[TOKEN.filter])))
+    keys = keys_in(loaded[TOKEN.filter]) if TOKEN.filter in loaded else []
+    # Envoy passes over keys that it cannot read, if there is one that it can.
+    sound = {key["kid"] for key in keys if is_sound(key)}
+    passed_over = len(sound) < len(keys)
+    known = key_ids_in(loaded[ACCESS.filter]) if ACCESS.filter in loaded else set()
     return PodState(
-        None if refused & {TOKEN.filter, ACCESS.filter} else _key_ids(loaded),
+        None if refused & {TOKEN.filter, ACCESS.filter} else sorted(sound & known),
         current=same and not refused and not passed_over,
         refused=bool(refused) or passed_over or (failed and not same),
     )
-
-
-def _key_ids(loaded: Filters) -> list[str]:
-    both = TOKEN.filter in loaded and ACCESS.filter in loaded
-    return key_ids_in(loaded[TOKEN.filter], loaded[ACCESS.filter]) if both else []
 
 
 def _is_refused(last_read: str, counters: str, filter_name: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.token_reader import read_token
 from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, url
 from tests.shell import run
 
@@ -71,23 +72,22 @@ def planted(walk: Walk) -> Iterator[dict[str, Path]]:
     yield files
     assert [found for found in watch.seen if any(secret in found for secret in secrets(files))] == []
     for name in names:
-        walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, key_of(walk, files[f"{name}.jwt"]))
+        walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, key_of(files[f"{name}.jwt"]))
 
 
 def _rotate(walk: Walk, files: dict[str, Path]) -> None:
     """Let a new key pair take the encrypted one's place, its passphrase given by the environment."""
     out = files["trace"].with_name("out")
-    arguments = [key_of(walk, files["encrypted.jwt"]), str(files["rotated.pem"]), "--tenant", "default"]
+    arguments = [key_of(files["encrypted.jwt"]), str(files["rotated.pem"]), "--tenant", "default"]
     command = [LAUNCHER, "ta-rotate-key", "local", INSTANCE, *arguments, "--out-dir", str(out)]
     run(*command, env=walk.shell | {"OPSTRACE_KEY_PASSPHRASE": PASSPHRASE})
     (token,) = out.iterdir()
     token.rename(files["rotated.jwt"])
 
 
-def key_of(walk: Walk, token: Path) -> str:
+def key_of(token: Path) -> str:
     """Return the id of the key that a token says it is signed by."""
-    shown = walk.opstrace("ta-inspect-token", str(token)).stdout
-    return next(part for part in shown.split() if len(part.strip("',")) == 40).strip("',")
+    return str(read_token(token.read_text()).kid)
 
 
 def traced(walk: Walk, *arguments: str) -> str:

@@ -67,5 +67,5 @@ def bare_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="package")
 def undisturbed(bare_stack: Stack) -> Undisturbed:
     found = Undisturbed(bare_stack)
-    found["create"]
+    found["create"]  # now, while nothing is there
     return found

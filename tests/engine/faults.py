@@ -3,6 +3,7 @@
 They are throttled, refused, cut off, cut off once they were served, or never answered.
 """
 
+import itertools
 import json
 import random
 import select
@@ -34,6 +35,12 @@ def at_random(seed: int, share: float, *kinds: Fault) -> Callable[[], Fault | No
             return draw.choice(kinds) if draw.random() < share else None
 
     return next_fault
+
+
+def at_numbers(numbers: range, kind: Fault) -> Callable[[], Fault | None]:
+    """Return what lets these requests of all fail, in this way; the first has the number 0."""
+    asked = itertools.count()
+    return lambda: kind if next(asked) in numbers else None
 
 
 class Faults:

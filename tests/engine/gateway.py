@@ -249,11 +249,12 @@ class Gateway:
     def eventually(self, answer: tuple[int, str], token: str, seconds: float = 5, **request: str) -> float:
         """Wait until both of Envoy's workers answer so; return how long that took."""
         started = time.monotonic()
-        while not all(self._fresh(token, **request) == answer for _ in range(8)):
+        while not all(self.fresh(token, **request) == answer for _ in range(8)):
             assert time.monotonic() < started + seconds, self.ask(token, **request)
             time.sleep(0.02)
         return time.monotonic() - started
 
-    def _fresh(self, token: str, **request: str) -> tuple[int, str]:
+    def fresh(self, token: str, **request: str) -> tuple[int, str]:
+        """Ask over a new connection."""
         self.http.clear()  # another connection, perhaps of another worker
         return self.ask(token, **request)

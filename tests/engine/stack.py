@@ -178,6 +178,12 @@ def retained(stack: Stack, phase: str) -> Found:
     return set().union(*map(of_bucket, buckets))
 
 
+def assert_nothing_orphaned_or_lost(stack: Stack, phase: str, resources: list[dict[str, Any]], what: str = "") -> None:
+    there, known = of_cloud(stack.cloud), of_state(resources)
+    assert there - known == retained(stack, phase), f"{what}: orphaned"
+    assert known - there == set(), f"{what}: lost"
+
+
 class Undisturbed:
     """How many lines each phase says when nobody is killed, and the portrait of what it makes; by the stack's fate."""
 
@@ -194,8 +200,7 @@ class Undisturbed:
     def _lived(self, phase: str) -> tuple[int, dict[str, Any]]:
         lines = self._stack.undisturbed(phase)
         resources = self._stack.resources()
-        there, known = of_cloud(self._stack.cloud), of_state(resources)
-        assert there - known == retained(self._stack, phase) and known - there == set()
+        assert_nothing_orphaned_or_lost(self._stack, phase, resources)
         return lines, portrait(resources)
 
 

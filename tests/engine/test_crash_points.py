@@ -17,8 +17,17 @@ import psutil
 import pytest
 
 from components.tenant_config import OnDelete
-from tests.engine.census import of_cloud, of_state, portrait
-from tests.engine.stack import FATE, FATES, PHASES, SEED, Stack, Undisturbed, differences, retained
+from tests.engine.census import portrait
+from tests.engine.stack import (
+    FATE,
+    FATES,
+    PHASES,
+    SEED,
+    Stack,
+    Undisturbed,
+    assert_nothing_orphaned_or_lost,
+    differences,
+)
 from tests.shell import ROOT
 
 POINTS = int(os.environ.get("OPSTRACE_CRASH_POINTS") or 50)
@@ -95,9 +104,7 @@ def _strike(stack: Stack, undisturbed: Undisturbed, points: int, fates: Sequence
         print(f"    {what}", flush=True)
         stack.next_run(phase)
         resources = stack.resources()
-        there, known = of_cloud(stack.cloud), of_state(resources)
-        assert there - known == retained(stack, phase), f"{what}: orphaned"
-        assert known - there == set(), f"{what}: lost"
+        assert_nothing_orphaned_or_lost(stack, phase, resources, what)
         assert differences(portrait(resources), wanted) == {}, what
         if refreshed and phase != "destroy":
             assert stack.is_as_declared(), f"{what}: what is there is not what the state says"

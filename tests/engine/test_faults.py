@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from localcloud.plugins.provider import ANSWER_SECONDS
-from tests.engine.census import of_cloud, of_state, portrait
-from tests.engine.faults import Faults, at_random
-from tests.engine.stack import Stack, Undisturbed, differences
+from tests.engine.census import portrait
+from tests.engine.faults import Faults, at_numbers, at_random
+from tests.engine.stack import Stack, Undisturbed, assert_nothing_orphaned_or_lost, differences
 
 RUNS = 8  # until one passes in which no answer to a create was lost
 
@@ -31,7 +31,7 @@ def shaky(bare_stack: Stack, faults: Faults) -> Iterator[Stack]:
 
 def assert_as_undisturbed(stack: Stack, undisturbed: Undisturbed, phase: str) -> None:
     resources = stack.resources()
-    assert of_state(resources) == of_cloud(stack.cloud)
+    assert_nothing_orphaned_or_lost(stack, phase, resources)
     assert differences(portrait(resources), undisturbed[phase][1]) == {}
 
 
@@ -45,8 +45,7 @@ def test_errors_and_throttling_that_pass_are_waited_for(shaky: Stack, faults: Fa
 
 
 def test_answers_that_do_not_come_are_asked_for_again(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
-    asked = iter(range(10**9))
-    faults.policy = lambda: "silence" if next(asked) in range(100, 104) else None
+    faults.policy = at_numbers(range(100, 104), "silence")
     shaky.prepare("create")
     started = time.monotonic()
     done = shaky.attempt("create")
@@ -56,8 +55,7 @@ def test_answers_that_do_not_come_are_asked_for_again(shaky: Stack, faults: Faul
 
 
 def test_an_outage_is_told_and_the_next_run_converges(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
-    asked = iter(range(10**9))
-    faults.policy = lambda: "error" if next(asked) > 150 else None
+    faults.policy = at_numbers(range(151, 10**9), "error")
     shaky.prepare("create")
     done = shaky.attempt("create")
     assert done.returncode != 0

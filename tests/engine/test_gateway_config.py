@@ -403,7 +403,7 @@ def test_a_token_that_is_remembered_ends_when_it_says(gateway: Gateway) -> None:
     gateway.start()
     token = signed(seconds=3)
     for _ in range(20):  # by both workers
-        assert gateway._fresh(token) == (200, "ok")
+        assert gateway.fresh(token) == (200, "ok")
     assert gateway.eventually((401, BAD), token, 20) > 3
 
 

@@ -45,6 +45,20 @@ def store(aws: Any, tenant: str = "default", identity: str = ID) -> stores.Store
     return found
 
 
+def with_retention(aws: Any, kept: stores.Store, days: int) -> None:
+    """Let the buckets say that their data is kept for so long, as components/lifecycle.py does: 30 days more."""
+    rule = {
+        "ID": "older-than-any-retention-0",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "default/"},
+        "Expiration": {"Days": days + 30},
+    }
+    for kind in ("metrics", "logs"):
+        aws["s3"].put_bucket_lifecycle_configuration(
+            Bucket=kept.buckets[kind], LifecycleConfiguration={"Rules": [rule]}
+        )
+
+
 def test_a_store_is_three_buckets_with_one_end_and_copies_of_their_tags_are_not_enough(aws: Any) -> None:
     tags = {"opstrace:instance": "showdown", "opstrace:tenant": "default", "opstrace:kind": "metrics"}
     bucket(aws, "showdown-default-metrics-backup", tags)
@@ -88,14 +102,9 @@ def test_a_store_whose_deletion_has_begun_is_not_adopted(aws: Any, monkeypatch: 
 
 
 def test_expiry_stands_beside_the_rule_that_tells_the_retention(aws: Any) -> None:
-    name = store(aws).buckets["logs"]
-    rule = {
-        "ID": "older-than-any-retention-0",
-        "Status": "Enabled",
-        "Filter": {"Prefix": "default/"},
-        "Expiration": {"Days": 120},
-    }
-    aws["s3"].put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [rule]})
+    kept = store(aws)
+    name = kept.buckets["logs"]
+    with_retention(aws, kept, 90)
     day = datetime.date(2030, 1, 2)
     for _ in range(2):
         stores.expire(aws, name, day)
@@ -276,15 +285,6 @@ def test_what_is_retained_is_told_with_its_age(aws: Any, monkeypatch: pytest.Mon
     aws["s3"].put_object(Bucket=kept.buckets["logs"], Key="a", Body=b"x")
     written = datetime.datetime.fromisoformat(tenant_data._facts(kept, found)["lastWritten"])
     assert abs((written - datetime.datetime.now(datetime.UTC)).total_seconds()) < 60
-
-
-def with_retention(aws: Any, kept: stores.Store, days: int) -> None:
-    rule = {"ID": "older-than-any-retention-0", "Status": "Enabled", "Filter": {"Prefix": "default/"}}
-    rule["Expiration"] = {"Days": days + 30}  # type: ignore[assignment]
-    for kind in ("metrics", "logs"):
-        aws["s3"].put_bucket_lifecycle_configuration(
-            Bucket=kept.buckets[kind], LifecycleConfiguration={"Rules": [rule]}
-        )
 
 
 @pytest.mark.parametrize(("retention", "refused"), [("10d", True), ("90d", False), ("120d", False)])
