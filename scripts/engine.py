@@ -225,15 +225,24 @@ class Engine:
 
     def move(self, urn: str, to: "Engine") -> None:
         """Move a component with all its children into the state of another stack; nothing outside the states changes."""
-        done = self._quiet("state", "move", "--yes", "--source", self.instance, "--dest", to.instance, urn)
+        done = self._change_state((self, to), "move", "--source", self.instance, "--dest", to.instance, urn)
         if done.returncode:
             raise UserError(f"the state of {self.instance} cannot be moved to {to.instance}: {done.stderr.strip()}")
 
     def forget(self, urn: str) -> None:
-        """Take a component with all its children out of the state; what they stand for stays."""
-        done = self._quiet("state", "delete", "--yes", "--target-dependents", urn, "--stack", self.instance)
+        """Take a component with all its children out of the state, protected or not; what they stand for stays."""
+        options = ("--force", "--target-dependents", "--stack", self.instance)
+        done = self._change_state((self,), "delete", urn, *options)
         if done.returncode:
             raise UserError(f"{urn} cannot be taken out of the state of {self.instance}: {done.stderr.strip()}")
+
+    def _change_state(self, stacks: Iterable["Engine"], verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run an operation on the states of `stacks`, after dead locks of theirs are cleared."""
+        done = self._quiet("state", verb, "--yes", *arguments)
+        for engine in stacks:  # one lock a stack, the next is met once the one before is gone
+            if done.returncode and f"/{engine.instance}/" in done.stderr and engine._cleared(done.stderr):
+                done = self._quiet("state", verb, "--yes", *arguments)
+        return done
 
     def destroy(self, aws: Clients, cluster: Cluster) -> None:
         """Remove every resource, then the stack itself, after what an update that was killed left is settled."""

@@ -50,6 +50,18 @@ def urn(walk: Walk, stack: str) -> str | None:
     return next((entry["urn"] for entry in state if entry["urn"].endswith(f"Tenant::tenant-{TENANT}")), None)
 
 
+def leave_lock(walk: Walk, stack: str) -> int:
+    """Let a stack be locked by a process that has ended, as one that was killed leaves it; return that one's id."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    owner = {"pid": process.pid, "hostname": socket.gethostname(), "username": "x", "timestamp": "2026-01-01T00:00:00Z"}
+    backend = Path(walk.shell["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    locks = backend / ".pulumi" / "locks" / "organization" / PROJECT / stack
+    locks.mkdir(parents=True, exist_ok=True)
+    (locks / "of-a-killed-engine.json").write_text(json.dumps(owner))
+    return process.pid
+
+
 def test_a_tenant_in_its_own_stack_is_served_and_seen_like_any_other(walk: Walk, token: str) -> None:
     walk.follow([ADD])
     assert TENANT not in STACK_FILE.read_text()
@@ -95,13 +107,18 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str
     assert f"name: {TENANT}" in STACK_FILE.read_text() and "metrics: 30d" in STACK_FILE.read_text()
     assert changes(walk, INSTANCE) == {"same"} and STACK not in pulumi(walk, "stack", "ls")
 
-    with_tenant = pulumi(walk, "stack", "export", "--stack", INSTANCE)
+    with_tenant = json.loads(pulumi(walk, "stack", "export", "--stack", INSTANCE))
+    leave_lock(walk, INSTANCE)
     walk.follow([TO_OWN])
     assert identity(walk) == before and TENANT not in STACK_FILE.read_text()
-    # As after a kill inside of `state move`: it is in both states.
-    (walk.folder / "state.json").write_text(with_tenant)
+    # As after a kill inside of `state move`: it is in both states, protected or not.
+    for entry in with_tenant["deployment"]["resources"]:
+        entry["protect"] = entry["urn"].endswith(f"::tenant-{TENANT}") or f"::tenant-{TENANT}-" in entry["urn"]
+    (walk.folder / "state.json").write_text(json.dumps(with_tenant))
     pulumi(walk, "stack", "import", "--stack", INSTANCE, "--file", str(walk.folder / "state.json"))
-    tenants(walk, "move", TENANT, "--to", "own-stack")
+    process = leave_lock(walk, INSTANCE)
+    said = tenants(walk, "move", TENANT, "--to", "own-stack").stderr
+    assert f"The lock of pulumi process {process}, which was killed at work, is cleared." in said
     assert identity(walk) == before
     assert urn(walk, INSTANCE) is None and urn(walk, STACK)
     assert changes(walk, INSTANCE) == changes(walk, STACK) == {"same"}
@@ -109,15 +126,9 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str
 
 
 def test_its_stack_is_recovered_like_its_instance_s(walk: Walk) -> None:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    owner = {"pid": process.pid, "hostname": socket.gethostname(), "username": "x", "timestamp": "2026-01-01T00:00:00Z"}
-    backend = Path(walk.shell["PULUMI_BACKEND_URL"].removeprefix("file://"))
-    locks = backend / ".pulumi" / "locks" / "organization" / PROJECT / STACK
-    locks.mkdir(parents=True, exist_ok=True)
-    (locks / "of-a-killed-engine.json").write_text(json.dumps(owner))
+    process = leave_lock(walk, STACK)
     said = walk.opstrace("recover", "local", STACK).stderr
-    assert f"The lock of pulumi process {process.pid}, which was killed at work, is cleared." in said
+    assert f"The lock of pulumi process {process}, which was killed at work, is cleared." in said
     assert changes(walk, STACK) == {"same"}
 
 
