@@ -14,7 +14,12 @@ from components.errors import UserError
 
 # Of questions alone, as all of ours are. A cluster that is not there at all is soon said to be so.
 RETRIES = urllib3.Retry(
-    3, connect=1, backoff_factor=0.3, backoff_jitter=0.3, status_forcelist=(429, 502, 503, 504), raise_on_status=False
+    3,
+    connect=1,
+    backoff_factor=0.3,
+    backoff_jitter=0.3,
+    status_forcelist=(429, 500, 502, 503, 504),
+    raise_on_status=False,
 )
 ANSWER_SECONDS = 5
 OK, NOT_FOUND = 200, 404

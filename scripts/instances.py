@@ -19,6 +19,7 @@ from scripts.probe import status_of
 from scripts.providers import PROVIDER, Provider, provider
 from scripts.stackfile import require
 from scripts.tenant_data import purge_store
+from scripts.tenant_removal import read_back
 from scripts.terminal import note
 
 
@@ -53,15 +54,20 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
             f"(`./opstrace tenants remove {provider_name} {instance} TENANT`)"
         )
     found = target(instance, file.config(), provider_name)
+    tenants = applied.tenants(engine.resources())
     if not yes:
-        fate = "all data of all its tenants" if purge else _fate(applied.tenants(engine.resources()))
+        fate = "all data of all its tenants" if purge else _fate(tenants)
         click.confirm(f"Remove the instance {instance}, {fate}?", abort=True, err=True)
+    doomed = {name: [*tenant.buckets.values()] for name, tenant in tenants.items() if tenant.on_delete == "purge"}
+    held = {name: stores.contents(found.aws, buckets) for name, buckets in doomed.items()}
     engine.destroy(found.aws, found.cluster)
     left = stores.stores(found.aws, instance)
     if purge:
         for store in left:
             purge_store(store, stores.contents(found.aws, store.buckets.values()), found)
         left = []
+    for name, buckets in doomed.items():
+        read_back(name, "purge", buckets, held[name], found)
     if preserve_config or left:
         file.forget_stack()
         file.write()
@@ -69,9 +75,9 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
         file.remove()
     note(f"The instance {instance} is gone; its tokens open nothing any more.")
     if left:
-        held = stores.contents(found.aws, [bucket for store in left for bucket in store.buckets.values()])
+        kept = stores.contents(found.aws, [bucket for store in left for bucket in store.buckets.values()])
         note(
-            f"Retained of {', '.join(sorted({store.tenant for store in left}))}: {held}. `./opstrace tenants data list "
+            f"Retained of {', '.join(sorted({store.tenant for store in left}))}: {kept}. `./opstrace tenants data list "
             f"{provider_name} {instance}` shows it, for which stacks/{file.path.name} is kept."
         )
 

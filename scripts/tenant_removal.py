@@ -126,7 +126,7 @@ class Removal:
             self._record(wanted)
         self._take_away()
         if buckets:
-            _read_back(self.tenant, wanted, buckets, held, self.found)
+            read_back(self.tenant, wanted, buckets, held, self.found)
         elif self.there:
             self._tell_what_is_retained()
 
@@ -186,7 +186,7 @@ class Removal:
         )
 
 
-def _read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: stores.Contents, found: Target) -> None:
+def read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: stores.Contents, found: Target) -> None:
     """Look whether the data is as it should be; raises `UserError` naming what is not."""
     with step(f"reading back what is left of {tenant}"):
         left = [bucket for bucket in buckets if stores.is_there(found.aws, bucket, gone=policy == "purge")]

@@ -26,6 +26,7 @@ def test_the_kubernetes_api_is_asked_again_with_backoff_and_jitter() -> None:
         later > 1.5 * (sooner - kubernetes_api.RETRIES.backoff_jitter) for sooner, later in itertools.pairwise(first)
     )
     assert cluster.RETRIES.backoff_factor > 0 and cluster.RETRIES.backoff_jitter > 0
+    assert {*cluster.RETRIES.status_forcelist} >= {*kubernetes_api.RETRIES.status_forcelist}
 
 
 def test_aws_is_asked_again_as_its_own_tools_do() -> None:

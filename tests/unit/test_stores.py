@@ -13,7 +13,7 @@ from moto import mock_aws
 from components.config import from_settings
 from components.errors import UserError
 from components.names import bucket_prefix
-from components.tenant_config import TenantSettings
+from components.tenant_config import OnDelete, TenantSettings
 from scripts import adoption, applied, stores, tenant_data, tenant_removal
 from scripts.stackfile import StackFile
 from scripts.summary import require_no_other_purge, summary
@@ -155,10 +155,10 @@ def test_what_a_deletion_left_is_named_with_what_is_in_it(aws: Any, monkeypatch:
     aws["s3"].put_object(Bucket=found.buckets["logs"], Key="a", Body=b"x" * 9)
     there: Any = SimpleNamespace(aws=aws)
     with pytest.raises(UserError, match=f"{found.buckets['logs']} is there still, with 1 object"):
-        tenant_removal._read_back("default", "purge", [found.buckets["logs"], "showdown-default-gone"], held, there)
+        tenant_removal.read_back("default", "purge", [found.buckets["logs"], "showdown-default-gone"], held, there)
     with pytest.raises(UserError, match="was to be kept, but showdown-default-gone is not there any more"):
-        tenant_removal._read_back("default", "retain", [found.buckets["logs"], "showdown-default-gone"], held, there)
-    tenant_removal._read_back("default", "retain", [found.buckets["logs"]], held, there)
+        tenant_removal.read_back("default", "retain", [found.buckets["logs"], "showdown-default-gone"], held, there)
+    tenant_removal.read_back("default", "retain", [found.buckets["logs"]], held, there)
 
 
 def test_a_purge_that_leaves_something_names_it(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_a_purge_that_leaves_something_names_it(aws: Any, monkeypatch: pytest.Mo
 
 
 def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | None, **more: Any) -> Any:
-    """Return the removal of `default`, whose entry was taken out of the file before; nothing is really taken away."""
+    """Return the removal of `default`, whose entry, unless given, was taken out before; nothing is really taken away."""
     engine = SimpleNamespace(state=list, instance="showdown")
     found: Any = SimpleNamespace(aws=aws, engine=engine, cluster=None)
     monkeypatch.setattr(tenant_removal.Removal, "_take_away", lambda self: None)
@@ -182,9 +182,8 @@ def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | 
     monkeypatch.setattr(stores, "GONE_SECONDS", 2)
     file: Any = SimpleNamespace(owner="showdown")
     config: Any = None
-    return tenant_removal.Removal(
-        "default", config, "local", found, file, None, there, **{"has_workloads": False} | more
-    )
+    given = {"where": None, "has_workloads": False} | more
+    return tenant_removal.Removal("default", config, "local", found, file, there=there, **given)
 
 
 def test_a_removal_whose_buckets_have_left_the_state_does_not_say_that_they_are_gone(
@@ -222,6 +221,45 @@ def test_the_purge_of_a_tenant_does_not_wait_for_its_pods(aws: Any, monkeypatch:
     monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "loki 0 of 1 ready")
     with pytest.raises(UserError, match="was to be deleted, but"):  # nothing took it away
         removal(aws, monkeypatch, there, has_workloads=True).run(None, yes=True, force=False)
+
+
+def whole(aws: Any, monkeypatch: pytest.MonkeyPatch, policy: OnDelete) -> Any:
+    """Return the removal of `default` that nobody has begun, and whose last update recorded this of its data."""
+    there = applied.Applied("urn", False, {**store(aws).buckets}, {policy})
+    going = removal(aws, monkeypatch, there, where=SimpleNamespace(entry={}, alone=False), has_workloads=True)
+    monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: tenants("default", onDelete=policy))
+    monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "ready")
+    return going
+
+
+def test_a_purge_that_nobody_named_on_the_command_line_asks_for_the_name_too(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going = whole(aws, monkeypatch, "purge")
+
+    def refuse(name: str, question: str) -> None:
+        raise UserError(f"asked for {name}: {question}")
+
+    def taken(removal: Any) -> None:
+        raise AssertionError("it was taken away")
+
+    monkeypatch.setattr(tenant_removal, "confirm_by_name", refuse)
+    monkeypatch.setattr(tenant_removal.Removal, "_take_away", taken)
+    with pytest.raises(UserError, match="asked for default: All data of default will be deleted for good: 0 objects"):
+        going.run(None, yes=False, force=False)
+
+
+@pytest.mark.parametrize(("recorded", "asked"), [("purge", "retain"), ("retain", "purge")])
+def test_an_option_overrules_what_is_recorded_which_is_recorded_first(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, recorded: OnDelete, asked: OnDelete
+) -> None:
+    going = whole(aws, monkeypatch, recorded)
+    done: list[str] = []
+    monkeypatch.setattr(tenant_removal.Removal, "_record", lambda self, wanted: done.append(wanted))
+    monkeypatch.setattr(tenant_removal.Removal, "_take_away", lambda self: done.append("taken away"))
+    monkeypatch.setattr(tenant_removal, "read_back", lambda tenant, policy, *rest: done.append(f"read back: {policy}"))
+    going.run(asked, yes=True, force=False)
+    assert done == [asked, "taken away", f"read back: {asked}"]
 
 
 def tenants(*names: str, **settings: Any) -> dict[str, TenantSettings]:
