@@ -18,6 +18,7 @@ from localcloud.plugins.install import install, stand_ins
 from localcloud.settings import DOMAIN, REGION, STS_HOST, Settings, settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
+from scripts.engine import COLLECTOR
 
 NODE_PORT = 30443
 
@@ -167,6 +168,7 @@ def environment(here: Settings) -> dict[str, str]:
         "PULUMI_HOME": str(home),
         "PULUMI_BACKEND_URL": f"file://{here.pulumi / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(here.pulumi / "passphrase"),
+        "GOGC": os.environ.get("GOGC", COLLECTOR["GOGC"]),  # the engine by itself has it as by the command
         "KUBECONFIG": here.kubeconfigs,
         "AWS_ENDPOINT_URL": here.aws_endpoint,
         "AWS_ENDPOINT_URL_S3": here.s3_endpoint,

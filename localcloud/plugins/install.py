@@ -60,6 +60,7 @@ def install(home: Path, programs: Path) -> Path:
         settings += "export GRPC_ENABLE_FORK_SUPPORT=false\n"
         host = _launcher("language_host", settings)
         write_whole(bin_folder / LANGUAGE_HOST, host, 0o755)
+    _let_no_log_be_written(home)
     missing = [name for name in STAND_INS if is_stand_in(home, name) or not plugin_folder(home, name).exists()]
     if missing and _is_reachable():
         missing = [name for name in missing if not _download(home, programs, name)]
@@ -68,6 +69,19 @@ def install(home: Path, programs: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / f"pulumi-resource-{name}", _launcher(name), 0o755)
     return bin_folder
+
+
+def _let_no_log_be_written(home: Path) -> None:
+    """Put a file where the engine would make a folder for the log that it keeps of each command.
+
+    All that a command compares is written there, compressed and encrypted, which is a third of a preview's work
+    (docs/scale.md). There is no setting for it; without a folder it goes on without a log (pkg/v3/logging/encrypted.go).
+    `pulumi --logtostderr -v 9` still tells all.
+    """
+    place = home / "logs"
+    if place.is_dir():
+        shutil.rmtree(place)
+    write_whole(place, "No log of each command is kept here: see localcloud/plugins/install.py.\n", 0o600)
 
 
 def _place(program: Path, place: Path) -> None:
