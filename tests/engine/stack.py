@@ -12,10 +12,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from components.config import from_settings
 from components.keys import canonical_pem, key_id
 from components.names import BUCKET_KINDS
 from components.tenant_config import OnDelete
 from localcloud import cloud as embedded
+from scripts.aws import Clients
+from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.keyfiles import new_key
 from tests.engine.bare import BareCloud
@@ -129,13 +132,20 @@ class Stack:
         """Run a phase that is prepared; it may fail."""
         return run(*self.command(phase), env=self.environment, check=False)
 
-    def next_run(self, phase: str) -> None:
-        """Do what docs/operations.md says of an update that was killed, with the command and the plain engine."""
+    def next_run(self, phase: str, *, by_verb: bool = False) -> None:
+        """Do what docs/operations.md says of an update that was killed.
+
+        With the command's `recover` and the plain engine; or as all verbs apply, which look for less.
+        """
         if phase == "destroy":
             self._finish_destroy()
-            return
-        self.recover()
-        run(*self.command(phase), env=self.environment)
+        elif by_verb:
+            config = from_settings(self.settings(phase), INSTANCE)
+            parts = Clients(self.environment, config), Cluster(self.environment, config)
+            Engine(self.environment, INSTANCE).up(*parts)
+        else:
+            self.recover()
+            run(*self.command(phase), env=self.environment)
 
     def recover(self) -> None:
         """Settle what the last run left."""
