@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -14,27 +14,17 @@ import pytest
 from components.names import GATEWAY_NAMESPACE
 from localcloud.node import cgroups
 from tests.e2e.load import Load
-from tests.e2e.test_tenants import tenants
-from tests.e2e.walk import GATEWAY_MARKS, INSTANCE, LABELS, SLOT, Walk, eventually, url
+from tests.e2e.walk import GATEWAY_MARKS, LABELS, SLOT, Walk, eventually, url
 
-TENANT = "hardy"
+TENANT = "default"
 NODE = f"opst{SLOT}"
 SERVICES = ("kubelet", "containerd", "kube-proxy")  # containerd's shims too
 BACK_SECONDS = 180
-pytestmark = pytest.mark.nightly
 
 
-@pytest.fixture(scope="module")
-def token(walk: Walk, trusted_pair: str) -> Iterator[str]:
-    made = walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
-    tenants(walk, "add", TENANT, "onDelete=purge")
-    eventually(lambda: _answers(walk, made), 90)
-    yield made
-    tenants(walk, "remove", TENANT, "--yes")
-
-
-def _answers(walk: Walk, token: str) -> bool:
+def _answers(walk: Walk) -> bool:
     paths = {"cortex": LABELS, "loki": "/loki/api/v1/labels"}
+    token = walk.token(TENANT)
     return all(walk.curl(url(api, TENANT, path), token=token)[0] == 200 for api, path in paths.items())
 
 
@@ -94,34 +84,38 @@ def _stop_node() -> None:
     _kill(process for process in everything if process.pid in pods)
 
 
-@pytest.mark.parametrize("program", ["cortex", "loki", "envoy"])
-def test_a_program_is_killed(walk: Walk, token: str, program: str) -> None:
+@pytest.mark.parametrize(
+    "program",
+    ["envoy", pytest.param("cortex", marks=pytest.mark.nightly), pytest.param("loki", marks=pytest.mark.nightly)],
+)
+def test_a_program_is_killed(walk: Walk, program: str) -> None:
     gateway = _pods(walk, GATEWAY_NAMESPACE, "-l", GATEWAY_MARKS)
     pods = gateway[:1] if program == "envoy" else _pods(walk, f"{TENANT}-tenant")
-    with Load(walk, TENANT, token, f"killed_{program}") as load:
+    with Load(walk, TENANT, walk.token(TENANT), f"killed_{program}") as load:
         time.sleep(5)
         assert _kill_in(pods, program) == 1
         time.sleep(15)
     load.assert_nothing_lost(200, BACK_SECONDS)
 
 
-def test_pods_are_deleted(walk: Walk, token: str) -> None:
-    with Load(walk, TENANT, token, "deleted") as load:
+def test_pods_are_deleted(walk: Walk) -> None:
+    with Load(walk, TENANT, walk.token(TENANT), "deleted") as load:
         time.sleep(5)
         walk.kubectl("-n", f"{TENANT}-tenant", "delete", "pod", "--all", "--grace-period=0", "--force")
         walk.kubectl("-n", GATEWAY_NAMESPACE, "delete", "pod", "-l", GATEWAY_MARKS)
-        eventually(lambda: _answers(walk, token), BACK_SECONDS)
+        eventually(lambda: _answers(walk), BACK_SECONDS)
         time.sleep(5)
     load.assert_nothing_lost(200, BACK_SECONDS)
     # A pod of the gateway that is just up sends nobody away who has a good token.
     assert {line["reason"] for line in walk.requests_logged() if line["status"] == 500} <= {"via_upstream"}
 
 
-def test_the_node_is_stopped_and_started_again(walk: Walk, token: str) -> None:
-    with Load(walk, TENANT, token, "stopped") as load:
+@pytest.mark.nightly
+def test_the_node_is_stopped_and_started_again(walk: Walk) -> None:
+    with Load(walk, TENANT, walk.token(TENANT), "stopped") as load:
         time.sleep(5)
         _stop_node()
-        eventually(lambda: not _answers(walk, token))
-        eventually(lambda: _answers(walk, token), BACK_SECONDS)
+        eventually(lambda: not _answers(walk))
+        eventually(lambda: _answers(walk), BACK_SECONDS)
         time.sleep(5)
     load.assert_nothing_lost(200, BACK_SECONDS)
