@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAMES
 from scripts.placing import entry_of
 from scripts.stackfile import StackFile
 from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, commands, eventually, held, is_unknown, url
@@ -58,6 +59,10 @@ def pods(walk: Walk) -> list[str]:
     return sorted(pod["metadata"]["uid"] for pod in found)
 
 
+def states(walk: Walk) -> dict[str, str]:
+    return {entry["name"]: entry["state"] for entry in json.loads(tenants(walk, "list", "--json").stdout)}
+
+
 def stored(walk: Walk) -> list[dict[str, Any]]:
     return [entry for entry in json.loads(tenants(walk, "data", "list", "--json").stdout) if entry["tenant"] == TENANT]
 
@@ -89,12 +94,13 @@ def test_a_limit_changes_while_the_pods_run(walk: Walk, token: str) -> None:
     assert push_line(walk, token, long) == 204
     before = pods(walk)
     said = tenants(walk, "set", TENANT, "limits.logs.max_line_size=1KB").stderr
-    assert f"1 tenant to change ({TENANT})" in said
+    assert f"1 tenant to change ({TENANT})" in said and "+          max_line_size: 1KB" in said
     eventually(lambda: push_line(walk, token, long) == 400, 90)
     assert push_line(walk, token, "short") == 204
     shown = json.loads(tenants(walk, "show", TENANT, "--json").stdout)
-    assert shown["effectiveLimits"]["logs"]["max_line_size"] == "1KB"
-    assert shown["effectiveLimits"]["metrics"]["compactor_blocks_retention_period"] == "30d"
+    metrics, logs = shown["effectiveLimits"]["metrics"], shown["effectiveLimits"]["logs"]
+    assert (logs["max_line_size"], metrics["compactor_blocks_retention_period"]) == ("1KB", "30d")
+    assert ({*metrics}, {*logs}) == ({*METRICS_LIMIT_NAMES}, {*LOGS_LIMIT_NAMES})  # those that nobody set, too
     assert shown["settings"]["owner"] == "team-a"
     assert pods(walk) == before
 
@@ -112,6 +118,7 @@ def test_without_applying_a_tenant_is_added_to_the_file_and_taken_out_of_it_alon
     before, resources = STACK_FILE.read_text(), walk.resources()
     tenants(walk, "add", "unborn", "owner=nobody", "--no-apply")
     assert "    - name: unborn\n      owner: nobody\n" in STACK_FILE.read_text()
+    assert "not applied" in states(walk)["unborn"]
     tenants(walk, "remove", "unborn", "--no-apply")
     assert STACK_FILE.read_text() == before and walk.resources() == resources
 
@@ -154,6 +161,7 @@ def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: 
     walk.kubectl(*loki, "--replicas=0")
     refused = tenants(walk, "remove", TENANT, check=False)
     assert refused.returncode == 1 and "is not ready (loki 0 of 1 ready)" in refused.stderr
+    assert states(walk)[TENANT] == "loki 0 of 1 ready"
     walk.kubectl(*loki, "--replicas=1")
     ready(walk, token)
     assert push_sample(walk, token, 44) == 200
@@ -164,6 +172,7 @@ def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: 
     assert len(answers) > 20 and {*answers} == {200}
     counted = r"3 buckets, [1-9]\d* objects, [1-9][0-9.]* [kM]?B\b"
     assert re.search(rf"1 tenant to delete \({TENANT}\): its data will be kept: {counted}", said)
+    assert f"-    - name: {TENANT}" in said
     (kept,) = stored(walk)
     assert kept["objects"] >= 2 and kept["storedBytes"] > 0 and kept["expiresOn"] is None
     walk.kubectl("get", "namespace", "default-tenant")
@@ -229,6 +238,8 @@ def test_retained_data_is_purged_for_good(walk: Walk) -> None:
     s3.create_multipart_upload(Bucket=bucket, Key="unfinished")
     refused = tenants(walk, "data", "purge", TENANT, "--id", "00000000", "--yes", check=False)
     assert refused.returncode == 1 and "no data of ops with the id 00000000 is retained" in refused.stderr
+    refused = tenants(walk, "data", "purge", TENANT, check=False, typed="default\n")
+    assert refused.returncode == 1 and "nothing is changed" in refused.stderr and len(walk.buckets(TENANT)) == 3
     said = tenants(walk, "data", "purge", TENANT, "--yes").stderr
     assert "Nothing is left of the retained data of ops" in said and "1 unfinished uploads" in said
     assert walk.buckets(TENANT) == [] and stored(walk) == []

@@ -1,15 +1,20 @@
 """A tenant's own stack: its configuration, and what it needs of its instance."""
 
+import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
+import pulumi
 import pytest
 from ruamel.yaml import YAML
 
+import components.tenant_stack
 from components.config import TenantStack, from_engine, from_settings, json_schema, tenant_stack
 from components.errors import ConfigError
 from components.tenant_base import TenantBase
+from components.tenant_stack import base_of
 from scripts.stackfile import STACKS
 from tests.unit.given import settings
 
@@ -70,3 +75,32 @@ def test_the_example_is_valid() -> None:
     jsonschema.validate(content, json_schema())
     found = {name.removeprefix("opstrace:"): value for name, value in content["config"].items()}
     assert tenant_stack(found, "example-aws.team").settings.retention.logs == "30d"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({}, "the stack showdown exports nothing for tenants with stacks of their own"),
+        (
+            {"tenantBase": {"any": "thing"}, "tenants": {"team": {}}},
+            "has a tenant team in its own stack; remove it there",
+        ),
+    ],
+)
+def test_an_instance_that_cannot_be_the_base_of_a_tenant_is_told(
+    monkeypatch: pytest.MonkeyPatch, outputs: dict[str, Any], said: str
+) -> None:
+    class Reference:
+        def __init__(self, name: str, stack_name: str) -> None:
+            assert (name, stack_name) == ("showdown", "organization/opstrace/showdown")
+
+        async def get_output_details(self, name: str) -> SimpleNamespace:
+            return SimpleNamespace(value=outputs.get(name))
+
+    monkeypatch.setattr(pulumi, "StackReference", Reference)
+    monkeypatch.setattr(pulumi, "get_organization", lambda: "organization")
+    monkeypatch.setattr(pulumi, "get_project", lambda: "opstrace")
+    monkeypatch.setattr(components.tenant_stack, "_sync_await", asyncio.run)
+    stack = tenant_stack({"tenantOf": "showdown"}, "showdown.team")
+    with pytest.raises(ConfigError, match=said):
+        base_of(stack)
