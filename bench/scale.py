@@ -12,18 +12,16 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
+from bench.cost import Cost, cost_of
 from bench.machine import machine
 from components.keys import canonical_pem, key_id
 from components.names import BUCKET_KINDS, RANDOM_BYTES, bucket_prefix
@@ -35,7 +33,6 @@ from tests.engine.bare import BareCloud
 
 INSTANCE, MODEL, ONE_MORE = "benchscale", "quokka", "wombat"
 OWN = f"{INSTANCE}.{ONE_MORE}"
-SAMPLE_SECONDS = 0.1
 # What the engine does with the state between two steps: nothing at all shows what all of it costs, and is no way to work.
 WRITING = {
     "without backups of the state": {"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true"},
@@ -49,20 +46,11 @@ CERTIFICATES = 10_000  # of the load balancer: by default AWS lets it have 25
 LIMIT = 1.3  # of one more tenant in its own stack: at 1,000 stacks to at 10
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Seconds, the most memory of the engine with its plugins and program in MiB, and bytes of the state afterwards."""
-
-    seconds: float
-    memory: float
-    state: int
-
-
 class Bench:
     """One instance on a bare cloud."""
 
     def __init__(self, cloud: BareCloud) -> None:
-        self._cloud, self._environment = cloud, cloud.environment
+        self.environment = cloud.environment
         self._stacks = cloud.settings.pulumi / "backend" / ".pulumi" / "stacks" / "opstrace"
         key = new_key().public_key()
         api = {"publicKeys": {key_id(key): canonical_pem(key)}}
@@ -78,7 +66,7 @@ class Bench:
         known["config"] = {f"opstrace:{name}": value for name, value in settings.items()}
         with path.open("w") as file:
             yaml.dump(known, file)
-        Engine(self._environment, stack).ensure_stack()
+        Engine(self.environment, stack).ensure_stack()
 
     def tenants(self, *names: str) -> None:
         """Configure these tenants in the instance's own stack."""
@@ -88,34 +76,27 @@ class Bench:
         """Run `pulumi <verb>` with these variables too, and return what it cost."""
         confirmed = [] if verb == "preview" else ["--yes", "--skip-preview"]
         command = ["pulumi", "--non-interactive", verb, *confirmed, "--stack", stack]
-        started, memory = time.monotonic(), 0
-        with tempfile.TemporaryFile() as said:
-            environment = self._environment | settings
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
-            while process.poll() is None:
-                memory = max(memory, _memory(process.pid))
-                time.sleep(SAMPLE_SECONDS)
-            seconds = time.monotonic() - started
-            said.seek(0)
-            text = said.read().decode()
-        if process.returncode:
-            sys.exit(text)
+        states = [self._stacks / f"{stack}{ending}" for ending in (".json", ".json.gz")]
+        found, text = cost_of(command, ROOT, self.environment | settings, states)
         if verb == "preview" and " to " in text.rsplit("Resources:", 1)[-1]:
             sys.exit(f"the copied state is not what the program declares:\n{text[-3000:]}")
-        files = [self._stacks / f"{stack}{ending}" for ending in (".json", ".json.gz")]
-        return Cost(seconds, memory / 2**20, max((file.stat().st_size for file in files if file.exists()), default=0))
+        return found
 
     def multiply(self, count: int) -> list[str]:
         """Let there be so many copies of the model tenant in the instance's state; return their names."""
         names = [f"t{number}" for number in range(len(self._copies), count)]
         self._copies += names
-        found = json.loads(self._engine("stack", "export", "--stack", INSTANCE))
+        found = self.exported()
         resources = found["deployment"]["resources"]
-        model = json.dumps([entry for entry in resources if f"tenant-{MODEL}" in entry["urn"]])
+        model = model_of(resources)
         for name in names:
-            resources += json.loads(_renamed(model, name))
+            resources += renamed(model, name)
         self._engine("stack", "import", "--stack", INSTANCE, given=json.dumps(found))
         return self._copies
+
+    def exported(self, *options: str) -> dict[str, Any]:
+        """Return the instance's state."""
+        return dict(json.loads(self._engine("stack", "export", *options, "--stack", INSTANCE)))
 
     def beside(self, stacks: int) -> None:
         """Let there be so many stacks of tenants beside the instance's: files in the backend."""
@@ -126,7 +107,7 @@ class Bench:
     def _engine(self, *arguments: str, given: str | None = None) -> str:
         command = ["pulumi", "--non-interactive", *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self._environment, check=True, text=True, input=given, stdout=subprocess.PIPE
+            command, cwd=ROOT, env=self.environment, check=True, text=True, input=given, stdout=subprocess.PIPE
         ).stdout
 
     def everything(self, count: int) -> list[tuple[str, Cost]]:
@@ -166,8 +147,13 @@ class Bench:
         return found
 
 
-def _renamed(model: str, name: str) -> str:
-    """Return the model tenant's resources, as JSON, as those of another tenant."""
+def model_of(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the model tenant's resources in the instance's state."""
+    return [entry for entry in resources if f"tenant-{MODEL}" in entry["urn"]]
+
+
+def renamed(model: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return the model tenant's resources as those of another tenant."""
 
     def other(text: str) -> str:
         for kind in BUCKET_KINDS:  # names of buckets have a digest of the tenant's
@@ -175,28 +161,16 @@ def _renamed(model: str, name: str) -> str:
             text = text.replace(old, new)
         return text.replace(MODEL, name)
 
-    renamed = other(model)
-    for resource in json.loads(model):  # pods have a digest of what their ConfigMap holds
-        for text in resource["inputs"].get("data", {}).values() if resource["type"].endswith(":ConfigMap") else ():
-            old, new = (hashlib.sha256(content.encode()).hexdigest()[:16] for content in (text, other(text)))
-            renamed = renamed.replace(old, new)
-    return renamed
-
-
-def _memory(process: int) -> int:
-    """Return the bytes that a process and all below it have in memory."""
-    total = 0
-    try:
-        whole = psutil.Process(process)
-        for entry in [whole, *whole.children(recursive=True)]:
-            total += entry.memory_info().rss
-    except psutil.NoSuchProcess:
-        pass
-    return total
+    text = other(json.dumps(model))
+    for resource in model:  # pods have a digest of what their ConfigMap holds
+        for content in resource["inputs"].get("data", {}).values() if resource["type"].endswith(":ConfigMap") else ():
+            old, new = (hashlib.sha256(part.encode()).hexdigest()[:16] for part in (content, other(content)))
+            text = text.replace(old, new)
+    return list(json.loads(text))
 
 
 @contextmanager
-def _new() -> Iterator[Bench]:
+def new_bench() -> Iterator[Bench]:
     """Start a bare cloud, and end it with all that was made in it."""
     with tempfile.TemporaryDirectory() as folder:
         cloud = BareCloud(Path(folder), CERTIFICATES)
@@ -205,7 +179,7 @@ def _new() -> Iterator[Bench]:
             yield Bench(cloud)
         finally:
             cloud.stop()
-            _forget_files()
+            forget_files()
 
 
 def measured(most: int) -> list[tuple[str, int, str, Cost]]:
@@ -219,9 +193,9 @@ def measured(most: int) -> list[tuple[str, int, str, Cost]]:
 
     sizes = [size for size in (1, 10, 100) if size <= most]
     for size in sizes[1:]:
-        with _new() as bench:
+        with new_bench() as bench:
             note("shared stack", size, bench.everything)
-    with _new() as bench:
+    with new_bench() as bench:
         note("shared stack", 1, bench.everything)
         for size in [0, *sizes, 10 * most]:
             note("own stack", size, bench.own)
@@ -232,7 +206,7 @@ def measured(most: int) -> list[tuple[str, int, str, Cost]]:
     return rows
 
 
-def _forget_files() -> None:
+def forget_files() -> None:
     for file in (ROOT / "stacks").glob(f"Pulumi.{INSTANCE}*.yaml"):
         file.unlink()
 
@@ -240,7 +214,7 @@ def _forget_files() -> None:
 def main() -> None:
     """Measure and print."""
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    _forget_files()  # of a run that was killed
+    forget_files()  # of a run that was killed
     rows = measured(most)
     columns = ("where", "tenants", "what", "seconds", "MiB", "state, bytes")
     table = Table(*columns, title=machine(), title_justify="left")
