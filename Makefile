@@ -46,6 +46,7 @@ test: lint types tools
 test-nightly: setup
 	$(PYTHON) -m pytest -s -m nightly tests
 	$(PYTHON) -m bench.scale
+	$(PYTHON) -m bench.terraform
 
 schema: setup
 	$(PYTHON) -m components.config > stacks/opstrace.schema.json

@@ -9,6 +9,7 @@ stack slow is shown by letting the engine write its state otherwise.
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ WRITING = {
     },
     "state written at the end alone": {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"},
 }
+GO_DEFAULT = "100"  # of GOGC
 CERTIFICATES = 10_000  # of the load balancer: by default AWS lets it have 25
 LIMIT = 1.3  # of one more tenant in its own stack: at 1,000 stacks to at 10
 
@@ -137,6 +139,24 @@ class Bench:
             self.cost("up", **settings)
         return found
 
+    def as_it_comes(self, count: int) -> list[tuple[str, Cost]]:
+        """Measure the instance's stack with `count` tenants, which is there, when the engine has what we take from it.
+
+        That is a log of each command (localcloud/plugins/install.py), and Go's own collector (scripts/engine.py).
+        """
+        others, place = self._copies[: count - 1], Path(self.environment["PULUMI_HOME"]) / "logs"
+        aside = place.rename(place.with_suffix(".aside"))
+        try:
+            found = [("preview without changes", self.cost("preview", GOGC=GO_DEFAULT))]
+            self.tenants(MODEL, *others, ONE_MORE)
+            found.append(("one more tenant", self.cost("up", GOGC=GO_DEFAULT)))
+        finally:
+            shutil.rmtree(place)
+            aside.rename(place)
+        self.tenants(MODEL, *others)
+        self.cost("up")
+        return [(f"{what}, the engine as it comes", cost) for what, cost in found]
+
     def own(self, count: int) -> list[tuple[str, Cost]]:
         """Measure a tenant in its own stack beside `count` others."""
         self.beside(count)
@@ -203,6 +223,7 @@ def measured(most: int) -> list[tuple[str, int, str, Cost]]:
         for size in sizes:
             note("shared stack", size, bench.shared)
         note("shared stack", sizes[-1], bench.writing)
+        note("shared stack", sizes[-1], bench.as_it_comes)
     return rows
 
 
