@@ -1,6 +1,6 @@
 """A way to AWS and to the API server on which requests fail.
 
-They are throttled, refused, cut off, cut off once they were served, or never answered.
+They are throttled, refused, cut off, cut off once they were served, never answered, or served and never answered.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from localcloud.pki import Authority, write_pair
 from tests.bodies import read_body
 from tests.engine.bare import BareCloud
 
-Fault = Literal["throttled", "error", "cut off", "answer lost", "silence"]
+Fault = Literal["throttled", "error", "cut off", "answer lost", "silence", "answer held"]
 SILENT_SECONDS = 120  # more than any client waits
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
 
@@ -91,12 +91,14 @@ class Faults:
                     status, headers, answer = _refusal(fault, self.headers, target)
                     return self._answer(status, headers, answer)
                 if fault == "silence":
-                    select.select([self.connection], [], [], SILENT_SECONDS)  # until the client gives up
+                    self._let_wait()
                 if fault in ("silence", "cut off"):
                     return self._cut()
                 given = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
                 found = pool.request(self.command, target + self.path, body=body, headers=given, redirect=False)
-                if fault == "answer lost":
+                if fault == "answer held":
+                    self._let_wait()
+                if fault in ("answer lost", "answer held"):
                     return self._cut()
                 self._answer(found.status, found.headers, found.data)
 
@@ -112,6 +114,9 @@ class Faults:
                 )
                 self.end_headers()
                 self.wfile.write(body)
+
+            def _let_wait(self) -> None:
+                select.select([self.connection], [], [], SILENT_SECONDS)  # until the client gives up
 
             def _cut(self) -> None:
                 self.close_connection = True

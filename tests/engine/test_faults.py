@@ -10,10 +10,10 @@ import pytest
 
 from localcloud.plugins.provider import ANSWER_SECONDS
 from tests.engine.census import portrait
-from tests.engine.faults import Faults, at_numbers, at_random
+from tests.engine.faults import Fault, Faults, at_numbers, at_random
 from tests.engine.stack import Stack, Undisturbed, assert_nothing_orphaned_or_lost, differences
 
-RUNS = 8  # until one passes in which no answer to a create was lost
+RUNS = 8  # until one passes in which no answer was lost
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +40,34 @@ def assert_as_undisturbed(stack: Stack, undisturbed: Undisturbed, phase: str) ->
     assert differences(portrait(resources), undisturbed[phase][1]) == {}
 
 
+def run_until_it_passes(stack: Stack, phase: str) -> None:
+    """Run a phase that is prepared until it succeeds; what each run left is settled before the next."""
+    for _ in range(RUNS):
+        done = stack.attempt(phase)
+        if done.returncode == 0:
+            return
+        stack.recover()
+    raise AssertionError(done.stdout + done.stderr)
+
+
+def meet_outage(kind: Fault, phase: str, stack: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
+    """Let all fail in this way, from a while after the begin of a phase and without end, until the run after it."""
+    faults.policy = at_numbers(range(20, 10**9), kind)
+    stack.prepare(phase)
+    done = stack.attempt(phase)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "reached max retries" in said or "does not answer" in said
+    assert "fault of the stand-in" not in said and "Traceback" not in said
+    faults.policy = lambda: None
+    stack.next_run(phase)
+    assert_as_undisturbed(stack, undisturbed, phase)
+
+
 def test_answers_that_are_lost_orphan_nothing(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
     faults.policy = at_random(2, 0.03, "answer lost")
     shaky.prepare("create")
-    for _ in range(RUNS):
-        done = shaky.attempt("create")
-        if done.returncode == 0:
-            break
-        shaky.recover()
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_until_it_passes(shaky, "create")
     assert faults.count > 5
     assert_as_undisturbed(shaky, undisturbed, "create")
     faults.policy = lambda: None
@@ -65,16 +84,7 @@ def test_errors_and_throttling_that_pass_are_waited_for(shaky: Stack, faults: Fa
 
 
 def test_an_outage_is_told_and_the_next_run_converges(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
-    faults.policy = at_numbers(range(20, 10**9), "error")
-    shaky.prepare("change")
-    done = shaky.attempt("change")
-    assert done.returncode != 0
-    said = done.stdout + done.stderr
-    assert "reached max retries" in said or "does not answer" in said
-    assert "fault of the stand-in" not in said and "Traceback" not in said
-    faults.policy = lambda: None
-    shaky.next_run("change")
-    assert_as_undisturbed(shaky, undisturbed, "change")
+    meet_outage("error", "change", shaky, faults, undisturbed)
 
 
 def test_answers_that_do_not_come_are_asked_for_again(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
@@ -89,13 +99,18 @@ def test_answers_that_do_not_come_are_asked_for_again(shaky: Stack, faults: Faul
 
 def test_answers_to_deletions_that_are_lost_leave_nothing(shaky: Stack, faults: Faults) -> None:
     faults.policy = at_random(3, 0.03, "answer lost")
-    for _ in range(RUNS):
-        done = shaky.attempt("destroy")
-        if done.returncode == 0:
-            break
-        shaky.recover()
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_until_it_passes(shaky, "destroy")
     assert faults.count > 3
     faults.policy = lambda: None
     shaky.next_run("destroy")  # what was retained goes with it
     assert_nothing_orphaned_or_lost(shaky, "destroy", [])
+
+
+@pytest.mark.nightly
+def test_an_outage_of_another_kind_is_told_and_the_next_run_converges(
+    shaky: Stack, faults: Faults, undisturbed: Undisturbed
+) -> None:
+    shaky.undisturbed("create")
+    meet_outage("throttled", "add", shaky, faults, undisturbed)
+    meet_outage("cut off", "change", shaky, faults, undisturbed)
+    meet_outage("silence", "delete", shaky, faults, undisturbed)
