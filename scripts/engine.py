@@ -184,14 +184,18 @@ class Engine:
         self.run("refresh", "--yes", "--skip-preview", "--skip-pending-creates")
         state = self._answer("the state", "stack", "export")
         if self._pending(state):
-            mended, taken, dropped = settled(state, aws, cluster)
-            count = len(taken) + len(dropped)
+            done = settled(state, aws, cluster)
+            count = len(done.taken) + len(done.dropped) + len(done.beyond)
             note(f"The last update was killed at work: of {count} creates it is not known how they went.")
-            for urn in taken:
+            for urn in done.taken:
                 note(f"  looked up and taken into the state, if it is there: {urn.rsplit('::', 1)[-1]}")
-            for urn in dropped:
+            for urn in done.dropped:
                 note(f"  not there, or harmless to do again: {urn.rsplit('::', 1)[-1]}")
-            self._replace_state(state, mended)
+            for urn, there in done.beyond.items():
+                note(
+                    f"  what it leans on was destroyed since; left alone, if it is there: {urn.rsplit('::', 1)[-1]}, {there}"
+                )
+            self._replace_state(state, done.state)
         if not (state.get("deployment") or {}).get("resources"):
             return True
         planned = self._planned()

@@ -6,7 +6,7 @@ Ids have the form in which the official plugins import the type.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -180,20 +180,45 @@ def find(resource: Resource, aws: Clients, cluster: Cluster, known: Collection[s
         raise
 
 
-def settled(state: dict[str, Any], aws: Clients, cluster: Cluster) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Return the exported state with its pending creates settled, and the URNs taken in and those dropped.
+class Settled(NamedTuple):
+    """An exported state without pending creates, and what became of these.
+
+    `taken` and `dropped` are URNs; `beyond` has the ids of what the state has no place for any more, by URN.
+    """
+
+    state: dict[str, Any]
+    taken: list[str]
+    dropped: list[str]
+    beyond: dict[str, str]
+
+
+def settled(state: dict[str, Any], aws: Clients, cluster: Cluster) -> Settled:
+    """Settle the pending creates of an exported state.
 
     What was made becomes a resource of the state, without outputs: a refresh must follow, which reads them.
     """
     deployment = dict(state["deployment"])
     operations = deployment.pop("pending_operations", [])
     creates = [entry["resource"] for entry in operations if entry["type"] == "creating"]
-    mended, taken = _with({**state, "deployment": deployment}, creates, aws, cluster)
-    return (
-        mended,
-        taken,
-        [str(entry["resource"]["urn"]) for entry in operations if entry["resource"]["urn"] not in taken],
-    )
+    # A plain `pulumi destroy` leaves the operations, and takes away what they lean on.
+    known = _known(deployment.get("resources") or [])
+    leaning = [one for one in creates if _needed(one) <= known]
+    mended, taken = _with({**state, "deployment": deployment}, leaning, aws, cluster)
+    beyond = {one["urn"]: there for one in creates if one not in leaning and (there := find(one, aws, cluster))}
+    named = {*taken, *beyond}
+    dropped = [str(entry["resource"]["urn"]) for entry in operations if entry["resource"]["urn"] not in named]
+    return Settled(mended, taken, dropped, beyond)
+
+
+def _needed(resource: Resource) -> set[str]:
+    """Return what must be in a state for `resource` to be: URNs, and the provider's with its id."""
+    needed = {resource.get("parent"), resource.get("provider"), *resource.get("dependencies", [])}
+    return {one for one in needed if one}
+
+
+def _known(resources: Iterable[Resource]) -> set[str]:
+    """Return what is in a state of that which `_needed` names."""
+    return {name for entry in resources for name in (entry["urn"], f"{entry['urn']}::{entry.get('id')}")}
 
 
 def found_again(
@@ -203,11 +228,10 @@ def found_again(
 
     `planned` is what a preview would create. What it would make of something that is not there yet cannot be there.
     """
-    urns = {entry["urn"] for entry in state["deployment"].get("resources") or []}
+    known = _known(state["deployment"].get("resources") or [])
 
     def could_be_there(resource: Resource) -> bool:
-        needed = {resource.get("parent"), *resource.get("dependencies", [])} - {None, ""}
-        return needed <= urns and UNKNOWN not in str([resource.get("inputs"), resource.get("provider")])
+        return _needed(resource) <= known and UNKNOWN not in str(resource.get("inputs"))
 
     return _with(state, filter(could_be_there, planned), aws, cluster)
 

@@ -46,7 +46,7 @@ ROLE = ("aws:iam/role:Role", {"name": "opstrace-showdown-a", "tags": TAGS})
 @pytest.mark.parametrize(("tags", "found"), [([{"Key": "opstrace:instance", "Value": "showdown"}], True), ([], False)])
 def test_a_role_is_taken_in_by_its_tags_and_not_by_its_name_alone(tags: list[dict[str, str]], found: bool) -> None:
     aws: Any = {"iam": Answers({"Role": {"RoleName": "opstrace-showdown-a", "Tags": tags}})}
-    mended, taken, dropped = settled(state(*ROLE), aws, FakeCluster(None))
+    mended, taken, dropped, _ = settled(state(*ROLE), aws, FakeCluster(None))
     assert ids(mended) == (["opstrace-showdown-a"] if found else [])
     assert (taken, dropped) == (([URN], []) if found else ([], [URN]))
 
@@ -57,19 +57,29 @@ def test_a_role_is_taken_in_by_its_tags_and_not_by_its_name_alone(tags: list[dic
 def test_an_object_is_taken_in_by_its_labels(labels: dict[str, str] | None, found: bool) -> None:
     metadata = {"name": "map", "namespace": "a-tenant", "labels": {"app": "ours"}}
     inputs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
-    mended, _, _ = settled(state("kubernetes:core/v1:ConfigMap", inputs), {}, FakeCluster(labels))
+    mended, *_ = settled(state("kubernetes:core/v1:ConfigMap", inputs), {}, FakeCluster(labels))
     assert ids(mended) == (["a-tenant/map"] if found else [])
 
 
 def test_an_id_that_the_engine_had_already_is_kept() -> None:
-    mended, _, _ = settled(state(*ROLE, id="known"), {}, FakeCluster(None))
+    mended, *_ = settled(state(*ROLE, id="known"), {}, FakeCluster(None))
     assert ids(mended) == ["known"]
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [{"provider": "urn:aws::id"}, {"parent": "urn:tenant"}, {"dependencies": ["urn:zone"]}],
+)
+def test_what_leans_on_something_that_was_destroyed_since_is_named_and_not_taken_in(gone: dict[str, Any]) -> None:
+    """The engine would refuse a state in which it is."""
+    found = settled(state(*ROLE, id="there", **gone), {}, FakeCluster(None))
+    assert (ids(found.state), found.taken, found.dropped, found.beyond) == ([], [], [], {URN: "there"})
 
 
 def test_the_new_half_of_a_replacement_takes_the_place_of_the_old() -> None:
     before = state(*ROLE, id="new")
     before["deployment"]["resources"] = [{"urn": URN, "type": ROLE[0], "id": "old"}]
-    mended, _, _ = settled(before, {}, FakeCluster(None))
+    mended, *_ = settled(before, {}, FakeCluster(None))
     assert [(entry["id"], entry.get("delete", False)) for entry in mended["deployment"]["resources"]] == [
         ("old", True),
         ("new", False),
@@ -77,7 +87,7 @@ def test_the_new_half_of_a_replacement_takes_the_place_of_the_old() -> None:
 
 
 def test_what_does_no_harm_twice_is_dropped() -> None:
-    mended, _, dropped = settled(state("random:index/randomId:RandomId", {"byteLength": 4}), {}, FakeCluster(None))
+    mended, _, dropped, _ = settled(state("random:index/randomId:RandomId", {"byteLength": 4}), {}, FakeCluster(None))
     assert ids(mended) == [] and dropped == [URN]
 
 
@@ -100,7 +110,7 @@ CERTIFICATE = ("aws:acm/certificate:Certificate", {"domainName": "a.example", "t
 def test_what_the_state_has_already_was_not_made_by_the_pending_create(there: list[str], taken_in: bool) -> None:
     before = state(*CERTIFICATE)
     before["deployment"]["resources"] = [{"urn": URN, "type": CERTIFICATE[0], "id": "old"}]
-    mended, taken, dropped = settled(before, certificates(*there), FakeCluster(None))
+    mended, taken, dropped, _ = settled(before, certificates(*there), FakeCluster(None))
     entries = [(entry["id"], entry.get("delete", False)) for entry in mended["deployment"]["resources"]]
     assert entries == ([("old", True), ("new", False)] if taken_in else [("old", False)])
     assert (taken, dropped) == (([URN], []) if taken_in else ([], [URN]))
@@ -145,7 +155,7 @@ def test_a_security_group_that_was_only_just_made_lets_nothing_out_that_is_not_d
         inputs = {"name": "ours", "vpcId": network, "tags": TAGS}
         given: Any = {"ec2": ec2}
         for _ in range(2):
-            mended, _, _ = settled(state("aws:ec2/securityGroup:SecurityGroup", inputs), given, FakeCluster(None))
+            mended, *_ = settled(state("aws:ec2/securityGroup:SecurityGroup", inputs), given, FakeCluster(None))
             assert ids(mended) == [made]
             (left,) = ec2.describe_security_groups(GroupIds=[made])["SecurityGroups"][0]["IpPermissionsEgress"]
             assert [entry["CidrIp"] for entry in left["IpRanges"]] == ["10.0.0.0/8"]
