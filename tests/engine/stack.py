@@ -151,9 +151,9 @@ class Stack:
         """Settle what the last run left."""
         run(str(ROOT / "opstrace"), "recover", "aws", INSTANCE, env=self.environment)
 
-    def resources(self) -> list[dict[str, Any]]:
-        """Return the state's resources, with secrets in plain text and the cloud's own addresses; none where it is gone."""
-        command = ["pulumi", "stack", "export", "--show-secrets", "--stack", INSTANCE]
+    def resources(self, name: str = INSTANCE) -> list[dict[str, Any]]:
+        """Return a state's resources, with secrets in plain text and the cloud's own addresses; none where it is gone."""
+        command = ["pulumi", "stack", "export", "--show-secrets", "--stack", name]
         done = run(*command, env=self.environment, check=False)
         if done.returncode:
             assert "no stack named" in done.stderr, done.stderr
