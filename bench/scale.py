@@ -13,8 +13,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +162,12 @@ class Bench:
     def own(self, count: int) -> list[tuple[str, Cost]]:
         """Measure a tenant in its own stack beside `count` others."""
         self.beside(count)
-        self.write(OWN, {"tenantOf": INSTANCE, "tenant": {}})
-        found = [("one more tenant", self.cost("up", OWN)), ("preview without changes", self.cost("preview", OWN))]
+        started = time.monotonic()
+        self.write(OWN, {"tenantOf": INSTANCE, "tenant": {}})  # which makes the stack
+        making = time.monotonic() - started
+        up = self.cost("up", OWN)
+        whole = replace(up, seconds=making + up.seconds)
+        found = [("one more tenant", whole), ("preview without changes", self.cost("preview", OWN))]
         self._own_state = (self._stacks / f"{OWN}.json").read_text()
         self.cost("destroy", OWN)
         return found
@@ -242,12 +248,11 @@ def main() -> None:
     for place, count, what, cost in rows:
         table.add_row(place, str(count), what, f"{cost.seconds:.1f}", f"{cost.memory:.0f}", f"{cost.state:,}")
     Console(width=110).print(table)
-    own = {
-        count: cost.seconds for place, count, what, cost in rows if (place, what) == ("own stack", "one more tenant")
-    }
-    ratio = own[10 * most] / own[10]
-    print(f"one more in its own stack, beside {10 * most} to beside 10: {ratio:.2f} (at most {LIMIT})")
-    if ratio > LIMIT:
+    own = {count: cost for place, count, what, cost in rows if (place, what) == ("own stack", "one more tenant")}
+    ratios = {name: getattr(own[10 * most], name) / getattr(own[10], name) for name in ("seconds", "memory", "state")}
+    told = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+    print(f"one more in its own stack, beside {10 * most} to beside 10: {told} (at most {LIMIT})")
+    if max(ratios.values()) > LIMIT:
         sys.exit("one more tenant in its own stack costs more, the more others there are")
 
 

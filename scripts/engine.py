@@ -24,11 +24,16 @@ PROJECT = "opstrace"  # as in Pulumi.yaml
 # Go's collector runs less often than by its default of 100: the engine's memory grows with the stack, and is soon gone
 # again (docs/scale.md says what it is worth).
 COLLECTOR = {"GOGC": "400"}
+NO_STACK = "no stack named"
 HALF_WRITTEN = re.compile(r"\bEOF\b|unexpected end of JSON")
 
 
 def _is_half_read(done: subprocess.CompletedProcess[str]) -> bool:
     return done.returncode != 0 and HALF_WRITTEN.search(done.stderr) is not None
+
+
+def _resources(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list((exported.get("deployment") or {}).get("resources") or [])
 
 
 class Engine:
@@ -37,6 +42,7 @@ class Engine:
     def __init__(self, environment: Mapping[str, str], instance: str) -> None:
         self._environment = COLLECTOR | dict(environment)
         self.instance = instance
+        self._left_alone: dict[str, str] = {}
         found = shutil.which("pulumi", path=self._environment.get("PATH"))
         if not found:
             raise UserError("pulumi is not on PATH; install it (pulumi.com/docs/install), or use the provider `local`")
@@ -71,7 +77,9 @@ class Engine:
         return self._quiet(*arguments) if mended else done
 
     def _answer(self, what: str, *arguments: str) -> Any:
-        done = self._read(*arguments, "--stack", self.instance)
+        return self._decoded(what, self._read(*arguments, "--stack", self.instance))
+
+    def _decoded(self, what: str, done: subprocess.CompletedProcess[str]) -> Any:
         if done.returncode:
             raise UserError(f"{what} of {self.instance} cannot be read: {done.stderr.strip()}")
         return json.loads(done.stdout)
@@ -85,7 +93,7 @@ class Engine:
 
     def ensure_stack(self, *, select: bool = True) -> None:
         """Make the stack where it is not there, and if `select`, let plain `pulumi up` mean it."""
-        if self.instance not in self.stacks():
+        if not self.exists():
             done = self._quiet("stack", "init", "--no-select", self.instance)
             if done.returncode:
                 raise UserError(f"the stack {self.instance} cannot be made: {done.stderr.strip()}")
@@ -103,12 +111,22 @@ class Engine:
 
     def resources(self) -> list[dict[str, Any]]:
         """Return the resources in the stack's state."""
-        deployment = self._answer("the state", "stack", "export").get("deployment") or {}
-        return list(deployment.get("resources") or [])
+        return _resources(self._answer("the state", "stack", "export"))
 
     def state(self) -> list[dict[str, Any]]:
         """Return the resources in the stack's state; none where there is no such stack yet."""
-        return self.resources() if self.instance in self.stacks() else []
+        return _resources(self._state_if_any() or {})
+
+    def exists(self) -> bool:
+        """Tell whether there is such a stack."""
+        return self._state_if_any() is not None
+
+    def _state_if_any(self) -> dict[str, Any] | None:
+        """Return the exported state. No list of all stacks is asked for: the engine reads all their states for it."""
+        done = self._read("stack", "export", "--stack", self.instance)
+        if done.returncode and NO_STACK in done.stderr:
+            return None
+        return dict(self._decoded("the state", done))
 
     def run(self, *arguments: str) -> None:
         """Run an operation with its output on stderr; raises `UserError` when it fails.
@@ -191,12 +209,9 @@ class Engine:
                 note(f"  looked up and taken into the state, if it is there: {urn.rsplit('::', 1)[-1]}")
             for urn in done.dropped:
                 note(f"  not there, or harmless to do again: {urn.rsplit('::', 1)[-1]}")
-            for urn, there in done.beyond.items():
-                note(
-                    f"  what it leans on was destroyed since; left alone, if it is there: {urn.rsplit('::', 1)[-1]}, {there}"
-                )
+            self._left_alone |= done.beyond
             self._replace_state(state, done.state)
-        if not (state.get("deployment") or {}).get("resources"):
+        if not _resources(state):
             return True
         planned = self._planned()
         state = self._answer("the state", "stack", "export")
@@ -206,6 +221,15 @@ class Engine:
         if taken:
             self._replace_state(state, mended)
         return True
+
+    def require_nothing_left_alone(self) -> None:
+        """Raise `UserError` where `settle` met what may be there and has no place in the state any more."""
+        if self._left_alone:
+            named = "".join(f"\n  {urn.rsplit('::', 1)[-1]}: {there}" for urn, there in self._left_alone.items())
+            raise UserError(
+                "an update that was killed was making what follows, and what it leans on was destroyed since: no state has a "
+                f"place for it. Look whether it is there, and delete it by hand:{named}"
+            )
 
     def _replace_state(self, state: dict[str, Any], mended: dict[str, Any]) -> None:
         """Put `mended` in the place of `state`, and let the engine read what is there of it."""

@@ -80,6 +80,7 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
             f"Retained of {', '.join(sorted({store.tenant for store in left}))}: {kept}. `./opstrace tenants data list "
             f"{provider_name} {instance}` shows it, for which stacks/{file.path.name} is kept."
         )
+    engine.require_nothing_left_alone()
 
 
 def _fate(tenants: dict[str, applied.Applied]) -> str:
@@ -111,6 +112,7 @@ def recover(provider_name: str, stack: str) -> None:
     _require_stack(engine, provider_name, stack)
     aws, cluster = reached(where.environment, require(require(stack).owner).config())
     engine.settle(aws, cluster, thorough=True)  # a dead lock alone is cleared on the way
+    engine.require_nothing_left_alone()
 
 
 @click.command(short_help="Show an instance's tenants.")

@@ -200,11 +200,18 @@ def settled(state: dict[str, Any], aws: Clients, cluster: Cluster) -> Settled:
     deployment = dict(state["deployment"])
     operations = deployment.pop("pending_operations", [])
     creates = [entry["resource"] for entry in operations if entry["type"] == "creating"]
-    # A plain `pulumi destroy` leaves the operations, and takes away what they lean on.
-    known = _known(deployment.get("resources") or [])
-    leaning = [one for one in creates if _needed(one) <= known]
-    mended, taken = _with({**state, "deployment": deployment}, leaning, aws, cluster)
-    beyond = {one["urn"]: there for one in creates if one not in leaning and (there := find(one, aws, cluster))}
+    resources = deployment.get("resources") or []
+    # Not all have their place: a plain `pulumi destroy` leaves the operations, and takes away what they lean on.
+    known = _known(resources)
+    placeable = [one for one in creates if _needed(one) <= known]
+    mended, taken = _with({**state, "deployment": deployment}, placeable, aws, cluster)
+    beyond = {
+        one["urn"]: there
+        for one in creates
+        # What is to be retained would have been left alone anyway, and is found by its tags.
+        if one not in placeable and not one.get("retainOnDelete")
+        if (there := find(one, aws, cluster, _ids(resources, one["type"])))
+    }
     named = {*taken, *beyond}
     dropped = [str(entry["resource"]["urn"]) for entry in operations if entry["resource"]["urn"] not in named]
     return Settled(mended, taken, dropped, beyond)
@@ -214,6 +221,10 @@ def _needed(resource: Resource) -> set[str]:
     """Return what must be in a state for `resource` to be: URNs, and the provider's with its id."""
     needed = {resource.get("parent"), resource.get("provider"), *resource.get("dependencies", [])}
     return {one for one in needed if one}
+
+
+def _ids(resources: Iterable[Resource], kind: str) -> set[str]:
+    return {str(entry.get("id")) for entry in resources if entry["type"] == kind}
 
 
 def _known(resources: Iterable[Resource]) -> set[str]:
@@ -243,7 +254,7 @@ def _with(
     resources = [dict(entry) for entry in state["deployment"].get("resources") or []]
     taken = []
     for resource in creates:
-        known = {str(entry.get("id")) for entry in resources if entry["type"] == resource["type"]}
+        known = _ids(resources, resource["type"])
         identity = find(resource, aws, cluster, known)
         if identity is None or identity in known:
             continue

@@ -10,10 +10,10 @@ from ruamel.yaml.error import YAMLError
 
 from components.config import StackConfig
 from components.errors import UserError
-from components.names import tenant_name_problem
+from components.names import SYSTEM, tenant_name_problem
 from scripts import applied, stores
 from scripts.apply import NO_APPLY, Target, finish
-from scripts.placing import all_settings, own_file, place, settings_in
+from scripts.placing import own_file, own_files, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.summary import Settings, require_no_other_purge, summary
@@ -103,7 +103,7 @@ def add(
         raise UserError(problem)
     file = require(instance)
     config = file.config()
-    if tenant in all_settings(instance, config):
+    if tenant in (SYSTEM, *settings_in(file, config), *own_files(instance)):
         raise UserError(
             f"the tenant {tenant} is there already; `./opstrace tenants set` changes it, and where an update that was to make "
             "it failed, `pulumi up` goes on"

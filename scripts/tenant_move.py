@@ -79,7 +79,7 @@ def _to_instance(tenant: str, file: StackFile, found: Target) -> None:
         engine.settle(found.aws, found.cluster)  # now: what is looked for later is the other stack's
     _move_state(tenant, engine, found.engine)
     file.write()
-    if engine.instance in engine.stacks():
+    if engine.exists():
         engine.clear()  # only its providers are left in it
     found.engine.up(found.aws, found.cluster)
     own.remove()

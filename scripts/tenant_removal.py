@@ -167,7 +167,7 @@ class Removal:
         if self.where and self.where.alone:
             there = applied.user_tenants(self.found.engine.state())
             note(summary(settings_in(self.file, self.config), {}, there, self.found.aws))
-            if self.found.engine.instance in self.found.engine.stacks():
+            if self.found.engine.exists():
                 self.found.engine.destroy(self.found.aws, self.found.cluster)
             self.file.remove()
             return

@@ -74,6 +74,25 @@ def test_what_leans_on_something_that_was_destroyed_since_is_named_and_not_taken
     """The engine would refuse a state in which it is."""
     found = settled(state(*ROLE, id="there", **gone), {}, FakeCluster(None))
     assert (ids(found.state), found.taken, found.dropped, found.beyond) == ([], [], [], {URN: "there"})
+    retained = settled(state(*ROLE, id="there", retainOnDelete=True, **gone), {}, FakeCluster(None))
+    assert (retained.dropped, retained.beyond) == ([URN], {})
+
+
+def test_what_all_of_which_it_leans_on_is_there_is_taken_in() -> None:
+    before = state(*ROLE, id="made", provider="urn:aws::id", parent="urn:tenant", dependencies=["urn:zone"])
+    before["deployment"]["resources"] = [
+        {"urn": "urn:aws", "type": "pulumi:providers:aws", "id": "id"},
+        {"urn": "urn:tenant", "type": "opstrace:tenant:Tenant"},
+        {"urn": "urn:zone", "type": "aws:route53/zone:Zone", "id": "Z"},
+    ]
+    assert settled(before, {}, FakeCluster(None)).taken == [URN]
+
+
+def test_the_old_half_of_a_replacement_is_not_taken_for_what_was_left() -> None:
+    before = state(*CERTIFICATE, dependencies=["urn:gone"])
+    before["deployment"]["resources"] = [{"urn": URN, "type": CERTIFICATE[0], "id": "old"}]
+    assert settled(before, certificates("old"), FakeCluster(None)).beyond == {}
+    assert settled(before, certificates("old", "new"), FakeCluster(None)).beyond == {URN: "new"}
 
 
 def test_the_new_half_of_a_replacement_takes_the_place_of_the_old() -> None:
