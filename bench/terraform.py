@@ -29,6 +29,7 @@ from scripts.engine import COLLECTOR
 ITS_INSTANCE = "benchother"  # both have theirs in one account
 PROVIDER = "5.100.0"  # the newest of its major version, whose resources pulumi_aws 7 has under the same names
 PARALLEL = 100  # of all that is made: each of three lifecycle rules a tenant takes it 55 s
+WHOLE = "plan and apply"
 LIMIT = 0.6  # of one more tenant: Pulumi's update to Terraform's plan and apply
 
 
@@ -109,8 +110,8 @@ def compared(bench: Bench, count: int) -> tuple[list[tuple[str, str, Cost]], dic
     terraform = sum(entry for (_, what), entry in seconds.items() if what.startswith("one more tenant: "))
     pulumi = seconds["Pulumi", "one more tenant"]
     return rows, {
-        "plan and apply": pulumi / terraform,
-        f"plan and apply, without the {waits:.0f} s in which it waits for AWS": pulumi / (terraform - waits),
+        WHOLE: pulumi / terraform,
+        f"{WHOLE}, without the {waits:.0f} s in which it waits for AWS": pulumi / (terraform - waits),
     }
 
 
@@ -128,9 +129,9 @@ def main() -> None:
         table.add_row(who, what, f"{entry.seconds:.1f}", f"{entry.memory:.0f}", f"{entry.state:,}")
     Console(width=110).print(table)
     for what, ratio in ratios.items():
-        print(f"one more tenant beside {count}, Pulumi's `up` to Terraform's {what}: {ratio:.2f} (at most {LIMIT})")
-    if max(ratios.values()) > LIMIT:
-        sys.exit("one more tenant costs too much of what it does by Terraform")
+        print(f"one more tenant beside {count}, Pulumi's `up` to Terraform's {what}: {ratio:.2f}")
+    if ratios[WHOLE] > LIMIT:
+        sys.exit(f"one more tenant costs more than {LIMIT} of what it does by Terraform")
 
 
 if __name__ == "__main__":
