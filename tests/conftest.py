@@ -25,7 +25,7 @@ SHARING = {
         "tests/security/",
     ),
     "embedded, first half": ("tests/e2e/", "tests/engine/test_plugins.py"),
-    "bare": ("tests/engine/test_crash_points.py", "tests/engine/test_faults.py"),
+    "bare": tuple(f"tests/engine/test_{name}.py" for name in ("crash_points", "faults", "move", "plain_recovery")),
 }
 
 

@@ -1,6 +1,7 @@
 """A way to AWS and to the API server on which requests fail.
 
-They are throttled, refused, cut off, cut off once they were served, never answered, or served and never answered.
+They are throttled, refused, cut off, cut off once they were served, never answered, or made and never answered: "answer held" is
+for what changes something.
 """
 
 import itertools
@@ -96,9 +97,10 @@ class Faults:
                     return self._cut()
                 given = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
                 found = pool.request(self.command, target + self.path, body=body, headers=given, redirect=False)
-                if fault == "answer held":
+                if fault == "answer held" and self.command not in ("GET", "HEAD"):
                     self._let_wait()
-                if fault in ("answer lost", "answer held"):
+                    return self._cut()
+                if fault == "answer lost":
                     return self._cut()
                 self._answer(found.status, found.headers, found.data)
 

@@ -1,6 +1,7 @@
 """AWS and the API server fail: what passes is waited for, what lasts is told, and the next run converges.
 
-One instance from its creation to its end, in this order, of which each phase meets another fault.
+One instance from its creation to its end, in this order, of which each phase meets another fault; what takes longer
+leads a life of its own.
 """
 
 import time
@@ -13,7 +14,7 @@ from tests.engine.census import portrait
 from tests.engine.faults import Fault, Faults, at_numbers, at_random
 from tests.engine.stack import Stack, Undisturbed, assert_nothing_orphaned_or_lost, differences
 
-RUNS = 8  # until one passes in which no answer was lost
+RUNS = 8  # until one passes in which no answer to a create or a deletion was lost
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from tests.engine.stack import INSTANCE, SEED, Stack, Undisturbed, assert_nothin
 from tests.shell import ROOT, run
 
 PHASE = "add"
+PAGE = (ROOT / "docs" / "operations.md").read_text()
 OTHERS_SECONDS = 2  # in which the other creates come to where they are held, too
 START_SECONDS = 60
 
@@ -38,11 +39,16 @@ def created(bare_stack: Stack, faults: Faults) -> Iterator[Stack]:
     stack.undisturbed("create")
     yield stack
     faults.policy = lambda: None
+    # Of a test that failed in the middle.
+    run("pulumi", "--non-interactive", "cancel", "--yes", "--stack", INSTANCE, env=stack.environment, check=False)
     stack.undisturbed("destroy")
 
 
-def pulumi(stack: Stack, *arguments: str) -> str:
-    return str(run("pulumi", "--non-interactive", *arguments, "--stack", INSTANCE, env=stack.environment).stdout)
+def follow(stack: Stack, command: str, file: Path, *options: str) -> str:
+    """Run a command that the page gives, with `file` as its `import.json`, and return what it printed."""
+    assert f"`{command}`" in PAGE
+    words = command.replace("import.json", str(file)).split()
+    return str(run(*words, "--non-interactive", *options, "--stack", INSTANCE, env=stack.environment).stdout)
 
 
 def kill_while_it_waits(stack: Stack, faults: Faults) -> None:
@@ -82,24 +88,45 @@ def test_what_a_killed_engine_made_is_imported(
     created: Stack, faults: Faults, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     kill_while_it_waits(created, faults)
-    pulumi(created, "cancel", "--yes")
-    pulumi(created, "refresh", "--clear-pending-creates", "--yes", "--skip-preview")
-    exported = json.loads(pulumi(created, "stack", "export"))["deployment"]
-    orphans = of_cloud(created.cloud) - of_state(exported["resources"])
-    print(orphans)
+    file, unasked = tmp_path / "import.json", ("--yes", "--skip-preview")
+    follow(created, "pulumi cancel", file, "--yes")
+    follow(created, "pulumi refresh --clear-pending-creates", file, *unasked)
+    orphans = of_cloud(created.cloud) - of_state(created.resources())
     assert orphans
 
-    file = tmp_path / "import.json"
-    said = pulumi(created, "preview", "--json", "--import-file", str(file))
+    said = follow(created, "pulumi preview --import-file import.json", file, "--json")
     steps = json.loads(said[said.index("{") :])["steps"]
     planned = [step["newState"] for step in steps if step["op"] == "create"]
-    template = json.loads(file.read_text())
-    file.write_text(json.dumps(filled_in(created, template, planned, orphans)))
-    pulumi(
-        created, "import", "--file", str(file), "--generate-code=false", "--protect=false", "--yes", "--skip-preview"
-    )
-    pulumi(created, "up", "--yes", "--skip-preview")
+    file.write_text(json.dumps(filled_in(created, json.loads(file.read_text()), planned, orphans)))
+    follow(created, "pulumi import --file import.json --generate-code=false --protect=false", file, *unasked)
+    follow(created, "pulumi up", file, *unasked)
     resources = created.resources()
     assert_nothing_orphaned_or_lost(created, PHASE, resources)
     assert differences(portrait(resources), undisturbed[PHASE][1]) == {}
     assert created.is_as_declared()
+
+
+@pytest.mark.nightly
+def test_what_has_no_place_in_the_state_any_more_is_named(created: Stack, tmp_path: Path) -> None:
+    """As when its tenant was destroyed after the kill, with the operation still pending."""
+    role, urn = "opstrace-crash-gone", f"urn:pulumi:{INSTANCE}::opstrace::opstrace:tenant:Tenant"
+    iam = created.cloud.aws("iam")
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    state = json.loads(run("pulumi", "stack", "export", "--stack", INSTANCE, env=created.environment).stdout)
+    resource = {
+        "urn": f"{urn}$aws:iam/role:Role::tenant-gone-role",
+        "parent": f"{urn}::tenant-gone",
+        "type": "aws:iam/role:Role",
+        "custom": True,
+        "inputs": {"name": role},
+    }
+    state["deployment"]["pending_operations"] = [{"type": "creating", "resource": resource}]
+    file = tmp_path / "state.json"
+    file.write_text(json.dumps(state))
+    run("pulumi", "stack", "import", "--file", str(file), "--stack", INSTANCE, env=created.environment)
+    command = (str(ROOT / "opstrace"), "recover", "aws", INSTANCE)
+    done = run(*command, env=created.environment, check=False)
+    assert done.returncode == 1 and f"tenant-gone-role: {role}" in done.stderr, done.stderr
+    assert "delete it by hand" in done.stderr
+    iam.delete_role(RoleName=role)
+    run(*command, env=created.environment)
