@@ -92,7 +92,7 @@ class Walk:
         folder = Path(tempfile.mkdtemp(prefix="page-", dir=self.folder))
         for file in (Path(LAUNCHER), *given):
             (folder / file.name).symlink_to(file)
-        script = "set -e\n" + "".join(blocks).replace("showdown", INSTANCE).replace(":8443", f":{PORT}")
+        script = "set -e\nexec 2>&1\n" + "".join(blocks).replace("showdown", INSTANCE).replace(":8443", f":{PORT}")
         return folder, run("bash", "-c", script, cwd=folder, env=self.shell, timeout=600).stdout
 
     def resources(self) -> list[dict[str, Any]]:
@@ -188,12 +188,32 @@ def is_unknown(walk: Walk, tenant: str, token: str) -> bool:
 
 def commands(page: str, under: str = "") -> list[str]:
     """Return the commands of a page of docs/, or of one of its sections: its fenced blocks without a language, a block each."""
+    return _blocks(page, under, "")
+
+
+def unseen(page: str, said: str) -> list[str]:
+    """Return the lines of a page's blocks of `text`, of what its commands print, that are not among what they did print.
+
+    Ages, numbers and sizes may be others, and so may the instance's name.
+    """
+
+    def form(line: str) -> str:
+        line = re.sub(r"\d[\d,.]* ?([smhd]|[kMG]?B)\b|\d[\d,.]*", "N", line.replace(INSTANCE, "showdown"))
+        return " ".join(line.split())
+
+    shown = [line for block in _blocks(page, "", "text") for line in block.splitlines() if line != "…"]
+    printed = " ".join(map(form, said.splitlines()))
+    return [line for line in shown if form(line) not in printed]
+
+
+def _blocks(page: str, under: str, wanted: str) -> list[str]:
+    """Return a page's fenced blocks of a language."""
     text = (ROOT / "docs" / page).read_text()
     if under:
         _, _, text = text.partition(f"\n## {under}\n")
         text = text.partition("\n## ")[0]
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [content for language, content in blocks if not language]
+    return [content for language, content in blocks if language == wanted]
 
 
 def eventually(check: Callable[[], bool], seconds: float = 60) -> None:

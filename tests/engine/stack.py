@@ -107,6 +107,11 @@ class Stack:
         s3 = self.cloud.aws("s3")
         for bucket, (key, content) in itertools.product(buckets_of(self.cloud), OBJECTS.items()):
             s3.put_object(Bucket=bucket, Key=key, Body=content)
+        if self.fate == "purge":  # what no listing of objects shows goes, too
+            bucket, key = buckets_of(self.cloud)[0], next(iter(OBJECTS))
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            s3.delete_object(Bucket=bucket, Key=key)
+            s3.create_multipart_upload(Bucket=bucket, Key="unfinished")
 
     def undisturbed(self, phase: str) -> int:
         """Run a phase to its end; return how many lines it said while it was at work."""

@@ -16,6 +16,7 @@ from components.tenant_config import TenantSettings
 from tests.engine.backend import TENANT, Backend
 from tests.remote_write import HEADERS, request
 
+ULID_LENGTH = 26  # of a block's name
 HOUR = 3600
 
 
@@ -35,7 +36,9 @@ def test_metrics_older_than_the_retention_leave_the_bucket_and_newer_ones_stay(
         assert cortex.ask("POST", "/api/v1/push", body=body, headers={**HEADERS, "X-Scope-OrgID": TENANT})[0] == 200
 
     def blocks() -> set[str]:
-        return {key.split("/")[1] for key in _keys(s3[1], "metrics", f"{TENANT}/") if key.endswith("/meta.json")}
+        """Return the blocks of which anything is in the bucket."""
+        found = (key.split("/")[1] for key in _keys(s3[1], "metrics", f"{TENANT}/"))
+        return {part for part in found if len(part) == ULID_LENGTH}
 
     cortex.stop()
     assert len(blocks()) == 2
@@ -106,7 +109,7 @@ def test_every_limit_is_known_to_its_back_end_and_changes_while_it_runs(
     running = backend(program, {})
     running.start()
     limits = {name: _value_of(name, model) for name in model.model_fields}
-    settings = TenantSettings.model_validate({"limits": {kind: limits}})
+    settings = TenantSettings.model_validate({"limits": {kind: limits}, "retention": {kind: "40d"}})
     told = cortex_limits(settings) if program == "cortex" else loki_limits(settings)
     (tmp_path / "runtime.yaml").write_text(json.dumps({"overrides": {TENANT: told}}))
 
@@ -122,3 +125,5 @@ def test_every_limit_is_known_to_its_back_end_and_changes_while_it_runs(
     assert {name for name in limits if name not in shown} == set()
     other = {name: shown[name] for name, value in limits.items() if not _same(value, shown[name])}
     assert other == {}
+    retention = "compactor_blocks_retention_period" if program == "cortex" else "retention_period"
+    assert shown[retention] in ("40d", "960h", "5w5d")

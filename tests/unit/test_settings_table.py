@@ -124,6 +124,13 @@ def test_each_pod_has_the_resources_that_it_was_given() -> None:
         assert claim["spec"]["resources"]["requests"] == {"storage": size["volume"]}
 
 
+def test_pods_restart_one_by_one_and_have_five_minutes_to_write_what_they_hold() -> None:
+    for spec in stateful_sets(resources({"size": {"replicas": 3}})).values():
+        # Kubernetes' default for a StatefulSet: one pod at a time, and the next when it is ready.
+        assert "updateStrategy" not in spec and not spec.get("minReadySeconds")
+        assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 300
+
+
 def test_the_name_is_refused_by_the_verb() -> None:
     assert table()["name"] == "another tenant: refused by `set`"
     with pytest.raises(UserError, match="a setting is given as NAME=VALUE"):

@@ -1,7 +1,8 @@
 """The data of tenants in S3, over moto in this process: whose it is, what it is, and that purging takes it all."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from components.errors import UserError
 from components.names import bucket_prefix
 from components.tenant_config import OnDelete, TenantSettings
 from scripts import adoption, applied, stores, tenant_data, tenant_removal
+from scripts.preflight import INSTANCE_LABEL
 from scripts.stackfile import StackFile
 from scripts.summary import require_no_other_purge, summary
 from tests.unit.given import settings
@@ -89,8 +91,9 @@ def test_everything_is_counted_and_purged(aws: Any) -> None:
 def test_a_store_whose_deletion_has_begun_is_not_adopted(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = store(aws)
     stores.purge(aws, found.buckets["metrics"], lambda number: None)
-    monkeypatch.setattr(aws["s3"], "delete_bucket", lambda **bucket: None)  # killed before the end
-    stores.purge(aws, found.buckets["config"], lambda number: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(aws["s3"], "delete_bucket", lambda **bucket: None)  # killed before the end
+        stores.purge(aws, found.buckets["config"], lambda number: None)
     (left,) = stores.stores(aws, "showdown")
     assert left.purging and {*left.buckets} == {"config", "logs"}
     engine: Any = None
@@ -99,6 +102,9 @@ def test_a_store_whose_deletion_has_begun_is_not_adopted(aws: Any, monkeypatch: 
     left.buckets["metrics"] = "there"
     with pytest.raises(UserError, match="has begun"):
         adoption.adopt(left, engine, aws)
+    there: Any = SimpleNamespace(aws=aws)
+    tenant_data.purge_store(left, stores.Contents(), there)  # but it goes on
+    assert stores.stores(aws, "showdown") == []
 
 
 def test_expiry_stands_beside_the_rule_that_tells_the_retention(aws: Any) -> None:
@@ -110,7 +116,11 @@ def test_expiry_stands_beside_the_rule_that_tells_the_retention(aws: Any) -> Non
         stores.expire(aws, name, day)
     assert stores.expires_on(aws, [name]) == day
     assert stores.retention_days(aws, name) == 90
-    assert len(aws["s3"].get_bucket_lifecycle_configuration(Bucket=name)["Rules"]) == 2
+    rules = {rule["ID"]: rule for rule in aws["s3"].get_bucket_lifecycle_configuration(Bucket=name)["Rules"]}
+    assert len(rules) == 2
+    expiry = rules[stores.EXPIRY_RULE]
+    assert expiry["Status"] == "Enabled" and expiry["Filter"] == {"Prefix": ""}  # all that is in it
+    assert expiry["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
 def state(*policies: bool) -> list[dict[str, Any]]:
@@ -126,6 +136,14 @@ def state(*policies: bool) -> list[dict[str, Any]]:
         for kind, policy in zip(("metrics", "config", "logs"), policies, strict=True)
     ]
     return [{"urn": owner, "type": "opstrace:tenant:Tenant", "protect": True}, *buckets]
+
+
+def test_an_adoption_that_was_killed_after_its_import_is_known() -> None:
+    imported = state(True, True, True)
+    assert adoption.is_under_way("default", imported)
+    assert not adoption.is_under_way("default", imported[:1]) and not adoption.is_under_way("other", imported)
+    pods = {"urn": "urn:of-a-namespace", "type": "kubernetes:core/v1:Namespace", "parent": imported[0]["urn"]}
+    assert not adoption.is_under_way("default", [*imported, pods])
 
 
 @pytest.mark.parametrize(
@@ -169,8 +187,18 @@ def test_a_purge_that_leaves_something_names_it(aws: Any, monkeypatch: pytest.Mo
         patch.setattr(stores, "purge", lambda aws, bucket, done: None)
         with pytest.raises(UserError, match=f"{found.buckets['metrics']}.* of default is there still"):
             tenant_data.purge_store(found, stores.Contents(), there)
-    tenant_data.purge_store(found, stores.Contents(), there)
+    told: list[int] = []
+
+    @contextmanager
+    def counted(title: str, total: int) -> Iterator[Callable[[int], None]]:
+        told.append(total)
+        yield told.append
+
+    monkeypatch.setattr(tenant_data, "counted", counted)
+    aws["s3"].put_object(Bucket=found.buckets["logs"], Key="a", Body=b"x")
+    tenant_data.purge_store(found, stores.contents(aws, found.buckets.values()), there)
     assert stores.stores(aws, "showdown") == []
+    assert told == [1, 1]  # of one object, one is gone
 
 
 def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | None, **more: Any) -> Any:
@@ -314,6 +342,17 @@ def test_of_two_stores_the_one_that_is_named_is_chosen(aws: Any, monkeypatch: py
     assert tenant_data.chosen("default", second.id, found) == second
     with pytest.raises(UserError, match=f"more than one store of default: {first.id} .*{second.id} .*name one with"):
         tenant_data.chosen("default", None, found)
+
+
+def test_what_a_tenant_uses_that_this_backend_does_not_know_is_not_retained(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, found = store(aws), instance_of(aws, monkeypatch)
+    found.cluster.labels = lambda *arguments: {INSTANCE_LABEL: "showdown"}
+    with pytest.raises(UserError, match="the tenant default runs in the cluster, but the backend"):
+        tenant_data.retained(found)
+    found.cluster.labels = lambda *arguments: {INSTANCE_LABEL: "another"}
+    assert tenant_data.retained(found) == [kept]
 
 
 def test_what_is_retained_is_told_with_its_age(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
