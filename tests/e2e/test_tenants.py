@@ -275,6 +275,8 @@ def test_retained_data_is_purged_for_good(walk: Walk) -> None:
         (("remove", "system"), "the tenant system is the instance's own"),
         (("remove", "nosuch"), "there is no tenant nosuch in Pulumi.INSTANCE.yaml; there are default"),
         (("remove", "default"), "default is the last tenant of INSTANCE"),
+        (("move", "default", "--to", "own-stack"), "default is the last tenant of INSTANCE"),
+        (("move", "default", "--to", "instance"), "default lives in the stack of INSTANCE already"),
         (("set", "default", "retention.metrics=1h"), "'1h' is less than 24h"),
         (("set", "default", "retenton.metrics=30d"), "did you mean 'retention'?"),
         (("set", "default", "retention"), "a setting is given as NAME=VALUE"),
