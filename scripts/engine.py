@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, environment: Mapping[str, str], instance: str) -> None:
         self._environment = COLLECTOR | dict(environment)
         self.instance = instance
-        self._left_alone: dict[str, str] = {}
+        self._left_alone = False
         found = shutil.which("pulumi", path=self._environment.get("PATH"))
         if not found:
             raise UserError("pulumi is not on PATH; install it (pulumi.com/docs/install), or use the provider `local`")
@@ -209,7 +209,11 @@ class Engine:
                 note(f"  looked up and taken into the state, if it is there: {urn.rsplit('::', 1)[-1]}")
             for urn in done.dropped:
                 note(f"  not there, or harmless to do again: {urn.rsplit('::', 1)[-1]}")
-            self._left_alone |= done.beyond
+            for urn, there in done.beyond.items():
+                note(
+                    f"  no place in the state any more, what it leans on was destroyed: {urn.rsplit('::', 1)[-1]}: {there}"
+                )
+            self._left_alone = self._left_alone or bool(done.beyond)
             self._replace_state(state, done.state)
         if not _resources(state):
             return True
@@ -225,10 +229,9 @@ class Engine:
     def require_nothing_left_alone(self) -> None:
         """Raise `UserError` where `settle` met what may be there and has no place in the state any more."""
         if self._left_alone:
-            named = "".join(f"\n  {urn.rsplit('::', 1)[-1]}: {there}" for urn, there in self._left_alone.items())
             raise UserError(
-                "an update that was killed was making what follows, and what it leans on was destroyed since: no state has a "
-                f"place for it. Look whether it is there, and delete it by hand:{named}"
+                "what is named above as without a place in the state was being made by an update that was killed; look whether "
+                "it is there, and delete it by hand"
             )
 
     def _replace_state(self, state: dict[str, Any], mended: dict[str, Any]) -> None:
