@@ -36,6 +36,16 @@ def _resources(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list((exported.get("deployment") or {}).get("resources") or [])
 
 
+def _why(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a preview that failed, whose output is JSON, says of it."""
+    try:
+        said = json.loads(done.stdout).get("diagnostics") or []
+    except ValueError:
+        said = []
+    errors = [entry["message"].strip() for entry in said if entry.get("severity") == "error"]
+    return "; ".join(errors) or (done.stderr or done.stdout).strip()
+
+
 class Engine:
     """`pulumi` in one environment, for one stack."""
 
@@ -185,8 +195,14 @@ class Engine:
 
     def _planned(self) -> list[dict[str, Any]]:
         """Return what an update would create, as the state would hold it."""
-        steps = self._answer("what is to be made", "preview", "--json")["steps"]
+        done = self._read("preview", "--json", "--stack", self.instance)
+        if done.returncode:
+            raise UserError(
+                f"the last update of {self.instance} failed, and what it may have made cannot be looked for, since a preview fails; "
+                f"let the stack's file say what can be applied, then run this again: {_why(done)}"
+            )
         kinds = ("create", "create-replacement", "replace")
+        steps = json.loads(done.stdout)["steps"]
         return [step["newState"] for step in steps if step["op"] in kinds and step["newState"].get("custom")]
 
     def settle(self, aws: Clients, cluster: Cluster, *, thorough: bool = False) -> bool:

@@ -216,6 +216,10 @@ def test_a_purge_asks_for_the_name_and_reads_back_that_nothing_is_left(walk: Wal
     assert refused.returncode == 1 and "nothing is changed" in refused.stderr
     said = tenants(walk, "remove", TENANT, "--purge", typed=f"{TENANT}\n").stderr
     assert "Recording that the data of ops is to be deleted" in said
+    shown = said.replace(TENANT, "newtenant").replace(
+        "to go on:", "to go on: newtenant"
+    )  # what is typed is not echoed here
+    assert unseen("tenants.md", "Delete it, and what becomes of its data", shown) == []
     assert "its data will be purged: 3 buckets, " in said
     assert f"Nothing is left of the data of {TENANT}: 3 buckets" in said
     assert len(walk.buckets(TENANT)) == 3  # those of the tenant before
@@ -298,8 +302,9 @@ def test_the_commands_of_the_page_on_tenants_do_what_it_says(walk: Walk, keys_as
     alone = commands("tenants.md", "A tenant in a stack of its own")  # of test_tenant_alone
     blocks = [block for block in commands("tenants.md") if block not in alone]
     assert (len(blocks), len(alone)) == (5, 4)
-    folder, said = walk.follow(blocks)
-    assert unseen("tenants.md", said) == []
+    folder, said = walk.follow(["exec 2>&1\n", *blocks])
+    for section in ("Add one", "Give it a token", "Change it"):
+        assert unseen("tenants.md", section, said) == []
     assert (folder / "newtenant.jwt").stat().st_mode & 0o777 == 0o600
     assert "30d/7d" in said and "ingestion_rate: 50000" in said and "max_line_size: 64KB" in said
     assert walk.buckets("newtenant") == []

@@ -92,7 +92,7 @@ class Walk:
         folder = Path(tempfile.mkdtemp(prefix="page-", dir=self.folder))
         for file in (Path(LAUNCHER), *given):
             (folder / file.name).symlink_to(file)
-        script = "set -e\nexec 2>&1\n" + "".join(blocks).replace("showdown", INSTANCE).replace(":8443", f":{PORT}")
+        script = "set -e\n" + "".join(blocks).replace("showdown", INSTANCE).replace(":8443", f":{PORT}")
         return folder, run("bash", "-c", script, cwd=folder, env=self.shell, timeout=600).stdout
 
     def resources(self) -> list[dict[str, Any]]:
@@ -191,8 +191,8 @@ def commands(page: str, under: str = "") -> list[str]:
     return _blocks(page, under, "")
 
 
-def unseen(page: str, said: str) -> list[str]:
-    """Return the lines of a page's blocks of `text`, of what its commands print, that are not among what they did print.
+def unseen(page: str, under: str, said: str) -> list[str]:
+    """Return the lines of a section's blocks of `text`, what its commands print, that are not among what they did print.
 
     Ages, numbers and sizes may be others, and so may the instance's name.
     """
@@ -201,7 +201,8 @@ def unseen(page: str, said: str) -> list[str]:
         line = re.sub(r"\d[\d,.]* ?([smhd]|[kMG]?B)\b|\d[\d,.]*", "N", line.replace(INSTANCE, "showdown"))
         return " ".join(line.split())
 
-    shown = [line for block in _blocks(page, "", "text") for line in block.splitlines() if line != "…"]
+    shown = [line for block in _blocks(page, under, "text") for line in block.splitlines() if line != "…"]
+    assert shown, f"{page} shows nothing under {under}"
     printed = " ".join(map(form, said.splitlines()))
     return [line for line in shown if form(line) not in printed]
 

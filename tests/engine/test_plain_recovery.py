@@ -13,6 +13,7 @@ import pytest
 from components.config import from_settings
 from scripts.aws import Clients
 from scripts.cluster import Cluster
+from scripts.engine import PROJECT
 from scripts.pending import find
 from tests.engine.census import Found, of_cloud, of_state, portrait
 from tests.engine.faults import Faults, at_numbers
@@ -107,12 +108,14 @@ def test_what_a_killed_engine_made_is_imported(
 
 
 @pytest.mark.nightly
-def test_what_has_no_place_in_the_state_any_more_is_named(created: Stack, tmp_path: Path) -> None:
+def test_what_has_no_place_in_the_state_any_more_is_named(created: Stack) -> None:
     """As when its tenant was destroyed after the kill, with the operation still pending."""
     role, urn = "opstrace-crash-gone", f"urn:pulumi:{INSTANCE}::opstrace::opstrace:tenant:Tenant"
     iam = created.cloud.aws("iam")
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
-    state = json.loads(run("pulumi", "stack", "export", "--stack", INSTANCE, env=created.environment).stdout)
+    # Into the file itself: `pulumi stack import` takes away what is pending.
+    file = created.cloud.settings.pulumi / "backend" / ".pulumi" / "stacks" / PROJECT / f"{INSTANCE}.json"
+    state = json.loads(file.read_text())
     resource = {
         "urn": f"{urn}$aws:iam/role:Role::tenant-gone-role",
         "parent": f"{urn}::tenant-gone",
@@ -120,13 +123,11 @@ def test_what_has_no_place_in_the_state_any_more_is_named(created: Stack, tmp_pa
         "custom": True,
         "inputs": {"name": role},
     }
-    state["deployment"]["pending_operations"] = [{"type": "creating", "resource": resource}]
-    file = tmp_path / "state.json"
+    state["checkpoint"]["latest"]["pending_operations"] = [{"type": "creating", "resource": resource}]
     file.write_text(json.dumps(state))
-    run("pulumi", "stack", "import", "--file", str(file), "--stack", INSTANCE, env=created.environment)
     command = (str(ROOT / "opstrace"), "recover", "aws", INSTANCE)
     done = run(*command, env=created.environment, check=False)
+    iam.delete_role(RoleName=role)
     said = " ".join(done.stderr.split())
     assert done.returncode == 1 and f"tenant-gone-role: {role}" in said and "delete it by hand" in said, done.stderr
-    iam.delete_role(RoleName=role)
     run(*command, env=created.environment)
