@@ -229,7 +229,7 @@ class Engine:
                 note(
                     f"  no place in the state any more, what it leans on was destroyed: {urn.rsplit('::', 1)[-1]}: {there}"
                 )
-            self._left_alone = self._left_alone or bool(done.beyond)
+            self._left_alone |= bool(done.beyond)
             self._replace_state(state, done.state)
         if not _resources(state):
             return True

@@ -32,6 +32,7 @@ PHASES = ("create", "add", "change", "delete", "destroy")
 PASSING = "second"  # the tenant that is added and deleted again
 FATES: tuple[OnDelete, OnDelete] = ("purge", "retain")  # of its data
 FATE = FATES[SEED % 2]  # where there is time for one of them
+OPERATION_SECONDS = 180  # what had a process of its own killed must end by itself
 OBJECTS = {f"objects/{number}": f"content {number}".encode() for number in range(3)}
 
 
@@ -126,9 +127,9 @@ class Stack:
     def _finish_destroy(self) -> None:
         run(str(ROOT / "opstrace"), "destroy", "aws", INSTANCE, "--purge", "--yes", env=self.environment)
 
-    def is_as_declared(self) -> bool:
-        """Tell whether AWS and the cluster themselves say that all is as the program declares it."""
-        command = ["preview", "--refresh", "--expect-no-changes", "--stack", INSTANCE]
+    def is_as_declared(self, name: str = INSTANCE) -> bool:
+        """Tell whether AWS and the cluster themselves say that all of a stack is as the program declares it."""
+        command = ["preview", "--refresh", "--expect-no-changes", "--stack", name]
         done = run("pulumi", "--non-interactive", *command, env=self.environment, check=False)
         print(done.stdout if done.returncode else "", end="")
         return done.returncode == 0

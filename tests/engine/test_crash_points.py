@@ -21,6 +21,7 @@ from tests.engine.census import portrait
 from tests.engine.stack import (
     FATE,
     FATES,
+    OPERATION_SECONDS,
     PHASES,
     SEED,
     Stack,
@@ -37,7 +38,6 @@ VICTIMS = {
     "language host": r"localcloud\.plugins language_host|pulumi-language-python",
     "plugin": r"localcloud\.plugins (aws|kubernetes|random)|pulumi-resource-",
 }
-OPERATION_SECONDS = 180  # an engine whose plugin died must end by itself
 
 
 def _victims(engine: int, pattern: str) -> list[psutil.Process]:

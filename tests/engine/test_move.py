@@ -14,13 +14,13 @@ import psutil
 import pytest
 
 from components.config import stack_name
+from components.names import namespace
 from scripts.stackfile import STACKS
 from tests.engine.census import Found, of_cloud, of_state
-from tests.engine.stack import INSTANCE, PASSING, SEED, STACK_FILE, Stack
+from tests.engine.stack import INSTANCE, OPERATION_SECONDS, PASSING, SEED, STACK_FILE, Stack
 from tests.shell import ROOT, run
 
 POINTS = int(os.environ.get("OPSTRACE_MOVE_POINTS") or 12)
-OPERATION_SECONDS = 180  # a command whose engine was killed must end by itself
 OWN_STACK = stack_name(INSTANCE, PASSING)
 OWN_FILE = STACKS / f"Pulumi.{OWN_STACK}.yaml"
 DIRECTIONS = ("own-stack", "instance")
@@ -34,7 +34,7 @@ class Moving:
         self.before, self.pods = of_cloud(stack.cloud), self._pods()
 
     def _pods(self) -> set[str]:
-        pods = self.stack.cloud.kubernetes.list(f"/api/v1/namespaces/{PASSING}-tenant/pods")
+        pods = self.stack.cloud.kubernetes.list(f"/api/v1/namespaces/{namespace(PASSING)}/pods")
         return {pod["metadata"]["uid"] for pod in pods}
 
     @staticmethod
@@ -88,8 +88,7 @@ class Moving:
         assert instance | own == of_cloud(self.stack.cloud) == self.before, what
         assert bool(own) == alone and self._pods() == self.pods, what
         for name in (INSTANCE, OWN_STACK) if alone else (INSTANCE,):
-            command = ("pulumi", "--non-interactive", "preview", "--expect-no-changes", "--stack", name)
-            run(*command, env=self.stack.environment)
+            assert self.stack.is_as_declared(name), what
 
     def _known(self, name: str) -> Found:
         return of_state(self.stack.resources(name))
