@@ -1,6 +1,5 @@
 """`destroy`, `list`, `status` and `recover`: an instance after it was created."""
 
-import json
 from typing import Any
 
 import click
@@ -20,7 +19,7 @@ from scripts.providers import PROVIDER, Provider, provider
 from scripts.stackfile import require
 from scripts.tenant_data import purge_store
 from scripts.tenant_removal import read_back
-from scripts.terminal import note
+from scripts.terminal import JSON_OBJECT, note, stdout_json
 
 
 def _require_stack(engine: Engine, provider_name: str, instance: str) -> list[str]:
@@ -118,7 +117,7 @@ def recover(provider_name: str, stack: str) -> None:
 @click.command(short_help="Show an instance's tenants.")
 @PROVIDER
 @click.argument("instance")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON_OBJECT
 def status(provider_name: str, instance: str, as_json: bool) -> None:
     """Show the tenants of INSTANCE and whether the gateway answers for them."""
     where = provider(provider_name)
@@ -134,7 +133,7 @@ def status(provider_name: str, instance: str, as_json: bool) -> None:
         "tenants": tenants,
     }
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        stdout_json(found)
         return
     click.echo(f"instance:      {instance}\ndomain:        {found['domain']}")
     click.echo(f"trusted keys:  {', '.join(found['trustedKeyIds'])}")

@@ -1,13 +1,12 @@
 """`opstrace local …` and `opstrace env`: the embedded cloud and the shell that uses it."""
 
 import dataclasses
-import json
 import shlex
 
 import click
 
 from localcloud import cloud
-from scripts.terminal import note
+from scripts.terminal import JSON_OBJECT, note, stdout_json
 
 
 @click.group(short_help="Start, stop and see the embedded cloud.")
@@ -45,12 +44,12 @@ def down() -> None:
 
 
 @local.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON_OBJECT
 def status(as_json: bool) -> None:
     """Show what runs, and what of it differs from a real cloud."""
     found = cloud.status()
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found), indent=2))
+        stdout_json(dataclasses.asdict(found))
         return
     click.echo(f"running:           {'yes' if found.running else 'no'}")
     whose = f"the cluster of the context {found.context}" if found.context else "a one-node cluster of its own"

@@ -1,6 +1,5 @@
 """`ta-pubkeys-add`, `-list` and `-remove`: whose tokens an instance accepts."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from scripts.passphrase import PASSPHRASE_FILE, reader
 from scripts.providers import PROVIDER
 from scripts.scopes import SCOPE
 from scripts.stackfile import literal, quoted, require
+from scripts.terminal import JSON_OBJECT, stdout_json
 
 
 @click.command(short_help="Accept the tokens that a key signs.")
@@ -65,12 +65,12 @@ def key_entry(pem: str, limits: KeyLimits) -> Any:
 @click.command(short_help="Print the ids of the accepted keys.")
 @PROVIDER
 @click.argument("instance")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the keys' limits.")
+@JSON_OBJECT
 def ta_pubkeys_list(provider_name: str, instance: str, as_json: bool) -> None:
     """Print the ids of the keys that INSTANCE accepts, one a line; --json tells their limits too."""
     keys = require(instance).config().data_api.limits
     if as_json:
-        click.echo(json.dumps({kid: limits_in_words(limits) for kid, limits in keys.items()}, indent=2))
+        stdout_json({kid: limits_in_words(limits) for kid, limits in keys.items()})
         return
     for kid in keys:
         click.echo(kid)

@@ -1,7 +1,6 @@
 """`tenants data`: what stayed when tenants were deleted. Listed, deleted, left to expire, or given back."""
 
 import datetime
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.stores import Store
 from scripts.summary import require_no_other_purge, summary
-from scripts.terminal import confirm_by_name, counted, note, stdout_table, step
+from scripts.terminal import JSON_ARRAY, confirm_by_name, counted, note, stdout_json, stdout_table, step
 
 ID = click.option("--id", "identity", help="Which, where there are several of the tenant; `data list` shows it.")
 
@@ -86,13 +85,13 @@ def _facts(store: Store, found: Target) -> dict[str, Any]:
 @data.command("list", short_help="Show what is retained.")
 @PROVIDER
 @click.argument("instance")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@JSON_ARRAY
 def list_(provider_name: str, instance: str, as_json: bool) -> None:
     """Show the data of deleted tenants of INSTANCE, found by its tags, with size and age."""
     found = target(instance, require(instance).config(), provider_name)
     known = [_facts(store, found) for store in retained(found)]
     if as_json:
-        click.echo(json.dumps(known, indent=2))
+        stdout_json(known)
         return
     table = Table(box=None, pad_edge=False)
     for column in ("TENANT", "ID", "CREATED", "LAST WRITTEN", "OBJECTS", "STORED", "EXPIRES"):

@@ -22,7 +22,7 @@ from scripts.cluster import Cluster
 from scripts.placing import all_settings, applied_anywhere, own_files
 from scripts.providers import PROVIDER
 from scripts.stackfile import require, round_trip
-from scripts.terminal import stdout_table
+from scripts.terminal import JSON_ARRAY, JSON_OBJECT, stdout_json, stdout_table
 
 
 def programs(settings: TenantSettings) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def _in_days(seconds: int | None) -> str:
 @click.command("list", short_help="Show all tenants.")
 @PROVIDER
 @click.argument("instance")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@JSON_ARRAY
 def list_(provider_name: str, instance: str, as_json: bool) -> None:
     """Show the tenants of INSTANCE: state, age, retention, what they hold, and their URLs."""
     config = require(instance).config()
@@ -151,7 +151,7 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
         for name in sorted({*wanted, *there})
     ]
     if as_json:
-        click.echo(json.dumps(known, indent=2))
+        stdout_json(known)
         return
     table = Table(box=None, pad_edge=False)
     for column in ("NAME", "STATE", "AGE", "RETENTION", "STORED", "SERIES", "METRICS", "LOGS"):
@@ -175,7 +175,7 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
 @PROVIDER
 @click.argument("instance")
 @click.argument("tenant")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON_OBJECT
 def show(provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
     """Show all settings of TENANT, what it holds, and the limits that its back ends have in force."""
     config = require(instance).config()
@@ -194,6 +194,6 @@ def show(provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
         everything["stored"] = {name: value for name, value in dataclasses.asdict(held).items() if name != "newest"}
         everything["effectiveLimits"] = effective_limits(found.cluster, tenant)
     if as_json:
-        click.echo(json.dumps(everything, indent=2))
+        stdout_json(everything)
         return
     round_trip().dump(everything, sys.stdout)

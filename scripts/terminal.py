@@ -1,11 +1,13 @@
 """What the command says while it works: progress on stderr, results on stdout."""
 
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import click
 from rich.console import Console
@@ -17,6 +19,8 @@ from components.errors import UserError
 
 HEARTBEAT_SECONDS = 30
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+JSON_ARRAY = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+JSON_OBJECT = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def note(text: str) -> None:
@@ -41,6 +45,11 @@ def stdout_table(table: Table) -> None:
     """Print a table on stdout, not folded where nobody looks at it with a terminal's width."""
     console = Console(highlight=False)
     Console(highlight=False, width=None if console.is_terminal else 1000).print(table, no_wrap=True, crop=False)
+
+
+def stdout_json(value: Any) -> None:
+    """Print plain values as JSON on stdout."""
+    click.echo(json.dumps(value, indent=2))
 
 
 def _duration(seconds: float) -> str:

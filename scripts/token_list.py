@@ -1,6 +1,5 @@
 """`ta-tokens-list`: the tokens that were issued by this user on this machine."""
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +8,7 @@ import click
 
 from components.instants import written
 from scripts.ledger import chosen, entries, path
-from scripts.terminal import note
+from scripts.terminal import JSON_ARRAY, note, stdout_json
 
 COLUMNS = ("id", "tenant", "instance", "scope", "expires", "key", "name")
 
@@ -17,7 +16,7 @@ COLUMNS = ("id", "tenant", "instance", "scope", "expires", "key", "name")
 @click.command(short_help="Print the tokens that were issued here.")
 @click.option("--instance", help="Only those of this instance.")
 @click.option("--tenant", help="Only those of this tenant.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@JSON_ARRAY
 def ta_tokens_list(instance: str | None, tenant: str | None, as_json: bool) -> None:
     """Print what you issued on this machine, oldest first: ids and what they are for, never a token."""
     found, broken = entries()
@@ -25,7 +24,7 @@ def ta_tokens_list(instance: str | None, tenant: str | None, as_json: bool) -> N
         note(f"lines of {path()} that are no entries, perhaps of a command that was killed, and are left out: {broken}")
     shown = chosen(found, instance, tenant)
     if as_json:
-        click.echo(json.dumps(shown, indent=2))
+        stdout_json(shown)
         return
     rows = [[column.upper() for column in COLUMNS], *(_row(entry) for entry in shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
