@@ -12,6 +12,7 @@ from scripts.engine import Engine
 from scripts.preflight import reached, require_cluster
 from scripts.providers import Provider, provider
 from scripts.stackfile import StackFile, require
+from scripts.summary import Plan
 
 NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack's file.")
 
@@ -39,22 +40,22 @@ def target(instance: str, config: StackConfig, provider_name: str, stack: str | 
 
 
 def finish(
-    file: StackFile, provider_name: str, *, no_apply: bool, before: Callable[[Target], None] | None = None
-) -> None:
+    file: StackFile, provider_name: str, *, no_apply: bool, before: Callable[[Target], Plan] | None = None
+) -> Plan | None:
     """Write the file and apply it; nothing is written where it is not valid or cannot be applied.
 
-    `before` is called when all answer and nothing is changed yet; it may raise.
+    `before` is called when all answer and nothing is changed yet; it may raise. What it returns is returned.
     Raises `ConfigError` with every problem of the edited file.
     """
     file.check()
     if no_apply:
         file.write()
-        return
+        return None
     config = require(file.owner).config() if file.is_tenants else file.config()
     found = target(file.owner, config, provider_name, file.instance)
-    if before:
-        before(found)
+    intended = before(found) if before else None
     file.write()
     if file.is_tenants:
         found.engine.ensure_stack(select=False)
     found.engine.up(found.aws, found.cluster)
+    return intended

@@ -66,7 +66,7 @@ class StackFile:
         self.path = folder / f"Pulumi.{instance}.yaml"
         self._content: Any = CommentedMap()
         self._comment = SCHEMA_LINE
-        self._read_text = self._text_there()
+        self._read_text = self._first_text = self._text_there()
         self._list: str | None = None  # the text of the file of revoked tokens, if it is to be written
         if self._read_text is not None:
             self._comment = ""
@@ -213,8 +213,18 @@ class StackFile:
 
     def difference(self) -> str:
         """Return what `write` would change in the file, as a unified diff; empty where nothing."""
-        lines = ((self._read_text or "").splitlines(keepends=True), self.text().splitlines(keepends=True))
-        return "".join(difflib.unified_diff(*lines, str(self.path.name), str(self.path.name), n=2))
+        return self._unified(self._read_text, self.text())
+
+    def changed(self) -> dict[str, str]:
+        """Return what became of the file since it was read, as a unified diff by its name; nothing where it is the same."""
+        found = self._unified(self._first_text, self._text_there())
+        return {self.path.name: found} if found else {}
+
+    def _unified(self, before: str | None, after: str | None) -> str:
+        """Return a unified diff of two texts of the file; None stands for a file that is not there."""
+        lines = [(text or "").splitlines(keepends=True) for text in (before, after)]
+        names = ["/dev/null" if text is None else self.path.name for text in (before, after)]
+        return "".join(difflib.unified_diff(lines[0], lines[1], names[0], names[1], n=2))
 
     def write(self) -> None:
         """Replace the file, and that of revoked tokens if it changed, each by a move: nobody reads half of it.

@@ -49,6 +49,10 @@ class Contents:
     def __str__(self) -> str:
         return f"{self.objects:,} objects, {in_units(self.size)}"
 
+    def counts(self) -> dict[str, int]:
+        """Return the numbers as `--json` has them; `size` is in bytes."""
+        return {"objects": self.objects, "versions": self.versions, "uploads": self.uploads, "size": self.size}
+
 
 @dataclass
 class Store:

@@ -19,8 +19,9 @@ from scripts.preflight import INSTANCE_LABEL
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.stores import Store
-from scripts.summary import require_no_other_purge, summary
-from scripts.terminal import JSON_ARRAY, confirm_by_name, counted, note, stdout_json, stdout_table, step
+from scripts.summary import plan, require_no_other_purge
+from scripts.tenant_edits import outcome
+from scripts.terminal import JSON_ARRAY, JSON_OBJECT, confirm_by_name, counted, note, stdout_json, stdout_table, step
 
 ID = click.option("--id", "identity", help="Which, where there are several of the tenant; `data list` shows it.")
 
@@ -115,7 +116,8 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
 @click.argument("tenant")
 @ID
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def purge(provider_name: str, instance: str, tenant: str, identity: str | None, yes: bool) -> None:
+@JSON_OBJECT
+def purge(provider_name: str, instance: str, tenant: str, identity: str | None, yes: bool, as_json: bool) -> None:
     """Delete the retained data of TENANT for good. Interrupted, it goes on where it was when it is run again."""
     found = target(instance, require(instance).config(), provider_name)
     store = chosen(tenant, identity, found)
@@ -124,6 +126,8 @@ def purge(provider_name: str, instance: str, tenant: str, identity: str | None, 
         confirm_by_name(tenant, f"The retained data of {tenant} ({store.id}) will be deleted for good: {held}.")
         store = chosen(tenant, store.id, found)  # somebody may have adopted it meanwhile
     purge_store(store, held, found)
+    if as_json:
+        stdout_json({"tenant": tenant, "id": store.id, "buckets": store.buckets, "deleted": held.counts()})
 
 
 def purge_store(store: Store, held: stores.Contents, found: Target) -> None:
@@ -150,13 +154,16 @@ def _each(store: Store, act: Callable[[str], None]) -> None:
 @click.argument("tenant")
 @ID
 @click.option("--days", required=True, type=click.IntRange(1, 3650), help="After how many days.")
-def expire(provider_name: str, instance: str, tenant: str, identity: str | None, days: int) -> None:
+@JSON_OBJECT
+def expire(provider_name: str, instance: str, tenant: str, identity: str | None, days: int, as_json: bool) -> None:
     """Let S3 empty the buckets of TENANT's retained data after some days. `adopt` before then ends that."""
     found = target(instance, require(instance).config(), provider_name)
     store = chosen(tenant, identity, found)
     day = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=days)
     _each(store, lambda bucket: stores.expire(found.aws, bucket, day))
     note(f"S3 empties the {len(store.buckets)} buckets of {tenant} ({store.id}) on {day} (UTC).")
+    if as_json:
+        stdout_json(_facts(store, found))
 
 
 @data.command(short_help="Give retained data back to its tenant.")
@@ -164,7 +171,8 @@ def expire(provider_name: str, instance: str, tenant: str, identity: str | None,
 @click.argument("instance")
 @click.argument("tenant")
 @ID
-def adopt(provider_name: str, instance: str, tenant: str, identity: str | None) -> None:
+@JSON_OBJECT
+def adopt(provider_name: str, instance: str, tenant: str, identity: str | None, as_json: bool) -> None:
     """Make TENANT again, with its retained data. Its entry is added to the stack's file if it is not there."""
     problem = tenant_name_problem(tenant)
     if problem:
@@ -187,13 +195,16 @@ def adopt(provider_name: str, instance: str, tenant: str, identity: str | None) 
         _keep_retention(store, file, before, found)
     after, there = settings_in(file, before), applied.user_tenants(found.engine.state())
     require_no_other_purge(after, there)
-    note(summary(settings_in(require(instance), before), after, there, found.aws))
+    done = plan(settings_in(require(instance), before), after, there, found.aws)
+    note(f"{done}")
     if store:
         with step(f"taking the buckets of {tenant} ({store.id}) into the state"):
             adoption.adopt(store, found.engine, found.aws)
     file.write()
     found.engine.up(found.aws, found.cluster)
     note(f"The tenant {tenant} is there again, with its data.")
+    if as_json:
+        stdout_json(outcome(tenant, file, done=done))
 
 
 def _keep_retention(store: Store, file: StackFile, config: StackConfig, found: Target) -> None:

@@ -16,8 +16,8 @@ from scripts.apply import NO_APPLY, Target, finish
 from scripts.placing import own_file, own_files, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
-from scripts.summary import Settings, require_no_other_purge, summary
-from scripts.terminal import note
+from scripts.summary import Plan, Settings, plan, require_no_other_purge
+from scripts.terminal import JSON_OBJECT, note, stdout_json
 
 SETTINGS = click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
 
@@ -53,19 +53,21 @@ def show_difference(file: StackFile) -> None:
 
 def announce(
     file: StackFile, before: Settings, config: StackConfig, subject: str | None = None, *, added: str | None = None
-) -> Callable[[Target], None]:
-    """Return what says, before anything is changed, what becomes of the tenants and their data.
+) -> Callable[[Target], Plan]:
+    """Return what says, and returns, before anything is changed, what becomes of the tenants and their data.
 
     `subject` is the tenant whose data may be purged by this, `added` the one that is made. What is returned raises
     `UserError` where another's data would be purged.
     """
 
-    def say(found: Target) -> None:
+    def say(found: Target) -> Plan:
         after, there = settings_in(file, config), applied.user_tenants(found.engine.state())
         require_no_other_purge(after, there, subject)
-        note(summary(before, after, there, found.aws))
+        intended = plan(before, after, there, found.aws)
+        note(f"{intended}")
         if added:
             _tell_of_retained(added, file.owner, there, found)
+        return intended
 
     return say
 
@@ -82,6 +84,12 @@ def _tell_of_retained(tenant: str, instance: str, there: Mapping[str, applied.Ap
         )
 
 
+def outcome(tenant: str, *files: StackFile, done: Plan | None) -> dict[str, Any]:
+    """Return what a verb did to a tenant as `--json` has it; `done` is None where it only edited the files."""
+    changed = {name: text for file in files for name, text in file.changed().items()}
+    return {"tenant": tenant, "applied": done is not None, "files": changed, **(done.facts() if done else {})}
+
+
 def _assigned(entry: Any, settings: Sequence[str]) -> None:
     for assignment in settings:
         assign(entry, assignment)
@@ -94,8 +102,15 @@ def _assigned(entry: Any, settings: Sequence[str]) -> None:
 @SETTINGS
 @click.option("--own-stack", is_flag=True, help="In a stack of its own, INSTANCE.TENANT, not in the instance's.")
 @NO_APPLY
+@JSON_OBJECT
 def add(
-    provider_name: str, instance: str, tenant: str, settings: Sequence[str], own_stack: bool, no_apply: bool
+    provider_name: str,
+    instance: str,
+    tenant: str,
+    settings: Sequence[str],
+    own_stack: bool,
+    no_apply: bool,
+    as_json: bool,
 ) -> None:
     """Add TENANT to INSTANCE, with settings such as retention.metrics=30d, and apply it."""
     problem = tenant_name_problem(tenant)
@@ -119,7 +134,9 @@ def add(
         file.entry("tenants").append(entry)
     file.check()
     show_difference(file)
-    finish(file, provider_name, no_apply=no_apply, before=announce(file, before, config, added=tenant))
+    done = finish(file, provider_name, no_apply=no_apply, before=announce(file, before, config, added=tenant))
+    if as_json:
+        stdout_json(outcome(tenant, file, done=done))
     if not no_apply:
         note(f"A token for it: ./opstrace ta-create-token {instance} {tenant} KEYPAIR_FILE")
 
@@ -130,7 +147,10 @@ def add(
 @click.argument("tenant")
 @click.argument("settings", nargs=-1, required=True, metavar="NAME=VALUE...")
 @NO_APPLY
-def set_(provider_name: str, instance: str, tenant: str, settings: Sequence[str], no_apply: bool) -> None:
+@JSON_OBJECT
+def set_(
+    provider_name: str, instance: str, tenant: str, settings: Sequence[str], no_apply: bool, as_json: bool
+) -> None:
     """Change settings of TENANT, such as retention.logs=14d limits.metrics.ingestion_rate=50000, and apply them.
 
     A setting without a value, such as owner=, is taken away: the default holds again.
@@ -141,4 +161,6 @@ def set_(provider_name: str, instance: str, tenant: str, settings: Sequence[str]
     _assigned(there.entry, settings)
     there.file.check()
     show_difference(there.file)
-    finish(there.file, provider_name, no_apply=no_apply, before=announce(there.file, before, config))
+    done = finish(there.file, provider_name, no_apply=no_apply, before=announce(there.file, before, config))
+    if as_json:
+        stdout_json(outcome(tenant, there.file, done=done))

@@ -10,7 +10,7 @@ from scripts.engine import Engine
 from scripts.placing import entry_of, own_file, own_files
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
-from scripts.terminal import note, step
+from scripts.terminal import JSON_OBJECT, note, stdout_json, step
 from scripts.yaml_comments import copied, put
 
 
@@ -48,8 +48,8 @@ def _entry_to_instance(own: StackFile, file: StackFile, tenant: str) -> None:
     put(entries, len(entries), value, above)
 
 
-def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) -> None:
-    """Move a tenant into a stack of its own."""
+def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) -> StackFile:
+    """Move a tenant into a stack of its own; return that one's file."""
     entry, own = entry_of(file, tenant), own_file(found.engine.instance, tenant)
     if entry is not None and len(config.tenants) == 1:
         raise UserError(f"{tenant} is the last tenant of {file.instance}, whose stack needs one; add another first")
@@ -66,10 +66,11 @@ def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) ->
         file.write()
     found.engine.up(found.aws, found.cluster)  # it exports the tenant no more, which its own stack asks for
     engine.up(found.aws, found.cluster)
+    return own
 
 
-def _to_instance(tenant: str, file: StackFile, found: Target) -> None:
-    """Move a tenant from its own stack into the instance's, and remove the empty stack."""
+def _to_instance(tenant: str, file: StackFile, found: Target) -> StackFile:
+    """Move a tenant from its own stack into the instance's, and remove the empty stack; return the file that it had."""
     own = own_file(found.engine.instance, tenant)
     engine = Engine(found.where.environment, own.instance)
     if entry_of(file, tenant) is None:
@@ -83,6 +84,7 @@ def _to_instance(tenant: str, file: StackFile, found: Target) -> None:
         engine.clear()  # only its providers are left in it
     found.engine.up(found.aws, found.cluster)
     own.remove()
+    return own
 
 
 @click.command(short_help="Move a tenant to a stack of its own, or back.")
@@ -90,7 +92,8 @@ def _to_instance(tenant: str, file: StackFile, found: Target) -> None:
 @click.argument("instance")
 @click.argument("tenant")
 @click.option("--to", "to", type=click.Choice(["own-stack", "instance"]), required=True, help="Where it is to live.")
-def move(provider_name: str, instance: str, tenant: str, to: str) -> None:
+@JSON_OBJECT
+def move(provider_name: str, instance: str, tenant: str, to: str, as_json: bool) -> None:
     """Move TENANT of INSTANCE to a stack of its own (INSTANCE.TENANT) or back; buckets and pods stay as they are.
 
     Interrupted, it goes on where it was when it is run again.
@@ -103,11 +106,11 @@ def move(provider_name: str, instance: str, tenant: str, to: str) -> None:
         raise UserError(f"the tenant {tenant} lives in the stack of {instance} already")
     found = target(instance, config, provider_name)
     found.engine.settle(found.aws, found.cluster)
-    with step(f"moving {tenant} to {stack_name(instance, tenant) if to == 'own-stack' else instance}"):
-        if to == "own-stack":
-            _to_own(tenant, file, config, found)
-        else:
-            _to_instance(tenant, file, found)
+    stack = stack_name(instance, tenant) if to == "own-stack" else instance
+    with step(f"moving {tenant} to {stack}"):
+        own = _to_own(tenant, file, config, found) if to == "own-stack" else _to_instance(tenant, file, found)
     note(
         f"The tenant {tenant} lives in {'a stack of its own' if to == 'own-stack' else f'the stack of {instance}'} now."
     )
+    if as_json:
+        stdout_json({"tenant": tenant, "stack": stack, "files": file.changed() | own.changed()})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -15,10 +16,10 @@ from scripts.apply import NO_APPLY, Target, finish, target
 from scripts.placing import Place, find, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
-from scripts.summary import require_no_other_purge, summary
-from scripts.tenant_edits import announce, show_difference
+from scripts.summary import Plan, plan, require_no_other_purge
+from scripts.tenant_edits import announce, outcome, show_difference
 from scripts.tenant_views import state_of
-from scripts.terminal import confirm_by_name, note, step
+from scripts.terminal import JSON_OBJECT, confirm_by_name, note, stdout_json, step
 
 
 @click.command(short_help="Remove a tenant.")
@@ -30,6 +31,7 @@ from scripts.terminal import confirm_by_name, note, step
 @click.option("--yes", is_flag=True, help="Do not ask, even where data is deleted.")
 @click.option("--force", is_flag=True, help="Remove it even if its pods are not ready to write what they hold.")
 @NO_APPLY
+@JSON_OBJECT
 def remove(
     provider_name: str,
     instance: str,
@@ -38,6 +40,7 @@ def remove(
     yes: bool,
     force: bool,
     no_apply: bool,
+    as_json: bool,
 ) -> None:
     """Remove TENANT from INSTANCE. Its data stays or goes as its onDelete says, or the option.
 
@@ -48,8 +51,14 @@ def remove(
     if where:
         _require_removable(where, config, tenant, provider_name)
     if no_apply:
-        _only_edit(where or place(instance, tenant), policy, provider_name)
-        return
+        done = _only_edit(where or place(instance, tenant), tenant, policy, provider_name)
+    else:
+        done = _removal(where, instance, tenant, config, provider_name).run(policy, yes=yes, force=force)
+    if as_json:
+        stdout_json(done)
+
+
+def _removal(where: Place | None, instance: str, tenant: str, config: StackConfig, provider_name: str) -> "Removal":
     file = where.file if where else require(instance)
     found = target(instance, config, provider_name, file.instance)
     resources = found.engine.state()
@@ -57,7 +66,7 @@ def remove(
     if where is None and there is None:
         place(instance, tenant)  # raises, and names those that are there
     has_workloads = applied.has_workloads(resources, tenant)
-    Removal(tenant, config, provider_name, found, file, where, there, has_workloads).run(policy, yes=yes, force=force)
+    return Removal(tenant, config, provider_name, found, file, where, there, has_workloads)
 
 
 def _require_removable(where: Place, config: StackConfig, tenant: str, provider_name: str) -> None:
@@ -73,7 +82,7 @@ def _require_removable(where: Place, config: StackConfig, tenant: str, provider_
         )
 
 
-def _only_edit(where: Place, policy: OnDelete | None, provider_name: str) -> None:
+def _only_edit(where: Place, tenant: str, policy: OnDelete | None, provider_name: str) -> dict[str, Any]:
     if policy or where.alone:
         raise UserError(
             "--no-apply only edits an entry of the instance's file; what becomes of data is what the last update "
@@ -81,7 +90,7 @@ def _only_edit(where: Place, policy: OnDelete | None, provider_name: str) -> Non
         )
     where.file.entry("tenants").remove(where.entry)
     show_difference(where.file)
-    finish(where.file, provider_name, no_apply=True)
+    return outcome(tenant, where.file, done=finish(where.file, provider_name, no_apply=True))
 
 
 def _fate(policy: Fate) -> str:
@@ -110,8 +119,11 @@ class Removal:
         begun = self.there and (not self.has_workloads or len(self.there.buckets) < len(BUCKET_KINDS))
         return self.where is None or bool(begun)
 
-    def run(self, policy: OnDelete | None, *, yes: bool, force: bool) -> None:
-        """Remove the tenant, and look whether its data is as it should be; raises `UserError` where it is not."""
+    def run(self, policy: OnDelete | None, *, yes: bool, force: bool) -> dict[str, Any]:
+        """Remove the tenant, and look whether its data is as it should be; raises `UserError` where it is not.
+
+        Returns what was done, as `--json` has it.
+        """
         wanted = self._wanted(policy)
         if self.has_workloads and wanted == "retain" and not force:
             self._require_ready()
@@ -124,11 +136,9 @@ class Removal:
         require_no_other_purge(after, applied.user_tenants(self.found.engine.state()), self.tenant)
         if self.there and not self._is_under_way and (self.there.on_delete != wanted or self.there.protect):
             self._record(wanted)
-        self._take_away()
-        if buckets:
-            read_back(self.tenant, wanted, buckets, held, self.found)
-        elif self.there:
-            self._tell_what_is_retained()
+        done = self._take_away()
+        left = read_back(self.tenant, wanted, buckets, held, self.found) if buckets else self._retained()
+        return outcome(self.tenant, self.file, done=done) | {"data": left}
 
     def _wanted(self, policy: OnDelete | None) -> OnDelete:
         """Return what is to become of the data; raises `UserError` where an option comes too late."""
@@ -162,32 +172,43 @@ class Removal:
         self.file.write()
         self.found.engine.up(self.found.aws, self.found.cluster)
 
-    def _take_away(self) -> None:
-        """Delete the tenant: by an update of the instance's stack without it, or with its own stack."""
+    def _take_away(self) -> Plan | None:
+        """Delete the tenant: by an update of the instance's stack without it, or with its own stack; return what that meant."""
         if self.where and self.where.alone:
             there = applied.user_tenants(self.found.engine.state())
-            note(summary(settings_in(self.file, self.config), {}, there, self.found.aws))
+            intended = plan(settings_in(self.file, self.config), {}, there, self.found.aws)
+            note(f"{intended}")
             if self.found.engine.exists():
                 self.found.engine.destroy(self.found.aws, self.found.cluster)
             self.file.remove()
-            return
+            return intended
         before = settings_in(self.file, self.config)
         if self.where:
             self.file.entry("tenants").remove(self.where.entry)
             show_difference(self.file)
         say = announce(self.file, before, self.config, self.tenant)
-        finish(self.file, self.provider, no_apply=False, before=say)
+        return finish(self.file, self.provider, no_apply=False, before=say)
 
-    def _tell_what_is_retained(self) -> None:
-        kept = [store.id for store in stores.stores(self.found.aws, self.file.owner, self.tenant)]
-        note(
-            f"No bucket of {self.tenant} was left in the state. "
-            + (f"Retained is {', '.join(kept)}: `./opstrace tenants data` manages it." if kept else "None is retained.")
-        )
+    def _retained(self) -> dict[str, Any]:
+        """Say what is retained of a tenant of which the state had no bucket, if it had the tenant; return it for `--json`."""
+        kept = stores.stores(self.found.aws, self.file.owner, self.tenant)
+        ids = ", ".join(store.id for store in kept)
+        if self.there:
+            note(
+                f"No bucket of {self.tenant} was left in the state. "
+                + (f"Retained is {ids}: `./opstrace tenants data` manages it." if kept else "None is retained.")
+            )
+        left = [bucket for store in kept for bucket in store.buckets.values()]
+        return {"buckets": left, "stored": stores.contents(self.found.aws, left).counts()}
 
 
-def read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: stores.Contents, found: Target) -> None:
-    """Look whether the data is as it should be; raises `UserError` naming what is not."""
+def read_back(
+    tenant: str, policy: OnDelete, buckets: Sequence[str], held: stores.Contents, found: Target
+) -> dict[str, Any]:
+    """Look whether the data is as it should be; raises `UserError` naming what is not.
+
+    Returns what is left, as `--json` has it.
+    """
     with step(f"reading back what is left of {tenant}"):
         left = [bucket for bucket in buckets if stores.is_there(found.aws, bucket, gone=policy == "purge")]
     if policy == "retain":
@@ -196,7 +217,7 @@ def read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: store
         gone = sorted({*buckets} - {*left})
         if gone:
             raise UserError(f"the data of {tenant} was to be kept, but {', '.join(gone)} is not there any more")
-        return
+        return {"buckets": left, "stored": kept.counts()}
     if left:
         still = stores.contents(found.aws, left)
         raise UserError(
@@ -208,3 +229,4 @@ def read_back(tenant: str, policy: OnDelete, buckets: Sequence[str], held: store
         f"Nothing is left of the data of {tenant}: {len(buckets)} buckets are gone, with {held}, {held.versions:,} old versions "
         f"and {held.uploads:,} unfinished uploads, and what its pods wrote last."
     )
+    return {"buckets": [], "stored": stores.Contents().counts()}

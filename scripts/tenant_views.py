@@ -1,6 +1,5 @@
 """`tenants list` and `show`: what a tenant is set to, how it is, and what it holds."""
 
-import dataclasses
 import datetime
 import json
 import sys
@@ -191,7 +190,7 @@ def show(provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
         "size": settings.pods().model_dump(by_alias=True)
     }
     if there:
-        everything["stored"] = {name: value for name, value in dataclasses.asdict(held).items() if name != "newest"}
+        everything["stored"] = held.counts()
         everything["effectiveLimits"] = effective_limits(found.cluster, tenant)
     if as_json:
         stdout_json(everything)

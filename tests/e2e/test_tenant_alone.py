@@ -102,7 +102,8 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str
     walk.follow([TO_INSTANCE])
     assert identity(walk) == before and not FILE.exists()
     FILE.write_text(as_it_was)  # as after a kill just before the end
-    tenants(walk, "move", TENANT, "--to", "instance")
+    told = json.loads(tenants(walk, "move", TENANT, "--to", "instance", "--json").stdout)
+    assert (told["tenant"], told["stack"], [*told["files"]]) == (TENANT, INSTANCE, [FILE.name])
     assert identity(walk) == before and not FILE.exists()
     assert f"name: {TENANT}" in STACK_FILE.read_text() and "metrics: 30d" in STACK_FILE.read_text()
     assert changes(walk, INSTANCE) == {"same"} and STACK not in pulumi(walk, "stack", "ls")
@@ -142,8 +143,11 @@ def test_it_is_removed_with_its_stack_and_its_data(walk: Walk, token: str) -> No
 def test_its_data_is_kept_like_any_other_s(walk: Walk, token: str) -> None:
     walk.follow([ADD])
     eventually(lambda: walk.push_line(TENANT, LINE, token, "alone")[0] == 204, 90)
-    said = tenants(walk, "remove", TENANT).stderr
-    assert f"The data of {TENANT} is kept in 3 buckets" in said and not FILE.exists()
+    done = tenants(walk, "remove", TENANT, "--json")
+    assert f"The data of {TENANT} is kept in 3 buckets" in done.stderr and not FILE.exists()
+    told = json.loads(done.stdout)
+    assert "+++ /dev/null" in told["files"][FILE.name] and [*told["delete"]] == [TENANT]
+    assert sorted(told["data"]["buckets"]) == sorted(walk.buckets(TENANT))
     assert STACK not in pulumi(walk, "stack", "ls")
     (kept,) = json.loads(tenants(walk, "data", "list", "--json").stdout)
     assert kept["tenant"] == TENANT and kept["objects"] >= 1

@@ -84,9 +84,12 @@ def stored(walk: Walk) -> list[dict[str, Any]]:
 def test_a_tenant_is_added_with_the_comments_of_the_file_kept(walk: Walk, token: str) -> None:
     text = STACK_FILE.read_text()
     STACK_FILE.write_text(text.replace("  opstrace:tenants:\n", f"  {COMMENT}\n  opstrace:tenants:\n"))
-    said = tenants(walk, "add", TENANT, "retention.metrics=30d", "owner=team-a").stderr
+    done = tenants(walk, "add", TENANT, "retention.metrics=30d", "owner=team-a", "--json")
+    said, told = done.stderr, json.loads(done.stdout)
     assert f"+    - name: {TENANT}" in said and "+        metrics: 30d" in said
     assert f"1 tenant to add ({TENANT})" in said
+    assert told.pop("files")[STACK_FILE.name] in said
+    assert told == {"tenant": TENANT, "applied": True, "add": [TENANT], "change": [], "delete": {}}
     assert COMMENT in STACK_FILE.read_text()
     ready(walk, token)
 
@@ -107,8 +110,11 @@ def test_a_limit_changes_while_the_pods_run(walk: Walk, token: str) -> None:
     long = "x" * 2000
     assert push_line(walk, token, long) == 204
     before = pods(walk)
-    said = tenants(walk, "set", TENANT, "limits.logs.max_line_size=1KB").stderr
+    done = tenants(walk, "set", TENANT, "limits.logs.max_line_size=1KB", "--json")
+    said, told = done.stderr, json.loads(done.stdout)
     assert f"1 tenant to change ({TENANT})" in said and "+          max_line_size: 1KB" in said
+    assert told.pop("files")[STACK_FILE.name] in said
+    assert told == {"tenant": TENANT, "applied": True, "add": [], "change": [TENANT], "delete": {}}
     eventually(lambda: push_line(walk, token, long) == 400, 90)
     assert push_line(walk, token, "short") == 204
     shown = json.loads(tenants(walk, "show", TENANT, "--json").stdout)
@@ -185,14 +191,18 @@ def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: 
     assert push_sample(walk, token, 44) == 200
     assert push_line(walk, token, LINE) == 204
     with held(walk, "default") as answers:
-        said = tenants(walk, "remove", TENANT).stderr  # at once: what is in memory must be flushed
+        done = tenants(walk, "remove", TENANT, "--json")  # at once: what is in memory must be flushed
         eventually(lambda: is_unknown(walk, TENANT, token))
     assert len(answers) > 20 and {*answers} == {200}
+    said, told = done.stderr, json.loads(done.stdout)
     counted = r"3 buckets, [1-9]\d* objects, [1-9][0-9.]* [kM]?B\b"
     assert re.search(rf"1 tenant to delete \({TENANT}\): its data will be kept: {counted}", said)
     assert f"-    - name: {TENANT}" in said
     (kept,) = stored(walk)
     assert kept["objects"] >= 2 and kept["storedBytes"] > 0 and kept["expiresOn"] is None
+    assert told["delete"][TENANT]["onDelete"] == "retain" and told["add"] == told["change"] == []
+    assert sorted(told["data"]["buckets"]) == sorted(kept["buckets"].values()) == sorted(walk.buckets(TENANT))
+    assert (told["data"]["stored"]["objects"], told["data"]["stored"]["size"]) == (kept["objects"], kept["storedBytes"])
     walk.kubectl("get", "namespace", "default-tenant")
     assert f"{TENANT}-tenant" not in walk.kubectl("get", "namespaces", "-o", "name")
 
@@ -214,7 +224,8 @@ def test_a_purge_asks_for_the_name_and_reads_back_that_nothing_is_left(walk: Wal
     assert walk.push_sample(TENANT, {"__name__": "life", "job": "purged"}, 43.0, token)[0] == 200
     refused = tenants(walk, "remove", TENANT, "--purge", check=False, typed="default\n")
     assert refused.returncode == 1 and "nothing is changed" in refused.stderr
-    said = tenants(walk, "remove", TENANT, "--purge", typed=f"{TENANT}\n").stderr
+    done = tenants(walk, "remove", TENANT, "--purge", "--json", typed=f"{TENANT}\n")
+    said, told = done.stderr, json.loads(done.stdout)
     assert "Recording that the data of ops is to be deleted" in said
     shown = said.replace(TENANT, "newtenant").replace(
         "to go on:", "to go on: newtenant"
@@ -223,12 +234,16 @@ def test_a_purge_asks_for_the_name_and_reads_back_that_nothing_is_left(walk: Wal
     assert "its data will be purged: 3 buckets, " in said
     assert f"Nothing is left of the data of {TENANT}: 3 buckets" in said
     assert len(walk.buckets(TENANT)) == 3  # those of the tenant before
+    assert told["delete"][TENANT]["onDelete"] == "purge" and len(told["delete"][TENANT]["buckets"]) == 3
+    assert told["data"] == {"buckets": [], "stored": {"objects": 0, "versions": 0, "uploads": 0, "size": 0}}
+    assert f"-    - name: {TENANT}\n" in told["files"][STACK_FILE.name]
 
 
 def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk, token: str) -> None:
     (kept,) = stored(walk)
-    tenants(walk, "data", "expire", TENANT, "--days", "3")
+    told = json.loads(tenants(walk, "data", "expire", TENANT, "--days", "3", "--json").stdout)
     (doomed,) = stored(walk)
+    assert told == doomed
     day = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=3)
     assert (doomed["expiresOn"], doomed["id"]) == (day.isoformat(), kept["id"])
     for bucket in walk.buckets(TENANT):
@@ -236,8 +251,8 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk
         assert [rule["Expiration"]["Date"].date() for rule in rules if "Date" in rule.get("Expiration", {})] == [day]
     assert TENANT in tenants(walk, "data", "list").stdout
 
-    said = tenants(walk, "data", "adopt", TENANT).stderr
-    assert "is there again, with its data" in said
+    done = tenants(walk, "data", "adopt", TENANT, "--json")
+    assert "is there again, with its data" in done.stderr and json.loads(done.stdout)["add"] == [TENANT]
     ready(walk, token)
     for line in ("before the new volume", "still here", LINE):
         eventually(lambda line=line: line in lines(walk, token), 60)
@@ -267,7 +282,9 @@ def test_retained_data_is_purged_for_good(walk: Walk) -> None:
     assert refused.returncode == 1 and "no data of ops with the id 00000000 is retained" in refused.stderr
     refused = tenants(walk, "data", "purge", TENANT, check=False, typed="default\n")
     assert refused.returncode == 1 and "nothing is changed" in refused.stderr and len(walk.buckets(TENANT)) == 3
-    said = " ".join(tenants(walk, "data", "purge", TENANT, "--yes").stderr.split())
+    done = tenants(walk, "data", "purge", TENANT, "--yes", "--json")
+    said, told = " ".join(done.stderr.split()), json.loads(done.stdout)
+    assert told["deleted"]["objects"] > 0 and told["deleted"]["uploads"] == 1 and bucket in told["buckets"].values()
     assert re.search(r"Nothing is left of the retained data of ops \(\w+\): 3 buckets, [1-9]\d* objects, ", said)
     assert re.search(r"\d+ old versions and 1 unfinished uploads are gone", said)
     assert walk.buckets(TENANT) == [] and stored(walk) == []
@@ -300,11 +317,16 @@ def test_what_cannot_be_is_refused_and_changes_nothing(walk: Walk, arguments: tu
 
 def test_the_commands_of_the_page_on_tenants_do_what_it_says(walk: Walk, keys_as_before: None) -> None:
     alone = commands("tenants.md", "A tenant in a stack of its own")  # of test_tenant_alone
-    blocks = [block for block in commands("tenants.md") if block not in alone]
-    assert (len(blocks), len(alone)) == (5, 4)
+    machines = commands("tenants.md", "For machines")
+    blocks = [block for block in commands("tenants.md") if block not in (*alone, *machines)]
+    assert (len(blocks), len(alone), len(machines)) == (5, 4, 1)
     folder, said = walk.follow(["exec 2>&1\n", *blocks])
     for section in ("Add one", "Give it a token", "Change it"):
         assert unseen("tenants.md", section, said) == []
     assert (folder / "newtenant.jwt").stat().st_mode & 0o777 == 0o600
     assert "30d/7d" in said and "ingestion_rate: 50000" in said and "max_line_size: 64KB" in said
     assert walk.buckets("newtenant") == []
+    _, printed = walk.follow(machines)
+    assert json.loads(printed)["change"] == ["default"]
+    assert unseen("tenants.md", "For machines", printed, "json") == []
+    tenants(walk, "set", "default", "owner=")

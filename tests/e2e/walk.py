@@ -191,7 +191,7 @@ def commands(page: str, under: str = "") -> list[str]:
     return _blocks(page, under, "")
 
 
-def unseen(page: str, under: str, said: str) -> list[str]:
+def unseen(page: str, under: str, said: str, language: str = "text") -> list[str]:
     """Return the lines of a section's blocks of `text`, what its commands print, that are not among what they did print.
 
     Ages, numbers and sizes may be others, and so may the instance's name.
@@ -201,7 +201,7 @@ def unseen(page: str, under: str, said: str) -> list[str]:
         line = re.sub(r"\d[\d,.]* ?([smhd]|[kMG]?B)\b|\d[\d,.]*", "N", line.replace(INSTANCE, "showdown"))
         return " ".join(line.split())
 
-    shown = [line for block in _blocks(page, under, "text") for line in block.splitlines() if line != "…"]
+    shown = [line for block in _blocks(page, under, language) for line in block.splitlines() if line != "…"]
     assert shown, f"{page} shows nothing under {under}"
     printed = " ".join(map(form, said.splitlines()))
     return [line for line in shown if form(line) not in printed]

@@ -18,7 +18,7 @@ from components.tenant_config import OnDelete, TenantSettings
 from scripts import adoption, applied, stores, tenant_data, tenant_removal
 from scripts.preflight import INSTANCE_LABEL
 from scripts.stackfile import StackFile
-from scripts.summary import require_no_other_purge, summary
+from scripts.summary import plan, require_no_other_purge
 from tests.unit.given import settings
 
 ID = "0a0b0c0d"
@@ -208,7 +208,7 @@ def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | 
     monkeypatch.setattr(tenant_removal.Removal, "_take_away", lambda self: None)
     monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: {})
     monkeypatch.setattr(stores, "GONE_SECONDS", 2)
-    file: Any = SimpleNamespace(owner="showdown")
+    file: Any = SimpleNamespace(owner="showdown", changed=dict)
     config: Any = None
     given = {"where": None, "has_workloads": False} | more
     return tenant_removal.Removal("default", config, "local", found, file, there=there, **given)
@@ -304,15 +304,20 @@ def test_a_summary_says_how_many_tenants_go_and_what_they_hold(aws: Any) -> None
         "stays": applied.Applied("urn", False),
     }
     before = tenants("kept", "purged", "stays")
-    one = summary(before, tenants("kept", "stays", "new"), there, aws)
-    assert one == ("1 tenant to add (new), 1 to delete (purged): its data will be purged: 3 buckets, 3 objects, 1.5 kB")
-    both = summary(before, tenants("stays", owner="x"), there, aws)
-    assert both.splitlines() == [
+    one = plan(before, tenants("kept", "stays", "new"), there, aws)
+    assert f"{one}" == (
+        "1 tenant to add (new), 1 to delete (purged): its data will be purged: 3 buckets, 3 objects, 1.5 kB"
+    )
+    held = {"objects": 3, "versions": 0, "uploads": 0, "size": 1500}
+    gone = {"onDelete": "purge", "buckets": [*purged.buckets.values()], "stored": held}
+    assert one.facts() == {"add": ["new"], "change": [], "delete": {"purged": gone}}
+    both = plan(before, tenants("stays", owner="x"), there, aws)
+    assert f"{both}".splitlines() == [
         "1 tenant to change (stays), 2 to delete (kept, purged)",
         "  kept: its data will be kept: 3 buckets, 0 objects, 0 B",
         "  purged: its data will be purged: 3 buckets, 3 objects, 1.5 kB",
     ]
-    assert summary(before, before, there, aws) == "No tenant to add, to change or to delete."
+    assert f"{plan(before, before, there, aws)}" == "No tenant to add, to change or to delete."
 
 
 def test_what_buckets_hold_is_told_in_units(aws: Any) -> None:
