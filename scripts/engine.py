@@ -198,7 +198,7 @@ class Engine:
         done = self._read("preview", "--json", "--stack", self.instance)
         if done.returncode:
             raise UserError(
-                f"the last update of {self.instance} failed, and what it may have made cannot be looked for, since a preview fails; "
+                f"what a failed update of {self.instance} may have made cannot be looked for, since a preview fails; "
                 f"let the stack's file say what can be applied, then run this again: {_why(done)}"
             )
         kinds = ("create", "create-replacement", "replace")

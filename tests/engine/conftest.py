@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from components.tenant_config import TenantSettings
 from tests.engine.backend import Backend
 from tests.engine.bare import BareCloud
+from tests.engine.faults import Faults
 from tests.engine.gateway import BackEnd, Gateway
 from tests.engine.stack import STACK_FILE, Stack, Undisturbed
 
@@ -69,3 +70,13 @@ def undisturbed(bare_stack: Stack) -> Undisturbed:
     found = Undisturbed(bare_stack)
     found["create"]  # now, while nothing is there
     return found
+
+
+@pytest.fixture(scope="module")
+def faults(bare_stack: Stack, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
+    made = Faults(bare_stack.cloud, tmp_path_factory.mktemp("faults") / "servers")
+    yield made
+    made.policy = lambda: None
+    if bare_stack.resources():  # a test failed before the end
+        bare_stack.undisturbed("destroy")
+    made.stop()

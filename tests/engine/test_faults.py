@@ -17,16 +17,6 @@ from tests.engine.stack import Stack, Undisturbed, assert_nothing_orphaned_or_lo
 RUNS = 8  # until one passes in which no answer to a create or a deletion was lost
 
 
-@pytest.fixture(scope="module")
-def faults(bare_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
-    made = Faults(bare_stack.cloud, tmp_path_factory.mktemp("faults") / "servers")
-    yield made
-    made.policy = lambda: None
-    if bare_stack.resources():  # a test failed before the end
-        bare_stack.undisturbed("destroy")
-    made.stop()
-
-
 @pytest.fixture
 def shaky(bare_stack: Stack, faults: Faults) -> Iterator[Stack]:
     """The stack behind servers that fail as `faults.policy` says, until the test ends."""

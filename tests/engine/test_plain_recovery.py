@@ -27,13 +27,6 @@ START_SECONDS = 60
 
 
 @pytest.fixture
-def faults(bare_stack: Stack, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
-    made = Faults(bare_stack.cloud, tmp_path_factory.mktemp("faults") / "servers")
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def created(bare_stack: Stack, faults: Faults) -> Iterator[Stack]:
     """An instance behind servers that do as `faults.policy` says."""
     stack = bare_stack.through(faults.replaced)
