@@ -3,10 +3,18 @@
 from collections.abc import Collection, Mapping
 from typing import Literal
 
+from components.tenant_config import OnDelete
+
 Fate = Literal["purge", "retain", "mixed"]
 """What becomes of a deleted tenant's data; `mixed` after an update that was killed while it changed that."""
 
 IN_WORDS: Mapping[Fate, str] = {"purge": "purged", "retain": "kept", "mixed": "purged in part"}
+
+
+def fate_of(policies: Collection[OnDelete]) -> Fate:
+    """Return what becomes of a tenant's data, by what is recorded of each of its buckets; without any, none is deleted."""
+    recorded = {*policies} or {"retain"}
+    return "mixed" if len(recorded) > 1 else next(iter(recorded))
 
 
 def headline(**tenants: Collection[str]) -> str:

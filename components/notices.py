@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components.headline import Fate, fate, headline, with_fates
+from components.headline import Fate, fate, fate_of, headline, with_fates
 from components.tenant_config import TenantSettings, exported
 
 RUNTIME_KEY = "runtime.yaml"
@@ -27,7 +27,7 @@ class Recorded:
     @property
     def fate(self) -> Fate:
         """What becomes of the data when the tenant goes."""
-        return "mixed" if len({*self.purges}) > 1 else "purge" if any(self.purges) else "retain"
+        return fate_of(["purge" if purges else "retain" for purges in self.purges])
 
 
 def tenants_that_change(now: Mapping[str, TenantSettings]) -> None:

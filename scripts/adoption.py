@@ -1,11 +1,12 @@
 """Giving retained buckets back to a tenant: taken into the state by the engine's own `import`, under its URNs.
 
 Until the next update they are protected, as is everything that is imported: an update of
-a stack file without the tenant is refused, and deletes nothing.
+a stack file without the tenant is refused, and deletes nothing. The buckets are marked before: killed at any moment, an
+adoption is known for what it is, and goes on.
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,7 @@ from components.names import BUCKET_KINDS
 from scripts.applied import TENANT_TYPE, tenants
 from scripts.aws import Clients
 from scripts.engine import Engine
-from scripts.stores import Store
+from scripts.stores import ADOPTING, Store, mark, stores
 
 # The logical names are those that components/buckets.py gives.
 PARTS: dict[str, tuple[str, str]] = {
@@ -72,17 +73,21 @@ def _providers(engine: Engine) -> dict[str, str]:
     }
 
 
-def is_under_way(tenant: str, resources: Sequence[dict[str, Any]]) -> bool:
-    """Tell whether a tenant's data was taken into the state, `resources`, by an adoption that was not finished."""
+def begun(tenant: str, resources: Iterable[dict[str, Any]], aws: Clients, instance: str) -> Store | None:
+    """Return the data with which a tenant of the state, `resources`, was being made when that was interrupted, if it was.
+
+    Its buckets are marked until an update has made the rest of the tenant, and gives them the tags that it declares.
+    """
     there = tenants(resources).get(tenant)
     if there is None:
-        return False
-    kinds = {entry["type"] for entry in resources if entry.get("parent") == there.urn}
-    return bool(there.buckets) and not any(kind.startswith("kubernetes:") for kind in kinds)
+        return None
+    owned = {*there.buckets.values()}
+    marked = (store for store in stores(aws, instance, tenant) if store.adopting)
+    return next((store for store in marked if owned <= {*store.buckets.values()}), None)
 
 
-def adopt(store: Store, engine: Engine, aws: Clients) -> None:
-    """Take the store's buckets into the state as those of its tenant."""
+def require_whole(store: Store) -> None:
+    """Raise `UserError` where a part of the data is gone, or about to go."""
     missing = {*BUCKET_KINDS} - {*store.buckets}
     if missing:
         raise UserError(
@@ -94,5 +99,11 @@ def adopt(store: Store, engine: Engine, aws: Clients) -> None:
             f"the deletion of the data of {store.tenant} ({store.id}) has begun: it is not whole any more, and is not "
             "adopted; `./opstrace tenants data purge` deletes the rest"
         )
+
+
+def adopt(store: Store, engine: Engine, aws: Clients) -> None:
+    """Take the store's buckets into the state as those of its tenant; what is there already stays as it is."""
+    for bucket in store.buckets.values():
+        mark(aws, bucket, ADOPTING)
     providers = {package: urn for package, urn in _providers(engine).items() if package in ("aws", "random")}
     engine.adopt(import_file(store, providers, aws))

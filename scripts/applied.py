@@ -1,10 +1,10 @@
 """What the last update recorded of each tenant: the engine's state, in a tenant's terms."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.headline import Fate
+from components.headline import Fate, fate_of
 from components.names import SYSTEM
 from components.tenant_config import OnDelete
 
@@ -15,17 +15,21 @@ BUCKET_TYPE = "aws:s3/bucket:Bucket"
 
 @dataclass
 class Applied:
-    """A tenant that is there, with its buckets by kind. `policies` and `protect` count when it is deleted."""
+    """A tenant that is there, with its buckets by kind. `policies` and `protect` count when it is deleted.
+
+    `settings` are as `exported`; None where no update has come to an end with the tenant yet.
+    """
 
     urn: str
     protect: bool
+    settings: Mapping[str, Any] | None = None
     buckets: dict[str, str] = field(default_factory=dict)
     policies: set[OnDelete] = field(default_factory=set)
 
     @property
     def on_delete(self) -> Fate:
         """What becomes of the data."""
-        return next(iter(self.policies)) if len(self.policies) == 1 else "mixed"
+        return fate_of(self.policies)
 
 
 def tenant_of(urn: str) -> str:
@@ -37,7 +41,7 @@ def tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
     """Return the tenants in the state, `system` among them, by name."""
     entries = list(resources)
     found = {
-        entry["urn"]: Applied(entry["urn"], bool(entry.get("protect")))
+        entry["urn"]: Applied(entry["urn"], bool(entry.get("protect")), (entry.get("outputs") or {}).get("settings"))
         for entry in entries
         if entry["type"] == TENANT_TYPE
     }

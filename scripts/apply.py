@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import click
 
@@ -12,8 +13,9 @@ from scripts.engine import Engine
 from scripts.preflight import reached, require_cluster
 from scripts.providers import Provider, provider
 from scripts.stackfile import StackFile, require
-from scripts.summary import Plan
+from scripts.terminal import note
 
+Said = TypeVar("Said")
 NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack's file.")
 
 
@@ -39,9 +41,15 @@ def target(instance: str, config: StackConfig, provider_name: str, stack: str | 
     return Target(where, engine, aws, cluster)
 
 
+def show_difference(file: StackFile) -> None:
+    """Say what writing the file would change in it."""
+    found = file.difference()
+    note(found.rstrip() if found else f"{file.path.name} stays as it is.")
+
+
 def finish(
-    file: StackFile, provider_name: str, *, no_apply: bool, before: Callable[[Target], Plan] | None = None
-) -> Plan | None:
+    file: StackFile, provider_name: str, *, no_apply: bool, before: Callable[[Target], Said] | None = None
+) -> Said | None:
     """Write the file and apply it; nothing is written where it is not valid or cannot be applied.
 
     `before` is called when all answer and nothing is changed yet; it may raise. What it returns is returned.
@@ -53,9 +61,9 @@ def finish(
         return None
     config = require(file.owner).config() if file.is_tenants else file.config()
     found = target(file.owner, config, provider_name, file.instance)
-    intended = before(found) if before else None
+    said = before(found) if before else None
     file.write()
     if file.is_tenants:
         found.engine.ensure_stack(select=False)
     found.engine.up(found.aws, found.cluster)
-    return intended
+    return said

@@ -57,8 +57,8 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
     if not yes:
         fate = "all data of all its tenants" if purge else _fate(tenants)
         click.confirm(f"Remove the instance {instance}, {fate}?", abort=True, err=True)
-    doomed = {name: [*tenant.buckets.values()] for name, tenant in tenants.items() if tenant.on_delete == "purge"}
-    held = {name: stores.contents(found.aws, buckets) for name, buckets in doomed.items()}
+    doomed = {name: tenant.buckets for name, tenant in tenants.items() if tenant.on_delete == "purge"}
+    held = {name: stores.contents(found.aws, buckets.values()) for name, buckets in doomed.items()}
     engine.destroy(found.aws, found.cluster)
     left = stores.stores(found.aws, instance)
     if purge:

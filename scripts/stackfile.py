@@ -215,7 +215,7 @@ class StackFile:
         """Return what `write` would change in the file, as a unified diff; empty where nothing."""
         return self._unified(self._read_text, self.text())
 
-    def changed(self) -> dict[str, str]:
+    def changes(self) -> dict[str, str]:
         """Return what became of the file since it was read, as a unified diff by its name; nothing where it is the same."""
         found = self._unified(self._first_text, self._text_there())
         return {self.path.name: found} if found else {}
@@ -224,7 +224,8 @@ class StackFile:
         """Return a unified diff of two texts of the file; None stands for a file that is not there."""
         lines = [(text or "").splitlines(keepends=True) for text in (before, after)]
         names = ["/dev/null" if text is None else self.path.name for text in (before, after)]
-        return "".join(difflib.unified_diff(lines[0], lines[1], names[0], names[1], n=2))
+        found = difflib.unified_diff(lines[0], lines[1], names[0], names[1], n=2)
+        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found)
 
     def write(self) -> None:
         """Replace the file, and that of revoked tokens if it changed, each by a move: nobody reads half of it.

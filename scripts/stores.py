@@ -18,7 +18,7 @@ from components.names import BUCKET_KINDS, HASH_LENGTH, RANDOM_BYTES, bucket_pre
 from scripts.aws import Clients, is_code
 
 ID_LENGTH = 2 * RANDOM_BYTES
-PURGING = "opstrace:purging"
+PURGING, ADOPTING = "opstrace:purging", "opstrace:adopting"
 NAME = re.compile(rf".*-({'|'.join(BUCKET_KINDS)})-[0-9a-f]{{{HASH_LENGTH}}}-[0-9a-f]{{{ID_LENGTH}}}")
 GONE_SECONDS = 60  # for which a deleted bucket may still be seen
 EXPIRY_RULE = "retained-data-expires"
@@ -49,16 +49,18 @@ class Contents:
     def __str__(self) -> str:
         return f"{self.objects:,} objects, {in_units(self.size)}"
 
-    def counts(self) -> dict[str, int]:
-        """Return the numbers as `--json` has them; `size` is in bytes."""
-        return {"objects": self.objects, "versions": self.versions, "uploads": self.uploads, "size": self.size}
+    def plain(self) -> dict[str, int]:
+        """Return the numbers as `--json` has them."""
+        counts = {"objects": self.objects, "versions": self.versions, "uploads": self.uploads}
+        return counts | {"storedBytes": self.size}
 
 
 @dataclass
 class Store:
     """The buckets of one tenant, by kind. `created` is the time of the oldest bucket.
 
-    `purging` tells that their deletion has begun: they are not whole any more.
+    `purging` tells that their deletion has begun: they are not whole any more. `adopting`: that they are being given
+    back to the tenant, until an update has made the rest of it.
     """
 
     tenant: str
@@ -66,6 +68,7 @@ class Store:
     created: datetime.datetime
     buckets: dict[str, str] = field(default_factory=dict)
     purging: bool = False
+    adopting: bool = False
 
 
 def in_units(size: int) -> str:
@@ -103,6 +106,7 @@ def _add_stores(aws: Clients, instance: str, prefix: str, found: dict[tuple[str,
             store.created = min(store.created, created)
             store.buckets[kind] = name
             store.purging = store.purging or PURGING in tags
+            store.adopting = store.adopting or ADOPTING in tags
 
 
 def _tags(aws: Clients, bucket: str) -> dict[str, str]:
@@ -114,6 +118,12 @@ def _tags(aws: Clients, bucket: str) -> dict[str, str]:
             return {}
         raise
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+
+def mark(aws: Clients, bucket: str, name: str) -> None:
+    """Give a bucket a tag of ours beside those that it has."""
+    tags = [{"Key": key, "Value": value} for key, value in (_tags(aws, bucket) | {name: "true"}).items()]
+    aws["s3"].put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
 
 
 def contents(aws: Clients, buckets: Iterable[str]) -> Contents:
@@ -165,8 +175,7 @@ def purge(aws: Clients, bucket: str, progress: Callable[[int], None]) -> None:
     """
     s3 = aws["s3"]
     try:
-        marked = [{"Key": key, "Value": value} for key, value in (_tags(aws, bucket) | {PURGING: "true"}).items()]
-        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": marked})
+        mark(aws, bucket, PURGING)
         for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
             for upload in page.get("Uploads", []):
                 s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])

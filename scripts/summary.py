@@ -1,14 +1,19 @@
-"""What an update will do, in the terms of a user of tenants."""
+"""What an update will do, in the terms of a user of tenants; before it in words, and after it for machines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.config import StackConfig
 from components.errors import UserError
 from components.headline import Fate, fate, headline, with_fates
-from components.tenant_config import TenantSettings
+from components.tenant_config import TenantSettings, exported
 from scripts import applied, stores
+from scripts.apply import Target
 from scripts.aws import Clients
+from scripts.placing import settings_in
+from scripts.stackfile import StackFile
+from scripts.terminal import note
 
 Settings = Mapping[str, TenantSettings]
 
@@ -20,25 +25,31 @@ def require_no_other_purge(after: Settings, there: Mapping[str, applied.Applied]
     state. `subject` is the one that is meant.
     """
     doomed = [name for name in sorted({*there} - {*after} - {subject}) if there[name].on_delete != "retain"]
+    protected = [name for name in doomed if there[name].protect]
+    if protected:
+        raise UserError(
+            f"{', '.join(protected)} is out of the file, but applied and protected, so that no update passes; put the entry "
+            "back, or where `./opstrace tenants data adopt` was interrupted, run that again"
+        )
     if doomed:
         raise UserError(
-            f"this would also delete {', '.join(doomed)} with all data: out of the file, but still applied, and set to "
-            "`onDelete: purge`; put the entry back, or let `pulumi up` delete it first"
+            f"this would also delete {', '.join(doomed)} with all data, or a part of it: out of the file, but still applied, "
+            "and not recorded as `onDelete: retain`; put the entry back, or let `pulumi up` delete it first"
         )
 
 
 @dataclass(frozen=True)
 class Deleted:
-    """A tenant that goes: what becomes of its data, in which buckets that is, and what they hold."""
+    """A tenant that goes: what becomes of its data, in which buckets that is, by kind, and what they hold."""
 
     on_delete: Fate
-    buckets: list[str]
+    buckets: Mapping[str, str]
     held: stores.Contents
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an update does to the tenants of one stack, by name; as text, in a user's words."""
+    """What an update does to the user tenants of one stack, by name; as text, in a user's words."""
 
     add: list[str]
     change: list[str]
@@ -52,27 +63,54 @@ class Plan:
             line, {name: fate(one.on_delete, len(one.buckets), f"{one.held}") for name, one in self.delete.items()}
         )
 
-    def facts(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, Any]:
         """Return the plan as `--json` has it."""
         gone = {
-            name: {"onDelete": one.on_delete, "buckets": one.buckets, "stored": one.held.counts()}
+            name: {"onDelete": one.on_delete, "buckets": {**one.buckets}, **one.held.plain()}
             for name, one in self.delete.items()
         }
         return {"add": self.add, "change": self.change, "delete": gone}
 
 
-def plan(before: Settings, after: Settings, there: Mapping[str, applied.Applied], aws: Clients) -> Plan:
-    """Return what an update of one stack from what is applied to `after` does to its tenants and their data.
+def plan(after: Settings, there: Mapping[str, applied.Applied], aws: Clients) -> Plan:
+    """Return what an update of one stack to `after` does to its tenants and their data; `there` are those in the state.
 
-    What becomes of a deleted tenant's data is what the last update recorded. `before` is what was
-    applied, as far as is known; `there` are the user tenants in the state.
+    What becomes of a deleted tenant's data is what the last update recorded.
     """
-    gone = {name: [*there[name].buckets.values()] for name in sorted({*there} - {*after})}
+    known = {name: one.settings for name, one in there.items() if one.settings is not None}
     return Plan(
         add=sorted({*after} - {*there}),
-        change=[name for name in sorted({*after} & {*before} & {*there}) if before[name] != after[name]],
+        change=[name for name in sorted({*after} & {*known}) if known[name] != exported(after[name])],
         delete={
-            name: Deleted(there[name].on_delete, buckets, stores.contents(aws, buckets))
-            for name, buckets in gone.items()
+            name: Deleted(
+                there[name].on_delete, there[name].buckets, stores.contents(aws, there[name].buckets.values())
+            )
+            for name in sorted({*there} - {*after})
         },
     )
+
+
+def announce(
+    file: StackFile, config: StackConfig, subject: str | None = None, *, made: str | None = None
+) -> Callable[[Target], Plan]:
+    """Return what says, and returns, before anything is changed, what becomes of the tenants and their data.
+
+    `subject` is the tenant whose data may be purged by this, `made` one that this makes, whatever of it is there by now.
+    What is returned raises `UserError` where another's data would be purged.
+    """
+
+    def say(found: Target) -> Plan:
+        after = settings_in(file, config)
+        there = {name: one for name, one in applied.user_tenants(found.engine.state()).items() if name != made}
+        require_no_other_purge(after, there, subject)
+        intended = plan(after, there, found.aws)
+        note(f"{intended}")
+        return intended
+
+    return say
+
+
+def outcome(tenant: str, *files: StackFile, plan: Plan | None) -> dict[str, Any]:
+    """Return what a verb did to a tenant as `--json` has it; `plan` is None where it only edited the files."""
+    changes = {name: text for file in files for name, text in file.changes().items()}
+    return {"tenant": tenant, "applied": plan is not None, "files": changes, **(plan.plain() if plan else {})}

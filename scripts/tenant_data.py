@@ -14,13 +14,12 @@ from components.names import namespace, tenant_name_problem
 from components.section import hours
 from scripts import adoption, applied, stores
 from scripts.apply import Target, target
-from scripts.placing import applied_anywhere, own_files, settings_in
+from scripts.placing import applied_anywhere, own_files
 from scripts.preflight import INSTANCE_LABEL
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.stores import Store
-from scripts.summary import plan, require_no_other_purge
-from scripts.tenant_edits import outcome
+from scripts.summary import announce, outcome
 from scripts.terminal import JSON_ARRAY, JSON_OBJECT, confirm_by_name, counted, note, stdout_json, stdout_table, step
 
 ID = click.option("--id", "identity", help="Which, where there are several of the tenant; `data list` shows it.")
@@ -76,8 +75,7 @@ def _facts(store: Store, found: Target) -> dict[str, Any]:
         "id": store.id,
         "created": store.created.isoformat(),
         "lastWritten": held.newest.isoformat() if held.newest else None,
-        "objects": held.objects,
-        "storedBytes": held.size,
+        **held.plain(),
         "expiresOn": day.isoformat() if day else None,
         "buckets": store.buckets,
     }
@@ -125,9 +123,10 @@ def purge(provider_name: str, instance: str, tenant: str, identity: str | None, 
     if not yes:
         confirm_by_name(tenant, f"The retained data of {tenant} ({store.id}) will be deleted for good: {held}.")
         store = chosen(tenant, store.id, found)  # somebody may have adopted it meanwhile
+    told = _facts(store, found) if as_json else None
     purge_store(store, held, found)
-    if as_json:
-        stdout_json({"tenant": tenant, "id": store.id, "buckets": store.buckets, "deleted": held.counts()})
+    if told:
+        stdout_json(told)
 
 
 def purge_store(store: Store, held: stores.Contents, found: Target) -> None:
@@ -184,27 +183,42 @@ def adopt(provider_name: str, instance: str, tenant: str, identity: str | None, 
         raise UserError(
             f"the tenant {tenant} has a stack of its own; remove it, adopt the data into the instance's stack, then move it"
         )
-    resources = found.engine.resources()
-    under_way = adoption.is_under_way(tenant, resources)
-    if tenant in applied.tenants(resources) and not under_way:
-        raise UserError(
-            f"the tenant {tenant} is there, with data of its own; remove it first, then adopt what is to be its data"
-        )
-    store = None if under_way else chosen(tenant, identity, found)
-    if store:
-        _keep_retention(store, file, before, found)
-    after, there = settings_in(file, before), applied.user_tenants(found.engine.state())
-    require_no_other_purge(after, there)
-    done = plan(settings_in(require(instance), before), after, there, found.aws)
-    note(f"{done}")
-    if store:
-        with step(f"taking the buckets of {tenant} ({store.id}) into the state"):
-            adoption.adopt(store, found.engine, found.aws)
+    store, goes_on = _to_be_adopted(tenant, identity, found)
+    adoption.require_whole(store)
+    _keep_retention(store, file, before, found)
+    plan = announce(file, before, made=tenant)(found)
+    if goes_on:
+        file.write()  # before anything is previewed: without the entry, what is imported would have to go
+        found.engine.settle(found.aws, found.cluster)
+    with step(f"taking the buckets of {tenant} ({store.id}) into the state"):
+        adoption.adopt(store, found.engine, found.aws)
     file.write()
     found.engine.up(found.aws, found.cluster)
     note(f"The tenant {tenant} is there again, with its data.")
     if as_json:
-        stdout_json(outcome(tenant, file, done=done))
+        stdout_json(outcome(tenant, file, plan=plan))
+
+
+def _to_be_adopted(tenant: str, identity: str | None, found: Target) -> tuple[Store, bool]:
+    """Return the data that is meant, and whether its adoption was begun and interrupted.
+
+    Raises `UserError` where the tenant is there with other data.
+    """
+    resources = found.engine.resources()
+    begun = adoption.begun(tenant, resources, found.aws, found.engine.instance)
+    if begun and identity not in (None, begun.id):
+        raise UserError(
+            f"the data {begun.id} of {tenant} was being given back to it, not {identity}; run this without --id, and it goes on"
+        )
+    if begun:
+        note(f"The data of {tenant} ({begun.id}) was being given back to it: that goes on.")
+        return begun, True
+    if tenant in applied.tenants(resources):
+        raise UserError(
+            f"the tenant {tenant} is there, with data of its own; remove it first, then adopt what is to be its data. Where an "
+            "update that was to make it failed, `pulumi up` goes on"
+        )
+    return chosen(tenant, identity, found), False
 
 
 def _keep_retention(store: Store, file: StackFile, config: StackConfig, found: Target) -> None:

@@ -1,6 +1,6 @@
 """`tenants add` and `set`: a tenant is an entry of the stack's file; these edit it and apply it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -11,12 +11,12 @@ from ruamel.yaml.error import YAMLError
 from components.config import StackConfig
 from components.errors import UserError
 from components.names import SYSTEM, tenant_name_problem
-from scripts import applied, stores
-from scripts.apply import NO_APPLY, Target, finish
+from scripts import stores
+from scripts.apply import NO_APPLY, Target, finish, show_difference
 from scripts.placing import own_file, own_files, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
-from scripts.summary import Plan, Settings, plan, require_no_other_purge
+from scripts.summary import Plan, announce, outcome
 from scripts.terminal import JSON_OBJECT, note, stdout_json
 
 SETTINGS = click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
@@ -45,49 +45,21 @@ def assign(entry: Any, assignment: str) -> None:
         entry.pop(names[-1], None)
 
 
-def show_difference(file: StackFile) -> None:
-    """Say what writing the file would change in it."""
-    found = file.difference()
-    note(found.rstrip() if found else f"{file.path.name} stays as it is.")
+def _announce_new(file: StackFile, config: StackConfig, tenant: str) -> Callable[[Target], Plan]:
+    """Return what `announce` does, and says what data of an earlier tenant of that name is retained."""
+    say = announce(file, config)
 
-
-def announce(
-    file: StackFile, before: Settings, config: StackConfig, subject: str | None = None, *, added: str | None = None
-) -> Callable[[Target], Plan]:
-    """Return what says, and returns, before anything is changed, what becomes of the tenants and their data.
-
-    `subject` is the tenant whose data may be purged by this, `added` the one that is made. What is returned raises
-    `UserError` where another's data would be purged.
-    """
-
-    def say(found: Target) -> Plan:
-        after, there = settings_in(file, config), applied.user_tenants(found.engine.state())
-        require_no_other_purge(after, there, subject)
-        intended = plan(before, after, there, found.aws)
-        note(f"{intended}")
-        if added:
-            _tell_of_retained(added, file.owner, there, found)
+    def say_all(found: Target) -> Plan:
+        intended = say(found)
+        kept = ", ".join(store.id for store in stores.stores(found.aws, file.owner, tenant))
+        if kept and tenant in intended.add:  # else its buckets are in use
+            note(
+                f"Data of an earlier tenant {tenant} is retained ({kept}); this one does not see it. "
+                "`./opstrace tenants data adopt`, in place of this, makes the tenant with it."
+            )
         return intended
 
-    return say
-
-
-def _tell_of_retained(tenant: str, instance: str, there: Mapping[str, applied.Applied], found: Target) -> None:
-    """Say so where there is data of an earlier tenant of that name; `there` are those whose data is in use."""
-    owned = {bucket for entry in there.values() for bucket in entry.buckets.values()}
-    known = stores.stores(found.aws, instance, tenant)
-    kept = [store.id for store in known if not owned & {*store.buckets.values()}]
-    if kept:
-        note(
-            f"Data of an earlier tenant {tenant} is retained ({', '.join(kept)}); this one does not see it. "
-            "`./opstrace tenants data adopt`, in place of this, makes the tenant with it."
-        )
-
-
-def outcome(tenant: str, *files: StackFile, done: Plan | None) -> dict[str, Any]:
-    """Return what a verb did to a tenant as `--json` has it; `done` is None where it only edited the files."""
-    changed = {name: text for file in files for name, text in file.changed().items()}
-    return {"tenant": tenant, "applied": done is not None, "files": changed, **(done.facts() if done else {})}
+    return say_all
 
 
 def _assigned(entry: Any, settings: Sequence[str]) -> None:
@@ -123,7 +95,6 @@ def add(
             f"the tenant {tenant} is there already; `./opstrace tenants set` changes it, and where an update that was to make "
             "it failed, `pulumi up` goes on"
         )
-    before: Settings = {} if own_stack else settings_in(file, config)
     if own_stack:
         file = own_file(instance, tenant)
         file.set("tenantOf", instance)
@@ -134,9 +105,9 @@ def add(
         file.entry("tenants").append(entry)
     file.check()
     show_difference(file)
-    done = finish(file, provider_name, no_apply=no_apply, before=announce(file, before, config, added=tenant))
+    plan = finish(file, provider_name, no_apply=no_apply, before=_announce_new(file, config, tenant))
     if as_json:
-        stdout_json(outcome(tenant, file, done=done))
+        stdout_json(outcome(tenant, file, plan=plan))
     if not no_apply:
         note(f"A token for it: ./opstrace ta-create-token {instance} {tenant} KEYPAIR_FILE")
 
@@ -157,10 +128,9 @@ def set_(
     """
     config = require(instance).config()
     there = place(instance, tenant)
-    before = settings_in(there.file, config)
     _assigned(there.entry, settings)
     there.file.check()
     show_difference(there.file)
-    done = finish(there.file, provider_name, no_apply=no_apply, before=announce(there.file, before, config))
+    plan = finish(there.file, provider_name, no_apply=no_apply, before=announce(there.file, config))
     if as_json:
-        stdout_json(outcome(tenant, there.file, done=done))
+        stdout_json(outcome(tenant, there.file, plan=plan))

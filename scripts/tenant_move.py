@@ -113,4 +113,4 @@ def move(provider_name: str, instance: str, tenant: str, to: str, as_json: bool)
         f"The tenant {tenant} lives in {'a stack of its own' if to == 'own-stack' else f'the stack of {instance}'} now."
     )
     if as_json:
-        stdout_json({"tenant": tenant, "stack": stack, "files": file.changed() | own.changed()})
+        stdout_json({"tenant": tenant, "applied": True, "stack": stack, "files": file.changes() | own.changes()})

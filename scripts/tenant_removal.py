@@ -1,6 +1,6 @@
 """`tenants remove`: a tenant goes, its data stays or goes, and what is left is read back. Interrupted, it goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,11 @@ from components.headline import Fate
 from components.names import APIS, BUCKET_KINDS
 from components.tenant_config import OnDelete
 from scripts import applied, stores
-from scripts.apply import NO_APPLY, Target, finish, target
+from scripts.apply import NO_APPLY, Target, finish, show_difference, target
 from scripts.placing import Place, find, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
-from scripts.summary import Plan, plan, require_no_other_purge
-from scripts.tenant_edits import announce, outcome, show_difference
+from scripts.summary import Plan, announce, outcome, plan, require_no_other_purge
 from scripts.tenant_views import state_of
 from scripts.terminal import JSON_OBJECT, confirm_by_name, note, stdout_json, step
 
@@ -51,11 +50,11 @@ def remove(
     if where:
         _require_removable(where, config, tenant, provider_name)
     if no_apply:
-        done = _only_edit(where or place(instance, tenant), tenant, policy, provider_name)
+        told = _only_edit(where or place(instance, tenant), tenant, policy, provider_name)
     else:
-        done = _removal(where, instance, tenant, config, provider_name).run(policy, yes=yes, force=force)
+        told = _removal(where, instance, tenant, config, provider_name).run(policy, yes=yes, force=force)
     if as_json:
-        stdout_json(done)
+        stdout_json(told)
 
 
 def _removal(where: Place | None, instance: str, tenant: str, config: StackConfig, provider_name: str) -> "Removal":
@@ -90,7 +89,7 @@ def _only_edit(where: Place, tenant: str, policy: OnDelete | None, provider_name
         )
     where.file.entry("tenants").remove(where.entry)
     show_difference(where.file)
-    return outcome(tenant, where.file, done=finish(where.file, provider_name, no_apply=True))
+    return outcome(tenant, where.file, plan=finish(where.file, provider_name, no_apply=True))
 
 
 def _fate(policy: Fate) -> str:
@@ -127,8 +126,8 @@ class Removal:
         wanted = self._wanted(policy)
         if self.has_workloads and wanted == "retain" and not force:
             self._require_ready()
-        buckets = [*self.there.buckets.values()] if self.there else []
-        held = stores.contents(self.found.aws, buckets)
+        buckets = self.there.buckets if self.there else {}
+        held = stores.contents(self.found.aws, buckets.values())
         if wanted == "purge" and not yes:
             confirm_by_name(self.tenant, f"All data of {self.tenant} will be deleted for good: {held}.")
         # Read anew: somebody may have updated while the name was typed.
@@ -136,9 +135,13 @@ class Removal:
         require_no_other_purge(after, applied.user_tenants(self.found.engine.state()), self.tenant)
         if self.there and not self._is_under_way and (self.there.on_delete != wanted or self.there.protect):
             self._record(wanted)
-        done = self._take_away()
-        left = read_back(self.tenant, wanted, buckets, held, self.found) if buckets else self._retained()
-        return outcome(self.tenant, self.file, done=done) | {"data": left}
+        intended = self._take_away()
+        left = None
+        if buckets:
+            left = read_back(self.tenant, wanted, buckets, held, self.found)
+        else:
+            self._tell_what_is_retained()
+        return outcome(self.tenant, self.file, plan=intended) | {"data": left}
 
     def _wanted(self, policy: OnDelete | None) -> OnDelete:
         """Return what is to become of the data; raises `UserError` where an option comes too late."""
@@ -173,55 +176,51 @@ class Removal:
         self.found.engine.up(self.found.aws, self.found.cluster)
 
     def _take_away(self) -> Plan | None:
-        """Delete the tenant: by an update of the instance's stack without it, or with its own stack; return what that meant."""
+        """Delete the tenant: by an update of the instance's stack without it, or with its own stack; return what that does."""
         if self.where and self.where.alone:
             there = applied.user_tenants(self.found.engine.state())
-            intended = plan(settings_in(self.file, self.config), {}, there, self.found.aws)
+            intended = plan({}, there, self.found.aws)
             note(f"{intended}")
             if self.found.engine.exists():
                 self.found.engine.destroy(self.found.aws, self.found.cluster)
             self.file.remove()
             return intended
-        before = settings_in(self.file, self.config)
         if self.where:
             self.file.entry("tenants").remove(self.where.entry)
             show_difference(self.file)
-        say = announce(self.file, before, self.config, self.tenant)
+        say = announce(self.file, self.config, self.tenant)
         return finish(self.file, self.provider, no_apply=False, before=say)
 
-    def _retained(self) -> dict[str, Any]:
-        """Say what is retained of a tenant of which the state had no bucket, if it had the tenant; return it for `--json`."""
-        kept = stores.stores(self.found.aws, self.file.owner, self.tenant)
-        ids = ", ".join(store.id for store in kept)
-        if self.there:
-            note(
-                f"No bucket of {self.tenant} was left in the state. "
-                + (f"Retained is {ids}: `./opstrace tenants data` manages it." if kept else "None is retained.")
-            )
-        left = [bucket for store in kept for bucket in store.buckets.values()]
-        return {"buckets": left, "stored": stores.contents(self.found.aws, left).counts()}
+    def _tell_what_is_retained(self) -> None:
+        """Say what there is of a tenant of which the state had no bucket: an earlier one's, or its own since a kill."""
+        kept = ", ".join(store.id for store in stores.stores(self.found.aws, self.file.owner, self.tenant))
+        note(
+            f"No bucket of {self.tenant} was left in the state. "
+            + (f"Retained is {kept}: `./opstrace tenants data` manages it." if kept else "None is retained.")
+        )
 
 
 def read_back(
-    tenant: str, policy: OnDelete, buckets: Sequence[str], held: stores.Contents, found: Target
+    tenant: str, policy: OnDelete, buckets: Mapping[str, str], held: stores.Contents, found: Target
 ) -> dict[str, Any]:
     """Look whether the data is as it should be; raises `UserError` naming what is not.
 
-    Returns what is left, as `--json` has it.
+    `buckets` are its buckets by kind, `held` is what they held. Returns what is left, as `--json` has it.
     """
     with step(f"reading back what is left of {tenant}"):
-        left = [bucket for bucket in buckets if stores.is_there(found.aws, bucket, gone=policy == "purge")]
+        gone = policy == "purge"
+        left = {kind: bucket for kind, bucket in buckets.items() if stores.is_there(found.aws, bucket, gone=gone)}
     if policy == "retain":
-        kept = stores.contents(found.aws, left)
+        kept = stores.contents(found.aws, left.values())
         note(f"The data of {tenant} is kept in {len(left)} buckets: {kept}. `./opstrace tenants data` manages it.")
-        gone = sorted({*buckets} - {*left})
-        if gone:
-            raise UserError(f"the data of {tenant} was to be kept, but {', '.join(gone)} is not there any more")
-        return {"buckets": left, "stored": kept.counts()}
+        lost = ", ".join(buckets[kind] for kind in buckets if kind not in left)
+        if lost:
+            raise UserError(f"the data of {tenant} was to be kept, but {lost} is not there any more")
+        return {"buckets": left, **kept.plain()}
     if left:
-        still = stores.contents(found.aws, left)
+        still = stores.contents(found.aws, left.values())
         raise UserError(
-            f"the data of {tenant} was to be deleted, but {', '.join(left)} is there still, with {still}, "
+            f"the data of {tenant} was to be deleted, but {', '.join(left.values())} is there still, with {still}, "
             f"{still.versions:,} old versions and {still.uploads:,} unfinished uploads; "
             "`./opstrace tenants data purge` deletes it"
         )
@@ -229,4 +228,4 @@ def read_back(
         f"Nothing is left of the data of {tenant}: {len(buckets)} buckets are gone, with {held}, {held.versions:,} old versions "
         f"and {held.uploads:,} unfinished uploads, and what its pods wrote last."
     )
-    return {"buckets": [], "stored": stores.Contents().counts()}
+    return {"buckets": {}, **stores.Contents().plain()}

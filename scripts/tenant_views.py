@@ -190,7 +190,7 @@ def show(provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
         "size": settings.pods().model_dump(by_alias=True)
     }
     if there:
-        everything["stored"] = held.counts()
+        everything["stored"] = held.plain()
         everything["effectiveLimits"] = effective_limits(found.cluster, tenant)
     if as_json:
         stdout_json(everything)

@@ -25,7 +25,9 @@ SHARING = {
         "tests/security/",
     ),
     "embedded, first half": ("tests/e2e/", "tests/engine/test_plugins.py"),
-    "bare": tuple(f"tests/engine/test_{name}.py" for name in ("crash_points", "faults", "move", "plain_recovery")),
+    "bare": tuple(
+        f"tests/engine/test_{name}.py" for name in ("adoption", "crash_points", "faults", "move", "plain_recovery")
+    ),
 }
 
 

@@ -188,10 +188,10 @@ def is_unknown(walk: Walk, tenant: str, token: str) -> bool:
 
 def commands(page: str, under: str = "") -> list[str]:
     """Return the commands of a page of docs/, or of one of its sections: its fenced blocks without a language, a block each."""
-    return _blocks(page, under, "")
+    return blocks(page, under, "")
 
 
-def unseen(page: str, under: str, said: str, language: str = "text") -> list[str]:
+def unseen(page: str, under: str, said: str) -> list[str]:
     """Return the lines of a section's blocks of `text`, what its commands print, that are not among what they did print.
 
     Ages, numbers and sizes may be others, and so may the instance's name.
@@ -201,14 +201,14 @@ def unseen(page: str, under: str, said: str, language: str = "text") -> list[str
         line = re.sub(r"\d[\d,.]* ?([smhd]|[kMG]?B)\b|\d[\d,.]*", "N", line.replace(INSTANCE, "showdown"))
         return " ".join(line.split())
 
-    shown = [line for block in _blocks(page, under, language) for line in block.splitlines() if line != "…"]
+    shown = [line for block in blocks(page, under, "text") for line in block.splitlines() if line != "…"]
     assert shown, f"{page} shows nothing under {under}"
     printed = " ".join(map(form, said.splitlines()))
     return [line for line in shown if form(line) not in printed]
 
 
-def _blocks(page: str, under: str, wanted: str) -> list[str]:
-    """Return a page's fenced blocks of a language."""
+def blocks(page: str, under: str, wanted: str) -> list[str]:
+    """Return the fenced blocks of a language that a page of docs/ has, or one of its sections."""
     text = (ROOT / "docs" / page).read_text()
     if under:
         _, _, text = text.partition(f"\n## {under}\n")

@@ -10,13 +10,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-import psutil
 import pytest
 
 from components.config import stack_name
 from components.names import namespace
 from scripts.stackfile import STACKS
 from tests.engine.census import Found, of_cloud, of_state
+from tests.engine.killing import engine_of
 from tests.engine.stack import INSTANCE, OPERATION_SECONDS, PASSING, SEED, STACK_FILE, Stack
 from tests.shell import ROOT, run
 
@@ -68,15 +68,12 @@ class Moving:
     @staticmethod
     def _engine_killed(command: int) -> str:
         """Kill the engine that the command waits for; return what it was at, '' where there is none."""
-        try:
-            for child in psutil.Process(command).children():
-                if child.name() == "pulumi":
-                    work = " ".join(child.cmdline()[2:4])
-                    child.kill()
-                    return f"pulumi {work}"
-        except psutil.NoSuchProcess:
-            pass
-        return ""
+        found = engine_of(command)
+        if found is None:
+            return ""
+        engine, work = found
+        engine.kill()
+        return f"pulumi {work}"
 
     def assert_moved(self, to: str, what: str = "") -> None:
         """Fail unless the tenant is where it is to be and there alone, and everything is what it was and as declared."""

@@ -96,12 +96,11 @@ def test_a_store_whose_deletion_has_begun_is_not_adopted(aws: Any, monkeypatch: 
         stores.purge(aws, found.buckets["config"], lambda number: None)
     (left,) = stores.stores(aws, "showdown")
     assert left.purging and {*left.buckets} == {"config", "logs"}
-    engine: Any = None
     with pytest.raises(UserError, match="the bucket for metrics is gone"):
-        adoption.adopt(left, engine, aws)
+        adoption.require_whole(left)
     left.buckets["metrics"] = "there"
     with pytest.raises(UserError, match="has begun"):
-        adoption.adopt(left, engine, aws)
+        adoption.require_whole(left)
     there: Any = SimpleNamespace(aws=aws)
     tenant_data.purge_store(left, stores.Contents(), there)  # but it goes on
     assert stores.stores(aws, "showdown") == []
@@ -138,12 +137,18 @@ def state(*policies: bool) -> list[dict[str, Any]]:
     return [{"urn": owner, "type": "opstrace:tenant:Tenant", "protect": True}, *buckets]
 
 
-def test_an_adoption_that_was_killed_after_its_import_is_known() -> None:
-    imported = state(True, True, True)
-    assert adoption.is_under_way("default", imported)
-    assert not adoption.is_under_way("default", imported[:1]) and not adoption.is_under_way("other", imported)
-    pods = {"urn": "urn:of-a-namespace", "type": "kubernetes:core/v1:Namespace", "parent": imported[0]["urn"]}
-    assert not adoption.is_under_way("default", [*imported, pods])
+def test_an_adoption_that_was_killed_is_known_whatever_of_it_is_in_the_state(aws: Any) -> None:
+    kept, other = store(aws), store(aws, "default", "0b0b0c0d")
+    stores.mark(aws, kept.buckets["metrics"], stores.ADOPTING)
+    component, *buckets = state(False, False, False)
+    imported = [component, *({**bucket, "id": kept.buckets[bucket["id"]]} for bucket in buckets)]
+    for count in range(1, 5):
+        found = adoption.begun("default", imported[:count], aws, "showdown")
+        assert found and (found.id, found.buckets) == (kept.id, kept.buckets)
+    assert adoption.begun("default", [], aws, "showdown") is None
+    assert adoption.begun("other", imported, aws, "showdown") is None
+    own = [component, {**buckets[0], "id": other.buckets["metrics"]}]  # made meanwhile, by an update
+    assert adoption.begun("default", own, aws, "showdown") is None
 
 
 @pytest.mark.parametrize(
@@ -152,7 +157,7 @@ def test_an_adoption_that_was_killed_after_its_import_is_known() -> None:
 )
 def test_what_is_recorded_of_the_data_is_told_bucket_by_bucket(policies: tuple[bool, ...], recorded: str) -> None:
     found = applied.tenants(state(*policies))["default"]
-    assert found.on_delete == recorded and found.protect
+    assert found.on_delete == recorded and found.protect and found.settings is None
     assert found.buckets == {"metrics": "metrics", "config": "config", "logs": "logs"}
 
 
@@ -172,11 +177,14 @@ def test_what_a_deletion_left_is_named_with_what_is_in_it(aws: Any, monkeypatch:
     found, held = store(aws), stores.Contents(objects=1, size=9)
     aws["s3"].put_object(Bucket=found.buckets["logs"], Key="a", Body=b"x" * 9)
     there: Any = SimpleNamespace(aws=aws)
+    both = {"logs": found.buckets["logs"], "metrics": "showdown-default-gone"}
     with pytest.raises(UserError, match=f"{found.buckets['logs']} is there still, with 1 object"):
-        tenant_removal.read_back("default", "purge", [found.buckets["logs"], "showdown-default-gone"], held, there)
+        tenant_removal.read_back("default", "purge", both, held, there)
     with pytest.raises(UserError, match="was to be kept, but showdown-default-gone is not there any more"):
-        tenant_removal.read_back("default", "retain", [found.buckets["logs"], "showdown-default-gone"], held, there)
-    tenant_removal.read_back("default", "retain", [found.buckets["logs"]], held, there)
+        tenant_removal.read_back("default", "retain", both, held, there)
+    one = {"logs": found.buckets["logs"]}
+    left = tenant_removal.read_back("default", "retain", one, held, there)
+    assert left == {"buckets": one, **stores.contents(aws, one.values()).plain()} and left["objects"] > 0
 
 
 def test_a_purge_that_leaves_something_names_it(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +216,7 @@ def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | 
     monkeypatch.setattr(tenant_removal.Removal, "_take_away", lambda self: None)
     monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: {})
     monkeypatch.setattr(stores, "GONE_SECONDS", 2)
-    file: Any = SimpleNamespace(owner="showdown", changed=dict)
+    file: Any = SimpleNamespace(owner="showdown", changes=dict)
     config: Any = None
     given = {"where": None, "has_workloads": False} | more
     return tenant_removal.Removal("default", config, "local", found, file, there=there, **given)
@@ -221,7 +229,7 @@ def test_a_removal_whose_buckets_have_left_the_state_does_not_say_that_they_are_
     going = removal(aws, monkeypatch, applied.Applied("urn", False))
     with pytest.raises(UserError, match="what it was when its buckets left the state"):
         going.run("purge", yes=True, force=False)
-    going.run(None, yes=True, force=False)
+    assert going.run(None, yes=True, force=False)["data"] is None
     said = capsys.readouterr().err.replace("\n", " ")
     assert f"Retained is {kept.id}" in said and "Nothing is left" not in said
 
@@ -230,7 +238,7 @@ def test_a_removal_that_goes_on_does_what_was_recorded_and_asks_for_ready_pods(
     aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     buckets: dict[Any, str] = {**store(aws).buckets}
-    there = applied.Applied("urn", False, {**buckets}, {"retain"})
+    there = applied.Applied("urn", False, buckets={**buckets}, policies={"retain"})
     monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "loki 0 of 1 ready")
     going = removal(aws, monkeypatch, there, has_workloads=True)
     with pytest.raises(UserError, match="is not ready"):
@@ -239,13 +247,13 @@ def test_a_removal_that_goes_on_does_what_was_recorded_and_asks_for_ready_pods(
         going.run("purge", yes=True, force=True)
     going.run(None, yes=True, force=True)
     assert "is kept in 3 buckets" in capsys.readouterr().err
-    there = applied.Applied("urn", False, {**buckets}, {"purge"})
+    there = applied.Applied("urn", False, buckets={**buckets}, policies={"purge"})
     with pytest.raises(UserError, match="was to be deleted, but"):  # nothing took it away
         removal(aws, monkeypatch, there).run(None, yes=True, force=False)
 
 
 def test_the_purge_of_a_tenant_does_not_wait_for_its_pods(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = applied.Applied("urn", False, {**store(aws).buckets}, {"purge"})
+    there = applied.Applied("urn", False, buckets={**store(aws).buckets}, policies={"purge"})
     monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "loki 0 of 1 ready")
     with pytest.raises(UserError, match="was to be deleted, but"):  # nothing took it away
         removal(aws, monkeypatch, there, has_workloads=True).run(None, yes=True, force=False)
@@ -253,7 +261,7 @@ def test_the_purge_of_a_tenant_does_not_wait_for_its_pods(aws: Any, monkeypatch:
 
 def whole(aws: Any, monkeypatch: pytest.MonkeyPatch, policy: OnDelete) -> Any:
     """Return the removal of `default` that nobody has begun, and whose last update recorded this of its data."""
-    there = applied.Applied("urn", False, {**store(aws).buckets}, {policy})
+    there = applied.Applied("urn", False, buckets={**store(aws).buckets}, policies={policy})
     going = removal(aws, monkeypatch, there, where=SimpleNamespace(entry={}, alone=False), has_workloads=True)
     monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: tenants("default", onDelete=policy))
     monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "ready")
@@ -299,25 +307,24 @@ def test_a_summary_says_how_many_tenants_go_and_what_they_hold(aws: Any) -> None
     for number in range(3):
         aws["s3"].put_object(Bucket=purged.buckets["logs"], Key=f"{number}", Body=b"x" * 500)
     there = {
-        "kept": applied.Applied("urn", False, {**kept.buckets}, {"retain"}),
-        "purged": applied.Applied("urn", False, {**purged.buckets}, {"purge"}),
-        "stays": applied.Applied("urn", False),
+        "kept": applied.Applied("urn", False, buckets={**kept.buckets}, policies={"retain"}),
+        "purged": applied.Applied("urn", False, buckets={**purged.buckets}, policies={"purge"}),
+        "stays": applied.Applied("urn", False, settings={}),
     }
-    before = tenants("kept", "purged", "stays")
-    one = plan(before, tenants("kept", "stays", "new"), there, aws)
+    one = plan(tenants("kept", "stays", "new"), there, aws)
     assert f"{one}" == (
         "1 tenant to add (new), 1 to delete (purged): its data will be purged: 3 buckets, 3 objects, 1.5 kB"
     )
-    held = {"objects": 3, "versions": 0, "uploads": 0, "size": 1500}
-    gone = {"onDelete": "purge", "buckets": [*purged.buckets.values()], "stored": held}
-    assert one.facts() == {"add": ["new"], "change": [], "delete": {"purged": gone}}
-    both = plan(before, tenants("stays", owner="x"), there, aws)
+    held = {"objects": 3, "versions": 0, "uploads": 0, "storedBytes": 1500}
+    gone = {"onDelete": "purge", "buckets": purged.buckets, **held}
+    assert one.plain() == {"add": ["new"], "change": [], "delete": {"purged": gone}}
+    both = plan(tenants("stays", owner="x"), there, aws)
     assert f"{both}".splitlines() == [
         "1 tenant to change (stays), 2 to delete (kept, purged)",
         "  kept: its data will be kept: 3 buckets, 0 objects, 0 B",
         "  purged: its data will be purged: 3 buckets, 3 objects, 1.5 kB",
     ]
-    assert f"{plan(before, before, there, aws)}" == "No tenant to add, to change or to delete."
+    assert f"{plan(tenants(*there), there, aws)}" == "No tenant to add, to change or to delete."
 
 
 def test_what_buckets_hold_is_told_in_units(aws: Any) -> None:
@@ -325,11 +332,18 @@ def test_what_buckets_hold_is_told_in_units(aws: Any) -> None:
 
 
 def test_data_of_a_tenant_that_was_taken_out_by_hand_is_not_deleted_beside_another(aws: Any) -> None:
-    there = {"ops": applied.Applied("urn", False, {}, {"purge"}), "kept": applied.Applied("urn", False, {}, {"retain"})}
+    there = {
+        "ops": applied.Applied("urn", False, policies={"purge"}),
+        "kept": applied.Applied("urn", False, policies={"retain"}),
+        "begun": applied.Applied("urn", False),  # without a bucket: nothing of it can be deleted
+    }
     with pytest.raises(UserError, match="would also delete ops with all data"):
         require_no_other_purge(tenants("default"), there)
     require_no_other_purge(tenants("default"), there, "ops")
     require_no_other_purge(tenants("default", "ops"), there)
+    there["ops"].protect = True  # as what is imported, until an update
+    with pytest.raises(UserError, match=r"ops is out of the file, but applied and protected.*data adopt"):
+        require_no_other_purge(tenants("default"), there)
 
 
 def instance_of(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -44,13 +44,19 @@ def test_what_an_edit_changes_is_told_with_its_difference(stack: Path) -> None:
     assert stack.read_text() == before
 
 
+def test_a_difference_can_be_applied_where_the_file_has_no_newline_at_its_end(stack: Path) -> None:
+    stack.write_text(stack.read_text().rstrip("\n"))
+    patch = told(set_, "default", "owner=team-a")["files"][stack.name]
+    assert "\n\\ No newline at end of file\n+" in patch and patch.endswith("\n")
+
+
 def test_a_file_that_is_made_and_one_that_is_removed_are_told_as_such(stack: Path) -> None:
     (name, made), *others = told(add, "ops", "owner=team-a", "--own-stack")["files"].items()
     assert name == "Pulumi.showdown.ops.yaml" and not others
     assert made.startswith(f"--- /dev/null\n+++ {name}\n") and "+    owner: team-a\n" in made
     file = StackFile("showdown.ops", stack.parent)
     file.remove()
-    gone = file.changed()[name]
+    gone = file.changes()[name]
     assert gone.startswith(f"--- {name}\n+++ /dev/null\n") and "-    owner: team-a\n" in gone
 
 
