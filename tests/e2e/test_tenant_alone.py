@@ -13,11 +13,12 @@ from scripts.engine import PROJECT
 from scripts.stackfile import STACKS
 from tests.conftest import run
 from tests.e2e.test_tenants import tenants
-from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, commands, eventually, is_unknown, url
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, commands, eventually, is_unknown, unseen, url
 
 LINE = "a line of a tenant alone"
 TENANT = "team"  # of the page on tenants, whose commands these are
-ADD, TO_INSTANCE, TO_OWN, REMOVE = commands("tenants.md", "A tenant in a stack of its own")
+SECTION = "A tenant in a stack of its own"
+ADD, TO_INSTANCE, TO_OWN, REMOVE = commands("tenants.md", SECTION)
 STACK = f"{INSTANCE}.{TENANT}"
 FILE = STACKS / f"Pulumi.{STACK}.yaml"
 
@@ -26,6 +27,16 @@ FILE = STACKS / f"Pulumi.{STACK}.yaml"
 def token(walk: Walk, trusted_pair: str) -> Iterator[str]:
     FILE.unlink(missing_ok=True)  # of a run that was killed
     yield walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
+
+
+@pytest.fixture(scope="module")
+def printed() -> list[str]:
+    """What the page's commands printed."""
+    return []
+
+
+def follow(walk: Walk, command: str, printed: list[str]) -> None:
+    printed.append(walk.follow(["exec 2>&1\n", command])[1])
 
 
 def pulumi(walk: Walk, *arguments: str) -> str:
@@ -62,8 +73,10 @@ def leave_lock(walk: Walk, stack: str) -> int:
     return process.pid
 
 
-def test_a_tenant_in_its_own_stack_is_served_and_seen_like_any_other(walk: Walk, token: str) -> None:
-    walk.follow([ADD])
+def test_a_tenant_in_its_own_stack_is_served_and_seen_like_any_other(
+    walk: Walk, token: str, printed: list[str]
+) -> None:
+    follow(walk, ADD, printed)
     assert TENANT not in STACK_FILE.read_text()
     eventually(lambda: walk.curl(url("cortex", TENANT, LABELS), token=token)[0] == 200, 90)
     found = {entry["name"]: entry for entry in json.loads(tenants(walk, "list", "--json").stdout)}
@@ -76,8 +89,10 @@ def test_a_tenant_in_its_own_stack_is_served_and_seen_like_any_other(walk: Walk,
 
 
 def test_the_verbs_change_it_and_what_is_sent_to_it_arrives(walk: Walk, token: str) -> None:
-    said = tenants(walk, "set", TENANT, "owner=team-b").stderr
-    assert f"1 tenant to change ({TENANT})" in said and "owner: team-b" in FILE.read_text()
+    done = tenants(walk, "set", TENANT, "owner=team-b", "--json")
+    told = json.loads(done.stdout)
+    assert (told["change"], [*told["files"]]) == ([TENANT], [FILE.name])
+    assert f"1 tenant to change ({TENANT})" in done.stderr and "owner: team-b" in FILE.read_text()
     assert json.loads(tenants(walk, "show", TENANT, "--json").stdout)["settings"]["owner"] == "team-b"
     assert walk.push_line(TENANT, LINE, token, "alone")[0] == 204
     logs = url("loki", TENANT, "/loki/api/v1/query_range?query=%7Bjob%3D%22alone%22%7D")
@@ -92,14 +107,14 @@ def test_its_instance_is_not_destroyed_under_it_and_its_data_is_not_taken_for_re
     assert refused.returncode == 1 and "is there already" in refused.stderr
 
 
-def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str) -> None:
+def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str, printed: list[str]) -> None:
     before = identity(walk)
     found = urn(walk, STACK)
     assert found
     # As after a kill in the middle: the state is moved, no file is changed.
     pulumi(walk, "state", "move", "--yes", "--source", STACK, "--dest", INSTANCE, found)
     as_it_was = FILE.read_text()
-    walk.follow([TO_INSTANCE])
+    follow(walk, TO_INSTANCE, printed)
     assert identity(walk) == before and not FILE.exists()
     FILE.write_text(as_it_was)  # as after a kill just before the end
     told = json.loads(tenants(walk, "move", TENANT, "--to", "instance", "--json").stdout)
@@ -110,7 +125,7 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str
 
     with_tenant = json.loads(pulumi(walk, "stack", "export", "--stack", INSTANCE))
     leave_lock(walk, INSTANCE)
-    walk.follow([TO_OWN])
+    follow(walk, TO_OWN, printed)
     assert identity(walk) == before and TENANT not in STACK_FILE.read_text()
     # As after a kill inside of `state move`: it is in both states, protected or not.
     for entry in with_tenant["deployment"]["resources"]:
@@ -118,7 +133,10 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str
     (walk.folder / "state.json").write_text(json.dumps(with_tenant))
     pulumi(walk, "stack", "import", "--stack", INSTANCE, "--file", str(walk.folder / "state.json"))
     process = leave_lock(walk, INSTANCE)
-    said = tenants(walk, "move", TENANT, "--to", "own-stack").stderr
+    done = tenants(walk, "move", TENANT, "--to", "own-stack", "--json")
+    said = done.stderr
+    # The files were as they are to be, only the states were not.
+    assert json.loads(done.stdout) == {"tenant": TENANT, "applied": True, "stack": STACK, "files": {}}
     assert f"The lock of pulumi process {process}, which was killed at work, is cleared." in said
     assert identity(walk) == before
     assert urn(walk, INSTANCE) is None and urn(walk, STACK)
@@ -133,8 +151,9 @@ def test_its_stack_is_recovered_like_its_instance_s(walk: Walk) -> None:
     assert changes(walk, STACK) == {"same"}
 
 
-def test_it_is_removed_with_its_stack_and_its_data(walk: Walk, token: str) -> None:
-    walk.follow([REMOVE])
+def test_it_is_removed_with_its_stack_and_its_data(walk: Walk, token: str, printed: list[str]) -> None:
+    follow(walk, REMOVE, printed)
+    assert unseen("tenants.md", SECTION, "\n".join(printed)) == []
     assert walk.buckets(TENANT) == [] and not FILE.exists()
     assert STACK not in pulumi(walk, "stack", "ls")
     eventually(lambda: is_unknown(walk, TENANT, token))

@@ -29,12 +29,26 @@ from tests.shell import run
 
 TENANT = "ops"
 COMMENT = "# whoever adds a tenant asks the platform team"
+DELETE, RETAINED = (
+    "Delete it, and what becomes of its data",
+    "Data that was retained",
+)  # sections of the page on tenants
 LINE, PURGED = "a line that is not to be lost", "a line that was purged"
 
 
 @pytest.fixture(scope="module")
 def token(walk: Walk, trusted_pair: str) -> str:
     return walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
+
+
+@pytest.fixture(scope="module")
+def printed() -> list[str]:
+    """What was printed of the tenant, as the page has it of another, for what is shown there."""
+    return []
+
+
+def as_on_the_page(*said: str) -> list[str]:
+    return [text.replace(TENANT, "newtenant") for text in said]
 
 
 def tenants(walk: Walk, *arguments: str, check: bool = True, typed: str | None = None) -> Any:
@@ -181,7 +195,9 @@ def test_a_protected_tenant_is_deleted_neither_by_the_command_nor_by_plain_pulum
     tenants(walk, "set", TENANT, "protect=")
 
 
-def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: Walk, token: str) -> None:
+def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(
+    walk: Walk, token: str, printed: list[str]
+) -> None:
     loki = ["-n", f"{TENANT}-tenant", "scale", "statefulset", "loki"]
     walk.kubectl(*loki, "--replicas=0")
     refused = tenants(walk, "remove", TENANT, check=False)
@@ -196,6 +212,7 @@ def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(walk: 
         eventually(lambda: is_unknown(walk, TENANT, token))
     assert len(answers) > 20 and {*answers} == {200}
     said, told = done.stderr, json.loads(done.stdout)
+    printed += as_on_the_page(said, tenants(walk, "data", "list").stdout)
     counted = r"3 buckets, [1-9]\d* objects, [1-9][0-9.]* [kM]?B\b"
     assert re.search(rf"1 tenant to delete \({TENANT}\): its data will be kept: {counted}", said)
     assert f"-    - name: {TENANT}" in said
@@ -218,18 +235,19 @@ def test_a_tenant_that_is_made_anew_says_whose_data_it_does_not_see(walk: Walk, 
     assert len(walk.buckets(TENANT)) == 6
 
 
-def test_a_purge_asks_for_the_name_and_reads_back_that_nothing_is_left(walk: Walk, token: str) -> None:
+def test_a_purge_asks_for_the_name_and_reads_back_that_nothing_is_left(
+    walk: Walk, token: str, printed: list[str]
+) -> None:
     assert push_line(walk, token, PURGED) == 204
     assert walk.push_sample(TENANT, {"__name__": "life", "job": "purged"}, 43.0, token)[0] == 200
-    refused = tenants(walk, "remove", TENANT, "--purge", check=False, typed="default\n")
-    assert refused.returncode == 1 and "nothing is changed" in refused.stderr
+    refused = tenants(walk, "remove", TENANT, "--purge", "--json", check=False, typed="default\n")
+    assert refused.returncode == 1 and "nothing is changed" in refused.stderr and refused.stdout == ""
     done = tenants(walk, "remove", TENANT, "--purge", "--json", typed=f"{TENANT}\n")
     said, told = done.stderr, json.loads(done.stdout)
     assert "Recording that the data of ops is to be deleted" in said
-    shown = said.replace(TENANT, "newtenant").replace(
-        "to go on:", "to go on: newtenant"
-    )  # what is typed is not echoed here
-    assert unseen("tenants.md", "Delete it, and what becomes of its data", shown) == []
+    # What is typed is not echoed here.
+    printed += as_on_the_page(said.replace("to go on:", f"to go on: {TENANT}"))
+    assert unseen("tenants.md", DELETE, "\n".join(printed)) == []
     assert "its data will be purged: 3 buckets, " in said
     assert f"Nothing is left of the data of {TENANT}: 3 buckets" in said
     assert len(walk.buckets(TENANT)) == 3  # those of the tenant before
@@ -248,11 +266,14 @@ def test_a_tenant_that_is_made_anew_never_sees_what_was_kept_nor_what_was_purged
     assert len(walk.buckets(TENANT)) == 3
 
 
-def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk, token: str) -> None:
+def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(
+    walk: Walk, token: str, printed: list[str]
+) -> None:
     (kept,) = stored(walk)
-    told = json.loads(tenants(walk, "data", "expire", TENANT, "--days", "3", "--json").stdout)
+    done = tenants(walk, "data", "expire", TENANT, "--days", "3", "--json")
     (doomed,) = stored(walk)
-    assert told == doomed
+    assert json.loads(done.stdout) == doomed
+    printed += as_on_the_page(done.stderr)
     day = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=3)
     assert (doomed["expiresOn"], doomed["id"]) == (day.isoformat(), kept["id"])
     for bucket in walk.buckets(TENANT):
@@ -261,6 +282,7 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk
     assert TENANT in tenants(walk, "data", "list").stdout
 
     done = tenants(walk, "data", "adopt", TENANT, "--json")
+    printed += as_on_the_page(done.stderr)
     assert "is there again, with its data" in done.stderr and json.loads(done.stdout)["add"] == [TENANT]
     ready(walk, token)
     for line in ("before the new volume", "still here", LINE):
@@ -277,7 +299,7 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(walk: Walk
     assert set(json.loads(done[done.index("{") :])["changeSummary"]) == {"same"}
 
 
-def test_retained_data_is_purged_for_good(walk: Walk) -> None:
+def test_retained_data_is_purged_for_good(walk: Walk, printed: list[str]) -> None:
     file = StackFile(INSTANCE)  # as a removal leaves it that was killed in its update
     file.entry("tenants").remove(entry_of(file, TENANT))
     file.write()
@@ -297,6 +319,8 @@ def test_retained_data_is_purged_for_good(walk: Walk) -> None:
     assert re.search(r"Nothing is left of the retained data of ops \(\w+\): 3 buckets, [1-9]\d* objects, ", said)
     assert re.search(r"\d+ old versions and 1 unfinished uploads are gone", said)
     assert walk.buckets(TENANT) == [] and stored(walk) == []
+    printed += as_on_the_page(done.stderr)
+    assert unseen("tenants.md", RETAINED, "\n".join(printed)) == []
 
 
 @pytest.mark.parametrize(

@@ -194,10 +194,11 @@ def commands(page: str, under: str = "") -> list[str]:
 def unseen(page: str, under: str, said: str) -> list[str]:
     """Return the lines of a section's blocks of `text`, what its commands print, that are not among what they did print.
 
-    Ages, numbers and sizes may be others, and so may the instance's name.
+    Ages, numbers, sizes and ids of data may be others, and so may the instance's name.
     """
 
     def form(line: str) -> str:
+        line = re.sub(r"\b[0-9a-f]{8}\b", "N", line)
         line = re.sub(r"\d[\d,.]* ?([smhd]|[kMG]?B)\b|\d[\d,.]*", "N", line.replace(INSTANCE, "showdown"))
         return " ".join(line.split())
 

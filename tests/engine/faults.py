@@ -22,6 +22,7 @@ from localcloud.pki import Authority, write_pair
 from tests.bodies import read_body
 from tests.engine.bare import BareCloud
 
+Server = Literal["AWS", "API server"]
 Fault = Literal["throttled", "error", "cut off", "answer lost", "silence", "answer held"]
 SILENT_SECONDS = 120  # more than any client waits
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
@@ -45,10 +46,14 @@ def at_numbers(numbers: range, kind: Fault) -> Callable[[], Fault | None]:
 
 
 class Faults:
-    """Servers on loopback before those of a bare cloud. `policy` says of each request how it fails, or None."""
+    """Servers on loopback before those of a bare cloud. `policy` says of each request how it fails, or None.
+
+    Asked are requests to all servers, or to `only` one of them.
+    """
 
     def __init__(self, cloud: BareCloud, folder: Path) -> None:
         self.policy: Callable[[], Fault | None] = lambda: None
+        self.only: Server | None = None
         self.count = 0
         settings = cloud.settings
         folder.mkdir()
@@ -61,10 +66,10 @@ class Faults:
         client = {"cert_file": str(folder / "client.pem"), "key_file": str(folder / "client-key.pem")}
         aws, cluster = urllib3.PoolManager(maxsize=64, **trusted), urllib3.PoolManager(maxsize=64, **trusted, **client)
         self._servers: list[ThreadingHTTPServer] = []
-        kubernetes = self._serve(settings.kubernetes_endpoint, cluster)
+        kubernetes = self._serve("API server", settings.kubernetes_endpoint, cluster)
         self.replaced = {
-            settings.s3_endpoint: self._serve(settings.s3_endpoint, aws),
-            settings.aws_endpoint: self._serve(settings.aws_endpoint, aws),
+            settings.s3_endpoint: self._serve("AWS", settings.s3_endpoint, aws),
+            settings.aws_endpoint: self._serve("AWS", settings.aws_endpoint, aws),
             cloud.kubeconfig: str(folder / "kubeconfig"),
         }
         text = Path(cloud.kubeconfig).read_text()
@@ -76,7 +81,7 @@ class Faults:
             server.shutdown()
             server.server_close()
 
-    def _serve(self, target: str, pool: urllib3.PoolManager) -> str:
+    def _serve(self, server_of: Server, target: str, pool: urllib3.PoolManager) -> str:
         scheme = target.split(":")[0]
         faults = self
 
@@ -86,7 +91,7 @@ class Faults:
 
             def _handle(self) -> None:
                 body = read_body(self.headers, self.rfile)
-                fault = faults.policy()
+                fault = faults.policy() if faults.only in (None, server_of) else None
                 faults.count += fault is not None
                 if fault in ("throttled", "error"):
                     status, headers, answer = _refusal(fault, self.headers, target)

@@ -11,9 +11,10 @@ import pytest
 
 from localcloud.plugins.provider import ANSWER_SECONDS
 from tests.engine.census import portrait
-from tests.engine.faults import Fault, Faults, at_numbers, at_random
+from tests.engine.faults import Fault, Faults, Server, at_numbers, at_random
 from tests.engine.stack import Stack, Undisturbed, assert_nothing_orphaned_or_lost, differences
 
+TOLD: dict[Server, str] = {"AWS": "reached max retries", "API server": "does not answer"}
 RUNS = 8  # until one passes in which no answer to a create or a deletion was lost
 
 
@@ -41,16 +42,19 @@ def run_until_it_passes(stack: Stack, phase: str) -> None:
     raise AssertionError(done.stdout + done.stderr)
 
 
-def meet_outage(kind: Fault, phase: str, stack: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
-    """Let all fail in this way, from a while after the begin of a phase and without end, until the run after it."""
-    faults.policy = at_numbers(range(20, 10**9), kind)
+def meet_outage(
+    kind: Fault, phase: str, stack: Stack, faults: Faults, undisturbed: Undisturbed, only: Server | None = None
+) -> None:
+    """Let all, or one of both, fail in this way, from a while after the begin of a phase until the run after it."""
+    faults.policy, faults.only = at_numbers(range(20, 10**9), kind), only
     stack.prepare(phase)
     done = stack.attempt(phase)
     assert done.returncode != 0
     said = done.stdout + done.stderr
-    assert "reached max retries" in said or "does not answer" in said
+    told = [server for server, words in TOLD.items() if words in said]
+    assert told == [only] if only else told, said
     assert "fault of the stand-in" not in said and "Traceback" not in said
-    faults.policy = lambda: None
+    faults.policy, faults.only = lambda: None, None
     stack.next_run(phase)
     assert_as_undisturbed(stack, undisturbed, phase)
 
@@ -102,6 +106,6 @@ def test_an_outage_of_another_kind_is_told_and_the_next_run_converges(
     shaky: Stack, faults: Faults, undisturbed: Undisturbed
 ) -> None:
     shaky.undisturbed("create")
-    meet_outage("throttled", "add", shaky, faults, undisturbed)
-    meet_outage("cut off", "change", shaky, faults, undisturbed)
+    meet_outage("throttled", "add", shaky, faults, undisturbed, "AWS")
+    meet_outage("cut off", "change", shaky, faults, undisturbed, "API server")
     meet_outage("silence", "delete", shaky, faults, undisturbed)

@@ -8,6 +8,7 @@ import pytest
 from components.backend import StoreArgs
 from components.gateway_config import GatewaySettings, bootstrap
 from components.gateway_lua import UPSTREAM_HEADER
+from tests.e2e import test_drift
 from tests.unit.given import CLUSTER, settings
 from tests.unit.program import declared
 
@@ -26,6 +27,15 @@ def of_default(recorded: list[pulumi.runtime.MockResourceArgs]) -> list[pulumi.r
 
 def test_the_recording_sees_resources(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
     assert len(recorded) > 50
+
+
+def test_drift_is_tried_of_every_type_that_any_setting_makes(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    """tests/e2e/test_drift.py holds its table to what its instance has; this, to what an instance may have."""
+    tenants = [{"name": "default", "alertmanager": {"enabled": True}, "size": "large"}]
+    cluster = CLUSTER | {"enforcesNetworkPolicies": True}
+    more = declared(settings(tenants=tenants, cluster=cluster))
+    made = {entry.typ for entry in (*recorded, *more) if not entry.typ.startswith(test_drift.COMPONENT)}
+    assert len(made) > 25 and made <= {*test_drift.KINDS, *test_drift.NOTHING_TO_CHANGE}
 
 
 def test_a_tenant_has_30_resources_at_most(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:

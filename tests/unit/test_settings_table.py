@@ -6,11 +6,14 @@ from typing import Any
 
 import pulumi
 import pytest
+from ruamel.yaml import YAML
 
+from components.config import from_settings, tenant_stack
 from components.errors import UserError
 from components.section import merged
 from components.tenant_config import AlertmanagerSettings, BackendSize, TenantConfig
 from scripts.tenant_edits import assign
+from tests.e2e.walk import blocks
 from tests.unit.given import CLUSTER, settings
 from tests.unit.program import declared
 
@@ -47,7 +50,7 @@ ADDED = {"alertmanager.enabled": {"tenant-default-alertmanager-stateful-set"}}
 
 def table() -> dict[str, str]:
     """Return what the page says of each setting."""
-    rows = re.findall(r"^\| (`.*?) \| .*? \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?) \| .*? \| (.*?) \| .+ \|$", PAGE.read_text(), re.MULTILINE)  # the last is why
     return {name: effect for names, effect in rows for name in re.findall(r"`(.*?)`", names)}
 
 
@@ -129,6 +132,16 @@ def test_pods_restart_one_by_one_and_have_five_minutes_to_write_what_they_hold()
         # Kubernetes' default for a StatefulSet: one pod at a time, and the next when it is ready.
         assert "updateStrategy" not in spec and not spec.get("minReadySeconds")
         assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 300
+
+
+def test_the_files_that_the_page_shows_are_valid_and_say_what_it_says_of_them() -> None:
+    instance, own = (YAML(typ="safe").load(block)["config"] for block in blocks("tenants.md", "", "yaml"))
+    given = settings(**{name.removeprefix("opstrace:"): value for name, value in instance.items()})
+    config = from_settings(given, "showdown")
+    assert config.settings_of("newtenant").retention.model_dump() == {"metrics": "30d", "logs": "7d"}
+    assert config.settings_of("system").retention.metrics == "14d"
+    alone = tenant_stack({name.removeprefix("opstrace:"): value for name, value in own.items()}, "showdown.team")
+    assert alone.settings.upon(config.tenant_defaults).retention.model_dump() == {"metrics": "30d", "logs": "7d"}
 
 
 def test_the_name_is_refused_by_the_verb() -> None:
