@@ -25,6 +25,7 @@ from tests.e2e.walk import (
     unseen,
     url,
 )
+from tests.engine.killing import kill_at
 from tests.shell import run
 
 TENANT = "ops"
@@ -281,6 +282,8 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(
         assert [rule["Expiration"]["Date"].date() for rule in rules if "Date" in rule.get("Expiration", {})] == [day]
     assert TENANT in tenants(walk, "data", "list").stdout
 
+    adopt = (LAUNCHER, "tenants", "data", "adopt", "local", INSTANCE, TENANT)
+    kill_at(adopt, walk.shell, "import", 1)
     done = tenants(walk, "data", "adopt", TENANT, "--json")
     printed += as_on_the_page(done.stderr)
     assert "is there again, with its data" in done.stderr and json.loads(done.stdout)["add"] == [TENANT]

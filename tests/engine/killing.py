@@ -1,6 +1,16 @@
-"""What tests that kill a command at work share: finding the engine that it waits for."""
+"""What tests that kill a command at work share: finding the engine that it waits for, and killing one or both."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
 
 import psutil
+
+from tests.shell import ROOT
+
+OPERATION_SECONDS = 180  # what had a process of its own killed must end by itself
 
 
 def engine_of(command: int) -> tuple[psutil.Process, str] | None:
@@ -12,3 +22,27 @@ def engine_of(command: int) -> tuple[psutil.Process, str] | None:
     except psutil.NoSuchProcess:
         pass  # one of them has just ended
     return None
+
+
+def kill_at(
+    command: Sequence[str], environment: Mapping[str, str], work: str, after: float, *, alone: bool = False
+) -> None:
+    """Run an `opstrace` command, and kill it with all that it started, or the engine alone, some seconds after that began `work`."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + OPERATION_SECONDS
+    while not ((found := engine_of(process.pid)) and found[1].startswith(work)):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(after)
+    if alone:
+        found[0].kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(OPERATION_SECONDS)

@@ -32,7 +32,6 @@ PHASES = ("create", "add", "change", "delete", "destroy")
 PASSING = "second"  # the tenant that is added and deleted again
 FATES: tuple[OnDelete, OnDelete] = ("purge", "retain")  # of its data
 FATE = FATES[SEED % 2]  # where there is time for one of them
-OPERATION_SECONDS = 180  # what had a process of its own killed must end by itself
 OBJECTS = {f"objects/{number}": f"content {number}".encode() for number in range(3)}
 
 

@@ -1,13 +1,11 @@
 """`tenants data adopt` that is killed goes on, with the same buckets and the retention that their data had.
 
-OPSTRACE_CRASH_SEED repeats a run.
+OPSTRACE_CRASH_SEED repeats a run, OPSTRACE_ADOPTION_POINTS says how often it is killed.
 """
 
+import itertools
 import os
 import random
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,10 +14,11 @@ from scripts import stores
 from scripts.placing import entry_of
 from scripts.stackfile import StackFile
 from tests.engine.census import of_cloud, of_state
-from tests.engine.killing import engine_of
-from tests.engine.stack import INSTANCE, OPERATION_SECONDS, PASSING, SEED, Stack, buckets_of, retained
+from tests.engine.killing import kill_at
+from tests.engine.stack import INSTANCE, PASSING, SEED, Stack, buckets_of, retained
 from tests.shell import ROOT, run
 
+POINTS = int(os.environ.get("OPSTRACE_ADOPTION_POINTS") or 8)
 RETENTION = "45d"
 TENANTS = [str(ROOT / "opstrace"), "tenants"]
 ADOPT = [*TENANTS, "data", "adopt", "aws", INSTANCE, PASSING]
@@ -39,31 +38,6 @@ def left_behind(bare_stack: Stack) -> Iterator[Stack]:
     bare_stack.fate = fate
 
 
-def kill(stack: Stack, work: str, draw: random.Random) -> str:
-    """Begin to adopt, and kill the engine or everything at some moment of that work; return what was killed when."""
-    process = subprocess.Popen(
-        ADOPT,
-        cwd=ROOT,
-        env=stack.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + OPERATION_SECONDS
-    while not ((found := engine_of(process.pid)) and found[1].startswith(work)):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    after = draw.uniform(0, WORKS[work])
-    time.sleep(after)
-    alone = draw.random() < 0.5
-    if alone:
-        found[0].kill()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(OPERATION_SECONDS)
-    return f"{'the engine' if alone else 'everything'} killed {after:.1f} s after the begin of `{work}`"
-
-
 def assert_adopted(stack: Stack, buckets: list[str], what: str) -> None:
     resources = stack.resources()
     assert of_cloud(stack.cloud) == of_state(resources), what
@@ -75,14 +49,19 @@ def assert_adopted(stack: Stack, buckets: list[str], what: str) -> None:
     assert stack.is_as_declared(), what
 
 
+@pytest.mark.nightly
 def test_an_adoption_that_is_killed_goes_on(left_behind: Stack) -> None:
+    """Beside this, test_tenants.py kills one, on a real cluster."""
     draw, buckets = random.Random(SEED), buckets_of(left_behind.cloud)
-    for work in WORKS:
-        what = f"seed {SEED}: {kill(left_behind, work, draw)}"
+    print(f"seed {SEED}, {POINTS} points")
+    for number, work in zip(range(1, POINTS + 1), itertools.cycle(WORKS)):
+        after, alone = draw.uniform(0, WORKS[work]), draw.random() < 0.5
+        what = f"{number:3} {'the engine' if alone else 'everything'} killed {after:.1f} s after the begin of `{work}`"
+        kill_at(ADOPT, left_behind.environment, work, after, alone=alone)
         again = run(*ADOPT, env=left_behind.environment, check=False)
         assert again.returncode == 0, f"{what}: {again.stderr}"
         assert_adopted(left_behind, buckets, what)
-        print(what)
+        print(f"{what}: it went on", flush=True)
         # Without a kubelet no pod is ready.
         run(*TENANTS, "remove", "aws", INSTANCE, PASSING, "--retain", "--force", env=left_behind.environment)
         retained(left_behind, "delete")  # every object is what it was

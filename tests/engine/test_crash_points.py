@@ -18,10 +18,10 @@ import pytest
 
 from components.tenant_config import OnDelete
 from tests.engine.census import portrait
+from tests.engine.killing import OPERATION_SECONDS
 from tests.engine.stack import (
     FATE,
     FATES,
-    OPERATION_SECONDS,
     PHASES,
     SEED,
     Stack,

@@ -16,8 +16,8 @@ from components.config import stack_name
 from components.names import namespace
 from scripts.stackfile import STACKS
 from tests.engine.census import Found, of_cloud, of_state
-from tests.engine.killing import engine_of
-from tests.engine.stack import INSTANCE, OPERATION_SECONDS, PASSING, SEED, STACK_FILE, Stack
+from tests.engine.killing import OPERATION_SECONDS, engine_of
+from tests.engine.stack import INSTANCE, PASSING, SEED, STACK_FILE, Stack
 from tests.shell import ROOT, run
 
 POINTS = int(os.environ.get("OPSTRACE_MOVE_POINTS") or 12)
