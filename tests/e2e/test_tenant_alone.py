@@ -77,7 +77,7 @@ def test_a_tenant_in_its_own_stack_is_served_and_seen_like_any_other(
     walk: Walk, token: str, printed: list[str]
 ) -> None:
     follow(walk, ADD, printed)
-    assert TENANT not in STACK_FILE.read_text()
+    assert f"name: {TENANT}" not in STACK_FILE.read_text()
     eventually(lambda: walk.curl(url("cortex", TENANT, LABELS), token=token)[0] == 200, 90)
     found = {entry["name"]: entry for entry in json.loads(tenants(walk, "list", "--json").stdout)}
     assert found[TENANT]["ownStack"] and not found["default"]["ownStack"]
@@ -126,7 +126,7 @@ def test_a_move_that_was_interrupted_goes_on_where_it_was(walk: Walk, token: str
     with_tenant = json.loads(pulumi(walk, "stack", "export", "--stack", INSTANCE))
     leave_lock(walk, INSTANCE)
     follow(walk, TO_OWN, printed)
-    assert identity(walk) == before and TENANT not in STACK_FILE.read_text()
+    assert identity(walk) == before and f"name: {TENANT}" not in STACK_FILE.read_text()
     # As after a kill inside of `state move`: it is in both states, protected or not.
     for entry in with_tenant["deployment"]["resources"]:
         entry["protect"] = entry["urn"].endswith(f"::tenant-{TENANT}") or f"::tenant-{TENANT}-" in entry["urn"]

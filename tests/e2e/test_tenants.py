@@ -49,7 +49,7 @@ def printed() -> list[str]:
 
 
 def as_on_the_page(*said: str) -> list[str]:
-    return [text.replace(TENANT, "newtenant") for text in said]
+    return [re.sub(rf"\b{TENANT}\b", "newtenant", text) for text in said]
 
 
 def tenants(walk: Walk, *arguments: str, check: bool = True, typed: str | None = None) -> Any:
