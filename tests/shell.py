@@ -1,9 +1,13 @@
 """Where the project is, and how tests run commands."""
 
+import os
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+# Where there are the official plugins, in a PULUMI_HOME, the engine's tests are run with them: with a whole instance, too.
+PLUGINS = os.environ.get("OPSTRACE_TEST_PLUGINS")
+OFFICIAL = {"PULUMI_HOME": PLUGINS} if PLUGINS else {}
 
 
 def run(

@@ -28,6 +28,7 @@ from localcloud.settings import REGION, Borrowed, Settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.ports import free_port
+from tests.shell import OFFICIAL
 
 CONTEXT = "bare"
 START_SECONDS = 60
@@ -68,7 +69,7 @@ class BareCloud:
         cloud.prepare_engine(self.settings)
         self._start_aws()
         self._start_kubernetes()
-        self.environment = os.environ | cloud.environment(self.settings)
+        self.environment = os.environ | cloud.environment(self.settings) | OFFICIAL
         threading.Thread(target=self._make_pods_ready, daemon=True).start()
 
     def stop(self) -> None:

@@ -4,7 +4,6 @@ With OPSTRACE_TEST_PLUGINS set to a PULUMI_HOME that has them, the official plug
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.shell import ROOT, run
+from tests.shell import OFFICIAL, ROOT, run
 
 Shell = dict[str, str]
-OFFICIAL = os.environ.get("OPSTRACE_TEST_PLUGINS")
 stand_in_only = pytest.mark.skipif(
     bool(OFFICIAL), reason="a promise of the stand-ins alone; OPSTRACE_TEST_PLUGINS is set"
 )
@@ -52,7 +50,7 @@ def stack(cloud: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     (folder / "Pulumi.yaml").write_text(
         f"name: contract\nruntime:\n  name: python\n  options:\n    virtualenv: {ROOT / '.venv'}\n"
     )
-    made = Stack(folder, cloud | ({"PULUMI_HOME": OFFICIAL} if OFFICIAL else {}))
+    made = Stack(folder, cloud | OFFICIAL)
     made.pulumi("stack", "init", "test")
     yield made
     made.pulumi("destroy", "--yes", "--skip-preview")
