@@ -5,6 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from scripts.engine import PROJECT
 from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, url
 from tests.shell import ROOT
 
@@ -12,14 +13,16 @@ TENANT = "crashing"
 UP = ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview", "--stack", INSTANCE]
 
 
-def _start_up(walk: Walk, until: str) -> subprocess.Popen[str]:
-    """Start `pulumi up`, and return it once it has said `until`."""
-    process = subprocess.Popen(UP, cwd=ROOT, env=walk.shell, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    for line in process.stdout:
-        if until in line:
+def _start_up(walk: Walk, until: str) -> subprocess.Popen[bytes]:
+    """Start `pulumi up`, and return it once its state says that it is creating `until`; its output comes before that."""
+    process = subprocess.Popen(UP, cwd=ROOT, env=walk.shell, stdout=subprocess.DEVNULL)
+    backend = Path(walk.shell["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    state = backend / ".pulumi" / "stacks" / PROJECT / f"{INSTANCE}.json"
+    while process.poll() is None:
+        if f'"{until}' in state.read_text().partition('"pending_operations"')[2]:
             return process
-    raise AssertionError(f"pulumi up ended without saying {until!r}")
+        time.sleep(0.005)
+    raise AssertionError(f"pulumi up ended without creating {until!r}")
 
 
 def test_a_killed_up_converges_and_two_at_once_do_no_harm(walk: Walk) -> None:
@@ -27,7 +30,7 @@ def test_a_killed_up_converges_and_two_at_once_do_no_harm(walk: Walk) -> None:
     STACK_FILE.write_text(
         before.replace("- name: default\n", f"- name: default\n    - name: {TENANT}\n      onDelete: purge\n", 1)
     )
-    process = _start_up(walk, f"aws:s3:Bucket tenant-{TENANT}")
+    process = _start_up(walk, f"{INSTANCE}-{TENANT}-")
 
     # A second one at once is refused, while the first stands still in the middle of its work; by the command with the name
     # of the process that is at work.
