@@ -19,7 +19,7 @@ BUCKET_URN = re.compile(r"opstrace:tenant:Tenant\$aws:s3/bucket:Bucket::tenant-(
 
 @dataclass
 class Recorded:
-    """What the engine's state has of a tenant. `settings` as `exported`, None in a state that is older than that."""
+    """What the engine's state has of a tenant. `settings` as `exported`, None where no update has made all of it."""
 
     settings: Mapping[str, Any] | None
     purges: list[bool] = field(default_factory=list)  # of each bucket
@@ -45,7 +45,7 @@ def tenants_that_change(now: Mapping[str, TenantSettings]) -> None:
     gone = {name: tenant for name, tenant in before.items() if name not in now}
     known = {name: tenant.settings for name, tenant in before.items() if tenant.settings is not None}
     changed = [name for name, settings in now.items() if name in known and known[name] != exported(settings)]
-    line = headline(add={*now} - {*before}, change=changed, delete=gone)
+    line = headline(add={*now} - {*known}, change=changed, delete=gone)
     fates = {name: fate(tenant.fate, len(tenant.purges)) for name, tenant in gone.items()}
     if line:
         loses = any(tenant.fate != "retain" for tenant in gone.values())

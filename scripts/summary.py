@@ -75,11 +75,12 @@ class Plan:
 def plan(after: Settings, there: Mapping[str, applied.Applied], aws: Clients) -> Plan:
     """Return what an update of one stack to `after` does to its tenants and their data; `there` are those in the state.
 
-    What becomes of a deleted tenant's data is what the last update recorded.
+    What becomes of a deleted tenant's data is what the last update recorded. A tenant that no update has made all of is
+    to be added.
     """
     known = {name: one.settings for name, one in there.items() if one.settings is not None}
     return Plan(
-        add=sorted({*after} - {*there}),
+        add=sorted({*after} - {*known}),
         change=[name for name in sorted({*after} & {*known}) if known[name] != exported(after[name])],
         delete={
             name: Deleted(

@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 from components.config import StackConfig
 from components.errors import UserError
 from components.names import SYSTEM, tenant_name_problem
-from scripts import stores
+from scripts import applied, stores
 from scripts.apply import NO_APPLY, Target, finish, show_difference
 from scripts.placing import own_file, own_files, place, settings_in
 from scripts.providers import PROVIDER
@@ -51,8 +51,10 @@ def _announce_new(file: StackFile, config: StackConfig, tenant: str) -> Callable
 
     def say_all(found: Target) -> Plan:
         intended = say(found)
-        kept = ", ".join(store.id for store in stores.stores(found.aws, file.owner, tenant))
-        if kept and tenant in intended.add:  # else its buckets are in use
+        owned = {bucket for one in applied.tenants(found.engine.state()).values() for bucket in one.buckets.values()}
+        known = stores.stores(found.aws, file.owner, tenant)
+        kept = ", ".join(store.id for store in known if not owned & {*store.buckets.values()})
+        if kept:
             note(
                 f"Data of an earlier tenant {tenant} is retained ({kept}); this one does not see it. "
                 "`./opstrace tenants data adopt`, in place of this, makes the tenant with it."

@@ -47,7 +47,7 @@ def test_a_killed_up_converges_and_two_at_once_do_no_harm(walk: Walk) -> None:
     # Whatever applies settles first what was left.
     done = walk.opstrace("tenants", "set", "local", INSTANCE, TENANT, "owner=x")
     assert f"The lock of pulumi process {process.pid}, which was killed at work, is cleared." in done.stderr
-    assert "it is not known how they went" in done.stderr
+    assert "it is not known how they went" in done.stderr and f"1 tenant to add ({TENANT})" in done.stderr
     assert len(walk.buckets(TENANT)) == 3
     urns = [entry["urn"] for entry in walk.resources()]
     assert len(urns) == len({*urns})

@@ -100,8 +100,8 @@ def test_what_the_buckets_have_counts_and_not_what_the_settings_say(
         assert found == [(level, f"1 tenant to delete (a): its data will be {words}: 3 buckets")]
 
 
-def test_a_state_without_settings_has_no_tenant_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert said(monkeypatch, state_of(a=None), {"a": PURGED}) == []
+def test_a_tenant_that_no_update_has_made_all_of_is_to_be_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch, state_of(a=None), {"a": PURGED}) == [("info", "1 tenant to add (a)")]
 
 
 def test_a_backend_that_fails_does_not_hinder_the_update(monkeypatch: pytest.MonkeyPatch) -> None:

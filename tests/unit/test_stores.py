@@ -307,8 +307,8 @@ def test_a_summary_says_how_many_tenants_go_and_what_they_hold(aws: Any) -> None
     for number in range(3):
         aws["s3"].put_object(Bucket=purged.buckets["logs"], Key=f"{number}", Body=b"x" * 500)
     there = {
-        "kept": applied.Applied("urn", False, buckets={**kept.buckets}, policies={"retain"}),
-        "purged": applied.Applied("urn", False, buckets={**purged.buckets}, policies={"purge"}),
+        "kept": applied.Applied("urn", False, {}, {**kept.buckets}, {"retain"}),
+        "purged": applied.Applied("urn", False, {}, {**purged.buckets}, {"purge"}),
         "stays": applied.Applied("urn", False, settings={}),
     }
     one = plan(tenants("kept", "stays", "new"), there, aws)
@@ -324,6 +324,7 @@ def test_a_summary_says_how_many_tenants_go_and_what_they_hold(aws: Any) -> None
         "  kept: its data will be kept: 3 buckets, 0 objects, 0 B",
         "  purged: its data will be purged: 3 buckets, 3 objects, 1.5 kB",
     ]
+    assert plan(tenants("begun"), {"begun": applied.Applied("urn", False)}, aws).add == ["begun"]
     assert f"{plan(tenants(*there), there, aws)}" == "No tenant to add, to change or to delete."
 
 
