@@ -74,16 +74,18 @@ def _providers(engine: Engine) -> dict[str, str]:
 
 
 def begun(tenant: str, resources: Iterable[dict[str, Any]], aws: Clients, instance: str) -> Store | None:
-    """Return the data with which a tenant of the state, `resources`, was being made when that was interrupted, if it was.
+    """Return the data with which a tenant of the state, `resources`, is being made, or was.
 
-    Its buckets are marked until an update has made the rest of the tenant, and gives them the tags that it declares.
+    Its buckets are marked until the update that makes the rest of the tenant gives them the tags that it declares. From
+    then on it is the tenant's, and where no other data of that name is there, nothing else can be meant.
     """
     there = tenants(resources).get(tenant)
     if there is None:
         return None
     owned = {*there.buckets.values()}
-    marked = (store for store in stores(aws, instance, tenant) if store.adopting)
-    return next((store for store in marked if owned <= {*store.buckets.values()}), None)
+    known = stores(aws, instance, tenant)
+    meant = [store for store in known if store.adopting] or (known if owned and len(known) == 1 else [])
+    return next((store for store in meant if owned <= {*store.buckets.values()}), None)
 
 
 def require_whole(store: Store) -> None:

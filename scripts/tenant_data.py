@@ -211,7 +211,8 @@ def _to_be_adopted(tenant: str, identity: str | None, found: Target) -> tuple[St
             f"the data {begun.id} of {tenant} was being given back to it, not {identity}; run this without --id, and it goes on"
         )
     if begun:
-        note(f"The data of {tenant} ({begun.id}) was being given back to it: that goes on.")
+        been = "was being given back to it" if begun.adopting else "is its own already"
+        note(f"The data of {tenant} ({begun.id}) {been}: what is left to do goes on.")
         return begun, True
     if tenant in applied.tenants(resources):
         raise UserError(

@@ -149,6 +149,10 @@ def test_an_adoption_that_was_killed_is_known_whatever_of_it_is_in_the_state(aws
     assert adoption.begun("other", imported, aws, "showdown") is None
     own = [component, {**buckets[0], "id": other.buckets["metrics"]}]  # made meanwhile, by an update
     assert adoption.begun("default", own, aws, "showdown") is None
+    for bucket in kept.buckets.values():  # as when an update was killed after it had given them their tags
+        aws["s3"].delete_bucket(Bucket=bucket)
+    found = adoption.begun("default", own, aws, "showdown")
+    assert found and found.id == other.id and not found.adopting
 
 
 @pytest.mark.parametrize(
