@@ -1,5 +1,6 @@
 """What tests that kill a command at work share: finding the engine that it waits for, and killing one or both."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -42,7 +43,8 @@ def kill_at(
         time.sleep(0.02)
     time.sleep(after)
     if alone:
-        found[0].kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has done its work
+            found[0].kill()
     else:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(OPERATION_SECONDS)

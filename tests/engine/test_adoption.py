@@ -22,7 +22,7 @@ POINTS = int(os.environ.get("OPSTRACE_ADOPTION_POINTS") or 8)
 RETENTION = "45d"
 TENANTS = [str(ROOT / "opstrace"), "tenants"]
 ADOPT = [*TENANTS, "data", "adopt", "aws", INSTANCE, PASSING]
-WORKS = {"import": 3.0, "up": 6.0}  # of the engine that are killed, and for how long they surely last, in seconds
+WORKS = {"import": 3.0, "up": 4.0}  # of the engine that are killed, and for how long they last, in seconds
 
 
 @pytest.fixture

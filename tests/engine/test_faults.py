@@ -46,7 +46,7 @@ def meet_outage(
     kind: Fault, phase: str, stack: Stack, faults: Faults, undisturbed: Undisturbed, only: Server | None = None
 ) -> None:
     """Let all, or one of both, fail in this way, from a while after the begin of a phase until the run after it."""
-    faults.policy, faults.only = at_numbers(range(20, 10**9), kind), only
+    faults.policy, faults.only = at_numbers(range(4 if only else 20, 10**9), kind), only  # of its own requests
     stack.prepare(phase)
     done = stack.attempt(phase)
     assert done.returncode != 0
