@@ -190,8 +190,9 @@ def adopt(provider_name: str, instance: str, tenant: str, identity: str | None, 
     if goes_on:
         file.write()  # before anything is previewed: without the entry, what is imported would have to go
         found.engine.settle(found.aws, found.cluster)
-    with step(f"taking the buckets of {tenant} ({store.id}) into the state"):
-        adoption.adopt(store, found.engine, found.aws)
+    if store.adopting or not goes_on:  # else they are the tenant's already, and would keep the mark
+        with step(f"taking the buckets of {tenant} ({store.id}) into the state"):
+            adoption.adopt(store, found.engine, found.aws)
     file.write()
     found.engine.up(found.aws, found.cluster)
     note(f"The tenant {tenant} is there again, with its data.")
