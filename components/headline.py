@@ -1,9 +1,9 @@
 """What an update does with tenants and their data, in a user's words; for the command, and for the program's previews."""
 
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from components.tenant_config import OnDelete
+from components.tenant_config import OnDelete, TenantSettings, exported
 
 Fate = Literal["purge", "retain", "mixed"]
 """What becomes of a deleted tenant's data; `mixed` after an update that was killed while it changed that."""
@@ -15,6 +15,22 @@ def fate_of(policies: Collection[OnDelete]) -> Fate:
     """Return what becomes of a tenant's data, by what is recorded of each of its buckets; without any, none is deleted."""
     recorded = {*policies} or {"retain"}
     return "mixed" if len(recorded) > 1 else next(iter(recorded))
+
+
+def done_to_tenants(
+    now: Mapping[str, TenantSettings], recorded: Mapping[str, Mapping[str, Any] | None]
+) -> dict[str, list[str]]:
+    """Return which tenants an update to `now` adds, changes and deletes, as `headline` takes them.
+
+    `recorded` are those of the state with their settings as `exported`; None where no update has made all of one, which
+    then is to be added.
+    """
+    known = {name: settings for name, settings in recorded.items() if settings is not None}
+    return {
+        "add": sorted({*now} - {*known}),
+        "change": sorted(name for name in {*now} & {*known} if known[name] != exported(now[name])),
+        "delete": sorted({*recorded} - {*now}),
+    }
 
 
 def headline(**tenants: Collection[str]) -> str:

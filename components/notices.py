@@ -8,8 +8,8 @@ from typing import Any
 
 import pulumi
 
-from components.headline import Fate, fate, fate_of, headline, with_fates
-from components.tenant_config import TenantSettings, exported
+from components.headline import Fate, done_to_tenants, fate, fate_of, headline, with_fates
+from components.tenant_config import TenantSettings
 
 RUNTIME_KEY = "runtime.yaml"
 # Of an URN, what follows the stack and the project; the instance's own tenant stands below the instance.
@@ -42,10 +42,9 @@ def tenants_that_change(now: Mapping[str, TenantSettings]) -> None:
     except Exception as error:  # it is a notice: what hinders it must not hinder the update
         pulumi.log.debug(f"what this update does with tenants cannot be said: {error}")
         return
-    gone = {name: tenant for name, tenant in before.items() if name not in now}
-    known = {name: tenant.settings for name, tenant in before.items() if tenant.settings is not None}
-    changed = [name for name, settings in now.items() if name in known and known[name] != exported(settings)]
-    line = headline(add={*now} - {*known}, change=changed, delete=gone)
+    does = done_to_tenants(now, {name: tenant.settings for name, tenant in before.items()})
+    gone = {name: before[name] for name in does["delete"]}
+    line = headline(**does)
     fates = {name: fate(tenant.fate, len(tenant.purges)) for name, tenant in gone.items()}
     if line:
         loses = any(tenant.fate != "retain" for tenant in gone.values())

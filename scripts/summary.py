@@ -6,8 +6,8 @@ from typing import Any
 
 from components.config import StackConfig
 from components.errors import UserError
-from components.headline import Fate, fate, headline, with_fates
-from components.tenant_config import TenantSettings, exported
+from components.headline import Fate, done_to_tenants, fate, headline, with_fates
+from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.apply import Target
 from scripts.aws import Clients
@@ -75,40 +75,59 @@ class Plan:
 def plan(after: Settings, there: Mapping[str, applied.Applied], aws: Clients) -> Plan:
     """Return what an update of one stack to `after` does to its tenants and their data; `there` are those in the state.
 
-    What becomes of a deleted tenant's data is what the last update recorded. A tenant that no update has made all of is
-    to be added.
+    What becomes of a deleted tenant's data is what the last update recorded.
     """
-    known = {name: one.settings for name, one in there.items() if one.settings is not None}
+    does = done_to_tenants(after, {name: one.settings for name, one in there.items()})
     return Plan(
-        add=sorted({*after} - {*known}),
-        change=[name for name in sorted({*after} & {*known}) if known[name] != exported(after[name])],
+        add=does["add"],
+        change=does["change"],
         delete={
             name: Deleted(
                 there[name].on_delete, there[name].buckets, stores.contents(aws, there[name].buckets.values())
             )
-            for name in sorted({*there} - {*after})
+            for name in does["delete"]
         },
     )
 
 
 def announce(
-    file: StackFile, config: StackConfig, subject: str | None = None, *, made: str | None = None
+    file: StackFile,
+    config: StackConfig,
+    subject: str | None = None,
+    *,
+    added: str | None = None,
+    adopted: str | None = None,
 ) -> Callable[[Target], Plan]:
     """Return what says, and returns, before anything is changed, what becomes of the tenants and their data.
 
-    `subject` is the tenant whose data may be purged by this, `made` one that this makes, whatever of it is there by now.
-    What is returned raises `UserError` where another's data would be purged.
+    `subject` is the tenant whose data may be purged by this, `added` one that is made with new data, `adopted` one that is
+    made with its own, whatever of it is there by now. What is returned raises `UserError` where another's data would be
+    purged.
     """
 
     def say(found: Target) -> Plan:
         after = settings_in(file, config)
-        there = {name: one for name, one in applied.user_tenants(found.engine.state()).items() if name != made}
+        there = {name: one for name, one in applied.user_tenants(found.engine.state()).items() if name != adopted}
         require_no_other_purge(after, there, subject)
         intended = plan(after, there, found.aws)
         note(f"{intended}")
+        if added:
+            _tell_of_retained(added, file.owner, there, found)
         return intended
 
     return say
+
+
+def _tell_of_retained(tenant: str, instance: str, there: Mapping[str, applied.Applied], found: Target) -> None:
+    """Say so where there is data of an earlier tenant of that name; `there` are those whose data is in use."""
+    owned = {bucket for one in there.values() for bucket in one.buckets.values()}
+    known = stores.stores(found.aws, instance, tenant)
+    kept = ", ".join(store.id for store in known if not owned & {*store.buckets.values()})
+    if kept:
+        note(
+            f"Data of an earlier tenant {tenant} is retained ({kept}); this one does not see it. "
+            "`./opstrace tenants data adopt`, in place of this, makes the tenant with it."
+        )
 
 
 def outcome(tenant: str, *files: StackFile, plan: Plan | None) -> dict[str, Any]:

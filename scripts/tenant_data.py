@@ -186,7 +186,7 @@ def adopt(provider_name: str, instance: str, tenant: str, identity: str | None, 
     store, goes_on = _to_be_adopted(tenant, identity, found)
     adoption.require_whole(store)
     _keep_retention(store, file, before, found)
-    plan = announce(file, before, made=tenant)(found)
+    plan = announce(file, before, adopted=tenant)(found)
     if goes_on:
         file.write()  # before anything is previewed: without the entry, what is imported would have to go
         found.engine.settle(found.aws, found.cluster)

@@ -1,6 +1,6 @@
 """`tenants add` and `set`: a tenant is an entry of the stack's file; these edit it and apply it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -8,15 +8,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from components.config import StackConfig
 from components.errors import UserError
 from components.names import SYSTEM, tenant_name_problem
-from scripts import applied, stores
-from scripts.apply import NO_APPLY, Target, finish, show_difference
+from scripts.apply import NO_APPLY, finish, show_difference
 from scripts.placing import own_file, own_files, place, settings_in
 from scripts.providers import PROVIDER
-from scripts.stackfile import StackFile, require
-from scripts.summary import Plan, announce, outcome
+from scripts.stackfile import require
+from scripts.summary import announce, outcome
 from scripts.terminal import JSON_OBJECT, note, stdout_json
 
 SETTINGS = click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
@@ -43,25 +41,6 @@ def assign(entry: Any, assignment: str) -> None:
         entry[names[-1]] = value
     else:
         entry.pop(names[-1], None)
-
-
-def _announce_new(file: StackFile, config: StackConfig, tenant: str) -> Callable[[Target], Plan]:
-    """Return what `announce` does, and says what data of an earlier tenant of that name is retained."""
-    say = announce(file, config)
-
-    def say_all(found: Target) -> Plan:
-        intended = say(found)
-        owned = {bucket for one in applied.tenants(found.engine.state()).values() for bucket in one.buckets.values()}
-        known = stores.stores(found.aws, file.owner, tenant)
-        kept = ", ".join(store.id for store in known if not owned & {*store.buckets.values()})
-        if kept:
-            note(
-                f"Data of an earlier tenant {tenant} is retained ({kept}); this one does not see it. "
-                "`./opstrace tenants data adopt`, in place of this, makes the tenant with it."
-            )
-        return intended
-
-    return say_all
 
 
 def _assigned(entry: Any, settings: Sequence[str]) -> None:
@@ -107,7 +86,7 @@ def add(
         file.entry("tenants").append(entry)
     file.check()
     show_difference(file)
-    plan = finish(file, provider_name, no_apply=no_apply, before=_announce_new(file, config, tenant))
+    plan = finish(file, provider_name, no_apply=no_apply, before=announce(file, config, added=tenant))
     if as_json:
         stdout_json(outcome(tenant, file, plan=plan))
     if not no_apply:
