@@ -36,6 +36,15 @@ def _is_held(locks: Path) -> bool:
     return False
 
 
+def state_file(url: str, project: str, stack: str) -> Path:
+    """Return where the local file backend at `url` keeps the state of a stack."""
+    return _root(url) / "stacks" / project / f"{stack}.json"
+
+
+def _root(url: str) -> Path:
+    return Path(url.removeprefix(SCHEME).split("?")[0]).expanduser() / ".pulumi"
+
+
 def mend(url: str, project: str, stack: str) -> list[str]:
     """Mend the files of a stack in the backend at `url`; return what was done, in words, nothing where nothing is broken.
 
@@ -43,11 +52,11 @@ def mend(url: str, project: str, stack: str) -> list[str]:
     """
     if not url.startswith(SCHEME):
         return []
-    root = Path(url.removeprefix(SCHEME).split("?")[0]).expanduser() / ".pulumi"
+    root = _root(url)
     if _is_held(root / "locks" / "organization" / project / stack):
         return []
     done = []
-    state = root / "stacks" / project / f"{stack}.json"
+    state = state_file(url, project, stack)
     backup = state.with_name(state.name + ".bak")
     for side in (root / "meta.yaml.attrs", *(path.with_name(path.name + ".attrs") for path in (state, backup))):
         if side.exists() and side.stat().st_size == 0:

@@ -9,6 +9,12 @@ from components.gateway import REPLICAS
 from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
 
 
+@pytest.fixture(scope="module")
+def printed() -> list[str]:
+    """What a module's commands have printed by now, to which a page of docs/ is held in the end."""
+    return []
+
+
 @pytest.fixture
 def keys_as_before(walk: Walk) -> Iterator[None]:
     before = walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split()

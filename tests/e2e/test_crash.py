@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from scripts.engine import PROJECT
+from scripts.state_files import state_file
 from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, url
 from tests.shell import ROOT
 
@@ -16,8 +17,7 @@ UP = ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview", "--stack",
 def _start_up(walk: Walk, until: str) -> subprocess.Popen[bytes]:
     """Start `pulumi up`, and return it once its state says that it is creating `until`; its output comes before that."""
     process = subprocess.Popen(UP, cwd=ROOT, env=walk.shell, stdout=subprocess.DEVNULL)
-    backend = Path(walk.shell["PULUMI_BACKEND_URL"].removeprefix("file://"))
-    state = backend / ".pulumi" / "stacks" / PROJECT / f"{INSTANCE}.json"
+    state = state_file(walk.shell["PULUMI_BACKEND_URL"], PROJECT, INSTANCE)
     while process.poll() is None:
         if f'"{until}' in state.read_text().partition('"pending_operations"')[2]:
             return process

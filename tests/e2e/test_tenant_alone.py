@@ -29,12 +29,6 @@ def token(walk: Walk, trusted_pair: str) -> Iterator[str]:
     yield walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
 
 
-@pytest.fixture(scope="module")
-def printed() -> list[str]:
-    """What the page's commands printed."""
-    return []
-
-
 def follow(walk: Walk, command: str, printed: list[str]) -> None:
     printed.append(walk.follow(["exec 2>&1\n", command])[1])
 

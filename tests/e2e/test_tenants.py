@@ -42,12 +42,6 @@ def token(walk: Walk, trusted_pair: str) -> str:
     return walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
 
 
-@pytest.fixture(scope="module")
-def printed() -> list[str]:
-    """What was printed of the tenant, as the page has it of another, for what is shown there."""
-    return []
-
-
 def as_on_the_page(*said: str) -> list[str]:
     return [re.sub(rf"\b{TENANT}\b", "newtenant", text) for text in said]
 

@@ -1,6 +1,5 @@
 """What tests that kill a command at work share: finding the engine that it waits for, and killing one or both."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -25,11 +24,9 @@ def engine_of(command: int) -> tuple[psutil.Process, str] | None:
     return None
 
 
-def kill_at(
-    command: Sequence[str], environment: Mapping[str, str], work: str, after: float, *, alone: bool = False
-) -> None:
-    """Run an `opstrace` command, and kill it with all that it started, or the engine alone, some seconds after that began `work`."""
-    process = subprocess.Popen(
+def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start an `opstrace` command in a process group of its own, which `os.killpg` kills whole."""
+    return subprocess.Popen(
         command,
         cwd=ROOT,
         env=environment,
@@ -37,14 +34,29 @@ def kill_at(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def kill(engine: psutil.Process) -> bool:
+    """Kill an engine; return whether it was still there."""
+    try:
+        engine.kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
+def kill_at(
+    command: Sequence[str], environment: Mapping[str, str], work: str, after: float, *, alone: bool = False
+) -> None:
+    """Run an `opstrace` command, and kill it with all that it started, or the engine alone, some seconds after that began `work`."""
+    process = start(command, environment)
     deadline = time.monotonic() + OPERATION_SECONDS
     while not ((found := engine_of(process.pid)) and found[1].startswith(work)):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     time.sleep(after)
     if alone:
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has done its work
-            found[0].kill()
+        kill(found[0])
     else:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(OPERATION_SECONDS)

@@ -6,7 +6,6 @@ OPSTRACE_CRASH_SEED repeats a run, OPSTRACE_MOVE_POINTS says how often it is kil
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 
@@ -16,7 +15,7 @@ from components.config import stack_name
 from components.names import namespace
 from scripts.stackfile import STACKS
 from tests.engine.census import Found, of_cloud, of_state
-from tests.engine.killing import OPERATION_SECONDS, engine_of
+from tests.engine.killing import OPERATION_SECONDS, engine_of, kill, start
 from tests.engine.stack import INSTANCE, PASSING, SEED, STACK_FILE, Stack
 from tests.shell import ROOT, run
 
@@ -47,14 +46,7 @@ class Moving:
 
     def killed(self, to: str, seconds: float, draw: random.Random) -> str:
         """Begin to move it, and after some seconds kill the engine alone or everything; return which, '' if too late."""
-        process = subprocess.Popen(
-            self.command(to),
-            cwd=ROOT,
-            env=self.stack.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = start(self.command(to), self.stack.environment)
         time.sleep(seconds)
         alone, struck = draw.random() < 0.5, ""
         if alone:
@@ -69,11 +61,7 @@ class Moving:
     def _engine_killed(command: int) -> str:
         """Kill the engine that the command waits for; return what it was at, '' where there is none."""
         found = engine_of(command)
-        if found is None:
-            return ""
-        engine, work = found
-        engine.kill()
-        return f"pulumi {work}"
+        return f"pulumi {found[1]}" if found and kill(found[0]) else ""
 
     def assert_moved(self, to: str, what: str = "") -> None:
         """Fail unless the tenant is where it is to be and there alone, and everything is what it was and as declared."""

@@ -15,6 +15,7 @@ from scripts.aws import Clients
 from scripts.cluster import Cluster
 from scripts.engine import PROJECT
 from scripts.pending import find
+from scripts.state_files import state_file
 from tests.engine.census import Found, of_cloud, of_state, portrait
 from tests.engine.faults import Faults, at_numbers
 from tests.engine.stack import INSTANCE, SEED, Stack, Undisturbed, assert_nothing_orphaned_or_lost, differences
@@ -107,7 +108,7 @@ def test_what_has_no_place_in_the_state_any_more_is_named(created: Stack) -> Non
     iam = created.cloud.aws("iam")
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
     # Into the file itself: `pulumi stack import` takes away what is pending.
-    file = created.cloud.settings.pulumi / "backend" / ".pulumi" / "stacks" / PROJECT / f"{INSTANCE}.json"
+    file = state_file(created.environment["PULUMI_BACKEND_URL"], PROJECT, INSTANCE)
     state = json.loads(file.read_text())
     resource = {
         "urn": f"{urn}$aws:iam/role:Role::tenant-gone-role",
