@@ -1,5 +1,6 @@
 """AWS, as the command itself speaks to it: clients for the account and the endpoints of a stack."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ def is_code(error: ClientError, *codes: str) -> bool:
 
 
 class Clients:
-    """boto3's clients by service, with the credentials of `environment` and the endpoints of `config`."""
+    """boto3's clients by service, with the credentials of `environment` and the endpoints of `config`; for any thread."""
 
     def __init__(self, environment: Mapping[str, str], config: StackConfig) -> None:
         self._account = {
@@ -34,14 +35,16 @@ class Clients:
         self._config = Config(connect_timeout=CONNECT_SECONDS, retries=retries)
         self._authorities = environment.get("AWS_CA_BUNDLE")
         self._made: dict[str, Any] = {}
+        self._making = threading.Lock()  # boto3's clients are for many threads, what makes them is not
 
     def __getitem__(self, service: str) -> Any:
         """Return the client of a service, such as `route53`."""
-        if service not in self._made:
-            if self._session is None:  # not before: a profile that is not there is an error of botocore's
-                self._session = boto3.session.Session(**self._account)
-            endpoint = self._endpoints.get(service)
-            self._made[service] = self._session.client(
-                service, endpoint_url=endpoint, config=self._config, verify=self._authorities
-            )
-        return self._made[service]
+        with self._making:
+            if service not in self._made:
+                if self._session is None:  # not before: a profile that is not there is an error of botocore's
+                    self._session = boto3.session.Session(**self._account)
+                endpoint = self._endpoints.get(service)
+                self._made[service] = self._session.client(
+                    service, endpoint_url=endpoint, config=self._config, verify=self._authorities
+                )
+            return self._made[service]

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,12 +27,13 @@ OK, NOT_FOUND = 200, 404
 
 
 class Cluster:
-    """One cluster, by the kubeconfig of `environment` and the context of `config`."""
+    """One cluster, by the kubeconfig of `environment` and the context of `config`; for any thread."""
 
     def __init__(self, environment: Mapping[str, str], config: StackConfig) -> None:
         self._kubeconfig = environment.get("KUBECONFIG") or None
         self._context = config.cluster.context
         self._client: Any = None
+        self._finding = threading.Lock()  # the library keeps a cache, in a file, of which kinds there are
 
     def labels(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, str] | None:
         """Return an object's labels, None where there is no such object; raises as `get` does."""
@@ -75,7 +77,8 @@ class Cluster:
         By the API server's port forwarding: that ends in the pod itself, so no network policy has to let it in.
         """
         self._resource("v1", "Namespace")  # connects
-        core = kubernetes.client.CoreV1Api(self._client.client)
+        # A client of its own: the library changes it while it forwards, and another thread may be asking.
+        core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(self._client.configuration))
         lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         try:
@@ -92,10 +95,11 @@ class Cluster:
             return None
 
     def _resource(self, api_version: str, kind: str) -> Any:
-        if self._client is None:
-            load: Any = kubernetes.config.new_client_from_config
-            api = load(self._kubeconfig, self._context)
-            api.rest_client.pool_manager.connection_pool_kw["retries"] = RETRIES
-            dynamic: Any = kubernetes.dynamic.DynamicClient
-            self._client = dynamic(api)
-        return self._client.resources.get(api_version=api_version, kind=kind)
+        with self._finding:
+            if self._client is None:
+                load: Any = kubernetes.config.new_client_from_config
+                api = load(self._kubeconfig, self._context)
+                api.rest_client.pool_manager.connection_pool_kw["retries"] = RETRIES
+                dynamic: Any = kubernetes.dynamic.DynamicClient
+                self._client = dynamic(api)
+            return self._client.resources.get(api_version=api_version, kind=kind)

@@ -9,6 +9,7 @@ from components.errors import UserError
 from components.names import APIS, api_url, instance_domain, namespace
 from scripts import applied, stores
 from scripts.apply import target
+from scripts.at_once import for_each
 from scripts.cluster import Cluster
 from scripts.engine import Engine
 from scripts.gateway_state import PodState, gateway_pods
@@ -159,11 +160,10 @@ def _tenants(config: StackConfig, instance: str, where: Provider) -> dict[str, d
     made = applied_anywhere(where.environment, instance)
     configured = all_settings(instance, config)
     domain, port = instance_domain(instance, config.domain), config.load_balancer.port
-    found = {}
-    for name in sorted({*configured, *made}):
+
+    def facts_of(name: str) -> dict[str, Any]:
         urls: dict[str, Any] = {api: api_url(api, name, domain, port) for api in APIS}
-        found[name] = {
-            **urls,
+        return urls | {
             "namespace": namespace(name),
             "buckets": made[name].buckets if name in made else {},
             "configured": name in configured,
@@ -171,7 +171,9 @@ def _tenants(config: StackConfig, instance: str, where: Provider) -> dict[str, d
             # Without a token the right answer is 401, where authentication is on.
             "gateway": status_of(f"{urls['cortex']}/api/v1/labels", where.ca_file) in (200, 401),
         }
-    return found
+
+    names = sorted({*configured, *made})
+    return dict(zip(names, for_each(facts_of, names), strict=True))
 
 
 def _in_words(facts: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Where a tenant lives: an entry in its instance's stack file, or a stack `<instance>.<tenant>` of its own."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +9,9 @@ from components.errors import UserError
 from components.names import SYSTEM
 from components.tenant_config import TenantSettings
 from scripts import applied
+from scripts.at_once import for_each
 from scripts.engine import Engine
 from scripts.stackfile import STACKS, StackFile, require
-
-READERS = 8
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,11 @@ def settings_in(file: StackFile, config: StackConfig) -> dict[str, TenantSetting
     return {entry.name: found.settings_of(entry.name) for entry in found.tenants}
 
 
+def settings_of(instance: str, config: StackConfig, tenant: str) -> TenantSettings:
+    """Return the settings of one tenant, wherever it lives; raises `UserError` where there is no such tenant."""
+    return config.settings_of(SYSTEM) if tenant == SYSTEM else settings_in(place(instance, tenant).file, config)[tenant]
+
+
 def all_settings(instance: str, config: StackConfig) -> dict[str, TenantSettings]:
     """Return the settings of all tenants of an instance, wherever they live, `system` among them."""
     found = {SYSTEM: config.settings_of(SYSTEM)} | settings_in(require(instance), config)
@@ -85,11 +88,18 @@ def all_settings(instance: str, config: StackConfig) -> dict[str, TenantSettings
     return found
 
 
-def applied_anywhere(environment: Mapping[str, str], instance: str) -> dict[str, applied.Applied]:
-    """Return the tenants of an instance that are in the state of its stack, or of one of their own."""
-    stacks = [stack for stack in Engine(environment, instance).stacks() if stack.split(".")[0] == instance]
+def applied_anywhere(
+    environment: Mapping[str, str], instance: str, tenant: str | None = None
+) -> dict[str, applied.Applied]:
+    """Return the tenants of an instance that are in the state of its stack, or of one of their own.
+
+    With `tenant` that one alone: no state is read in which it cannot be.
+    """
+    if tenant is None:
+        stacks = [stack for stack in Engine(environment, instance).stacks() if stack.split(".")[0] == instance]
+    else:
+        stacks = [instance, stack_name(instance, tenant)]
     found: dict[str, applied.Applied] = {}
-    with ThreadPoolExecutor(READERS) as readers:  # each of them is a process of the engine
-        for resources in readers.map(lambda stack: Engine(environment, stack).resources(), stacks):
-            found |= applied.tenants(resources)
-    return found
+    for resources in for_each(lambda stack: Engine(environment, stack).state(), stacks):
+        found |= applied.tenants(resources)
+    return {name: one for name, one in found.items() if tenant in (None, name)}

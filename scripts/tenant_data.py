@@ -30,12 +30,13 @@ def data() -> None:
     """Manage retained data: what stayed when a tenant with `onDelete: retain` was deleted."""
 
 
-def retained(found: Target) -> list[Store]:
-    """Return the data of the instance that no tenant of the state owns."""
-    there = applied_anywhere(found.where.environment, found.engine.instance)
-    everything = stores.stores(found.aws, found.engine.instance)
+def retained(found: Target, tenant: str | None = None) -> list[Store]:
+    """Return the data of the instance, or of one tenant, that no tenant of the state owns."""
+    instance = found.engine.instance
+    there = applied_anywhere(found.where.environment, instance, tenant)
+    everything = stores.stores(found.aws, instance, tenant)
     _require_known({store.tenant for store in everything} - {*there}, found)
-    owned = {bucket for tenant in there.values() for bucket in tenant.buckets.values()}
+    owned = {bucket for one in there.values() for bucket in one.buckets.values()}
     return [store for store in everything if not owned & {*store.buckets.values()}]
 
 
@@ -54,14 +55,13 @@ def chosen(tenant: str, identity: str | None, found: Target) -> Store:
     """Return the one store that is meant; raises `UserError` where there is none, or more than one."""
     if found.engine.state():
         found.engine.settle(found.aws, found.cluster)  # what an update is making, or was killed at, is not retained
-    there = retained(found)
-    mine = [store for store in there if store.tenant == tenant and identity in (None, store.id)]
+    mine = [store for store in retained(found, tenant) if identity in (None, store.id)]
     if len(mine) == 1:
         return mine[0]
     if mine:
         ids = ", ".join(f"{store.id} (of {store.created:%Y-%m-%d})" for store in mine)
         raise UserError(f"there is more than one store of {tenant}: {ids}; name one with --id")
-    known = ", ".join(f"{store.tenant} ({store.id})" for store in there) or "none"
+    known = ", ".join(f"{store.tenant} ({store.id})" for store in retained(found)) or "none"
     raise UserError(
         f"no data of {tenant}{f' with the id {identity}' if identity else ''} is retained; there is: {known}"
     )

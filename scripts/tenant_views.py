@@ -11,14 +11,14 @@ from rich.table import Table
 from ruamel.yaml import YAML
 
 from components.config import StackConfig
-from components.errors import UserError
 from components.limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAMES
 from components.names import ALERTMANAGER, ALERTMANAGER_PATH, APIS, PORTS, api_url, instance_domain, namespace
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.apply import Target, target
+from scripts.at_once import for_each
 from scripts.cluster import Cluster
-from scripts.placing import all_settings, applied_anywhere, own_files
+from scripts.placing import all_settings, applied_anywhere, own_files, settings_of
 from scripts.providers import PROVIDER
 from scripts.stackfile import require, round_trip
 from scripts.terminal import JSON_ARRAY, JSON_OBJECT, stdout_json, stdout_table
@@ -83,6 +83,12 @@ def _held(there: applied.Applied | None, found: Target) -> stores.Contents:
     return stores.contents(found.aws, there.buckets.values()) if there else stores.Contents()
 
 
+def _state(name: str, settings: TenantSettings | None, there: applied.Applied, cluster: Cluster) -> str:
+    if settings:
+        return state_of(cluster, name, programs(settings))
+    return "out of the file, but protected" if there.protect else "to be deleted by the next update"
+
+
 def facts(
     name: str,
     settings: TenantSettings | None,
@@ -90,17 +96,20 @@ def facts(
     found: Target,
     there: applied.Applied | None,
     held: stores.Contents,
+    *,
+    alone: bool,
 ) -> dict[str, Any]:
     """Return what is known of a tenant, as plain values; sizes in bytes, ages in seconds.
 
     `settings` is None where it is configured no more, `there` where it is not applied. `held`: what its buckets hold.
+    `alone`: whether it has a stack of its own.
     """
     domain, port = instance_domain(found.engine.instance, config.domain), config.load_balancer.port
     known: dict[str, Any] = {
         "name": name,
         **{api: api_url(api, name, domain, port) for api in APIS},
         "state": "not applied",
-        "ownStack": name in own_files(found.engine.instance),
+        "ownStack": alone,
     }
     if settings:
         if settings.alertmanager.enabled:
@@ -114,9 +123,7 @@ def facts(
     if there:
         age = age_of(found.cluster, name)
         known |= {
-            "state": state_of(found.cluster, name, programs(settings))
-            if settings
-            else "to be deleted by the next update",
+            "state": _state(name, settings, there, found.cluster),
             "ageSeconds": None if age is None else int(age.total_seconds()),
             "storedBytes": held.size,
             "activeSeries": active_series(found.cluster, name),
@@ -144,11 +151,13 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
     config = require(instance).config()
     found = target(instance, config, provider_name)
     there = applied_anywhere(found.where.environment, instance)
-    wanted = all_settings(instance, config)
-    known = [
-        facts(name, wanted.get(name), config, found, there.get(name), _held(there.get(name), found))
-        for name in sorted({*wanted, *there})
-    ]
+    wanted, alone = all_settings(instance, config), own_files(instance)
+
+    def facts_of(name: str) -> dict[str, Any]:
+        one = there.get(name)
+        return facts(name, wanted.get(name), config, found, one, _held(one, found), alone=name in alone)
+
+    known = for_each(facts_of, sorted({*wanted, *there}))
     if as_json:
         stdout_json(known)
         return
@@ -178,14 +187,11 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
 def show(provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
     """Show all settings of TENANT, what it holds, and the limits that its back ends have in force."""
     config = require(instance).config()
+    settings = settings_of(instance, config, tenant)
     found = target(instance, config, provider_name)
-    there = applied_anywhere(found.where.environment, instance).get(tenant)
-    wanted = all_settings(instance, config)
-    settings = wanted.get(tenant)
-    if settings is None:
-        raise UserError(f"there is no tenant {tenant} in {instance}; there are {', '.join(sorted(wanted))}")
+    there = applied_anywhere(found.where.environment, instance, tenant).get(tenant)
     held = _held(there, found)
-    everything = facts(tenant, settings, config, found, there, held)
+    everything = facts(tenant, settings, config, found, there, held, alone=tenant in own_files(instance))
     everything["settings"] = settings.model_dump(by_alias=True, exclude_none=True) | {
         "size": settings.pods().model_dump(by_alias=True)
     }

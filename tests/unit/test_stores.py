@@ -353,7 +353,7 @@ def test_data_of_a_tenant_that_was_taken_out_by_hand_is_not_deleted_beside_anoth
 
 def instance_of(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return an instance that answers and in whose state there is no tenant."""
-    monkeypatch.setattr(tenant_data, "applied_anywhere", lambda environment, instance: {})
+    monkeypatch.setattr(tenant_data, "applied_anywhere", lambda *arguments: {})
     engine = SimpleNamespace(instance="showdown", state=list)
     cluster = SimpleNamespace(labels=lambda *arguments: None)
     return SimpleNamespace(aws=aws, engine=engine, cluster=cluster, where=SimpleNamespace(environment={}))
