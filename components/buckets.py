@@ -9,8 +9,8 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.lifecycle import SAFETY_DAYS, SAFETY_RULE, UPLOAD_DAYS
-from components.names import BUCKET_KINDS, RANDOM_BYTES, BucketKind, bucket_prefix
+from components.lifecycle import SAFETY_DAYS, UPLOAD_DAYS
+from components.names import BUCKET_KINDS, RANDOM_BYTES, RETENTION_TAG, BucketKind, bucket_prefix
 from components.options import child
 from components.section import hours
 from components.tenant_config import TenantSettings
@@ -71,7 +71,9 @@ def _declare_bucket(
     name: str, kind: BucketKind, args: BucketsArgs, ending: random.RandomId, parent: pulumi.Resource
 ) -> pulumi.Output[str]:
     prefix = bucket_prefix(args.instance, args.tenant, kind, 2 * RANDOM_BYTES)
+    days = args.retention_days(kind)
     marks = {"opstrace:instance": args.instance, "opstrace:tenant": args.tenant, "opstrace:kind": kind}
+    marks |= {} if days is None else {RETENTION_TAG: str(days)}
     retain = args.settings.on_delete == "retain"
     stays = pulumi.ResourceOptions(retain_on_delete=retain)  # with what holds the bucket shut
     bucket = aws.s3.Bucket(
@@ -99,8 +101,8 @@ def _declare_bucket(
     aws.s3.BucketLifecycleConfiguration(
         f"{name}-{kind}-lifecycle",
         bucket=bucket.bucket,
-        rules=lifecycle(args.tenant, kind, args.retention_days(kind)),
-        opts=child(parent, more=stays),
+        rules=lifecycle(args.tenant, kind, days),
+        opts=child(parent),  # goes with the tenant: nothing of what is retained is to go by itself
     )
     return bucket.bucket
 
@@ -114,7 +116,7 @@ def lifecycle(tenant: str, kind: BucketKind, days: int | None) -> Any:
     prefixes = {"metrics": [f"{tenant}/"], "logs": [f"{tenant}/", "index/"], "config": []}[kind]
     expirations = [
         aws.s3.BucketLifecycleConfigurationRuleArgs(
-            id=f"{SAFETY_RULE}-{number}",
+            id=f"older-than-any-retention-{number}",
             status="Enabled",
             filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=prefix),
             expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days + SAFETY_DAYS),

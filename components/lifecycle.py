@@ -3,4 +3,3 @@
 # A compacted object is younger than the data in it, and a compactor that stands still has time to be mended.
 SAFETY_DAYS = 30
 UPLOAD_DAYS = 7  # until an upload that nobody finishes goes
-SAFETY_RULE = "older-than-any-retention"  # how the rules' ids begin

@@ -14,6 +14,7 @@ GATEWAY_NAMESPACE = "opstrace"
 BUCKET_NAME_LENGTH = 63  # Amazon S3 user guide, 'Bucket naming rules'
 HASH_LENGTH = 8
 RANDOM_BYTES = 4  # at the end of a bucket's name, in hexadecimal digits
+RETENTION_TAG = "opstrace:retention-days"  # of a bucket: what is retained still tells for how long it was to be kept
 
 BucketKind = Literal["metrics", "config", "logs"]
 BUCKET_KINDS: tuple[BucketKind, ...] = ("metrics", "config", "logs")

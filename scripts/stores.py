@@ -13,8 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from components.errors import UserError
-from components.lifecycle import SAFETY_DAYS, SAFETY_RULE
-from components.names import BUCKET_KINDS, HASH_LENGTH, RANDOM_BYTES, bucket_prefix
+from components.names import BUCKET_KINDS, HASH_LENGTH, RANDOM_BYTES, RETENTION_TAG, bucket_prefix
 from scripts.aws import Clients, is_code
 
 ID_LENGTH = 2 * RANDOM_BYTES
@@ -120,9 +119,9 @@ def _tags(aws: Clients, bucket: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 
-def mark(aws: Clients, bucket: str, name: str) -> None:
+def mark(aws: Clients, bucket: str, name: str, text: str = "true") -> None:
     """Give a bucket a tag of ours beside those that it has."""
-    tags = [{"Key": key, "Value": value} for key, value in (_tags(aws, bucket) | {name: "true"}).items()]
+    tags = [{"Key": key, "Value": value} for key, value in (_tags(aws, bucket) | {name: text}).items()]
     aws["s3"].put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
 
 
@@ -208,10 +207,8 @@ def _rules(aws: Clients, bucket: str) -> list[dict[str, Any]]:
 
 def retention_days(aws: Clients, bucket: str) -> int | None:
     """Return for how many days a bucket's data was to be kept when it was last applied, None where nothing says so."""
-    for rule in _rules(aws, bucket):
-        if rule["ID"].startswith(SAFETY_RULE) and "Days" in rule.get("Expiration", {}):
-            return int(rule["Expiration"]["Days"]) - SAFETY_DAYS
-    return None
+    days = _tags(aws, bucket).get(RETENTION_TAG, "")
+    return int(days) if days.isdecimal() else None
 
 
 def expire(aws: Clients, bucket: str, day: datetime.date) -> None:

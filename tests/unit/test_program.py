@@ -8,6 +8,7 @@ import pytest
 from components.backend import StoreArgs
 from components.gateway_config import GatewaySettings, bootstrap
 from components.gateway_lua import UPSTREAM_HEADER
+from components.names import RETENTION_TAG
 from tests.e2e import test_drift
 from tests.unit.given import CLUSTER, settings
 from tests.unit.program import declared
@@ -42,6 +43,16 @@ def test_a_tenant_has_30_resources_at_most(recorded: list[pulumi.runtime.MockRes
     """Components exist in the state alone; what a tenant costs is what the providers make."""
     made = [entry for entry in of_default(recorded) if not entry.typ.startswith("opstrace:")]
     assert 20 < len(made) <= 30
+
+
+def test_each_bucket_has_a_net_below_its_own_retention_which_its_tag_tells() -> None:
+    made = of_default(declared(settings(tenants=[{"name": "default", "retention": {"metrics": "36h", "logs": "1y"}}])))
+    found = {}
+    for kind in ("metrics", "logs", "config"):
+        inputs = {entry.name.rsplit("-", 1)[-1]: entry.inputs for entry in made if f"-{kind}-" in entry.name}
+        rules = [rule["expiration"]["days"] for rule in inputs["lifecycle"]["rules"] if "expiration" in rule]
+        found[kind] = (inputs["bucket"]["tags"].get(RETENTION_TAG), rules)
+    assert found == {"metrics": ("2", [32]), "logs": ("365", [395, 395]), "config": (None, [])}
 
 
 def test_a_tenant_has_three_buckets_all_shut(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from components.config import from_settings
 from components.errors import UserError
-from components.names import bucket_prefix
+from components.names import RETENTION_TAG, bucket_prefix
 from components.tenant_config import OnDelete, TenantSettings
 from scripts import adoption, applied, stores, tenant_data, tenant_removal
 from scripts.preflight import INSTANCE_LABEL
@@ -22,6 +22,7 @@ from scripts.summary import plan, require_no_other_purge
 from tests.unit.given import settings
 
 ID = "0a0b0c0d"
+SOMEBODYS_RULE = {"ID": "somebodys", "Status": "Enabled", "Filter": {"Prefix": "a/"}, "Expiration": {"Days": 900}}
 
 
 @pytest.fixture
@@ -48,17 +49,9 @@ def store(aws: Any, tenant: str = "default", identity: str = ID) -> stores.Store
 
 
 def with_retention(aws: Any, kept: stores.Store, days: int) -> None:
-    """Let the buckets say that their data is kept for so long, as components/lifecycle.py does: 30 days more."""
-    rule = {
-        "ID": "older-than-any-retention-0",
-        "Status": "Enabled",
-        "Filter": {"Prefix": "default/"},
-        "Expiration": {"Days": days + 30},
-    }
+    """Let the buckets say that their data is kept for so long, as components/buckets.py does."""
     for kind in ("metrics", "logs"):
-        aws["s3"].put_bucket_lifecycle_configuration(
-            Bucket=kept.buckets[kind], LifecycleConfiguration={"Rules": [rule]}
-        )
+        stores.mark(aws, kept.buckets[kind], RETENTION_TAG, f"{days}")
 
 
 def test_a_store_is_three_buckets_with_one_end_and_copies_of_their_tags_are_not_enough(aws: Any) -> None:
@@ -106,17 +99,16 @@ def test_a_store_whose_deletion_has_begun_is_not_adopted(aws: Any, monkeypatch: 
     assert stores.stores(aws, "showdown") == []
 
 
-def test_expiry_stands_beside_the_rule_that_tells_the_retention(aws: Any) -> None:
-    kept = store(aws)
-    name = kept.buckets["logs"]
-    with_retention(aws, kept, 90)
+def test_what_is_to_expire_goes_with_all_that_is_in_it_and_tells_its_day(aws: Any) -> None:
+    name = store(aws).buckets["logs"]
+    aws["s3"].put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [SOMEBODYS_RULE]})
+    assert stores.expires_on(aws, [name]) is None
     day = datetime.date(2030, 1, 2)
     for _ in range(2):
         stores.expire(aws, name, day)
     assert stores.expires_on(aws, [name]) == day
-    assert stores.retention_days(aws, name) == 90
     rules = {rule["ID"]: rule for rule in aws["s3"].get_bucket_lifecycle_configuration(Bucket=name)["Rules"]}
-    assert len(rules) == 2
+    assert {*rules} == {"somebodys", stores.EXPIRY_RULE}
     expiry = rules[stores.EXPIRY_RULE]
     assert expiry["Status"] == "Enabled" and expiry["Filter"] == {"Prefix": ""}  # all that is in it
     assert expiry["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
