@@ -21,6 +21,7 @@ from components.names import (
     tenant_name_problem,
     token_audience,
 )
+from scripts.apply import require_no_purge
 from scripts.engine import Engine
 from scripts.keyfiles import new_key, write_secret
 from scripts.ledger import issued
@@ -100,6 +101,7 @@ def create(provider_name: str, instance: str, tenants: tuple[str, ...], context:
     config = file.config()
     aws, cluster = reached(where.environment, config)
     require_cluster(cluster, instance)
+    require_no_purge(file, config, engine)  # where an earlier create was interrupted
     made = issued(signer, [Grant(instance, tenant, name=f"create {instance}") for tenant in names])
     for tenant, token in zip(names, made, strict=True):
         token_file(tenant).unlink(missing_ok=True)  # of this instance, and of a key that is trusted no more

@@ -5,37 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.config import StackConfig
-from components.errors import UserError
 from components.headline import Fate, done_to_tenants, fate, headline, with_fates
-from components.tenant_config import TenantSettings
 from scripts import applied, stores
-from scripts.apply import Target
+from scripts.apply import Settings, Target, require_no_other_purge
 from scripts.aws import Clients
 from scripts.placing import settings_in
 from scripts.stackfile import StackFile
 from scripts.terminal import note
-
-Settings = Mapping[str, TenantSettings]
-
-
-def require_no_other_purge(after: Settings, there: Mapping[str, applied.Applied], subject: str | None = None) -> None:
-    """Raise `UserError` where an update would also delete data of a tenant that nobody speaks of here.
-
-    Such a tenant was taken out of the file by hand: that alone is no word on its data. `there`: the user tenants in the
-    state. `subject` is the one that is meant.
-    """
-    doomed = [name for name in sorted({*there} - {*after} - {subject}) if there[name].on_delete != "retain"]
-    protected = [name for name in doomed if there[name].protect]
-    if protected:
-        raise UserError(
-            f"{', '.join(protected)} is out of the file, but applied and protected, so that no update passes; put the entry "
-            "back, or where `./opstrace tenants data adopt` was interrupted, run that again"
-        )
-    if doomed:
-        raise UserError(
-            f"this would also delete {', '.join(doomed)} with all data, or a part of it: out of the file, but still applied, "
-            "and not recorded as `onDelete: retain`; put the entry back, or let `pulumi up` delete it first"
-        )
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,29 @@ import click
 from components.config import PREFIX, StackConfig, stack_name
 from components.errors import UserError
 from scripts import applied
-from scripts.apply import Target, target
+from scripts.apply import Target, require_no_purge, target
 from scripts.engine import Engine
 from scripts.placing import entry_of, own_file, own_files
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.terminal import JSON_OBJECT, note, stdout_json, step
 from scripts.yaml_comments import copied, put
+
+
+def _require_one(tenant: str, instance: Engine, own: Engine) -> None:
+    """Raise `UserError` where the tenant is not applied, or both stacks have one of that name, one of them half made."""
+    found = {engine.instance: applied.tenants(engine.state()).get(tenant) for engine in (instance, own)}
+    buckets = {stack: sorted(one.buckets.values()) for stack, one in found.items() if one}
+    if not buckets:
+        raise UserError(f"the tenant {tenant} is not applied yet; apply it where it is first, then move it")
+    if len({*map(tuple, buckets.values())}) > 1:
+        both = " and ".join(
+            f"{stack} has it with {', '.join(names) or 'no bucket'}" for stack, names in buckets.items()
+        )
+        raise UserError(
+            f"there are two tenants {tenant}: {both}; take it out of the file of the one that an update failed to make, and "
+            "let plain `pulumi up` of that stack delete what there is of it, then move the other"
+        )
 
 
 def _move_state(tenant: str, source: Engine, to: Engine) -> None:
@@ -21,8 +37,6 @@ def _move_state(tenant: str, source: Engine, to: Engine) -> None:
         source.forget(from_there.urn)  # `state move` writes the new state first
     elif from_there:
         source.move(from_there.urn, to)
-    elif not to_there:
-        raise UserError(f"the tenant {tenant} is not applied yet; apply it where it is first, then move it")
 
 
 # What is two columns further to the right as an item of opstrace:tenants than as opstrace:tenant.
@@ -48,8 +62,8 @@ def _entry_to_instance(own: StackFile, file: StackFile, tenant: str) -> None:
     put(entries, len(entries), value, above)
 
 
-def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) -> StackFile:
-    """Move a tenant into a stack of its own; return that one's file."""
+def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target, engine: Engine) -> StackFile:
+    """Move a tenant into a stack of its own, that of `engine`; return that one's file."""
     entry, own = entry_of(file, tenant), own_file(found.engine.instance, tenant)
     if entry is not None and len(config.tenants) == 1:
         raise UserError(f"{tenant} is the last tenant of {file.instance}, whose stack needs one; add another first")
@@ -58,7 +72,6 @@ def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) ->
         _entry_to_own(file, own, tenant)
         own.check()
         own.write()
-    engine = Engine(found.where.environment, own.instance)
     engine.ensure_stack(select=False)
     _move_state(tenant, found.engine, engine)
     if entry is not None:
@@ -69,17 +82,19 @@ def _to_own(tenant: str, file: StackFile, config: StackConfig, found: Target) ->
     return own
 
 
-def _to_instance(tenant: str, file: StackFile, found: Target) -> StackFile:
-    """Move a tenant from its own stack into the instance's, and remove the empty stack; return the file that it had."""
+def _to_instance(tenant: str, file: StackFile, found: Target, engine: Engine) -> StackFile:
+    """Move a tenant from its own stack, that of `engine`, into the instance's; return the file that it had.
+
+    The empty stack is removed.
+    """
     own = own_file(found.engine.instance, tenant)
-    engine = Engine(found.where.environment, own.instance)
     if entry_of(file, tenant) is None:
         _entry_to_instance(own, file, tenant)
         file.config()
     if tenant in applied.tenants(engine.state()):
         engine.settle(found.aws, found.cluster)  # now: what is looked for later is the other stack's
+    file.write()  # first: with the tenant in its state alone, somebody's update of the instance would delete it
     _move_state(tenant, engine, found.engine)
-    file.write()
     if engine.exists():
         engine.clear()  # only its providers are left in it
     found.engine.up(found.aws, found.cluster)
@@ -105,10 +120,18 @@ def move(provider_name: str, instance: str, tenant: str, to: str, as_json: bool)
     if to == "instance" and tenant not in own_files(instance):
         raise UserError(f"the tenant {tenant} lives in the stack of {instance} already")
     found = target(instance, config, provider_name)
+    alone = Engine(found.where.environment, stack_name(instance, tenant))
+    _require_one(
+        tenant, found.engine, alone
+    )  # before anything is settled: one would take what the other has for its own
     found.engine.settle(found.aws, found.cluster)
-    stack = stack_name(instance, tenant) if to == "own-stack" else instance
+    require_no_purge(file, config, found.engine, tenant)
+    stack = alone.instance if to == "own-stack" else instance
     with step(f"moving {tenant} to {stack}"):
-        own = _to_own(tenant, file, config, found) if to == "own-stack" else _to_instance(tenant, file, found)
+        if to == "own-stack":
+            own = _to_own(tenant, file, config, found, alone)
+        else:
+            own = _to_instance(tenant, file, found, alone)
     note(
         f"The tenant {tenant} lives in {'a stack of its own' if to == 'own-stack' else f'the stack of {instance}'} now."
     )

@@ -12,11 +12,11 @@ from components.headline import Fate
 from components.names import APIS, BUCKET_KINDS
 from components.tenant_config import OnDelete
 from scripts import applied, stores
-from scripts.apply import NO_APPLY, Target, finish, show_difference, target
+from scripts.apply import NO_APPLY, Target, finish, require_no_purge, show_difference, target
 from scripts.placing import Place, find, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
-from scripts.summary import Plan, announce, outcome, plan, require_no_other_purge
+from scripts.summary import Plan, announce, outcome, plan
 from scripts.tenant_views import state_of
 from scripts.terminal import JSON_OBJECT, confirm_by_name, note, stdout_json, step
 
@@ -131,8 +131,7 @@ class Removal:
         if wanted == "purge" and not yes:
             confirm_by_name(self.tenant, f"All data of {self.tenant} will be deleted for good: {held}.")
         # Read anew: somebody may have updated while the name was typed.
-        after = settings_in(self.file, self.config)
-        require_no_other_purge(after, applied.user_tenants(self.found.engine.state()), self.tenant)
+        require_no_purge(self.file, self.config, self.found.engine, self.tenant)
         if self.there and not self._is_under_way and (self.there.on_delete != wanted or self.there.protect):
             self._record(wanted)
         intended = self._take_away()
