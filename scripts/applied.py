@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from components.headline import Fate, fate_of
 from components.names import SYSTEM
-from components.tenant_config import OnDelete
+from components.tenant_config import OnDelete, TenantSettings
 
 TENANT_TYPE = "opstrace:tenant:Tenant"
 WORKLOAD_TYPE = "kubernetes:apps/v1:StatefulSet"
@@ -30,6 +32,14 @@ class Applied:
     def on_delete(self) -> Fate:
         """What becomes of the data."""
         return fate_of(self.policies)
+
+    @property
+    def recorded(self) -> TenantSettings | None:
+        """The settings of the last update; None where none was whole, or the program of today does not know them."""
+        try:
+            return None if self.settings is None else TenantSettings.model_validate(self.settings)
+        except ValidationError:
+            return None
 
 
 def tenant_of(urn: str) -> str:

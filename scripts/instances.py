@@ -17,6 +17,7 @@ from scripts.placing import all_settings, applied_anywhere
 from scripts.preflight import reached
 from scripts.probe import status_of
 from scripts.providers import PROVIDER, Provider, provider
+from scripts.readiness import require_ready
 from scripts.stackfile import require
 from scripts.tenant_data import purge_store
 from scripts.tenant_removal import read_back
@@ -37,8 +38,9 @@ def _require_stack(engine: Engine, provider_name: str, instance: str) -> list[st
 @click.argument("instance")
 @click.option("--purge", is_flag=True, help="Delete the data of all tenants too, also what was retained before.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Go on even if pods are not ready to write what they hold.")
 @click.option("--preserve-config", is_flag=True, help="Keep the stack's file.")
-def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_config: bool) -> None:
+def destroy(provider_name: str, instance: str, purge: bool, yes: bool, force: bool, preserve_config: bool) -> None:
     """Remove INSTANCE with everything in it. The data of its tenants stays or goes as their onDelete says.
 
     As `pulumi stack rm` does, it removes the stack's file, unless it is told to keep it, or data is retained:
@@ -54,7 +56,12 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, preserve_
             f"(`./opstrace tenants remove {provider_name} {instance} TENANT`)"
         )
     found = target(instance, file.config(), provider_name)
-    tenants = applied.tenants(engine.resources())
+    resources = engine.resources()
+    tenants = applied.tenants(resources)
+    if not (purge or force):
+        for name, tenant in tenants.items():
+            if tenant.on_delete != "purge" and applied.has_workloads(resources, name):
+                require_ready(found.cluster, name, APIS, "destroy it with --force")
     if not yes:
         fate = "all data of all its tenants" if purge else _fate(tenants)
         click.confirm(f"Remove the instance {instance}, {fate}?", abort=True, err=True)

@@ -1,7 +1,7 @@
 """What an update will do, in the terms of a user of tenants; before it in words, and after it for machines."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from components.config import StackConfig
@@ -9,6 +9,7 @@ from components.headline import Fate, done_to_tenants, fate, headline, with_fate
 from scripts import applied, stores
 from scripts.apply import Settings, Target, require_no_other_purge
 from scripts.aws import Clients
+from scripts.consequences import require_possible, shorter_retention
 from scripts.placing import settings_in
 from scripts.stackfile import StackFile
 from scripts.terminal import note
@@ -25,19 +26,27 @@ class Deleted:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an update does to the user tenants of one stack, by name; as text, in a user's words."""
+    """What an update does to the user tenants of one stack, by name; as text, in a user's words.
+
+    `shorter` are those of the changed tenants that keep some kind of data for less long: how long they did, and will.
+    """
 
     add: list[str]
     change: list[str]
     delete: dict[str, Deleted]
+    shorter: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         line = headline(add=self.add, change=self.change, delete=self.delete)
         if not line:
             return "No tenant to add, to change or to delete."
-        return with_fates(
-            line, {name: fate(one.on_delete, len(one.buckets), f"{one.held}") for name, one in self.delete.items()}
-        )
+        fates = {name: fate(one.on_delete, len(one.buckets), f"{one.held}") for name, one in self.delete.items()}
+        losses = [
+            f"  {name}: its {kind} will be kept for {now} instead of {before}: what is older will be deleted for good"
+            for name, kinds in self.shorter.items()
+            for kind, (before, now) in kinds.items()
+        ]
+        return "\n".join([with_fates(line, fates), *losses])
 
     def plain(self) -> dict[str, Any]:
         """Return the plan as `--json` has it."""
@@ -54,6 +63,9 @@ def plan(after: Settings, there: Mapping[str, applied.Applied], aws: Clients) ->
     What becomes of a deleted tenant's data is what the last update recorded.
     """
     does = done_to_tenants(after, {name: one.settings for name, one in there.items()})
+    shorter = {
+        name: shorter_retention(before, after[name]) for name in does["change"] if (before := there[name].recorded)
+    }
     return Plan(
         add=does["add"],
         change=does["change"],
@@ -63,6 +75,7 @@ def plan(after: Settings, there: Mapping[str, applied.Applied], aws: Clients) ->
             )
             for name in does["delete"]
         },
+        shorter={name: kinds for name, kinds in shorter.items() if kinds},
     )
 
 
@@ -73,12 +86,14 @@ def announce(
     *,
     added: str | None = None,
     adopted: str | None = None,
+    force: bool = False,
 ) -> Callable[[Target], Plan]:
     """Return what says, and returns, before anything is changed, what becomes of the tenants and their data.
 
     `subject` is the tenant whose data may be purged by this, `added` one that is made with new data, `adopted` one that is
     made with its own, whatever of it is there by now. What is returned raises `UserError` where another's data would be
-    purged.
+    purged, the engine would refuse a change, or, unless `force`, what pods that do not run hold would be lost with their
+    volumes.
     """
 
     def say(found: Target) -> Plan:
@@ -86,6 +101,10 @@ def announce(
         there = {name: one for name, one in applied.user_tenants(found.engine.state()).items() if name != adopted}
         require_no_other_purge(after, there, subject)
         intended = plan(after, there, found.aws)
+        for name in intended.change:
+            one, before = there[name], there[name].recorded
+            if before:
+                require_possible(name, before, after[name], protect=one.protect, cluster=found.cluster, force=force)
         note(f"{intended}")
         if added:
             _tell_of_retained(added, file.owner, there, found)

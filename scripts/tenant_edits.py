@@ -10,11 +10,11 @@ from ruamel.yaml.error import YAMLError
 
 from components.errors import UserError
 from components.names import SYSTEM, tenant_name_problem
-from scripts.apply import NO_APPLY, finish, show_difference
+from scripts.apply import NO_APPLY, Target, finish, show_difference
 from scripts.placing import own_file, own_files, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.stackfile import require
-from scripts.summary import announce, outcome
+from scripts.summary import Plan, announce, outcome
 from scripts.terminal import JSON_OBJECT, note, stdout_json
 
 SETTINGS = click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
@@ -98,10 +98,19 @@ def add(
 @click.argument("instance")
 @click.argument("tenant")
 @click.argument("settings", nargs=-1, required=True, metavar="NAME=VALUE...")
+@click.option("--yes", is_flag=True, help="Do not ask, even where a shorter retention deletes data.")
+@click.option("--force", is_flag=True, help="Make new volumes even if what the old ones hold may not be written yet.")
 @NO_APPLY
 @JSON_OBJECT
 def set_(
-    provider_name: str, instance: str, tenant: str, settings: Sequence[str], no_apply: bool, as_json: bool
+    provider_name: str,
+    instance: str,
+    tenant: str,
+    settings: Sequence[str],
+    yes: bool,
+    force: bool,
+    no_apply: bool,
+    as_json: bool,
 ) -> None:
     """Change settings of TENANT, such as retention.logs=14d limits.metrics.ingestion_rate=50000, and apply them.
 
@@ -112,6 +121,14 @@ def set_(
     _assigned(there.entry, settings)
     there.file.check()
     show_difference(there.file)
-    plan = finish(there.file, provider_name, no_apply=no_apply, before=announce(there.file, config))
+    say = announce(there.file, config, force=force)
+
+    def before(found: Target) -> Plan:
+        intended = say(found)
+        if intended.shorter and not yes:
+            click.confirm("Delete what is older?", abort=True, err=True)
+        return intended
+
+    plan = finish(there.file, provider_name, no_apply=no_apply, before=before)
     if as_json:
         stdout_json(outcome(tenant, there.file, plan=plan))

@@ -15,9 +15,9 @@ from scripts import applied, stores
 from scripts.apply import NO_APPLY, Target, finish, require_no_purge, show_difference, target
 from scripts.placing import Place, find, place, settings_in
 from scripts.providers import PROVIDER
+from scripts.readiness import require_ready
 from scripts.stackfile import StackFile, require
 from scripts.summary import Plan, announce, outcome, plan
-from scripts.tenant_views import state_of
 from scripts.terminal import JSON_OBJECT, confirm_by_name, note, stdout_json, step
 
 
@@ -125,7 +125,7 @@ class Removal:
         """
         wanted = self._wanted(policy)
         if self.has_workloads and wanted == "retain" and not force:
-            self._require_ready()
+            require_ready(self.found.cluster, self.tenant, APIS, "remove it with --force")
         buckets = self.there.buckets if self.there else {}
         held = stores.contents(self.found.aws, buckets.values())
         if wanted == "purge" and not yes:
@@ -155,15 +155,6 @@ class Removal:
             )
         note(f"{self.tenant} is out of the file, or gone in part, already: that removal goes on.")
         return "purge" if recorded and recorded != {"retain"} else "retain"
-
-    def _require_ready(self) -> None:
-        """Raise `UserError` where a pod does not run: what it holds is on its volume alone, and goes with that."""
-        state = state_of(self.found.cluster, self.tenant, APIS)
-        if state != "ready":
-            raise UserError(
-                f"the tenant {self.tenant} is not ready ({state}): what its pods hold may not have reached its buckets, and "
-                "would be lost with their volumes; mend that first, or remove it with --force"
-            )
 
     def _record(self, wanted: OnDelete) -> None:
         """Let the state know what is to become of the data: a deletion does what the last update recorded."""

@@ -3,7 +3,6 @@
 import datetime
 import json
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -20,28 +19,9 @@ from scripts.at_once import for_each
 from scripts.cluster import Cluster
 from scripts.placing import all_settings, applied_anywhere, own_files, settings_of
 from scripts.providers import PROVIDER
+from scripts.readiness import programs, state_of
 from scripts.stackfile import require, round_trip
 from scripts.terminal import JSON_ARRAY, JSON_OBJECT, stdout_json, stdout_table
-
-
-def programs(settings: TenantSettings) -> tuple[str, ...]:
-    """Return what a tenant should have running."""
-    return (*APIS, *((ALERTMANAGER,) if settings.alertmanager.enabled else ()))
-
-
-def state_of(cluster: Cluster, tenant: str, names: Iterable[str]) -> str:
-    """Return `ready`, or which of these programs of a tenant are not."""
-    waiting = []
-    for name in names:
-        found = cluster.get("apps/v1", "StatefulSet", name, namespace(tenant))
-        if found is None:
-            waiting.append(f"{name} is missing")
-            continue
-        # One pod at least: somebody may have scaled it to none.
-        ready, wanted = found["status"].get("readyReplicas") or 0, max(found["spec"]["replicas"], 1)
-        if ready < wanted:
-            waiting.append(f"{name} {ready} of {wanted} ready")
-    return ", ".join(waiting) or "ready"
 
 
 def age_of(cluster: Cluster, tenant: str) -> datetime.timedelta | None:

@@ -160,6 +160,10 @@ def test_a_shorter_retention_is_warned_of_in_preview_and_a_longer_one_is_not(wal
         for shrinks in ("metrics shrinks from 720h to 120h", "logs shrinks from 168h to 120h"):
             assert (f"retention of its {shrinks}" in done.stdout + done.stderr) == warned
     tenants(walk, "set", TENANT, "retention.metrics=30d", "retention.logs=", "--no-apply")
+    before = STACK_FILE.read_text()
+    refused = tenants(walk, "set", TENANT, "retention.metrics=5d", check=False, typed="n\n")
+    assert "its metrics will be kept for 5d instead of 30d: what is older will be deleted for good" in refused.stderr
+    assert refused.returncode == 1 and STACK_FILE.read_text() == before
 
 
 def test_without_applying_a_tenant_is_added_to_the_file_and_taken_out_of_it_alone(walk: Walk) -> None:
@@ -201,8 +205,12 @@ def test_a_protected_tenant_is_deleted_neither_by_the_command_nor_by_plain_pulum
     assert done.returncode and "protect" in done.stdout + done.stderr
     assert {entry["urn"] for entry in walk.resources()} == before
     refused = tenants(walk, "set", TENANT, "size.metrics.volume=12Gi", check=False)
+    assert refused.returncode == 1 and "ops is protected: to change size.metrics.volume" in refused.stderr
+    assert STACK_FILE.read_text() == with_tenant
+    STACK_FILE.write_text(with_tenant.replace("volume: 11Gi", "volume: 12Gi"))
+    done = run(*command, env=walk.shell, check=False)
     STACK_FILE.write_text(with_tenant)
-    assert refused.returncode == 1 and "protect" in refused.stderr
+    assert done.returncode and "protect" in done.stdout + done.stderr
     assert {entry["urn"] for entry in walk.resources()} == before and pods(walk) == running
     assert push_line(walk, token, "still here") == 204
     tenants(walk, "set", TENANT, "protect=")

@@ -32,6 +32,9 @@ class Engine:
     def has_succeeded(self) -> bool:
         return self.finished
 
+    def state(self) -> list[dict[str, object]]:
+        return []
+
     def ensure_stack(self) -> None:
         self.made.append(self.instance)
 

@@ -12,6 +12,7 @@ from components.config import from_settings, tenant_stack
 from components.errors import UserError
 from components.section import merged
 from components.tenant_config import AlertmanagerSettings, BackendSize, TenantConfig
+from scripts.consequences import new_volumes, shorter_retention, taken_away
 from scripts.tenant_edits import assign
 from tests.e2e.walk import blocks
 from tests.unit.given import CLUSTER, settings
@@ -43,6 +44,8 @@ EXAMPLES: dict[str, Any] = {
     "size.logs.volume": "20Gi",
 }
 
+ENFORCING = CLUSTER | {"enforcesNetworkPolicies": True}
+
 # What there has to be for a setting to mean anything.
 BASES: dict[str, Any] = {"alertmanager.privateReceivers": {"alertmanager": {"enabled": True}}}
 ADDED = {"alertmanager.enabled": {"tenant-default-alertmanager-stateful-set"}}
@@ -69,8 +72,7 @@ def leaves() -> set[str]:
 
 def resources(tenant: dict[str, Any]) -> dict[str, pulumi.runtime.MockResourceArgs]:
     """Return what is declared of the tenant, by name."""
-    cluster = CLUSTER | {"enforcesNetworkPolicies": True}
-    made = declared(settings(tenants=[{"name": "default", **tenant}], cluster=cluster))
+    made = declared(settings(tenants=[{"name": "default", **tenant}], cluster=ENFORCING))
     return {entry.name: entry for entry in made if entry.name.startswith("tenant-default")}
 
 
@@ -86,6 +88,17 @@ def effect(before: dict[str, Any], after: dict[str, Any]) -> str:
     if any(old["replicas"] != new["replicas"] for old, new in pairs):
         return OTHER
     return LIVE if all(old == new for old, new in pairs) else RESTART
+
+
+# Inputs of all sorts of resources whose change makes another resource.
+IDENTITY = ("name", "bucket", "zoneId", "listenerArn", "domainName", "byteLength", "role", "url")
+
+
+def identity(entry: pulumi.runtime.MockResourceArgs) -> dict[str, Any]:
+    """Return the inputs whose change would make another resource in the place of this one."""
+    metadata = entry.inputs.get("metadata") or {}
+    named = {name: metadata.get(name) for name in ("name", "namespace")}
+    return named | {name: entry.inputs.get(name) for name in IDENTITY}
 
 
 def nested(path: str, value: Any) -> dict[str, Any]:
@@ -110,6 +123,25 @@ def test_a_change_does_what_the_table_says(setting: str) -> None:
     back = NOT_BACK if {*all_after} - {*all_before} else ""
     assert not {*all_before} - {*all_after}
     assert effect(before, after) + back == table()[setting]
+    others = {name for name in all_before if name not in before}
+    assert not [name for name in others if identity(all_before[name]) != identity(all_after[name])]
+
+
+@pytest.mark.parametrize("setting", sorted(EXAMPLES))
+def test_the_verbs_know_what_a_change_takes_away(setting: str) -> None:
+    base = BASES.get(setting, {})
+    as_it_is, changed = (
+        from_settings(settings(tenants=[{"name": "default", **tenant}], cluster=ENFORCING), "showdown").settings_of(
+            "default"
+        )
+        for tenant in (base, merged(base, nested(setting, EXAMPLES[setting])))
+    )
+    said = table()[setting]
+    assert bool(new_volumes(as_it_is, changed)) == (said == NEW)
+    assert bool(taken_away(as_it_is, changed)) == (said == NEW)
+    assert bool(taken_away(changed, as_it_is)) == (said == NEW or said.endswith(NOT_BACK))
+    assert bool(shorter_retention(changed, as_it_is)) == setting.startswith("retention.")
+    assert not shorter_retention(as_it_is, changed)
 
 
 def test_each_pod_has_the_resources_that_it_was_given() -> None:

@@ -211,11 +211,19 @@ def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | 
     found: Any = SimpleNamespace(aws=aws, engine=engine, cluster=None)
     monkeypatch.setattr(tenant_removal.Removal, "_take_away", lambda self: None)
     monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: {})
+    monkeypatch.setattr(tenant_removal, "require_no_purge", lambda *arguments: None)
     monkeypatch.setattr(stores, "GONE_SECONDS", 2)
     file: Any = SimpleNamespace(owner="showdown", changes=dict)
     config: Any = None
     given = {"where": None, "has_workloads": False} | more
     return tenant_removal.Removal("default", config, "local", found, file, there=there, **given)
+
+
+def not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    def require_ready(*arguments: Any) -> None:
+        raise UserError("the tenant is not ready")
+
+    monkeypatch.setattr(tenant_removal, "require_ready", require_ready)
 
 
 def test_a_removal_whose_buckets_have_left_the_state_does_not_say_that_they_are_gone(
@@ -235,7 +243,7 @@ def test_a_removal_that_goes_on_does_what_was_recorded_and_asks_for_ready_pods(
 ) -> None:
     buckets: dict[Any, str] = {**store(aws).buckets}
     there = applied.Applied("urn", False, buckets={**buckets}, policies={"retain"})
-    monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "loki 0 of 1 ready")
+    not_ready(monkeypatch)
     going = removal(aws, monkeypatch, there, has_workloads=True)
     with pytest.raises(UserError, match="is not ready"):
         going.run(None, yes=True, force=False)
@@ -250,7 +258,7 @@ def test_a_removal_that_goes_on_does_what_was_recorded_and_asks_for_ready_pods(
 
 def test_the_purge_of_a_tenant_does_not_wait_for_its_pods(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     there = applied.Applied("urn", False, buckets={**store(aws).buckets}, policies={"purge"})
-    monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "loki 0 of 1 ready")
+    not_ready(monkeypatch)
     with pytest.raises(UserError, match="was to be deleted, but"):  # nothing took it away
         removal(aws, monkeypatch, there, has_workloads=True).run(None, yes=True, force=False)
 
@@ -260,7 +268,7 @@ def whole(aws: Any, monkeypatch: pytest.MonkeyPatch, policy: OnDelete) -> Any:
     there = applied.Applied("urn", False, buckets={**store(aws).buckets}, policies={policy})
     going = removal(aws, monkeypatch, there, where=SimpleNamespace(entry={}, alone=False), has_workloads=True)
     monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: tenants("default", onDelete=policy))
-    monkeypatch.setattr(tenant_removal, "state_of", lambda *arguments: "ready")
+    monkeypatch.setattr(tenant_removal, "require_ready", lambda *arguments: None)
     return going
 
 
