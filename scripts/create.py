@@ -30,7 +30,7 @@ from scripts.probe import status_of
 from scripts.providers import PROVIDER, Provider, provider
 from scripts.signing import Grant, Signer
 from scripts.stackfile import StackFile, literal
-from scripts.terminal import note, show, step
+from scripts.terminal import note, show_table, step
 
 FIRST_ANSWER_SECONDS = 120
 
@@ -168,7 +168,7 @@ def _show(config: StackConfig, instance: str, where: Provider, tenants: list[str
     for tenant in tenants:
         urls = [api_url(api, tenant, domain, port) for api in APIS]
         table.add_row(tenant, *urls, str(token_file(tenant)))
-    show(table)
+    show_table(table)
     first = tenants[0]
     ca = f"--cacert {where.ca_file} " if where.ca_file else ""
     if where.ca_file:

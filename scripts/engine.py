@@ -17,7 +17,7 @@ from scripts.aws import Clients
 from scripts.cluster import Cluster
 from scripts.pending import found_again, settled
 from scripts.stackfile import ROOT
-from scripts.state_files import mend
+from scripts.state_files import backend_url, mend
 from scripts.terminal import note
 
 PROJECT = "opstrace"  # as in Pulumi.yaml
@@ -81,7 +81,7 @@ class Engine:
         if not _is_half_read(done):
             return done
         # Nobody writes it any more: an engine was killed at it.
-        mended = mend(self._environment.get("PULUMI_BACKEND_URL", ""), PROJECT, self.instance)
+        mended = mend(backend_url(self._environment), PROJECT, self.instance)
         for what in mended:
             note(f"The engine's state: {what}.")
         return self._quiet(*arguments) if mended else done

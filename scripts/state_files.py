@@ -9,11 +9,26 @@ import json
 import os
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 SCHEME = "file://"
+
+
+def backend_url(environment: Mapping[str, str]) -> str:
+    """Return the URL of the backend that the engine uses, '' where nothing says it.
+
+    `pulumi whoami` says it too, but not where the files that are to be mended are its own. Sources: the engine's
+    documentation of PULUMI_BACKEND_URL and PULUMI_HOME; sdk/go/common/workspace/creds.go.
+    """
+    given = environment.get("PULUMI_BACKEND_URL")
+    home = environment.get("PULUMI_HOME") or Path(environment.get("HOME") or "~").expanduser() / ".pulumi"
+    try:
+        return given or str(json.loads((Path(home) / "credentials.json").read_text()).get("current") or "")
+    except (OSError, ValueError):
+        return ""
 
 
 def _is_whole(path: Path) -> bool:

@@ -20,7 +20,7 @@ from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
 from scripts.stores import Store
 from scripts.summary import announce, outcome
-from scripts.terminal import JSON_ARRAY, JSON_OBJECT, confirm_by_name, counted, note, stdout_json, stdout_table, step
+from scripts.terminal import JSON_ARRAY, JSON_OBJECT, confirm_by_name, counted, note, show_table, stdout_json, step
 
 ID = click.option("--id", "identity", help="Which, where there are several of the tenant; `data list` shows it.")
 
@@ -105,7 +105,7 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
             stores.in_units(entry["storedBytes"]),
             entry["expiresOn"] or "never",
         )
-    stdout_table(table)
+    show_table(table, to_stdout=True)
 
 
 @data.command(short_help="Delete retained data for good.")

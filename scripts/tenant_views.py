@@ -21,7 +21,7 @@ from scripts.placing import all_settings, applied_anywhere, own_files, settings_
 from scripts.providers import PROVIDER
 from scripts.readiness import programs, state_of
 from scripts.stackfile import require, round_trip
-from scripts.terminal import JSON_ARRAY, JSON_OBJECT, stdout_json, stdout_table
+from scripts.terminal import JSON_ARRAY, JSON_OBJECT, show_table, stdout_json
 
 
 def age_of(cluster: Cluster, tenant: str) -> datetime.timedelta | None:
@@ -156,7 +156,7 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
             entry["cortex"],
             entry["loki"],
         )
-    stdout_table(table)
+    show_table(table, to_stdout=True)
 
 
 @click.command(short_help="Show one tenant, with the limits in force.")

@@ -18,6 +18,7 @@ from rich.table import Table
 from components.errors import UserError
 
 HEARTBEAT_SECONDS = 30
+WIDEST_TABLE = 1000  # columns
 stderr = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 JSON_ARRAY = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 JSON_OBJECT = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -35,18 +36,9 @@ def confirm_by_name(tenant: str, loss: str) -> None:
         raise UserError(f"that was not {tenant}: nothing is changed")
 
 
-def show(table: Table) -> None:
-    """Print a table on stderr as wide as it is: URLs and paths are there to be copied."""
-    wide = Console(stderr=True, highlight=False, emoji=False, width=max(stderr.width, 240))
-    wide.print(table)
-
-
-def stdout_table(table: Table) -> None:
-    """Print a table on stdout, not folded where nobody looks at it with a terminal's width."""
-    console = Console(highlight=False, emoji=False)
-    Console(highlight=False, emoji=False, width=None if console.is_terminal else 1000).print(
-        table, no_wrap=True, crop=False
-    )
+def show_table(table: Table, *, to_stdout: bool = False) -> None:
+    """Print a table as wide as it is: a narrow terminal folds its lines, but loses nothing of what is there to be copied."""
+    Console(stderr=not to_stdout, highlight=False, emoji=False, width=WIDEST_TABLE).print(table)
 
 
 def stdout_json(value: Any) -> None:

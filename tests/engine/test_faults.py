@@ -12,7 +12,16 @@ import pytest
 from localcloud.plugins.provider import ANSWER_SECONDS
 from tests.engine.census import portrait
 from tests.engine.faults import Fault, Faults, Server, at_numbers, at_random
-from tests.engine.stack import Stack, Undisturbed, assert_nothing_orphaned_or_lost, differences
+from tests.engine.stack import (
+    INSTANCE,
+    PASSING,
+    STACK_FILE,
+    Stack,
+    Undisturbed,
+    assert_nothing_orphaned_or_lost,
+    differences,
+)
+from tests.shell import ROOT, run
 
 TOLD: dict[Server, str] = {"AWS": "reached max retries", "API server": "does not answer"}
 RUNS = 8  # until one passes in which no answer to a create or a deletion was lost
@@ -80,6 +89,20 @@ def test_errors_and_throttling_that_pass_are_waited_for(shaky: Stack, faults: Fa
 
 def test_an_outage_is_told_and_the_next_run_converges(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:
     meet_outage("error", "change", shaky, faults, undisturbed)
+
+
+def test_a_verb_that_meets_an_outage_says_so_and_is_run_again(shaky: Stack, faults: Faults) -> None:
+    verb = [str(ROOT / "opstrace"), "tenants", "set", "aws", INSTANCE, PASSING, "owner=c", "--json"]
+    before = STACK_FILE.read_text()
+    for start, told in ((0, "AWS does not let the caller in"), (30, "`pulumi up` failed")):
+        faults.policy = at_numbers(range(start, 10**9), "error")
+        done = run(*verb, env=shaky.environment, check=False)
+        assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("error: ") and told in done.stderr, done.stderr
+        assert (STACK_FILE.read_text() == before) == (start == 0)  # then nothing was begun
+    faults.policy = lambda: None
+    run(*verb, env=shaky.environment)
+    assert shaky.is_as_declared()
 
 
 def test_answers_that_do_not_come_are_asked_for_again(shaky: Stack, faults: Faults, undisturbed: Undisturbed) -> None:

@@ -13,18 +13,24 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.engine import PROJECT, Engine
 from scripts.stackfile import STACKS
+from scripts.state_files import backend_url, state_file
+from tests.shell import run
 
 STACK = "cutoff"
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    environment = dict(os.environ) | {
+def environment(tmp_path: Path) -> dict[str, str]:
+    return dict(os.environ) | {
         "PATH": f"{ensure(catalog.PULUMI)}:{os.environ['PATH']}",
         "PULUMI_HOME": str(tmp_path / "home"),
         "PULUMI_BACKEND_URL": f"file://{tmp_path}",
         "PULUMI_CONFIG_PASSPHRASE": "test",
     }
+
+
+@pytest.fixture
+def engine(environment: dict[str, str]) -> Iterator[Engine]:
     made = Engine(environment, STACK)
     made.ensure_stack(select=False)
     yield made
@@ -32,7 +38,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def state(folder: Path) -> Path:
-    return folder / ".pulumi" / "stacks" / PROJECT / f"{STACK}.json"
+    return state_file(f"file://{folder}", PROJECT, STACK)
 
 
 def test_empty_files_beside_the_state_are_no_end(engine: Engine, tmp_path: Path) -> None:
@@ -48,6 +54,13 @@ def test_a_state_that_was_cut_off_is_the_one_before(engine: Engine, tmp_path: Pa
     whole = state(tmp_path).read_text()
     state(tmp_path).write_text(whole[: len(whole) // 2])
     assert engine.stacks() == [STACK] and engine.resources() == []
+
+
+def test_a_backend_that_only_a_login_names_is_known(environment: dict[str, str]) -> None:
+    url = environment.pop("PULUMI_BACKEND_URL")
+    assert backend_url(environment) == ""
+    run("pulumi", "login", url, env=environment)
+    assert backend_url(environment) == url
 
 
 def test_a_state_that_a_live_engine_is_writing_is_left_alone(engine: Engine, tmp_path: Path) -> None:
