@@ -15,11 +15,26 @@ WORKLOAD_TYPE = "kubernetes:apps/v1:StatefulSet"
 BUCKET_TYPE = "aws:s3/bucket:Bucket"
 
 
+@dataclass(frozen=True)
+class Pods:
+    """How many pods a program has, and the size of the volume of each, a Kubernetes quantity."""
+
+    replicas: int
+    volume: str
+
+
+def pods_of(spec: Mapping[str, Any]) -> Pods:
+    """Return what the spec of a StatefulSet says of its pods."""
+    (claim,) = spec["volumeClaimTemplates"]
+    return Pods(spec["replicas"], claim["spec"]["resources"]["requests"]["storage"])
+
+
 @dataclass
 class Applied:
     """A tenant that is there, with its buckets by kind. `policies` and `protect` count when it is deleted.
 
-    `settings` are as `exported`; None where no update has come to an end with the tenant yet.
+    `settings` are as `exported`, as the last update wanted them, even if it failed; None where none has come so far.
+    `pods` are those that there are, by program. `has_workloads`: whether there are any, or have to be made anew.
     """
 
     urn: str
@@ -27,6 +42,8 @@ class Applied:
     settings: Mapping[str, Any] | None = None
     buckets: dict[str, str] = field(default_factory=dict)
     policies: set[OnDelete] = field(default_factory=set)
+    pods: dict[str, Pods] = field(default_factory=dict)
+    has_workloads: bool = False
 
     @property
     def on_delete(self) -> Fate:
@@ -35,7 +52,7 @@ class Applied:
 
     @property
     def recorded(self) -> TenantSettings | None:
-        """The settings of the last update; None where none was whole, or the program of today does not know them."""
+        """The settings as one; None where there are none, or the program of today does not know them."""
         try:
             return None if self.settings is None else TenantSettings.model_validate(self.settings)
         except ValidationError:
@@ -61,13 +78,21 @@ def tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
             kind = entry["urn"].removesuffix("-bucket").rsplit("-", 1)[-1]  # as components/buckets.py names them
             owner.buckets[kind] = str(entry["id"])
             owner.policies.add("retain" if entry.get("retainOnDelete") else "purge")
+    by_name = {urn.rsplit("::", 1)[-1]: one for urn, one in found.items()}
+    for entry in entries:
+        if entry["type"] == WORKLOAD_TYPE:
+            _add_workload(entry, by_name)
     return {tenant_of(urn): applied for urn, applied in found.items()}
 
 
-def has_workloads(resources: Iterable[dict[str, Any]], tenant: str) -> bool:
-    """Tell whether the state has any of the tenant's StatefulSets, whose pods hold what is not in its buckets yet."""
-    names = (entry["urn"].rsplit("::", 1)[-1] for entry in resources if entry["type"] == WORKLOAD_TYPE)
-    return any(name.startswith(f"tenant-{tenant}-") for name in names)
+def _add_workload(entry: Mapping[str, Any], by_name: Mapping[str, Applied]) -> None:
+    """Note a StatefulSet of the state with its tenant, whose component's name its own begins with."""
+    name = entry["urn"].rsplit("::", 1)[-1].removesuffix("-stateful-set")
+    owner, _, program = name.rpartition("-")
+    if owner in by_name:
+        by_name[owner].has_workloads = True
+        if not (entry.get("delete") or entry.get("pendingReplacement")):
+            by_name[owner].pods[program] = pods_of(entry["inputs"]["spec"])
 
 
 def user_tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:

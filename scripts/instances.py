@@ -56,11 +56,10 @@ def destroy(provider_name: str, instance: str, purge: bool, yes: bool, force: bo
             f"(`./opstrace tenants remove {provider_name} {instance} TENANT`)"
         )
     found = target(instance, file.config(), provider_name)
-    resources = engine.resources()
-    tenants = applied.tenants(resources)
+    tenants = applied.tenants(engine.resources())
     if not (purge or force):
         for name, tenant in tenants.items():
-            if tenant.on_delete != "purge" and applied.has_workloads(resources, name):
+            if tenant.on_delete != "purge" and tenant.has_workloads:
                 require_ready(found.cluster, name, APIS, "destroy it with --force")
     if not yes:
         fate = "all data of all its tenants" if purge else _fate(tenants)

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from components.errors import UserError
 from components.names import BUCKET_KINDS, HASH_LENGTH, RANDOM_BYTES, RETENTION_TAG, bucket_prefix
+from scripts.at_once import for_each
 from scripts.aws import Clients, is_code
 
 ID_LENGTH = 2 * RANDOM_BYTES
@@ -127,7 +128,7 @@ def mark(aws: Clients, bucket: str, name: str, text: str = "true") -> None:
 
 def contents(aws: Clients, buckets: Iterable[str]) -> Contents:
     """Count what the buckets hold, versions and unfinished uploads too; a bucket that is gone holds nothing."""
-    return sum((_contents(aws, bucket) for bucket in buckets), Contents())
+    return sum(for_each(lambda bucket: _contents(aws, bucket), buckets), Contents())
 
 
 def _contents(aws: Clients, bucket: str) -> Contents:

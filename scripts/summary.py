@@ -63,9 +63,7 @@ def plan(after: Settings, there: Mapping[str, applied.Applied], aws: Clients) ->
     What becomes of a deleted tenant's data is what the last update recorded.
     """
     does = done_to_tenants(after, {name: one.settings for name, one in there.items()})
-    shorter = {
-        name: shorter_retention(before, after[name]) for name in does["change"] if (before := there[name].recorded)
-    }
+    shorter = {name: shorter_retention(there[name], after[name]) for name in does["change"]}
     return Plan(
         add=does["add"],
         change=does["change"],
@@ -102,9 +100,7 @@ def announce(
         require_no_other_purge(after, there, subject)
         intended = plan(after, there, found.aws)
         for name in intended.change:
-            one, before = there[name], there[name].recorded
-            if before:
-                require_possible(name, before, after[name], protect=one.protect, cluster=found.cluster, force=force)
+            require_possible(name, there[name], after[name], found.cluster, force=force)
         note(f"{intended}")
         if added:
             _tell_of_retained(added, file.owner, there, found)

@@ -60,12 +60,10 @@ def remove(
 def _removal(where: Place | None, instance: str, tenant: str, config: StackConfig, provider_name: str) -> "Removal":
     file = where.file if where else require(instance)
     found = target(instance, config, provider_name, file.instance)
-    resources = found.engine.state()
-    there = applied.user_tenants(resources).get(tenant)
+    there = applied.user_tenants(found.engine.state()).get(tenant)
     if where is None and there is None:
         place(instance, tenant)  # raises, and names those that are there
-    has_workloads = applied.has_workloads(resources, tenant)
-    return Removal(tenant, config, provider_name, found, file, where, there, has_workloads)
+    return Removal(tenant, config, provider_name, found, file, where, there)
 
 
 def _require_removable(where: Place, config: StackConfig, tenant: str, provider_name: str) -> None:
@@ -110,12 +108,11 @@ class Removal:
     file: StackFile
     where: Place | None
     there: applied.Applied | None
-    has_workloads: bool
 
     @property
     def _is_under_way(self) -> bool:
         """Whether an earlier one has begun: then to record anything would make anew what is gone."""
-        begun = self.there and (not self.has_workloads or len(self.there.buckets) < len(BUCKET_KINDS))
+        begun = self.there and (not self.there.has_workloads or len(self.there.buckets) < len(BUCKET_KINDS))
         return self.where is None or bool(begun)
 
     def run(self, policy: OnDelete | None, *, yes: bool, force: bool) -> dict[str, Any]:
@@ -124,7 +121,7 @@ class Removal:
         Returns what was done, as `--json` has it.
         """
         wanted = self._wanted(policy)
-        if self.has_workloads and wanted == "retain" and not force:
+        if self.there and self.there.has_workloads and wanted == "retain" and not force:
             require_ready(self.found.cluster, self.tenant, APIS, "remove it with --force")
         buckets = self.there.buckets if self.there else {}
         held = stores.contents(self.found.aws, buckets.values())

@@ -17,11 +17,12 @@ OF_CONTROLLERS = (
     *("PersistentVolumeClaim", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "PriorityClass"),
     *("FlowSchema", "PriorityLevelConfiguration", "APIService", "IPAddress", "ServiceCIDR", "ComponentStatus"),
 )
-PARTS_OF_A_BUCKET = ("BucketPolicy", "BucketPublicAccessBlock", "BucketLifecycleConfiguration")
+KEPT_PARTS = ("BucketPolicy", "BucketPublicAccessBlock")  # of a bucket that is retained
+PARTS_OF_A_BUCKET = (*KEPT_PARTS, "BucketLifecycleConfiguration")
 GIVEN_OBJECTS = re.compile(r"(default|kube-\S+)(/\S*)?|\S+/(default|kube-root-ca\.crt)")
 
 
-def of_bucket(bucket: str, parts: Iterable[str] = PARTS_OF_A_BUCKET) -> Found:
+def of_bucket(bucket: str, parts: Iterable[str] = KEPT_PARTS) -> Found:
     """Return a bucket with what holds it shut and keeps it clean, each of which is a resource."""
     kinds = ("Bucket", *parts)
     return {(f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}", bucket) for kind in kinds}

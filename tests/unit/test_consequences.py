@@ -6,7 +6,7 @@ import pytest
 
 from components.errors import UserError
 from components.tenant_config import TenantSettings, exported
-from scripts.applied import Applied
+from scripts.applied import Applied, Pods
 from scripts.consequences import require_possible
 from scripts.readiness import require_ready, state_of
 from scripts.summary import plan
@@ -26,34 +26,40 @@ class Cluster:
         return self._programs.get(name)
 
 
-def program(ready: int, *, wanted: int = 1, volume: str = "10Gi", **metadata: str) -> dict[str, Any]:
-    claim = {"spec": {"resources": {"requests": {"storage": volume}}}}
-    return {
-        "metadata": metadata,
-        "spec": {"replicas": wanted, "volumeClaimTemplates": [claim]},
-        "status": {"readyReplicas": ready},
-    }
+def program(ready: int, *, wanted: int = 1, **metadata: str) -> dict[str, Any]:
+    return {"metadata": metadata, "spec": {"replicas": wanted}, "status": {"readyReplicas": ready}}
 
 
-def check(cluster: Cluster, before: TenantSettings, after: TenantSettings, **more: Any) -> None:
-    given: Any = {"protect": False, "force": False, "cluster": cluster} | more
-    require_possible("ops", before, after, **given)
+def applied(settings: TenantSettings, *, protect: bool = False, without: str = "") -> Applied:
+    """Return a tenant that was applied with these settings, of which one program may be gone."""
+    size = settings.pods()
+    pods = {"cortex": Pods(size.replicas, size.metrics.volume), "loki": Pods(size.replicas, size.logs.volume)}
+    if settings.alertmanager.enabled:
+        pods["alertmanager"] = Pods(1, "1Gi")
+    pods.pop(without, None)
+    return Applied("urn", protect, exported(settings), pods=pods, has_workloads=True)
+
+
+def check(cluster: Any, there: Applied, after: TenantSettings, *, force: bool = False) -> None:
+    require_possible("ops", there, after, cluster, force=force)
 
 
 def test_volumes_are_not_made_anew_while_what_is_on_them_may_be_nowhere_else() -> None:
-    stuck = Cluster(cortex=program(1), loki=program(0))
+    stuck, there = Cluster(cortex=program(1), loki=program(0)), applied(SMALL)
     with pytest.raises(UserError, match=r"ops is not ready \(loki 0 of 1 ready\).*--force"):
-        check(stuck, SMALL, LARGER)
-    check(stuck, SMALL, LARGER, force=True)
-    check(stuck, SMALL, TenantSettings.model_validate({"size": {"metrics": {"volume": "20Gi"}}}))  # of Cortex alone
-    check(stuck, SMALL, TenantSettings.model_validate({"owner": "a"}))
+        check(stuck, there, LARGER)
+    check(stuck, there, LARGER, force=True)
+    check(stuck, there, TenantSettings.model_validate({"size": {"metrics": {"volume": "20Gi"}}}))  # of Cortex alone
+    check(stuck, there, TenantSettings.model_validate({"owner": "a"}))
 
 
-@pytest.mark.parametrize(
-    "loki", [None, program(0, volume="20480Mi"), program(0, deletionTimestamp="2026-01-01T00:00:00Z")]
-)
-def test_what_an_interrupted_update_took_away_does_not_keep_it_from_going_on(loki: dict[str, Any] | None) -> None:
-    check(Cluster(cortex=program(1), **({"loki": loki} if loki else {})), SMALL, LARGER)
+def test_what_an_interrupted_update_took_away_does_not_keep_it_from_going_on() -> None:
+    going = program(0, deletionTimestamp="2026-01-01T00:00:00Z")
+    check(Cluster(cortex=program(1), loki=going), applied(SMALL), LARGER)
+    check(Cluster(cortex=program(1)), applied(SMALL), LARGER)
+    # The one with the new volume is there, by the name of the old one, and is not ready yet.
+    for there in (applied(SMALL, without="loki"), applied(LARGER)):
+        check(Cluster(cortex=program(1), loki=program(0)), there, LARGER)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +73,8 @@ def test_what_an_interrupted_update_took_away_does_not_keep_it_from_going_on(lok
 def test_of_a_protected_tenant_nothing_is_taken_away(before: TenantSettings, after: TenantSettings, named: str) -> None:
     ready = Cluster(cortex=program(1), loki=program(1))
     with pytest.raises(UserError, match=f"ops is protected: to change {named} .*protect=false first"):
-        check(ready, before, after, protect=True, force=True)
-    check(ready, before, after)
+        check(ready, applied(before, protect=True), after, force=True)
+    check(ready, applied(before), after)
 
 
 def test_a_program_that_is_missing_is_told_but_has_no_volume_that_could_be_lost() -> None:

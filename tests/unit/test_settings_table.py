@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from components.config import from_settings, tenant_stack
 from components.errors import UserError
 from components.section import merged
-from components.tenant_config import AlertmanagerSettings, BackendSize, TenantConfig
+from components.tenant_config import AlertmanagerSettings, BackendSize, TenantConfig, TenantSettings, exported
+from scripts.applied import TENANT_TYPE, Applied, tenants
 from scripts.consequences import new_volumes, shorter_retention, taken_away
 from scripts.tenant_edits import assign
 from tests.e2e.walk import blocks
@@ -127,21 +128,30 @@ def test_a_change_does_what_the_table_says(setting: str) -> None:
     assert not [name for name in others if identity(all_before[name]) != identity(all_after[name])]
 
 
+def in_state(tenant: dict[str, Any]) -> tuple[Applied, TenantSettings]:
+    """Return a tenant as a state has it that was made with these settings, and the settings."""
+    config = from_settings(settings(tenants=[{"name": "default", **tenant}], cluster=ENFORCING), "showdown")
+    found = config.settings_of("default")
+    state: list[dict[str, Any]] = [
+        {"urn": f"urn::{name}", "type": entry.typ, "inputs": entry.inputs} for name, entry in resources(tenant).items()
+    ]
+    for entry in state:
+        if entry["type"] == TENANT_TYPE:
+            entry["outputs"] = {"settings": exported(found)}
+    return tenants(state)["default"], found
+
+
 @pytest.mark.parametrize("setting", sorted(EXAMPLES))
 def test_the_verbs_know_what_a_change_takes_away(setting: str) -> None:
     base = BASES.get(setting, {})
-    as_it_is, changed = (
-        from_settings(settings(tenants=[{"name": "default", **tenant}], cluster=ENFORCING), "showdown").settings_of(
-            "default"
-        )
-        for tenant in (base, merged(base, nested(setting, EXAMPLES[setting])))
-    )
+    before, as_it_was = in_state(base)
+    after, changed = in_state(merged(base, nested(setting, EXAMPLES[setting])))
     said = table()[setting]
-    assert bool(new_volumes(as_it_is, changed)) == (said == NEW)
-    assert bool(taken_away(as_it_is, changed)) == (said == NEW)
-    assert bool(taken_away(changed, as_it_is)) == (said == NEW or said.endswith(NOT_BACK))
-    assert bool(shorter_retention(changed, as_it_is)) == setting.startswith("retention.")
-    assert not shorter_retention(as_it_is, changed)
+    assert bool(new_volumes(before, changed)) == bool(new_volumes(after, as_it_was)) == (said == NEW)
+    assert bool(taken_away(before, changed)) == (said == NEW)
+    assert bool(taken_away(after, as_it_was)) == (said == NEW or said.endswith(NOT_BACK))
+    assert bool(shorter_retention(after, as_it_was)) == setting.startswith("retention.")
+    assert not shorter_retention(before, changed)
 
 
 def test_each_pod_has_the_resources_that_it_was_given() -> None:

@@ -215,7 +215,7 @@ def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | 
     monkeypatch.setattr(stores, "GONE_SECONDS", 2)
     file: Any = SimpleNamespace(owner="showdown", changes=dict)
     config: Any = None
-    given = {"where": None, "has_workloads": False} | more
+    given = {"where": None} | more
     return tenant_removal.Removal("default", config, "local", found, file, there=there, **given)
 
 
@@ -242,9 +242,9 @@ def test_a_removal_that_goes_on_does_what_was_recorded_and_asks_for_ready_pods(
     aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     buckets: dict[Any, str] = {**store(aws).buckets}
-    there = applied.Applied("urn", False, buckets={**buckets}, policies={"retain"})
+    there = applied.Applied("urn", False, buckets={**buckets}, policies={"retain"}, has_workloads=True)
     not_ready(monkeypatch)
-    going = removal(aws, monkeypatch, there, has_workloads=True)
+    going = removal(aws, monkeypatch, there)
     with pytest.raises(UserError, match="is not ready"):
         going.run(None, yes=True, force=False)
     with pytest.raises(UserError, match="recorded that its data is to be kept"):
@@ -257,16 +257,16 @@ def test_a_removal_that_goes_on_does_what_was_recorded_and_asks_for_ready_pods(
 
 
 def test_the_purge_of_a_tenant_does_not_wait_for_its_pods(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = applied.Applied("urn", False, buckets={**store(aws).buckets}, policies={"purge"})
+    there = applied.Applied("urn", False, buckets={**store(aws).buckets}, policies={"purge"}, has_workloads=True)
     not_ready(monkeypatch)
     with pytest.raises(UserError, match="was to be deleted, but"):  # nothing took it away
-        removal(aws, monkeypatch, there, has_workloads=True).run(None, yes=True, force=False)
+        removal(aws, monkeypatch, there).run(None, yes=True, force=False)
 
 
 def whole(aws: Any, monkeypatch: pytest.MonkeyPatch, policy: OnDelete) -> Any:
     """Return the removal of `default` that nobody has begun, and whose last update recorded this of its data."""
-    there = applied.Applied("urn", False, buckets={**store(aws).buckets}, policies={policy})
-    going = removal(aws, monkeypatch, there, where=SimpleNamespace(entry={}, alone=False), has_workloads=True)
+    there = applied.Applied("urn", False, buckets={**store(aws).buckets}, policies={policy}, has_workloads=True)
+    going = removal(aws, monkeypatch, there, where=SimpleNamespace(entry={}, alone=False))
     monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: tenants("default", onDelete=policy))
     monkeypatch.setattr(tenant_removal, "require_ready", lambda *arguments: None)
     return going
