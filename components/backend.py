@@ -11,8 +11,9 @@ import pulumi_kubernetes as kubernetes
 
 from components.labels import labels, selector
 from components.names import BucketKind
-from components.notices import RUNTIME_KEY, shrinking_retention
+from components.notices import shrinking_retention
 from components.options import child, manifest
+from components.retention import RUNTIME_KEY
 from components.tenant_config import BackendSize, TenantSettings
 from components.workload import CA_FILE, POD_SECURITY, TOKEN_FOLDER, Aws, aws_environment, container, token_volume
 

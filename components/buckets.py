@@ -9,11 +9,15 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.lifecycle import SAFETY_DAYS, UPLOAD_DAYS
 from components.names import BUCKET_KINDS, RANDOM_BYTES, RETENTION_TAG, BucketKind, bucket_prefix
 from components.options import child
 from components.section import hours
 from components.tenant_config import TenantSettings
+
+# Of the lifecycle rules, a net below the retention that the compactors enforce: a compacted object is younger than the data
+# in it, and a compactor that stands still has time to be mended.
+SAFETY_DAYS = 30
+UPLOAD_DAYS = 7  # until an upload that nobody finishes goes
 
 
 @dataclass(frozen=True)

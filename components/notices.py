@@ -1,6 +1,5 @@
 """What a preview and an update say beyond the engine's own diff: what a change does to the tenant's data."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +8,9 @@ from typing import Any
 import pulumi
 
 from components.headline import Fate, done_to_tenants, fate, fate_of, headline, with_fates
+from components.retention import retention_hours
 from components.tenant_config import TenantSettings
 
-RUNTIME_KEY = "runtime.yaml"
 # Of an URN, what follows the stack and the project; the instance's own tenant stands below the instance.
 TENANT_URN = "opstrace:tenant:Tenant::"
 BUCKET_URN = re.compile(r"opstrace:tenant:Tenant\$aws:s3/bucket:Bucket::tenant-([a-z0-9]+)-\w+-bucket")
@@ -91,17 +90,6 @@ def reaches_every_pod(tenant: str) -> None:
         f"tenant {tenant}: whoever writes the configuration of its Alertmanager reaches every pod of the cluster, for that "
         "does not enforce network policies"
     )
-
-
-def retention_hours(inputs: Mapping[str, Any] | None, tenant: str) -> int | None:
-    """Return the retention that a back end's ConfigMap gives a tenant, None where it says none."""
-    text = ((inputs or {}).get("data") or {}).get(RUNTIME_KEY)
-    overrides = json.loads(text).get("overrides", {}).get(tenant, {}) if text else {}
-    for name, value in overrides.items():
-        found = re.fullmatch(r"(\d+)h", str(value)) if name.endswith("retention_period") else None
-        if found:
-            return int(found[1])
-    return None
 
 
 def shrinking_retention(name: str, tenant: str, kind: str) -> pulumi.ResourceOptions:

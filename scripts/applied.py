@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from components.headline import Fate, fate_of
 from components.names import SYSTEM
-from components.tenant_config import OnDelete, TenantSettings
+from components.retention import retention_hours
+from components.tenant_config import OnDelete
 
 TENANT_TYPE = "opstrace:tenant:Tenant"
 WORKLOAD_TYPE = "kubernetes:apps/v1:StatefulSet"
+SETTINGS_TYPE = "kubernetes:core/v1:ConfigMap"
 BUCKET_TYPE = "aws:s3/bucket:Bucket"
 
 
@@ -34,7 +34,8 @@ class Applied:
     """A tenant that is there, with its buckets by kind. `policies` and `protect` count when it is deleted.
 
     `settings` are as `exported`, as the last update wanted them, even if it failed; None where none has come so far.
-    `pods` are those that there are, by program. `has_workloads`: whether there are any, or have to be made anew.
+    `pods` are those that there are, and `retention_hours` what is in force, by program. `has_workloads`: whether there
+    are pods, or have to be made anew.
     """
 
     urn: str
@@ -43,20 +44,13 @@ class Applied:
     buckets: dict[str, str] = field(default_factory=dict)
     policies: set[OnDelete] = field(default_factory=set)
     pods: dict[str, Pods] = field(default_factory=dict)
+    retention_hours: dict[str, int] = field(default_factory=dict)
     has_workloads: bool = False
 
     @property
     def on_delete(self) -> Fate:
         """What becomes of the data."""
         return fate_of(self.policies)
-
-    @property
-    def recorded(self) -> TenantSettings | None:
-        """The settings as one; None where there are none, or the program of today does not know them."""
-        try:
-            return None if self.settings is None else TenantSettings.model_validate(self.settings)
-        except ValidationError:
-            return None
 
 
 def tenant_of(urn: str) -> str:
@@ -80,19 +74,25 @@ def tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
             owner.policies.add("retain" if entry.get("retainOnDelete") else "purge")
     by_name = {urn.rsplit("::", 1)[-1]: one for urn, one in found.items()}
     for entry in entries:
-        if entry["type"] == WORKLOAD_TYPE:
-            _add_workload(entry, by_name)
+        if entry["type"] in (WORKLOAD_TYPE, SETTINGS_TYPE):
+            _add_program(entry, by_name)
     return {tenant_of(urn): applied for urn, applied in found.items()}
 
 
-def _add_workload(entry: Mapping[str, Any], by_name: Mapping[str, Applied]) -> None:
-    """Note a StatefulSet of the state with its tenant, whose component's name its own begins with."""
-    name = entry["urn"].rsplit("::", 1)[-1].removesuffix("-stateful-set")
-    owner, _, program = name.rpartition("-")
-    if owner in by_name:
-        by_name[owner].has_workloads = True
-        if not (entry.get("delete") or entry.get("pendingReplacement")):
-            by_name[owner].pods[program] = pods_of(entry["inputs"]["spec"])
+def _add_program(entry: Mapping[str, Any], by_name: Mapping[str, Applied]) -> None:
+    """Note a program's StatefulSet or ConfigMap with its tenant, whose component's name its own begins with."""
+    end = "-stateful-set" if entry["type"] == WORKLOAD_TYPE else "-config"
+    name, _, program = entry["urn"].rsplit("::", 1)[-1].removesuffix(end).rpartition("-")
+    if name not in by_name:
+        return
+    owner = by_name[name]
+    if entry["type"] == SETTINGS_TYPE:
+        found = retention_hours(entry["inputs"], name.removeprefix("tenant-"))
+        owner.retention_hours |= {program: found} if found else {}
+        return
+    owner.has_workloads = True
+    if not (entry.get("delete") or entry.get("pendingReplacement")):
+        owner.pods[program] = pods_of(entry["inputs"]["spec"])
 
 
 def user_tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:

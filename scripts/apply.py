@@ -1,26 +1,23 @@
 """An edit of the stack's file and what follows it: checked, written, applied."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import click
 
 from components.config import StackConfig
-from components.errors import UserError
-from components.tenant_config import TenantSettings
 from scripts import applied
 from scripts.aws import Clients
 from scripts.cluster import Cluster
 from scripts.engine import Engine
-from scripts.placing import settings_in
+from scripts.guards import require_harmless
 from scripts.preflight import reached, require_cluster
 from scripts.providers import Provider, provider
 from scripts.stackfile import StackFile, require
 from scripts.terminal import note
 
 Said = TypeVar("Said")
-Settings = Mapping[str, TenantSettings]
 NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack's file.")
 
 
@@ -46,31 +43,6 @@ def target(instance: str, config: StackConfig, provider_name: str, stack: str | 
     return Target(where, engine, aws, cluster)
 
 
-def require_no_other_purge(after: Settings, there: Mapping[str, applied.Applied], subject: str | None = None) -> None:
-    """Raise `UserError` where an update would also delete data of a tenant that nobody speaks of here.
-
-    Such a tenant was taken out of the file by hand: that alone is no word on its data. `there`: the user tenants in the
-    state. `subject` is the one that is meant.
-    """
-    doomed = [name for name in sorted({*there} - {*after} - {subject}) if there[name].on_delete != "retain"]
-    protected = [name for name in doomed if there[name].protect]
-    if protected:
-        raise UserError(
-            f"{', '.join(protected)} is out of the file, but applied and protected, so that no update passes; put the entry "
-            "back, or where `./opstrace tenants data adopt` was interrupted, run that again"
-        )
-    if doomed:
-        raise UserError(
-            f"this would also delete {', '.join(doomed)} with all data, or a part of it: out of the file, but still applied, "
-            "and not recorded as `onDelete: retain`; put the entry back, or let `pulumi up` delete it first"
-        )
-
-
-def require_no_purge(file: StackFile, config: StackConfig, engine: Engine, subject: str | None = None) -> None:
-    """Raise `UserError` where an update of the engine's stack to the file would delete data; that of `subject` may go."""
-    require_no_other_purge(settings_in(file, config), applied.user_tenants(engine.state()), subject)
-
-
 def show_difference(file: StackFile) -> None:
     """Say what writing the file would change in it."""
     found = file.difference()
@@ -83,7 +55,7 @@ def finish(
     """Write the file and apply it; nothing is written where it is not valid or cannot be applied.
 
     `before` is called when all answer and nothing is changed yet; it may raise. What it returns is returned. Without it,
-    the update may delete no data of a tenant. Raises `ConfigError` with every problem of the edited file.
+    the update may do no harm. Raises `ConfigError` with every problem of the edited file.
     """
     file.check()
     if no_apply:
@@ -94,7 +66,7 @@ def finish(
     if before:
         said = before(found)
     else:
-        require_no_purge(file, config, found.engine)
+        require_harmless(file, config, applied.tenants(found.engine.state()), found.cluster)
         said = None
     file.write()
     if file.is_tenants:

@@ -1,12 +1,9 @@
 """What a change of a tenant's settings takes away: volumes, pods, data. docs/tenants.md says it of each setting."""
 
-from components.errors import UserError
 from components.names import ALERTMANAGER
 from components.section import hours
 from components.tenant_config import TenantSettings
 from scripts.applied import Applied
-from scripts.cluster import Cluster
-from scripts.readiness import require_ready
 
 PROGRAMS = {"cortex": "metrics", "loki": "logs"}
 
@@ -21,9 +18,9 @@ def new_volumes(there: Applied, after: TenantSettings) -> dict[str, str]:
     }
 
 
-def taken_away(there: Applied, after: TenantSettings) -> list[str]:
-    """Return the settings whose change deletes something of the tenant, which the engine refuses where it is protected."""
-    found = [*new_volumes(there, after).values()]
+def deleted_parts(there: Applied, after: TenantSettings) -> list[str]:
+    """Return the settings whose change deletes something of the tenant, with nothing in its place."""
+    found = []
     if any(there.pods[program].replicas > after.pods().replicas for program in PROGRAMS if program in there.pods):
         found.append("size.replicas")
     if ALERTMANAGER in there.pods and not after.alertmanager.enabled:
@@ -33,22 +30,12 @@ def taken_away(there: Applied, after: TenantSettings) -> list[str]:
 
 def shorter_retention(there: Applied, after: TenantSettings) -> dict[str, tuple[str, str]]:
     """Return the kinds of data that are to be kept for less long, with how long they were and are to be."""
-    if there.recorded is None:
-        return {}
-    old, new = there.recorded.retention.model_dump(), after.retention.model_dump()
-    return {kind: (old[kind], new[kind]) for kind in old if hours(new[kind]) < hours(old[kind])}
+    wanted = {kind: hours(duration) for kind, duration in after.retention.model_dump().items()}
+    kept = {PROGRAMS[program]: found for program, found in there.retention_hours.items()}
+    return {
+        kind: (_in_words(kept[kind]), _in_words(wanted[kind])) for kind in wanted if wanted[kind] < kept.get(kind, 0)
+    }
 
 
-def require_possible(tenant: str, there: Applied, after: TenantSettings, cluster: Cluster, *, force: bool) -> None:
-    """Raise `UserError` where a change is refused by the engine, or loses what pods that do not run hold on their volumes.
-
-    `force`: what their volumes hold may be lost.
-    """
-    gone = taken_away(there, after)
-    if gone and there.protect:
-        raise UserError(
-            f"the tenant {tenant} is protected: to change {', '.join(gone)} takes something of it away, which no update does then; "
-            "set protect=false first, and true again afterwards"
-        )
-    if not force:
-        require_ready(cluster, tenant, new_volumes(there, after), "use `./opstrace tenants set` with --force")
+def _in_words(count: int) -> str:
+    return f"{count}h" if count % 24 else f"{count // 24}d"

@@ -21,8 +21,9 @@ from components.names import (
     tenant_name_problem,
     token_audience,
 )
-from scripts.apply import require_no_purge
+from scripts import applied
 from scripts.engine import Engine
+from scripts.guards import require_harmless
 from scripts.keyfiles import new_key, write_secret
 from scripts.ledger import issued
 from scripts.preflight import reached, require_cluster
@@ -101,7 +102,7 @@ def create(provider_name: str, instance: str, tenants: tuple[str, ...], context:
     config = file.config()
     aws, cluster = reached(where.environment, config)
     require_cluster(cluster, instance)
-    require_no_purge(file, config, engine)  # where an earlier create was interrupted
+    require_harmless(file, config, applied.tenants(engine.state()), cluster)  # where an earlier create was interrupted
     made = issued(signer, [Grant(instance, tenant, name=f"create {instance}") for tenant in names])
     for tenant, token in zip(names, made, strict=True):
         token_file(tenant).unlink(missing_ok=True)  # of this instance, and of a key that is trusted no more

@@ -66,25 +66,25 @@ class Engine:
             self._command(*arguments), cwd=ROOT, env=self._environment, capture_output=True, text=True
         )
 
-    @tenacity.retry(
-        # The file backend does not replace a state at once: who reads while it is written sees half of it.
-        retry=tenacity.retry_if_result(_is_half_read),
-        stop=tenacity.stop_after_delay(5),
-        wait=tenacity.wait_random(0.1, 0.4),
-        retry_error_callback=lambda attempts: attempts.outcome and attempts.outcome.result(),
-    )
     def _read_once_whole(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self._quiet(*arguments)
+        retrying: Any = tenacity.Retrying(  # one for each call: they are made by several threads
+            # The file backend does not replace a state at once: who reads while it is written sees half of it.
+            retry=tenacity.retry_if_result(_is_half_read),
+            stop=tenacity.stop_after_delay(5),
+            wait=tenacity.wait_random(0.1, 0.4),
+            retry_error_callback=lambda attempts: attempts.outcome and attempts.outcome.result(),
+        )
+        done: subprocess.CompletedProcess[str] = retrying(self._quiet, *arguments)
+        return done
 
     def _read(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         done = self._read_once_whole(*arguments)
         if not _is_half_read(done):
             return done
         # Nobody writes it any more: an engine was killed at it.
-        mended = mend(backend_url(self._environment), PROJECT, self.instance)
-        for what in mended:
+        for what in mend(backend_url(self._environment), PROJECT, self.instance):
             note(f"The engine's state: {what}.")
-        return self._quiet(*arguments) if mended else done
+        return self._quiet(*arguments)  # if not by this, it may have been mended by another thread
 
     def _answer(self, what: str, *arguments: str) -> Any:
         return self._decoded(what, self._read(*arguments, "--stack", self.instance))

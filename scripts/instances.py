@@ -174,6 +174,7 @@ def _tenants(config: StackConfig, instance: str, where: Provider) -> dict[str, d
             "buckets": made[name].buckets if name in made else {},
             "configured": name in configured,
             "applied": name in made,
+            "protected": name in made and made[name].protect,
             # Without a token the right answer is 401, where authentication is on.
             "gateway": status_of(f"{urls['cortex']}/api/v1/labels", where.ca_file) in (200, 401),
         }
@@ -185,6 +186,7 @@ def _tenants(config: StackConfig, instance: str, where: Provider) -> dict[str, d
 def _in_words(facts: dict[str, Any]) -> str:
     if not facts["applied"]:
         return "configured, but not applied; run `pulumi up`"
-    gone = "" if facts["configured"] else ", no longer configured: the next `pulumi up` removes it"
+    fate = "but protected" if facts["protected"] else "the next `pulumi up` removes it"
+    gone = "" if facts["configured"] else f", no longer configured: {fate}"
     answers = "answers" if facts["gateway"] else "DOES NOT ANSWER"
     return f"{facts['cortex']} {facts['loki']}, gateway {answers}{gone}"

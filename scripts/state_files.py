@@ -20,13 +20,14 @@ SCHEME = "file://"
 def backend_url(environment: Mapping[str, str]) -> str:
     """Return the URL of the backend that the engine uses, '' where nothing says it.
 
-    `pulumi whoami` says it too, but not where the files that are to be mended are its own. Sources: the engine's
-    documentation of PULUMI_BACKEND_URL and PULUMI_HOME; sdk/go/common/workspace/creds.go.
+    `pulumi whoami` says it too, but not where the files that are to be mended are its own. Source:
+    pulumi/sdk/go/common/workspace/creds.go, 3.255.
     """
     given = environment.get("PULUMI_BACKEND_URL")
     home = environment.get("PULUMI_HOME") or Path(environment.get("HOME") or "~").expanduser() / ".pulumi"
+    folder = Path(environment.get("PULUMI_CREDENTIALS_PATH") or home)
     try:
-        return given or str(json.loads((Path(home) / "credentials.json").read_text()).get("current") or "")
+        return given or str(json.loads((folder / "credentials.json").read_text()).get("current") or "")
     except (OSError, ValueError):
         return ""
 
@@ -74,8 +75,8 @@ def mend(url: str, project: str, stack: str) -> list[str]:
     state = state_file(url, project, stack)
     backup = state.with_name(state.name + ".bak")
     for side in (root / "meta.yaml.attrs", *(path.with_name(path.name + ".attrs") for path in (state, backup))):
-        if side.exists() and side.stat().st_size == 0:
-            side.unlink()
+        if side.exists() and not side.read_bytes():
+            side.unlink(missing_ok=True)
             done.append(f"{side.name}, which a killed engine left empty, is removed")
     if state.exists() and not _is_whole(state) and _is_whole(backup):
         partial = state.with_name(state.name + ".mending")

@@ -120,9 +120,9 @@ def _tags(aws: Clients, bucket: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 
-def mark(aws: Clients, bucket: str, name: str, text: str = "true") -> None:
+def mark(aws: Clients, bucket: str, name: str) -> None:
     """Give a bucket a tag of ours beside those that it has."""
-    tags = [{"Key": key, "Value": value} for key, value in (_tags(aws, bucket) | {name: text}).items()]
+    tags = [{"Key": key, "Value": value} for key, value in (_tags(aws, bucket) | {name: "true"}).items()]
     aws["s3"].put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 from components.config import StackConfig
 from components.headline import Fate, done_to_tenants, fate, headline, with_fates
+from components.names import SYSTEM
+from components.tenant_config import TenantSettings
 from scripts import applied, stores
-from scripts.apply import Settings, Target, require_no_other_purge
+from scripts.apply import Target
 from scripts.aws import Clients
-from scripts.consequences import require_possible, shorter_retention
-from scripts.placing import settings_in
+from scripts.consequences import shorter_retention
+from scripts.guards import require_harmless, wanted_in
 from scripts.stackfile import StackFile
 from scripts.terminal import note
 
@@ -28,7 +30,7 @@ class Deleted:
 class Plan:
     """What an update does to the user tenants of one stack, by name; as text, in a user's words.
 
-    `shorter` are those of the changed tenants that keep some kind of data for less long: how long they did, and will.
+    `shorter` are those that keep some kind of data for less long, `system` among them: how long they did, and will.
     """
 
     add: list[str]
@@ -38,15 +40,14 @@ class Plan:
 
     def __str__(self) -> str:
         line = headline(add=self.add, change=self.change, delete=self.delete)
-        if not line:
-            return "No tenant to add, to change or to delete."
         fates = {name: fate(one.on_delete, len(one.buckets), f"{one.held}") for name, one in self.delete.items()}
         losses = [
             f"  {name}: its {kind} will be kept for {now} instead of {before}: what is older will be deleted for good"
             for name, kinds in self.shorter.items()
             for kind, (before, now) in kinds.items()
         ]
-        return "\n".join([with_fates(line, fates), *losses])
+        what = with_fates(line, fates) if line else "No tenant to add, to change or to delete."
+        return "\n".join([what, *losses])
 
     def plain(self) -> dict[str, Any]:
         """Return the plan as `--json` has it."""
@@ -57,13 +58,16 @@ class Plan:
         return {"add": self.add, "change": self.change, "delete": gone}
 
 
-def plan(after: Settings, there: Mapping[str, applied.Applied], aws: Clients) -> Plan:
+def plan(after: Mapping[str, TenantSettings], there: Mapping[str, applied.Applied], aws: Clients) -> Plan:
     """Return what an update of one stack to `after` does to its tenants and their data; `there` are those in the state.
+
+    The instance's own tenant is no matter of it but for its data.
 
     What becomes of a deleted tenant's data is what the last update recorded.
     """
-    does = done_to_tenants(after, {name: one.settings for name, one in there.items()})
-    shorter = {name: shorter_retention(there[name], after[name]) for name in does["change"]}
+    users = {name: one.settings for name, one in there.items() if name != SYSTEM}
+    does = done_to_tenants({name: one for name, one in after.items() if name != SYSTEM}, users)
+    shorter = {name: shorter_retention(there[name], after[name]) for name in sorted({*after} & {*there})}
     return Plan(
         add=does["add"],
         change=does["change"],
@@ -89,18 +93,14 @@ def announce(
     """Return what says, and returns, before anything is changed, what becomes of the tenants and their data.
 
     `subject` is the tenant whose data may be purged by this, `added` one that is made with new data, `adopted` one that is
-    made with its own, whatever of it is there by now. What is returned raises `UserError` where another's data would be
-    purged, the engine would refuse a change, or, unless `force`, what pods that do not run hold would be lost with their
-    volumes.
+    made with its own, whatever of it is there by now. What is returned raises as `require_harmless` does, which takes
+    `force`.
     """
 
     def say(found: Target) -> Plan:
-        after = settings_in(file, config)
-        there = {name: one for name, one in applied.user_tenants(found.engine.state()).items() if name != adopted}
-        require_no_other_purge(after, there, subject)
-        intended = plan(after, there, found.aws)
-        for name in intended.change:
-            require_possible(name, there[name], after[name], found.cluster, force=force)
+        there = {name: one for name, one in applied.tenants(found.engine.state()).items() if name != adopted}
+        require_harmless(file, config, there, found.cluster, subject, force=force)
+        intended = plan(wanted_in(file, config), there, found.aws)
         note(f"{intended}")
         if added:
             _tell_of_retained(added, file.owner, there, found)

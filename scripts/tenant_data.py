@@ -237,6 +237,11 @@ def _keep_retention(store: Store, file: StackFile, config: StackConfig, found: T
         if (days := stores.retention_days(found.aws, store.buckets.get(kind, ""))) is not None
     }
     if not any(entry.name == store.tenant for entry in config.tenants):
+        if len(kept) < 2:
+            raise UserError(
+                f"for how long the data of {store.tenant} ({store.id}) was kept is not recorded with it; write an entry of "
+                f"the tenant with its retention into {file.path.name} first"
+            )
         defaults = config.tenant_defaults.retention.model_dump()
         own = {kind: f"{days}d" for kind, days in kept.items() if hours(defaults[kind]) != 24 * days}
         file.entry("tenants").append(CommentedMap({"name": store.tenant, **({"retention": own} if own else {})}))

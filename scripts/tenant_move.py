@@ -5,8 +5,9 @@ import click
 from components.config import PREFIX, StackConfig, stack_name
 from components.errors import UserError
 from scripts import applied
-from scripts.apply import Target, require_no_purge, target
+from scripts.apply import Target, target
 from scripts.engine import Engine
+from scripts.guards import require_harmless
 from scripts.placing import entry_of, own_file, own_files
 from scripts.providers import PROVIDER
 from scripts.stackfile import StackFile, require
@@ -16,17 +17,22 @@ from scripts.yaml_comments import copied, put
 
 def _require_one(tenant: str, instance: Engine, own: Engine) -> None:
     """Raise `UserError` where the tenant is not applied, or both stacks have one of that name, one of them half made."""
-    found = {engine.instance: applied.tenants(engine.state()).get(tenant) for engine in (instance, own)}
-    buckets = {stack: sorted(one.buckets.values()) for stack, one in found.items() if one}
-    if not buckets:
+    found = [
+        (engine.instance, one)
+        for engine in (instance, own)
+        if (one := applied.tenants(engine.state()).get(tenant)) is not None
+    ]
+    if not found:
         raise UserError(f"the tenant {tenant} is not applied yet; apply it where it is first, then move it")
-    if len({*map(tuple, buckets.values())}) > 1:
+    if len({tuple(sorted(one.buckets.values())) for _, one in found}) > 1:
         both = " and ".join(
-            f"{stack} has it with {', '.join(names) or 'no bucket'}" for stack, names in buckets.items()
+            f"{stack} has it with {', '.join(sorted(one.buckets.values())) or 'no bucket'}" for stack, one in found
         )
         raise UserError(
-            f"there are two tenants {tenant}: {both}; take it out of the file of the one that an update failed to make, and "
-            "let plain `pulumi up` of that stack delete what there is of it, then move the other"
+            f"there are two tenants {tenant}: {both}; the one whose buckets have its data is the tenant. The other is what an "
+            "update made beside it: take it out of that stack's file and, since they share the rest, out of its state alone "
+            f"(`pulumi state delete --force --target-dependents '{found[0][1].urn}' --stack {found[0][0]}`, or that of "
+            f"{found[1][0]}), then run this again; `./opstrace tenants data` shows its buckets"
         )
 
 
@@ -125,7 +131,7 @@ def move(provider_name: str, instance: str, tenant: str, to: str, as_json: bool)
         tenant, found.engine, alone
     )  # before anything is settled: one would take what the other has for its own
     found.engine.settle(found.aws, found.cluster)
-    require_no_purge(file, config, found.engine, tenant)
+    require_harmless(file, config, applied.tenants(found.engine.state()), found.cluster, tenant)
     stack = alone.instance if to == "own-stack" else instance
     with step(f"moving {tenant} to {stack}"):
         if to == "own-stack":

@@ -12,7 +12,8 @@ from components.headline import Fate
 from components.names import APIS, BUCKET_KINDS
 from components.tenant_config import OnDelete
 from scripts import applied, stores
-from scripts.apply import NO_APPLY, Target, finish, require_no_purge, show_difference, target
+from scripts.apply import NO_APPLY, Target, finish, show_difference, target
+from scripts.guards import require_harmless
 from scripts.placing import Place, find, place, settings_in
 from scripts.providers import PROVIDER
 from scripts.readiness import require_ready
@@ -128,7 +129,9 @@ class Removal:
         if wanted == "purge" and not yes:
             confirm_by_name(self.tenant, f"All data of {self.tenant} will be deleted for good: {held}.")
         # Read anew: somebody may have updated while the name was typed.
-        require_no_purge(self.file, self.config, self.found.engine, self.tenant)
+        there = applied.tenants(self.found.engine.state())
+        lost = force or wanted == "purge"
+        require_harmless(self.file, self.config, there, self.found.cluster, self.tenant, force=lost)
         if self.there and not self._is_under_way and (self.there.on_delete != wanted or self.there.protect):
             self._record(wanted)
         intended = self._take_away()

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from components.errors import UserError
 from scripts import create as module
 from scripts import stackfile
+from scripts.applied import BUCKET_TYPE, TENANT_TYPE
 from scripts.providers import Provider
 from tests.unit.given import settings
 
@@ -20,6 +21,7 @@ class Engine:
     """In place of the engine: it notes what it is asked for, and fails as it is told to."""
 
     made: list[str] = []
+    applied: list[dict[str, object]] = []
     finished = False
     fails = False
 
@@ -33,7 +35,7 @@ class Engine:
         return self.finished
 
     def state(self) -> list[dict[str, object]]:
-        return []
+        return self.applied
 
     def ensure_stack(self) -> None:
         self.made.append(self.instance)
@@ -87,6 +89,14 @@ def test_an_instance_that_is_finished_is_not_created_again(cloud: type[Engine], 
     cloud.finished = True
     assert "is there already" in str(create("--tenant", "default").exception)
     assert (tmp_path / "Pulumi.showdown.yaml").read_text() == before and kid("default") == token
+
+
+def test_a_create_that_is_taken_up_again_deletes_no_tenant_s_data(cloud: type[Engine], tmp_path: Path) -> None:
+    urn = "urn::tenant-ops"
+    bucket = {"urn": f"{urn}-logs-bucket", "type": BUCKET_TYPE, "parent": urn, "id": "x"}
+    cloud.applied = [{"urn": urn, "type": TENANT_TYPE}, bucket]
+    assert "this would also delete ops with all data" in str(create("--tenant", "default").exception)
+    assert not (tmp_path / "Pulumi.showdown.yaml").exists() and cloud.made == []
 
 
 def test_nothing_trusts_a_key_before_its_tokens_are_written(

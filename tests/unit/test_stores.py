@@ -16,9 +16,10 @@ from components.errors import UserError
 from components.names import RETENTION_TAG, bucket_prefix
 from components.tenant_config import OnDelete, TenantSettings
 from scripts import adoption, applied, stores, tenant_data, tenant_removal
+from scripts.guards import require_no_other_purge
 from scripts.preflight import INSTANCE_LABEL
 from scripts.stackfile import StackFile
-from scripts.summary import plan, require_no_other_purge
+from scripts.summary import plan
 from tests.unit.given import settings
 
 ID = "0a0b0c0d"
@@ -35,15 +36,22 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def bucket(aws: Any, name: str, tags: dict[str, str]) -> str:
     aws["s3"].create_bucket(Bucket=name)
+    tagged(aws, name, tags)
+    return name
+
+
+def tagged(aws: Any, name: str, tags: dict[str, str]) -> None:
     pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
     aws["s3"].put_bucket_tagging(Bucket=name, Tagging={"TagSet": pairs})
-    return name
+
+
+def tags_of(tenant: str, kind: str) -> dict[str, str]:
+    return {"opstrace:instance": "showdown", "opstrace:tenant": tenant, "opstrace:kind": kind}
 
 
 def store(aws: Any, tenant: str = "default", identity: str = ID) -> stores.Store:
     for kind in ("metrics", "config", "logs"):
-        tags = {"opstrace:instance": "showdown", "opstrace:tenant": tenant, "opstrace:kind": kind}
-        bucket(aws, bucket_prefix("showdown", tenant, kind, 8) + identity, tags)  # type: ignore[arg-type]
+        bucket(aws, bucket_prefix("showdown", tenant, kind, 8) + identity, tags_of(tenant, kind))  # type: ignore[arg-type]
     (found,) = [entry for entry in stores.stores(aws, "showdown") if (entry.tenant, entry.id) == (tenant, identity)]
     return found
 
@@ -51,7 +59,7 @@ def store(aws: Any, tenant: str = "default", identity: str = ID) -> stores.Store
 def with_retention(aws: Any, kept: stores.Store, days: int) -> None:
     """Let the buckets say that their data is kept for so long, as components/buckets.py does."""
     for kind in ("metrics", "logs"):
-        stores.mark(aws, kept.buckets[kind], RETENTION_TAG, f"{days}")
+        tagged(aws, kept.buckets[kind], tags_of("default", kind) | {RETENTION_TAG: f"{days}"})
 
 
 def test_a_store_is_three_buckets_with_one_end_and_copies_of_their_tags_are_not_enough(aws: Any) -> None:
@@ -211,7 +219,7 @@ def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | 
     found: Any = SimpleNamespace(aws=aws, engine=engine, cluster=None)
     monkeypatch.setattr(tenant_removal.Removal, "_take_away", lambda self: None)
     monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: {})
-    monkeypatch.setattr(tenant_removal, "require_no_purge", lambda *arguments: None)
+    monkeypatch.setattr(tenant_removal, "require_harmless", lambda *arguments, force: None)
     monkeypatch.setattr(stores, "GONE_SECONDS", 2)
     file: Any = SimpleNamespace(owner="showdown", changes=dict)
     config: Any = None
@@ -402,6 +410,16 @@ def test_data_is_adopted_by_no_tenant_that_would_delete_it_at_once(
             tenant_data._keep_retention(kept, file, config, found)
     else:
         tenant_data._keep_retention(kept, file, config, found)
+
+
+def test_data_of_which_nothing_tells_the_retention_needs_an_entry_that_does(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, found = store(aws), instance_of(aws, monkeypatch)
+    file: Any = SimpleNamespace(path=Path("Pulumi.showdown.yaml"))
+    with pytest.raises(UserError, match=r"was kept is not recorded .* into Pulumi.showdown.yaml first"):
+        tenant_data._keep_retention(kept, file, from_settings(settings(tenants=[{"name": "ops"}]), "showdown"), found)
+    tenant_data._keep_retention(kept, file, from_settings(settings(), "showdown"), found)
 
 
 def test_data_that_has_begun_to_expire_is_not_adopted(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.backend import StoreArgs
-from components.buckets import lifecycle
+from components.buckets import SAFETY_DAYS, lifecycle
 from components.config import from_settings
 from components.cortex import ALERTMANAGER_LIMITS, cortex_config, cortex_limits
 from components.errors import ConfigError
-from components.lifecycle import SAFETY_DAYS
 from components.loki import loki_config, loki_limits
 from components.section import hours, merged
 from components.tenant_config import TenantSettings

@@ -1,0 +1,147 @@
+"""What a change of settings takes away is refused, or said, before anything is changed."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from components.config import from_settings
+from components.errors import UserError
+from components.section import hours
+from components.tenant_config import TenantSettings, exported
+from scripts import guards
+from scripts.applied import Applied, Pods
+from scripts.guards import require_harmless
+from scripts.readiness import require_ready, state_of
+from scripts.summary import plan
+from tests.unit.given import CLUSTER, settings
+
+SMALL = TenantSettings()
+SHORTER = TenantSettings.model_validate({"retention": {"metrics": "36h", "logs": "30d"}})
+LARGER = TenantSettings.model_validate({"size": {"logs": {"volume": "20Gi"}}})
+
+
+class Cluster:
+    """One whose StatefulSets are as they are given."""
+
+    def __init__(self, tenant: str = "ops-tenant", **programs: dict[str, Any]) -> None:
+        self._namespace, self._programs = tenant, programs
+
+    def get(self, version: str, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
+        assert (kind, namespace) == ("StatefulSet", self._namespace)
+        return self._programs.get(name)
+
+
+def program(ready: int, *, wanted: int = 1, **metadata: str) -> dict[str, Any]:
+    return {"metadata": metadata, "spec": {"replicas": wanted}, "status": {"readyReplicas": ready}}
+
+
+def applied(settings: TenantSettings, *, protect: bool = False, without: str = "") -> Applied:
+    """Return a tenant that was applied with these settings, of which one program may be gone."""
+    size, kept = settings.pods(), settings.retention
+    pods = {"cortex": Pods(size.replicas, size.metrics.volume), "loki": Pods(size.replicas, size.logs.volume)}
+    if settings.alertmanager.enabled:
+        pods["alertmanager"] = Pods(1, "1Gi")
+    pods.pop(without, None)
+    in_force = {"cortex": hours(kept.metrics), "loki": hours(kept.logs)}
+    return Applied("urn", protect, exported(settings), pods=pods, retention_hours=in_force, has_workloads=True)
+
+
+def check(cluster: Any, there: Applied, after: TenantSettings, *, force: bool = False, name: str = "ops") -> None:
+    """Look, as every verb does, whether an update of the instance to these settings of a tenant may be made."""
+    require_harmless(*instance(**{name: after}), {name: there}, cluster, force=force)
+
+
+def instance(**tenants: TenantSettings) -> tuple[Any, Any]:
+    """Return the file and the configuration of an instance with these tenants; those of `system` are the defaults."""
+    system = exported(tenants.pop("system", SMALL))
+    entries = [{"name": name, **exported(one)} for name, one in tenants.items()] or [{"name": "default"}]
+    given = {"tenants": entries, "tenantDefaults": system, "cluster": CLUSTER | {"enforcesNetworkPolicies": True}}
+    config = from_settings(settings(**given), "showdown")
+    return SimpleNamespace(is_tenants=False, instance="showdown", config=lambda: config), config
+
+
+def test_volumes_are_not_made_anew_while_what_is_on_them_may_be_nowhere_else() -> None:
+    stuck, there = Cluster(cortex=program(1), loki=program(0)), applied(SMALL)
+    with pytest.raises(UserError, match=r"ops is not ready \(loki 0 of 1 ready\).*--force"):
+        check(stuck, there, LARGER)
+    check(stuck, there, LARGER, force=True)
+    check(stuck, there, TenantSettings.model_validate({"size": {"metrics": {"volume": "20Gi"}}}))  # of Cortex alone
+    check(stuck, there, TenantSettings.model_validate({"owner": "a"}))
+
+
+def test_what_an_interrupted_update_took_away_does_not_keep_it_from_going_on() -> None:
+    going = program(0, deletionTimestamp="2026-01-01T00:00:00Z")
+    check(Cluster(cortex=program(1), loki=going), applied(SMALL), LARGER)
+    check(Cluster(cortex=program(1)), applied(SMALL), LARGER)
+    # The one with the new volume is there, by the name of the old one, and is not ready yet.
+    for there in (applied(SMALL, without="loki"), applied(LARGER)):
+        check(Cluster(cortex=program(1), loki=program(0)), there, LARGER)
+
+
+ALERTING = TenantSettings.model_validate({"alertmanager": {"enabled": True}})
+THREE = TenantSettings.model_validate({"size": {"replicas": 3}})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named", "at_once"),
+    [
+        (SMALL, LARGER, "size.logs.volume", True),
+        (THREE, SMALL, "size.replicas", False),
+        (ALERTING, SMALL, "alertmanager.enabled", False),
+    ],
+)
+def test_of_a_protected_tenant_nothing_is_taken_away(
+    before: TenantSettings, after: TenantSettings, named: str, at_once: bool
+) -> None:
+    """As the engine has it (pulumi/pkg/resource/deploy, 3.255): what is replaced may lose its protection by the same update."""
+    ready = Cluster(cortex=program(3, wanted=3), loki=program(3, wanted=3))
+    said = f"ops is protected: to change {named} .*apply protect=false, and change it afterwards"
+    still = after.model_copy(update={"protect": True})
+    with pytest.raises(UserError, match=said):
+        check(ready, applied(before, protect=True), still, force=True)
+    if at_once:
+        check(ready, applied(before, protect=True), after)
+    else:
+        with pytest.raises(UserError, match=said):
+            check(ready, applied(before, protect=True), after)
+    check(ready, applied(before), after)
+
+
+def test_the_instance_s_own_tenant_is_looked_at_like_any_other() -> None:
+    stuck: Any = Cluster(tenant="system-tenant", cortex=program(0), loki=program(0))
+    with pytest.raises(UserError, match=r"system is not ready \(loki 0 of 1 ready\)"):
+        check(stuck, applied(SMALL), LARGER, name="system")
+    found = plan({"system": SHORTER}, {"system": applied(SMALL)}, None)  # type: ignore[arg-type]
+    assert f"{found}".splitlines() == [
+        "No tenant to add, to change or to delete.",
+        "  system: its metrics will be kept for 36h instead of 7d: what is older will be deleted for good",
+    ]
+
+
+def test_a_tenant_with_a_stack_of_its_own_is_not_made_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "own_files", lambda instance: ["ops"])
+    file, config = instance(ops=SMALL, team=SMALL)
+    file.path = Path("Pulumi.showdown.yaml")
+    cluster: Any = Cluster()
+    with pytest.raises(UserError, match=r"^ops is in Pulumi.showdown.yaml and has a stack of its own.*tenants move"):
+        require_harmless(file, config, {}, cluster)
+    require_harmless(file, config, {}, cluster, "ops")  # it is being moved
+    require_harmless(file, config, {"ops": applied(SMALL)}, cluster)  # only its other file is left
+
+
+def test_a_program_that_is_missing_is_told_but_has_no_volume_that_could_be_lost() -> None:
+    cluster: Any = Cluster(cortex=program(2, wanted=3))
+    assert state_of(cluster, "ops", ("cortex", "loki")) == "cortex 2 of 3 ready, loki is missing"
+    require_ready(cluster, "ops", ("loki",), "")
+    with pytest.raises(UserError, match=r"not ready \(cortex 2 of 3 ready\).* or so$"):
+        require_ready(cluster, "ops", ("cortex", "loki"), "so")
+
+
+def test_a_shorter_retention_is_said_whatever_an_update_that_failed_has_recorded_of_it() -> None:
+    there = {"ops": applied(SMALL), "failed": applied(SMALL)}
+    there["failed"].settings = exported(SHORTER)
+    found = plan({"ops": SHORTER, "failed": SHORTER}, there, None)  # type: ignore[arg-type]
+    loss = "its metrics will be kept for 36h instead of 7d: what is older will be deleted for good"
+    assert f"{found}".splitlines() == ["1 tenant to change (ops)", f"  failed: {loss}", f"  ops: {loss}"]
