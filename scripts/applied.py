@@ -83,7 +83,7 @@ def _add_program(entry: Mapping[str, Any], by_name: Mapping[str, Applied]) -> No
     """Note a program's StatefulSet or ConfigMap with its tenant, whose component's name its own begins with."""
     end = "-stateful-set" if entry["type"] == WORKLOAD_TYPE else "-config"
     name, _, program = entry["urn"].rsplit("::", 1)[-1].removesuffix(end).rpartition("-")
-    if name not in by_name:
+    if name not in by_name or entry.get("delete"):  # of a replacement, the old one
         return
     owner = by_name[name]
     if entry["type"] == SETTINGS_TYPE:
@@ -91,7 +91,7 @@ def _add_program(entry: Mapping[str, Any], by_name: Mapping[str, Applied]) -> No
         owner.retention_hours |= {program: found} if found else {}
         return
     owner.has_workloads = True
-    if not (entry.get("delete") or entry.get("pendingReplacement")):
+    if not entry.get("pendingReplacement"):
         owner.pods[program] = pods_of(entry["inputs"]["spec"])
 
 

@@ -32,6 +32,13 @@ def backend_url(environment: Mapping[str, str]) -> str:
         return ""
 
 
+def _is_empty(path: Path) -> bool:
+    try:
+        return not path.read_bytes()
+    except OSError:  # not there, or mended by another thread just now
+        return False
+
+
 def _is_whole(path: Path) -> bool:
     try:
         json.loads(path.read_text())
@@ -75,7 +82,7 @@ def mend(url: str, project: str, stack: str) -> list[str]:
     state = state_file(url, project, stack)
     backup = state.with_name(state.name + ".bak")
     for side in (root / "meta.yaml.attrs", *(path.with_name(path.name + ".attrs") for path in (state, backup))):
-        if side.exists() and not side.read_bytes():
+        if _is_empty(side):
             side.unlink(missing_ok=True)
             done.append(f"{side.name}, which a killed engine left empty, is removed")
     if state.exists() and not _is_whole(state) and _is_whole(backup):
