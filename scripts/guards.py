@@ -30,19 +30,19 @@ def require_harmless(
     cluster: Cluster,
     subject: str | None = None,
     *,
-    force: bool = False,
+    forced: str | None = None,
 ) -> None:
     """Raise `UserError` where an update of a stack to its file would do what nobody said.
 
-    `there` are the tenants in the stack's state. The data of `subject` may go, and its stack may change. With `force`
-    volumes are made anew whatever is on the old ones.
+    `there` are the tenants in the stack's state. The data of `subject` may go, and its stack may change. The volumes of
+    `forced` are made anew whatever is on them.
     """
     after = wanted_in(file, config)
     if not file.is_tenants:
         _require_no_twin({*after} - {*there, subject}, file)
     require_no_other_purge(after, {name: one for name, one in there.items() if name != SYSTEM}, subject)
     for name in sorted({*after} & {*there}):
-        _require_possible(name, there[name], after[name], cluster, force=force)
+        _require_possible(name, there[name], after[name], cluster, force=name == forced)
 
 
 def _require_no_twin(to_add: set[str], file: StackFile) -> None:

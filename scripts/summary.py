@@ -61,9 +61,8 @@ class Plan:
 def plan(after: Mapping[str, TenantSettings], there: Mapping[str, applied.Applied], aws: Clients) -> Plan:
     """Return what an update of one stack to `after` does to its tenants and their data; `there` are those in the state.
 
-    The instance's own tenant is no matter of it but for its data.
-
-    What becomes of a deleted tenant's data is what the last update recorded.
+    What becomes of a deleted tenant's data is what the last update recorded. Of the instance's own tenant it says only
+    what becomes of its data.
     """
     users = {name: one.settings for name, one in there.items() if name != SYSTEM}
     does = done_to_tenants({name: one for name, one in after.items() if name != SYSTEM}, users)
@@ -88,18 +87,18 @@ def announce(
     *,
     added: str | None = None,
     adopted: str | None = None,
-    force: bool = False,
+    forced: str | None = None,
 ) -> Callable[[Target], Plan]:
     """Return what says, and returns, before anything is changed, what becomes of the tenants and their data.
 
     `subject` is the tenant whose data may be purged by this, `added` one that is made with new data, `adopted` one that is
     made with its own, whatever of it is there by now. What is returned raises as `require_harmless` does, which takes
-    `force`.
+    `forced`.
     """
 
     def say(found: Target) -> Plan:
         there = {name: one for name, one in applied.tenants(found.engine.state()).items() if name != adopted}
-        require_harmless(file, config, there, found.cluster, subject, force=force)
+        require_harmless(file, config, there, found.cluster, subject, forced=forced)
         intended = plan(wanted_in(file, config), there, found.aws)
         note(f"{intended}")
         if added:

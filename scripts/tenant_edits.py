@@ -121,7 +121,7 @@ def set_(
     _assigned(there.entry, settings)
     there.file.check()
     show_difference(there.file)
-    say = announce(there.file, config, force=force)
+    say = announce(there.file, config, forced=tenant if force else None)
 
     def before(found: Target) -> Plan:
         intended = say(found)

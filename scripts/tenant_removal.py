@@ -130,8 +130,8 @@ class Removal:
             confirm_by_name(self.tenant, f"All data of {self.tenant} will be deleted for good: {held}.")
         # Read anew: somebody may have updated while the name was typed.
         there = applied.tenants(self.found.engine.state())
-        lost = force or wanted == "purge"
-        require_harmless(self.file, self.config, there, self.found.cluster, self.tenant, force=lost)
+        forced = self.tenant if force or wanted == "purge" else None
+        require_harmless(self.file, self.config, there, self.found.cluster, self.tenant, forced=forced)
         if self.there and not self._is_under_way and (self.there.on_delete != wanted or self.there.protect):
             self._record(wanted)
         intended = self._take_away()

@@ -50,7 +50,7 @@ def applied(settings: TenantSettings, *, protect: bool = False, without: str = "
 
 def check(cluster: Any, there: Applied, after: TenantSettings, *, force: bool = False, name: str = "ops") -> None:
     """Look, as every verb does, whether an update of the instance to these settings of a tenant may be made."""
-    require_harmless(*instance(**{name: after}), {name: there}, cluster, force=force)
+    require_harmless(*instance(**{name: after}), {name: there}, cluster, forced=name if force else "another")
 
 
 def instance(**tenants: TenantSettings) -> tuple[Any, Any]:

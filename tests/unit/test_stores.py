@@ -219,7 +219,7 @@ def removal(aws: Any, monkeypatch: pytest.MonkeyPatch, there: applied.Applied | 
     found: Any = SimpleNamespace(aws=aws, engine=engine, cluster=None)
     monkeypatch.setattr(tenant_removal.Removal, "_take_away", lambda self: None)
     monkeypatch.setattr(tenant_removal, "settings_in", lambda file, config: {})
-    monkeypatch.setattr(tenant_removal, "require_harmless", lambda *arguments, force: None)
+    monkeypatch.setattr(tenant_removal, "require_harmless", lambda *arguments, forced: None)
     monkeypatch.setattr(stores, "GONE_SECONDS", 2)
     file: Any = SimpleNamespace(owner="showdown", changes=dict)
     config: Any = None
