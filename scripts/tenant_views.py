@@ -21,7 +21,7 @@ from scripts.placing import all_settings, applied_anywhere, own_files, settings_
 from scripts.providers import PROVIDER
 from scripts.readiness import programs, state_of
 from scripts.stackfile import require, round_trip
-from scripts.terminal import JSON_ARRAY, JSON_OBJECT, show_table, stdout_json
+from scripts.terminal import JSON_ARRAY, JSON_OBJECT, counted, show_table, stdout_json
 
 
 def age_of(cluster: Cluster, tenant: str) -> datetime.timedelta | None:
@@ -133,11 +133,17 @@ def list_(provider_name: str, instance: str, as_json: bool) -> None:
     there = applied_anywhere(found.where.environment, instance)
     wanted, alone = all_settings(instance, config), own_files(instance)
 
-    def facts_of(name: str) -> dict[str, Any]:
-        one = there.get(name)
-        return facts(name, wanted.get(name), config, found, one, _held(one, found), alone=name in alone)
+    names = sorted({*wanted, *there})
+    with counted(f"asking the tenants of {instance}", len(names)) as done:
 
-    known = for_each(facts_of, sorted({*wanted, *there}))
+        def facts_of(name: str) -> dict[str, Any]:
+            one = there.get(name)
+            held = _held(one, found)
+            told = facts(name, wanted.get(name), config, found, one, held, alone=name in alone)
+            done(1)
+            return told
+
+        known = for_each(facts_of, names)
     if as_json:
         stdout_json(known)
         return
