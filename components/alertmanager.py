@@ -136,6 +136,7 @@ class Alertmanager(pulumi.ComponentResource):
     """
 
     service: str
+    running: pulumi.Output[str]
 
     def __init__(self, name: str, args: AlertmanagerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:alertmanager:Alertmanager", name, None, opts)
@@ -154,7 +155,7 @@ class Alertmanager(pulumi.ComponentResource):
             store=self._apart(name, args),
             environment={"TMPDIR": DATA_FOLDER},  # in which it tries new configurations
         )
-        declare_backend(name, backend, self)
+        self.running = declare_backend(name, backend, self)
         self.service = ALERTMANAGER
         self.register_outputs({"service": self.service})
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -44,6 +44,12 @@ class StoreArgs:
     aws: Aws
     storage_class: str | None
     service_account: str = SERVICE_ACCOUNT
+
+
+class Backend(Protocol):
+    """What a tenant needs to know of a back end. `running` is known once its pods run as they are declared."""
+
+    running: pulumi.Output[str]
 
 
 @dataclass(frozen=True)
@@ -110,10 +116,11 @@ def ready_after(store: StoreArgs) -> str:
     return "0s" if store.settings.pods().replicas == 1 else "10s"
 
 
-def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> None:
+def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> pulumi.Output[str]:
     """Declare the ConfigMap, the Service and the StatefulSet of a back end, all named after its program.
 
-    Where there are several pods, a Service by which they find each other and a disruption budget too.
+    Where there are several pods, a Service by which they find each other and a disruption budget too. Return what is known
+    once the pods run as they are declared.
     """
     marks = labels(args.program, args.component, args.store.instance)
     metadata = manifest(name=args.program, namespace=args.store.namespace, labels=marks)
@@ -145,12 +152,13 @@ def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> No
         )
     # The tenant's limits are not in it: they reach running pods by the file that is read again.
     digest = args.config.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
-    kubernetes.apps.v1.StatefulSet(
+    pods = kubernetes.apps.v1.StatefulSet(
         f"{name}-stateful-set",
         metadata=metadata,
         spec=_stateful_set(args, marks, digest),
         opts=child(parent, config),
     )
+    return pods.id
 
 
 def _stateful_set(args: BackendArgs, marks: Mapping[str, str], digest: pulumi.Output[str]) -> Any:

@@ -106,6 +106,7 @@ class Cortex(pulumi.ComponentResource):
     """The default metrics back end of a tenant."""
 
     service: str
+    running: pulumi.Output[str]
 
     def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:cortex:Cortex", name, None, opts)
@@ -123,6 +124,6 @@ class Cortex(pulumi.ComponentResource):
             size=args.settings.pods().metrics,
             store=args,
         )
-        declare_backend(name, backend, self)
+        self.running = declare_backend(name, backend, self)
         self.service = "cortex"
         self.register_outputs({"service": self.service})

@@ -91,6 +91,7 @@ class Loki(pulumi.ComponentResource):
     """The default logs back end of a tenant."""
 
     service: str
+    running: pulumi.Output[str]
 
     def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("opstrace:loki:Loki", name, None, opts)
@@ -106,6 +107,6 @@ class Loki(pulumi.ComponentResource):
             size=args.settings.pods().logs,
             store=args,
         )
-        declare_backend(name, backend, self)
+        self.running = declare_backend(name, backend, self)
         self.service = "loki"
         self.register_outputs({"service": self.service})

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from components.alertmanager import Alertmanager, AlertmanagerArgs
-from components.backend import SERVICE_ACCOUNT, StoreArgs
+from components.backend import SERVICE_ACCOUNT, Backend, StoreArgs
 from components.buckets import BucketsArgs, declare_buckets, read_write_policy
 from components.certificate import RECORD_TTL_SECONDS, CertificateArgs, validated_certificate
 from components.cortex import Cortex
@@ -42,8 +42,8 @@ class TenantArgs:
     storage_class: str | None
     aws: Aws
     tags: Mapping[str, str]
-    metrics: Callable[[str, StoreArgs, pulumi.ResourceOptions], pulumi.Resource] = Cortex
-    logs: Callable[[str, StoreArgs, pulumi.ResourceOptions], pulumi.Resource] = Loki
+    metrics: Callable[[str, StoreArgs, pulumi.ResourceOptions], Backend] = Cortex
+    logs: Callable[[str, StoreArgs, pulumi.ResourceOptions], Backend] = Loki
 
 
 class Tenant(pulumi.ComponentResource):
@@ -75,16 +75,15 @@ class Tenant(pulumi.ComponentResource):
             args.aws,
             args.storage_class,
         )
-        args.metrics(f"{name}-cortex", store, child(self))
-        args.logs(f"{name}-loki", store, child(self))
+        backends = [args.metrics(f"{name}-cortex", store, child(self)), args.logs(f"{name}-loki", store, child(self))]
         if args.settings.alertmanager.enabled:
             url = api_url("cortex", args.tenant, args.domain, args.port)
             given = AlertmanagerArgs(store, args.issuer, url, args.tags, args.enforces_network_policies)
-            Alertmanager(f"{name}-alertmanager", given, child(self))
-        self._names(name, args)
-        self.register_outputs(
-            {"namespace": self.namespace, "buckets": dict(self.buckets), "settings": exported(args.settings)}
-        )
+            backends.append(Alertmanager(f"{name}-alertmanager", given, child(self)))
+        made = [*(backend.running for backend in backends), *self._names(name, args)]
+        # When all is as they say, and not before: what is recorded tells the next update what it changes.
+        settings = pulumi.Output.all(*made).apply(lambda _: exported(args.settings))
+        self.register_outputs({"namespace": self.namespace, "buckets": dict(self.buckets), "settings": settings})
 
     def _namespace(self, name: str, args: TenantArgs) -> pulumi.Output[str]:
         marks = labels("tenant", "tenant", args.instance) | {"opstrace/tenant": args.tenant}
@@ -121,16 +120,17 @@ class Tenant(pulumi.ComponentResource):
         # Whatever is put into the namespace comes after the policy that shuts it, and goes before it.
         return pulumi.Output.all(within, account.id, policy.id).apply(lambda parts: parts[0])
 
-    def _names(self, name: str, args: TenantArgs) -> None:
+    def _names(self, name: str, args: TenantArgs) -> list[pulumi.Output[str]]:
+        """Declare what leads to the tenant; return what is known once it does."""
         domain = f"{args.tenant}.{args.domain}"
         certificate = validated_certificate(name, CertificateArgs(domain, args.zone_id, args.tags), self)
-        aws.lb.ListenerCertificate(
+        attached = aws.lb.ListenerCertificate(
             f"{name}-listener-certificate",
             listener_arn=args.listener_arn,
             certificate_arn=certificate.arn,
             opts=child(self),
         )
-        for api in APIS:
+        records = [
             aws.route53.Record(
                 f"{name}-{api}-record",
                 zone_id=args.zone_id,
@@ -140,3 +140,6 @@ class Tenant(pulumi.ComponentResource):
                 ttl=RECORD_TTL_SECONDS,
                 opts=child(self),
             )
+            for api in APIS
+        ]
+        return [attached.id, *(record.id for record in records)]

@@ -33,7 +33,7 @@ def pods_of(spec: Mapping[str, Any]) -> Pods:
 class Applied:
     """A tenant that is there, with its buckets by kind. `policies` and `protect` count when it is deleted.
 
-    `settings` are as `exported`, as the last update wanted them, even if it failed; None where none has come so far.
+    `settings` are as `exported`, of the last update that came to an end with the tenant; None where none has.
     `pods` are those that there are, and `retention_hours` what is in force, by program. `has_workloads`: whether there
     are pods, or have to be made anew.
     """

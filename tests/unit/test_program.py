@@ -166,6 +166,7 @@ def test_back_ends_that_are_shared_leave_a_tenant_s_other_parts_as_they_are(
 
         def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions) -> None:
             super().__init__("test:Shared", name, None, opts)
+            self.running = pulumi.Output.from_input("always")
 
     def names(made: list[pulumi.runtime.MockResourceArgs]) -> set[tuple[str, str]]:
         return {(entry.typ, entry.name) for entry in of_default(made) if entry.typ.startswith(("aws:", "kubernetes:"))}
