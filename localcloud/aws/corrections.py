@@ -3,11 +3,12 @@
 import copy
 import json
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from flask import request
-from moto.elbv2.exceptions import TooManyCertificatesError
-from moto.elbv2.models import ELBv2Backend
+from moto.elbv2.exceptions import DuplicateListenerError, TooManyCertificatesError
+from moto.elbv2.models import ELBv2Backend, FakeAction
 from moto.s3.models import FakeBucket
 from moto.secretsmanager.models import SecretsManagerBackend
 
@@ -18,6 +19,7 @@ DEFAULT_CERTIFICATES = 25
 def correct() -> None:
     """Make this process's moto answer as AWS does."""
     _replace(FakeBucket, "get_permission", _heeding_secure_transport(FakeBucket.get_permission))
+    _replace(ELBv2Backend, "create_listener", _once_a_port(ELBv2Backend.create_listener))
     _replace(ELBv2Backend, "modify_listener", _changing_tls(ELBv2Backend.modify_listener))
     _replace(ELBv2Backend, "add_listener_certificates", _add_once)
     stage = SecretsManagerBackend.update_secret_version_stage
@@ -46,6 +48,41 @@ def _heeding_secure_transport(permission: Any) -> Any:
         return permission(heeding, action, resource)
 
     return get_permission
+
+
+def _once_a_port(create: Any) -> Any:
+    """Let a load balancer have one listener a port; moto makes another each time that it is asked.
+
+    Source: Elastic Load Balancing API reference, CreateListener: asked for one with the same settings again (by a client
+    whose answer was lost), it succeeds, and makes none.
+    """
+
+    def create_listener(backend: Any, **asked: Any) -> Any:
+        balancer = backend.load_balancers.get(asked["load_balancer_arn"])
+        wanted = (
+            asked["protocol"],
+            asked["ssl_policy"],
+            asked["certificate"],
+            _targets(map(FakeAction, asked["actions"])),
+        )
+        for listener in balancer.listeners.values() if balancer else ():
+            if listener.port == asked["port"]:
+                there = (
+                    listener.protocol,
+                    listener.ssl_policy,
+                    listener.certificate,
+                    _targets(listener.default_actions),
+                )
+                if there != wanted:
+                    raise DuplicateListenerError
+                return listener
+        return create(backend, **asked)
+
+    return create_listener
+
+
+def _targets(actions: Iterable[Any]) -> list[tuple[str, str | None]]:
+    return [(action.type, action.data.get("TargetGroupArn")) for action in actions]
 
 
 def _changing_tls(change: Any) -> Any:

@@ -195,8 +195,9 @@ def retained(stack: Stack, phase: str) -> Found:
 
 def assert_nothing_orphaned_or_lost(stack: Stack, phase: str, resources: list[dict[str, Any]], what: str = "") -> None:
     there, known = of_cloud(stack.cloud), of_state(resources)
-    assert there - known == retained(stack, phase), f"{what}: orphaned"
-    assert known - there == set(), f"{what}: lost"
+    kept = retained(stack, phase)
+    assert there - known == kept, f"{what}: orphaned: {there - known - kept}; not kept: {kept - (there - known)}"
+    assert known - there == set(), f"{what}: lost: {known - there}"
 
 
 class Undisturbed:

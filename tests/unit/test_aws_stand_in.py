@@ -101,12 +101,17 @@ def corrected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def listener_of(api: AwsApi, certificate: str) -> str:
-    """Return the ARN of a new listener with this certificate."""
+    """Return the ARN of a new listener with this certificate, at the one load balancer that there is."""
     network = api.ec2.describe_subnets()["Subnets"][0]
-    made = api.elbv2.create_load_balancer(Name="entrance", Subnets=[network["SubnetId"]], Type="network")
-    group = api.elbv2.create_target_group(Name="nodes", Protocol="TCP", Port=80, VpcId=network["VpcId"])
+    there = api.elbv2.describe_load_balancers()["LoadBalancers"]
+    if there:
+        group = api.elbv2.describe_target_groups()
+    else:
+        made = api.elbv2.create_load_balancer(Name="entrance", Subnets=[network["SubnetId"]], Type="network")
+        there = made["LoadBalancers"]
+        group = api.elbv2.create_target_group(Name="nodes", Protocol="TCP", Port=80, VpcId=network["VpcId"])
     made = api.elbv2.create_listener(
-        LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"],
+        LoadBalancerArn=there[0]["LoadBalancerArn"],
         Protocol="TLS",
         Port=443,
         Certificates=[{"CertificateArn": certificate}],
@@ -119,6 +124,14 @@ def certificates(api: AwsApi, count: int) -> list[str]:
     return [
         api.acm.request_certificate(DomainName=f"n{number}.example.com")["CertificateArn"] for number in range(count)
     ]
+
+
+def test_a_load_balancer_has_one_listener_a_port_however_often_it_is_asked_for(corrected: None, api: AwsApi) -> None:
+    first, second = certificates(api, 2)
+    listener = listener_of(api, first)
+    assert listener_of(api, first) == listener
+    with pytest.raises(ClientError, match="DuplicateListener"):
+        listener_of(api, second)
 
 
 def test_a_certificate_that_is_asked_for_twice_is_shown_once(corrected: None, api: AwsApi) -> None:
