@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from components.headline import Fate, fate_of
 from components.names import SYSTEM
@@ -14,6 +14,8 @@ WORKLOAD_TYPE = "kubernetes:apps/v1:StatefulSet"
 SETTINGS_TYPE = "kubernetes:core/v1:ConfigMap"
 BUCKET_TYPE = "aws:s3/bucket:Bucket"
 
+Of = TypeVar("Of")
+
 
 @dataclass(frozen=True)
 class Pods:
@@ -23,7 +25,7 @@ class Pods:
     volume: str
 
 
-def pods_of(spec: Mapping[str, Any]) -> Pods:
+def _pods_of(spec: Mapping[str, Any]) -> Pods:
     """Return what the spec of a StatefulSet says of its pods."""
     (claim,) = spec["volumeClaimTemplates"]
     return Pods(spec["replicas"], claim["spec"]["resources"]["requests"]["storage"])
@@ -92,9 +94,14 @@ def _add_program(entry: Mapping[str, Any], by_name: Mapping[str, Applied]) -> No
         return
     owner.has_workloads = True
     if not entry.get("pendingReplacement"):
-        owner.pods[program] = pods_of(entry["inputs"]["spec"])
+        owner.pods[program] = _pods_of(entry["inputs"]["spec"])
+
+
+def of_users(by_name: Mapping[str, Of]) -> dict[str, Of]:
+    """Return what there is of tenants without that of the instance's own."""
+    return {name: one for name, one in by_name.items() if name != SYSTEM}
 
 
 def user_tenants(resources: Iterable[dict[str, Any]]) -> dict[str, Applied]:
     """Return the tenants in the state without the instance's own."""
-    return {name: applied for name, applied in tenants(resources).items() if name != SYSTEM}
+    return of_users(tenants(resources))

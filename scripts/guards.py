@@ -7,20 +7,13 @@ from collections.abc import Mapping
 
 from components.config import StackConfig
 from components.errors import UserError
-from components.names import SYSTEM
 from components.tenant_config import TenantSettings
 from scripts.applied import Applied
 from scripts.cluster import Cluster
 from scripts.consequences import deleted_parts, new_volumes
-from scripts.placing import own_files, settings_in
+from scripts.placing import own_files, wanted_in
 from scripts.readiness import require_ready
 from scripts.stackfile import StackFile
-
-
-def wanted_in(file: StackFile, config: StackConfig) -> dict[str, TenantSettings]:
-    """Return the settings of all tenants that the stack of a file has, `system` among an instance's."""
-    found = settings_in(file, config)
-    return found if file.is_tenants else found | {SYSTEM: file.config().settings_of(SYSTEM)}
 
 
 def require_harmless(
@@ -40,7 +33,7 @@ def require_harmless(
     after = wanted_in(file, config)
     if not file.is_tenants:
         _require_no_twin({*after} - {*there, subject}, file)
-    require_no_other_purge(after, {name: one for name, one in there.items() if name != SYSTEM}, subject)
+    require_no_other_purge(after, there, subject)
     for name in sorted({*after} & {*there}):
         _require_possible(name, there[name], after[name], cluster, force=name == forced)
 
@@ -60,8 +53,8 @@ def require_no_other_purge(
 ) -> None:
     """Raise `UserError` where an update would also delete data of a tenant that nobody speaks of here.
 
-    Such a tenant was taken out of the file by hand: that alone is no word on its data. `there`: the user tenants in the
-    state. `subject` is the one that is meant.
+    Such a tenant was taken out of the file by hand: that alone is no word on its data. `there`: the tenants in the state.
+    `subject` is the one that is meant.
     """
     doomed = [name for name in sorted({*there} - {*after} - {subject}) if there[name].on_delete != "retain"]
     protected = [name for name in doomed if there[name].protect]

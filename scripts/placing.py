@@ -66,13 +66,21 @@ def place(instance: str, tenant: str) -> Place:
     raise UserError(f"there is no tenant {tenant} in {file.path.name}; there are {known}")
 
 
-def settings_in(file: StackFile, config: StackConfig) -> dict[str, TenantSettings]:
-    """Return the settings of the user tenants of a stack file, by name; `config` is the instance's configuration."""
+def wanted_in(file: StackFile, config: StackConfig) -> dict[str, TenantSettings]:
+    """Return the settings of all tenants that the stack of a file has, by name, `system` among an instance's.
+
+    `config` is the instance's configuration.
+    """
     if file.is_tenants:
         own = file.tenant_stack()
         return {own.tenant: own.settings.upon(config.tenant_defaults)}
     found = file.config()
-    return {entry.name: found.settings_of(entry.name) for entry in found.tenants}
+    return {name: found.settings_of(name) for name in (SYSTEM, *(entry.name for entry in found.tenants))}
+
+
+def settings_in(file: StackFile, config: StackConfig) -> dict[str, TenantSettings]:
+    """Return the settings of the user tenants of a stack file, as `wanted_in` does."""
+    return applied.of_users(wanted_in(file, config))
 
 
 def settings_of(instance: str, config: StackConfig, tenant: str) -> TenantSettings:
@@ -82,9 +90,9 @@ def settings_of(instance: str, config: StackConfig, tenant: str) -> TenantSettin
 
 def all_settings(instance: str, config: StackConfig) -> dict[str, TenantSettings]:
     """Return the settings of all tenants of an instance, wherever they live, `system` among them."""
-    found = {SYSTEM: config.settings_of(SYSTEM)} | settings_in(require(instance), config)
+    found = wanted_in(require(instance), config)
     for tenant in own_files(instance):
-        found |= settings_in(own_file(instance, tenant), config)
+        found |= wanted_in(own_file(instance, tenant), config)
     return found
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from components.config import StackConfig
 from components.headline import Fate, done_to_tenants, fate, headline, with_fates
-from components.names import SYSTEM
 from components.tenant_config import TenantSettings
 from scripts import applied, stores
 from scripts.apply import Target
 from scripts.aws import Clients
 from scripts.consequences import shorter_retention
-from scripts.guards import require_harmless, wanted_in
+from scripts.guards import require_harmless
+from scripts.placing import wanted_in
 from scripts.stackfile import StackFile
 from scripts.terminal import note
 
@@ -64,8 +64,8 @@ def plan(after: Mapping[str, TenantSettings], there: Mapping[str, applied.Applie
     What becomes of a deleted tenant's data is what the last update recorded. Of the instance's own tenant it says only
     what becomes of its data.
     """
-    users = {name: one.settings for name, one in there.items() if name != SYSTEM}
-    does = done_to_tenants({name: one for name, one in after.items() if name != SYSTEM}, users)
+    recorded = {name: one.settings for name, one in applied.of_users(there).items()}
+    does = done_to_tenants(applied.of_users(after), recorded)
     shorter = {name: shorter_retention(there[name], after[name]) for name in sorted({*after} & {*there})}
     return Plan(
         add=does["add"],

@@ -127,9 +127,8 @@ def move(provider_name: str, instance: str, tenant: str, to: str, as_json: bool)
         raise UserError(f"the tenant {tenant} lives in the stack of {instance} already")
     found = target(instance, config, provider_name)
     alone = Engine(found.where.environment, stack_name(instance, tenant))
-    _require_one(
-        tenant, found.engine, alone
-    )  # before anything is settled: one would take what the other has for its own
+    # Before anything is settled: one would take what the other has for its own.
+    _require_one(tenant, found.engine, alone)
     found.engine.settle(found.aws, found.cluster)
     require_harmless(file, config, applied.tenants(found.engine.state()), found.cluster, tenant)
     stack = alone.instance if to == "own-stack" else instance

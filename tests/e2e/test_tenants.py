@@ -312,9 +312,8 @@ def test_retained_data_expires_when_it_is_told_to_until_it_is_adopted(
     for line in ("before the new volume", "still here", LINE):
         eventually(lambda line=line: has_line(walk, token, line), 60)
     eventually(lambda: samples(walk, token) == ["42", "44"], 300)
-    assert lines(walk, token) and not has_line(
-        walk, token, PURGED
-    )  # nor, as just seen, the sample of the tenant that was purged
+    # Nor, as just seen, the sample of the tenant that was purged.
+    assert lines(walk, token) and not has_line(walk, token, PURGED)
     assert stored(walk) == []
     for bucket in walk.buckets(TENANT):  # that of the rules too
         rules = lifecycle_rules(walk, bucket)

@@ -23,7 +23,7 @@ GIVEN_OBJECTS = re.compile(r"(default|kube-\S+)(/\S*)?|\S+/(default|kube-root-ca
 
 
 def of_bucket(bucket: str, parts: Iterable[str] = KEPT_PARTS) -> Found:
-    """Return a bucket with what holds it shut and keeps it clean, each of which is a resource."""
+    """Return a bucket with its parts, each of which is a resource; those that it keeps when it is retained, unless told."""
     kinds = ("Bucket", *parts)
     return {(f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}", bucket) for kind in kinds}
 

@@ -143,22 +143,21 @@ def test_a_verb_refuses_to_delete_what_somebody_took_out_by_hand(
 
 
 @pytest.mark.parametrize(
-    ("states", "to", "said"),
+    ("states", "said"),
     [
-        ({}, "own-stack", "team is not applied yet"),
+        ({}, "team is not applied yet"),
         (
             {"showdown": _state("team"), "showdown.team": _state("team")[:1]},
-            "own-stack",
             "there are two tenants team: showdown has it with bucket-team and showdown.team has it with no bucket",
         ),
     ],
 )
 def test_a_move_of_what_is_not_one_tenant_changes_nothing(
-    applied: Path, monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], to: str, said: str
+    applied: Path, monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], said: str
 ) -> None:
     monkeypatch.setattr(Engine, "states", states)
     before = applied.read_text()
-    done = CliRunner().invoke(move, ["local", "showdown", "team", "--to", to])
+    done = CliRunner().invoke(move, ["local", "showdown", "team", "--to", "own-stack"])
     assert isinstance(done.exception, UserError) and said in f"{done.exception}"
     assert applied.read_text() == before and [*applied.parent.glob("Pulumi.*")] == [applied]
 
