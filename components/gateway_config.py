@@ -262,10 +262,13 @@ def bootstrap(settings: GatewaySettings) -> str:
     tenant_cluster = {
         "name": "tenant",
         "lb_policy": "CLUSTER_PROVIDED",
-        "connect_timeout": "5s",
-        # One cluster serves all tenants: with the defaults (1024) one tenant's slow queries would stop all others.
+        "connect_timeout": "2s",  # of each try
+        # One cluster serves all tenants: with the defaults one tenant's slow queries would stop all others (1,024), and
+        # three requests that wait for one tenant's dead pod would take their retries.
         "circuit_breakers": {
-            "thresholds": [dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 100_000)]
+            "thresholds": [
+                dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), 100_000)
+            ]
         },
         "cluster_type": {
             "name": "envoy.clusters.dynamic_forward_proxy",

@@ -13,6 +13,14 @@ from components.names import ALERTMANAGER, ALERTMANAGER_PATH, TAIL, Api
 QUERY_SECONDS = 300
 # Its token is looked at when a tail begins: cut so soon, it outlives no revocation. logcli begins again by itself.
 TAIL_SECONDS = 60
+# Nothing of such a request was sent: it is not the client's concern that a pod has just ended where there are others, nor
+# that the nodes do not yet know of one that has just begun, which they do a second or two after it is ready. The waits are
+# of random length: 2.5 s altogether on average.
+RETRIES = {
+    "retry_on": "connect-failure,refused-stream,reset-before-request",
+    "num_retries": 7,
+    "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"},
+}
 BASIC = 'Basic realm="tenant API token as the password"'
 NO_FRAME = [{"header": {"key": "content-security-policy", "value": "frame-ancestors 'none'"}}]
 CORTEX_READS = (
@@ -54,8 +62,7 @@ def _route(
         reading = {"safe_regex": {"regex": "GET|HEAD"}}
         match["headers"] = [{"name": ":method", "string_match": reading, "invert_match": True}]
     action: dict[str, Any] = {"cluster": "tenant", "timeout": "0s" if websocket else f"{QUERY_SECONDS}s"}
-    # Nothing of such a request was sent: a pod that has just ended is not the client's concern where there are others.
-    action["retry_policy"] = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2}
+    action["retry_policy"] = RETRIES
     if prefix:
         action["regex_rewrite"] = {"pattern": {"regex": "^(.*)$"}, "substitution": f"{prefix}\\1"}
     if websocket:

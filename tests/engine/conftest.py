@@ -22,8 +22,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     started: list[subprocess.Popen[bytes]] = []
     back_end = BackEnd()
     yield Gateway(tmp_path, back_end, started)
-    back_end.server.shutdown()
-    back_end.server.server_close()
+    back_end.close()
     for process in started:
         process.kill()
         process.wait()

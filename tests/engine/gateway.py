@@ -80,6 +80,7 @@ class BackEnd:
     credentials: list[str | None] = field(default_factory=list)
     status: int = 200
     body: bytes = b"ok"
+    port: int = 0  # any that is free
 
     def __post_init__(self) -> None:
         back_end, seen, services, credentials = self, self.seen, self.services, self.credentials
@@ -115,9 +116,13 @@ class BackEnd:
             def log_message(self, *arguments: object) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.port = int(self.server.server_address[1])
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Gateway:
@@ -215,9 +220,10 @@ class Gateway:
         """Put a cluster of one address in the place of those that are looked up by the tenant's name."""
         address = {"socket_address": {"address": "127.0.0.1", "port_value": self.back_end.port}}
         endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
-        config["static_resources"]["clusters"] = [
-            {"name": "tenant", "load_assignment": {"cluster_name": "tenant", "endpoints": endpoints}}
-        ]
+        cluster = next(one for one in config["static_resources"]["clusters"] if one["name"] == "tenant")
+        del cluster["cluster_type"], cluster["lb_policy"]
+        cluster["load_assignment"] = {"cluster_name": "tenant", "endpoints": endpoints}
+        config["static_resources"]["clusters"] = [cluster]
         manager["http_filters"] = [entry for entry in manager["http_filters"] if entry["name"] != "forward"]
         for route in _routes(manager):
             del route["typed_per_filter_config"]["forward"]

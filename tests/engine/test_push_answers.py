@@ -1,12 +1,14 @@
 """Answers to pushes, by the real Envoy: the back end's are changed so that clients try again, and no others."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from components.gateway_limits import GatewayLimits, Rate, TenantRates
 from components.gateway_lua import MOST_ERROR_BYTES
-from tests.engine.gateway import LABELS, LOKI_PUSH, PUSH, SETTINGS, Gateway, signed
+from tests.engine.gateway import LABELS, LOKI_PUSH, PUSH, SETTINGS, BackEnd, Gateway, signed
 from tests.ports import free_port
 
 LEGACY = replace(SETTINGS, legacy_push_errors=True)
@@ -38,6 +40,20 @@ def test_what_is_read_is_answered_as_the_back_end_does(gateway: Gateway) -> None
     gateway.start(LEGACY)
     wanted = AS_IS | {429: (429, "said")}
     assert {status: answered(gateway, status, LABELS, "GET") for status in wanted} == wanted
+
+
+def test_a_back_end_that_has_just_begun_is_waited_for_by_every_request_that_came_too_early(gateway: Gateway) -> None:
+    """As after an update, where the nodes do not yet know of a new pod."""
+    gateway.back_end.port = free_port()
+    gateway.give()
+    gateway.start()
+    with ThreadPoolExecutor(20) as pool:
+        asked = [pool.submit(gateway.ask, signed(), PUSH, "POST") for _ in range(20)]
+        time.sleep(0.3)
+        begun = BackEnd(port=gateway.back_end.port)
+        answers = [one.result() for one in asked]
+    begun.close()
+    assert answers == [(200, "ok")] * 20
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, LEGACY])
