@@ -1,19 +1,41 @@
 """Ports of loopback for servers of the tests."""
 
+import random
 import socket
+from pathlib import Path
+
+FROM_KERNEL = "/proc/sys/net/ipv4/ip_local_port_range"
+_given: set[int] = set()
+
+
+def _candidates() -> list[int]:
+    """Return ports that the kernel gives to nobody who asks for any: one of those is soon another process's.
+
+    Where it gives out all of them, so may we.
+    """
+    first, last = map(int, Path(FROM_KERNEL).read_text().split())
+    ports = range(10_000, 65_536)
+    return [port for port in ports if not first <= port <= last] or [*ports]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as asking:
+        try:
+            asking.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port that nobody has, and that this process has given to nobody."""
+    candidates = _candidates()
+    random.SystemRandom().shuffle(candidates)
+    port = next(port for port in candidates if port not in _given and _is_free(port))
+    _given.add(port)
+    return port
 
 
 def free_ports(count: int) -> list[int]:
     """Return ports that nobody has, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    for entry in sockets:
-        entry.bind(("127.0.0.1", 0))
-    ports = [int(entry.getsockname()[1]) for entry in sockets]
-    for entry in sockets:
-        entry.close()
-    return ports
-
-
-def free_port() -> int:
-    """Return a port that nobody has."""
-    return free_ports(1)[0]
+    return [free_port() for _ in range(count)]

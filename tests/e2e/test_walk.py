@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from components.gateway import REPLICAS
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.e2e.walk import DNS_PORT, DOMAIN, INSTANCE, LABELS, STACK_FILE, Walk, eventually, held, is_unknown, url
+from tests.ports import free_port
 from tests.shell import run
 
 
@@ -126,9 +126,7 @@ def test_log_lines_come_back(walk: Walk) -> None:
 @pytest.fixture
 def prometheus(walk: Walk) -> Iterator[int]:
     """A real Prometheus that scrapes itself and writes to the new tenant; yields its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     config = {
         "global": {"scrape_interval": "1s"},
         "scrape_configs": [{"job_name": "self", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}],
