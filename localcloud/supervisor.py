@@ -15,7 +15,7 @@ from localcloud.files import write_whole
 from localcloud.settings import Settings
 
 Check = Callable[[], bool]
-START_SECONDS = 60
+START_SECONDS = 120
 RESTART_SECONDS = 1.0
 
 

@@ -10,8 +10,9 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from localcloud.node.init import PRIVATE_FOLDERS
-from tests.e2e.walk import INSTANCE, LABELS, SLOT, STACK_FILE, Walk, assert_account_empty, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, SLOT, STACK_FILE, Walk, assert_account_empty, url
 from tests.shell import ROOT, run
+from tests.waiting import eventually
 
 COMMAND_SECONDS = 3600  # a first run builds every tool from source
 
@@ -61,7 +62,7 @@ def cloud(base_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     run("./opstrace", "local", "down", env=base_environment)
     assert_nothing_left(SLOT)
     eventually(
-        lambda: _clouds() or not [part for part in PRIVATE_FOLDERS if Path(part).exists() and part not in before], 5
+        lambda: _clouds() or not [part for part in PRIVATE_FOLDERS if Path(part).exists() and part not in before], 30
     )
 
 

@@ -56,7 +56,7 @@ def remove_traces(settings: Settings) -> None:
 
 def require_own(settings: Settings) -> None:
     """Raise `LocalCloudError` where a cloud of this slot runs that belongs to another user or state folder."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 15
     while network.is_connected(settings):  # the cable goes soon after the node that it leads to
         if time.monotonic() > deadline:
             raise LocalCloudError(

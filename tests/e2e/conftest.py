@@ -1,12 +1,11 @@
 """What the e2e tests share beside the instance."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
 
-from components.gateway import REPLICAS
-from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, current, url
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +36,3 @@ def file_as_before(walk: Walk) -> Iterator[None]:
         return walk.curl(url("cortex", tenant, LABELS), token=walk.token(tenant))[0] == 200
 
     eventually(lambda: answered("default") and answered("system"))
-
-
-def current(walk: Walk) -> bool:
-    """Whether all pods of the gateway have what they should have: a limit that goes, too, takes its time to get there."""
-    pods = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)["gatewayPods"]
-    return len(pods) == REPLICAS and all(state and state["current"] for state in pods.values())

@@ -12,8 +12,9 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 
 from scripts.probe import pool
-from tests.e2e.walk import Walk, eventually, url
+from tests.e2e.walk import Walk, url
 from tests.remote_write import HEADERS, request
+from tests.waiting import eventually
 
 Numbered = set[tuple[int, int]]
 """The number of a writer, and that of its push."""
@@ -21,6 +22,7 @@ Numbered = set[tuple[int, int]]
 ANSWER_SECONDS = 10.0  # as long as Prometheus and Promtail wait
 JSON = {"Content-Type": "application/json"}
 REASON_CHARACTERS = 120
+ACCEPTED_SECONDS = 120
 LINES_ASKED = 5000  # at once; Loki's default for the most
 
 
@@ -78,9 +80,13 @@ class Load:
             self.refused[status] += 1
             self.reasons[text[:REASON_CHARACTERS]] += 1
 
-    def assert_nothing_lost(self, least: int, seconds: float) -> None:
-        """Fail unless all that was accepted, `least` of each at least, comes back from queries within some seconds."""
-        assert min(len(self.samples), len(self.lines)) >= least
+    def accepts(self, count: int) -> None:
+        """Wait until so many more samples and lines have been accepted."""
+        samples, lines = len(self.samples), len(self.lines)
+        eventually(lambda: min(len(self.samples) - samples, len(self.lines) - lines) >= count, ACCEPTED_SECONDS)
+
+    def assert_nothing_lost(self, seconds: float) -> None:
+        """Fail unless all that was accepted comes back from queries within some seconds."""
         assert max(number for _, number in self.lines) < LINES_ASKED  # or the oldest would not be found
         print(f"accepted: {len(self.samples)} samples, {len(self.lines)} lines; not accepted: {dict(self.refused)}")
         for reason, count in self.reasons.most_common():

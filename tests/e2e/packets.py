@@ -10,7 +10,7 @@ from tests.e2e.walk import Walk
 from tests.shell import run
 
 REFUSED, TIMED_OUT = 7, 28  # curl's exit codes
-WAIT_SECONDS = "2"
+WAIT_SECONDS = "4"
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from tests.conftest import assert_nothing_left, entered, processes_of
-from tests.e2e.walk import LABELS, LAUNCHER, Shell, Walk, eventually
+from tests.e2e.walk import LABELS, LAUNCHER, Shell, Walk
 from tests.e2e.walk import SLOT as CLUSTER_SLOT
 from tests.shell import ROOT, run
+from tests.waiting import eventually
 
 INSTANCE, SLOT = "borrower", 8
 CONTEXT = f"local-{CLUSTER_SLOT}"
@@ -53,7 +54,7 @@ def _dies_whole_and_comes_back(shell: Shell) -> None:
     """Kill the process that holds the second cloud: the kernel ends the rest, and `up` knows the context again."""
     home = Path(shell["XDG_STATE_HOME"]) / "opstrace" / f"local-{SLOT}"
     os.kill(json.loads((home / "pid").read_text())["pid"], signal.SIGKILL)
-    eventually(lambda: processes_of(SLOT) == [], 5)
+    eventually(lambda: processes_of(SLOT) == [], 30)
     assert f"the cluster of the context {CONTEXT}" in run(LAUNCHER, "local", "up", env=shell).stderr
 
 

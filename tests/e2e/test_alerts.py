@@ -10,11 +10,12 @@ from components.gateway_config import HEALTH_PORT
 from components.names import ALERTMANAGER, GATEWAY_NAMESPACE, PORTS
 from localcloud.borrowed import local_address
 from tests.e2e.packets import PodNetwork
-from tests.e2e.walk import INSTANCE, Walk, assert_forbidden, commands, eventually, url
+from tests.e2e.walk import INSTANCE, Walk, assert_forbidden, commands, url
 from tests.receiver import Receiver
+from tests.waiting import eventually
 
 TENANT = "default"
-FIRES_SECONDS = 180  # the ruler looks for changed rules once a minute
+FIRES_SECONDS = 300  # the ruler looks for changed rules once a minute
 PAGES = url("cortex", TENANT, "/alertmanager/")
 
 

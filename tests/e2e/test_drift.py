@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.conftest import run
-from tests.e2e.walk import INSTANCE, LABELS, Walk, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, Walk, url
+from tests.waiting import eventually
 
 Resource = dict[str, Any]
 TENANT = "default"

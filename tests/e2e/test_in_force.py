@@ -16,7 +16,7 @@ from scripts.keyfiles import read_key_pair
 from tests.e2e.test_limits import applied
 from tests.e2e.test_tenants import tenants
 from tests.e2e.test_tokens import BAD, IN_FORCE_SECONDS, everywhere
-from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, is_unknown, url
+from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, current, is_unknown, url
 from tests.remote_write import HEADERS, request
 
 NEW = "arriving"
@@ -99,12 +99,6 @@ class Steady:
         return self._output.read_text()
 
 
-def is_current(walk: Walk) -> bool:
-    """Tell whether each of the gateway's pods says that it has all that it should."""
-    pods = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)["gatewayPods"]
-    return bool(pods) and all(pod and pod["current"] for pod in pods.values())
-
-
 def _seconds_until(check: Callable[[], bool]) -> float:
     started = time.monotonic()
     while not check():
@@ -139,7 +133,7 @@ def test_what_changes_is_in_force_within_90_s_under_load_and_no_request_fails(wa
         refused = (403, "this tenant takes nothing from your address")
         found["a tenant's address ranges"] = _seconds_until(lambda: everywhere(walk, elsewhere, limited, refused))
         applied(walk, tenants={"system": {"rates": {"requestsPerSecond": 1, "requestBurst": 1}}})
-        found["a tenant's rates"] = _seconds_until(lambda: is_current(walk))
+        found["a tenant's rates"] = _seconds_until(lambda: current(walk))
         assert 429 in [walk.curl(elsewhere, token=limited)[0] for _ in range(8)]
         tenants(walk, "add", NEW)
         found["a new tenant"] = _seconds_until(

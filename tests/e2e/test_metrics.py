@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 from components.gateway import REPLICAS
 from components.gateway_metrics import FLUSH_SECONDS
 from components.names import GATEWAY_NAMESPACE
-from tests.e2e.walk import GATEWAY_MARKS, LABELS, Walk, commands, eventually, url
+from tests.e2e.walk import GATEWAY_MARKS, LABELS, Walk, commands, url
+from tests.waiting import eventually
 
 NAME = "envoy_http_downstream_rq_xx_total"
 
@@ -28,7 +29,7 @@ def test_each_pod_of_the_gateway_has_its_metrics_in_the_system_tenant(walk: Walk
     assert len(pods(walk)) == REPLICAS
     for _ in range(20):  # each of them has something to tell
         assert walk.curl(url("cortex", "default", LABELS), token=walk.token("default"))[0] == 200
-    eventually(lambda: counted(walk) >= pods(walk), 4 * FLUSH_SECONDS)
+    eventually(lambda: counted(walk) >= pods(walk), 8 * FLUSH_SECONDS)
     page = [block for block in commands("operations.md") if "label/__name__" in block]
     _, said = walk.follow(page, walk.folder / "tenant-api-token-system")
     assert NAME in json.loads(said)["data"]

@@ -1,19 +1,20 @@
 """Three replicas: no write that was accepted is lost, and hardly one is refused, while pods restart and die."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.load import Load
 from tests.e2e.test_tenants import ready, tenants
-from tests.e2e.walk import INSTANCE, Walk, eventually
+from tests.e2e.walk import INSTANCE, Walk
+from tests.waiting import eventually
 
 TENANT = "triple"
 CONNECTIONS = 8  # of the writers: a pod that ends may close one just as a push comes over it
 # A pod that is killed takes with it what it was at work on, for each writer, and what is sent to it until that is known.
 IN_FLIGHT = 16
+ENOUGH = 250  # samples and lines between two changes
 BACK_SECONDS = 300  # until a query finds what another pod has shipped
 pytestmark = pytest.mark.nightly
 
@@ -48,12 +49,12 @@ def _replace(walk: Walk, number: str, *how: str) -> None:
 
 def test_no_accepted_write_is_lost_while_a_pod_of_each_restarts_and_another_is_killed(walk: Walk, token: str) -> None:
     with Load(walk, TENANT, token, "replaced") as load:
-        time.sleep(5)
+        load.accepts(ENOUGH)
         _replace(walk, "1")
         restarted = load.refused.total()
         _replace(walk, "2", "--grace-period=0", "--force")
-        time.sleep(5)
-    load.assert_nothing_lost(500, BACK_SECONDS)
+        load.accepts(ENOUGH)
+    load.assert_nothing_lost(BACK_SECONDS)
     assert restarted <= CONNECTIONS
     assert load.refused.total() <= IN_FLIGHT
 
@@ -61,7 +62,7 @@ def test_no_accepted_write_is_lost_while_a_pod_of_each_restarts_and_another_is_k
 def test_no_accepted_write_is_lost_while_there_is_one_pod_and_then_three_again(walk: Walk, token: str) -> None:
     with Load(walk, TENANT, token, "resized") as load:
         for replicas in (1, 3):
-            time.sleep(5)
+            load.accepts(ENOUGH)
             tenants(walk, "set", TENANT, f"size={{replicas: {replicas}}}")
-        time.sleep(5)
-    load.assert_nothing_lost(500, BACK_SECONDS)
+        load.accepts(ENOUGH)
+    load.assert_nothing_lost(BACK_SECONDS)

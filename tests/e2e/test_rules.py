@@ -2,7 +2,8 @@
 
 import json
 
-from tests.e2e.walk import Walk, commands, eventually, url
+from tests.e2e.walk import Walk, commands, url
+from tests.waiting import eventually
 
 TENANT = "default"
 LOADED_SECONDS = 180  # the ruler looks for changed rules once a minute

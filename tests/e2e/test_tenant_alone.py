@@ -13,7 +13,8 @@ from scripts.engine import PROJECT
 from scripts.stackfile import STACKS
 from tests.conftest import run
 from tests.e2e.test_tenants import tenants
-from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, commands, eventually, is_unknown, unseen, url
+from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, commands, is_unknown, unseen, url
+from tests.waiting import eventually
 
 LINE = "a line of a tenant alone"
 TENANT = "team"  # of the page on tenants, whose commands these are

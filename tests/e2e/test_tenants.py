@@ -12,22 +12,10 @@ from botocore.exceptions import ClientError
 from components.limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAMES
 from scripts.placing import entry_of
 from scripts.stackfile import StackFile
-from tests.e2e.walk import (
-    INSTANCE,
-    LABELS,
-    LAUNCHER,
-    STACK_FILE,
-    Walk,
-    blocks,
-    commands,
-    eventually,
-    held,
-    is_unknown,
-    unseen,
-    url,
-)
+from tests.e2e.walk import INSTANCE, LABELS, LAUNCHER, STACK_FILE, Walk, blocks, commands, held, is_unknown, unseen, url
 from tests.engine.killing import kill_at
 from tests.shell import run
+from tests.waiting import eventually
 
 TENANT = "ops"
 COMMENT = "# whoever adds a tenant asks the platform team"
@@ -221,9 +209,9 @@ def test_what_was_accepted_before_a_deletion_is_kept_and_its_urls_are_404(
 ) -> None:
     loki = ["-n", f"{TENANT}-tenant", "scale", "statefulset", "loki"]
     walk.kubectl(*loki, "--replicas=0")
+    eventually(lambda: states(walk)[TENANT] == "loki 0 of 1 ready", 180)  # once it has flushed
     refused = tenants(walk, "remove", TENANT, check=False)
     assert refused.returncode == 1 and "is not ready (loki 0 of 1 ready)" in refused.stderr
-    assert states(walk)[TENANT] == "loki 0 of 1 ready"
     walk.kubectl(*loki, "--replicas=1")
     ready(walk, token)
     assert push_sample(walk, token, 44) == 200

@@ -14,7 +14,8 @@ from components.keys import key_id
 from components.names import GATEWAY_NAMESPACE
 from scripts.keyfiles import read_key_pair
 from scripts.stackfile import StackFile
-from tests.e2e.walk import INSTANCE, LABELS, Walk, commands, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, Walk, commands, url
+from tests.waiting import eventually
 
 BAD = "bad authentication token"
 IN_FORCE_SECONDS = 90

@@ -16,9 +16,10 @@ from ruamel.yaml import YAML
 from components.gateway import REPLICAS
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from tests.e2e.walk import DNS_PORT, DOMAIN, INSTANCE, LABELS, STACK_FILE, Walk, eventually, held, is_unknown, url
+from tests.e2e.walk import DNS_PORT, DOMAIN, INSTANCE, LABELS, STACK_FILE, Walk, held, is_unknown, url
 from tests.ports import free_port
 from tests.shell import run
+from tests.waiting import eventually
 
 
 def test_without_a_token_nobody_comes_in(walk: Walk) -> None:
@@ -149,7 +150,7 @@ def prometheus(walk: Walk) -> Iterator[int]:
         process = subprocess.Popen(["unshare", "--mount", "sh", "-c", script], cwd=walk.folder, stderr=log, stdout=log)
     yield port
     process.terminate()
-    process.wait(20)
+    process.wait(90)  # it sends what it has scraped
 
 
 def test_a_real_prometheus_writes_and_the_samples_come_back(walk: Walk, prometheus: int) -> None:

@@ -5,7 +5,8 @@ import os
 import signal
 from pathlib import Path
 
-from tests.e2e.walk import INSTANCE, LABELS, Walk, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, Walk, url
+from tests.waiting import eventually
 
 
 def test_after_a_reboot_the_instance_comes_back_without_its_data(walk: Walk) -> None:

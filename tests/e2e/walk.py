@@ -20,6 +20,7 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError
 
+from components.gateway import REPLICAS
 from components.labels import selector
 from components.names import GATEWAY_NAMESPACE
 from tests.remote_write import HEADERS, request
@@ -186,6 +187,12 @@ def is_unknown(walk: Walk, tenant: str, token: str) -> bool:
     return all(walk.curl(address, "-k", token=token)[0] == 404 for address in asked for _ in range(8))
 
 
+def current(walk: Walk) -> bool:
+    """Whether all pods of the gateway have what they should have: a limit that goes, too, takes its time to get there."""
+    pods = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)["gatewayPods"]
+    return len(pods) == REPLICAS and all(state and state["current"] for state in pods.values())
+
+
 def commands(page: str, under: str = "") -> list[str]:
     """Return the commands of a page of docs/, or of one of its sections: its fenced blocks without a language, a block each."""
     return blocks(page, under, "")
@@ -216,13 +223,6 @@ def blocks(page: str, under: str, wanted: str) -> list[str]:
         text = text.partition("\n## ")[0]
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [content for language, content in blocks if language == wanted]
-
-
-def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        time.sleep(0.5)
 
 
 def url(api: str, tenant: str, path: str) -> str:

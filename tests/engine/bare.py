@@ -31,7 +31,7 @@ from tests.ports import free_port
 from tests.shell import OFFICIAL
 
 CONTEXT = "bare"
-START_SECONDS = 60
+START_SECONDS = 120
 POD_SECONDS = 0.2
 READY = {
     "phase": "Running",

@@ -38,6 +38,7 @@ from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
 from tests.bodies import read_body
 from tests.ports import free_ports
+from tests.waiting import eventually
 
 SETTINGS = GatewaySettings("showdown", "showdown.example.com", authentication=True, legacy_push_errors=False)
 KEY, OTHER_KEY = new_key(), new_key()
@@ -45,6 +46,8 @@ KID, OTHER = key_id(KEY.public_key()), key_id(OTHER_KEY.public_key())
 KEYS = {KID: canonical_pem(KEY.public_key())}
 BOTH = KEYS | {OTHER: canonical_pem(OTHER_KEY.public_key())}
 BAD = "bad authentication token"
+START_SECONDS = 60
+LOADED_SECONDS = 15  # until a file is in force; it is read at once
 LATER_SECONDS = 2  # until the back end says anything on a websocket
 # What is answered is an answer, also where it says when to come again.
 RETRIES = urllib3.Retry(connect=40, read=0, status=0, backoff_factor=0.05, respect_retry_after_header=False)
@@ -169,9 +172,13 @@ class Gateway:
         tail: str = "",
         most_connections: int = 0,
         heap_bytes: int = 0,
+        has_all: bool = True,
         **changes: Any,
     ) -> "Gateway":
-        """Start Envoy; `changes` are settings of its HTTP connection manager, `tail` how long one may be followed."""
+        """Start Envoy; `changes` are settings of its HTTP connection manager, `tail` how long one may be followed.
+
+        `has_all`: whether it can read all of its files, until when it answers 500 to everybody.
+        """
         text = bootstrap(settings)
         for watched in WATCHED:
             text = text.replace(watched.folder, str(self.folder / watched.part))
@@ -200,12 +207,12 @@ class Gateway:
         with self.log.open("w") as log:
             self._started.append(subprocess.Popen([*command, "--concurrency", "2"], stdout=log, stderr=log))
         self.port, self.health_port = ports
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_SECONDS
         while not self._listens():
             assert self._started[-1].poll() is None and time.monotonic() < deadline, self.log.read_text()[-2000:]
             time.sleep(0.05)
-        while self.ask(None)[0] == 500 and time.monotonic() < deadline:  # until both files are read
-            time.sleep(0.05)
+        if has_all:
+            eventually(lambda: self.ask(None)[0] != 500, START_SECONDS, 0.05)
         return self
 
     def _listens(self) -> bool:
@@ -252,7 +259,11 @@ class Gateway:
         files = [self.folder / watched.part / watched.file for watched in WATCHED]
         return pod_state(dump, counters, filters_in(file.read_text() for file in files))
 
-    def eventually(self, answer: tuple[int, str], token: str, seconds: float = 5, **request: str) -> float:
+    def comes_to(self, state: PodState) -> None:
+        """Wait until the gateway says this of itself."""
+        eventually(lambda: self.state() == state, LOADED_SECONDS, 0.05)
+
+    def eventually(self, answer: tuple[int, str], token: str, seconds: float = LOADED_SECONDS, **request: str) -> float:
         """Wait until both of Envoy's workers answer so; return how long that took."""
         started = time.monotonic()
         while not all(self.fresh(token, **request) == answer for _ in range(8)):

@@ -37,6 +37,6 @@ if config.get("broken"):
         "broken",
         metadata={"name": "broken", "namespace": space.metadata.name},
         spec={"replicas": 1, "selector": {"matchLabels": {"app": "broken"}}, "template": pod},
-        opts=pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create="20s", update="20s")),
+        opts=pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create="30s", update="30s")),
     )
 pulumi.export("bucket", bucket.bucket)

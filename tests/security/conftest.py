@@ -14,14 +14,15 @@ from components.keys import key_id
 from components.names import PORTS
 from scripts.keyfiles import new_key, read_key_pair
 from scripts.stackfile import StackFile
-from tests.e2e.walk import INSTANCE, LABELS, Walk, eventually, url
+from tests.e2e.walk import INSTANCE, LABELS, Walk, url
 from tests.security.forge import REVOKED, Forgery, Keys
+from tests.waiting import eventually
 
 COUNTER = re.compile(r'((?:cortex|loki)_request_duration_seconds_count\{method="[A-Z]+",route="(\w+)".*?\}) (\d+)')
 
 # Of the probes, of who reads the counters, and of the gateway's own metrics, which come into `system` at any time.
 OWN_ROUTES = re.compile(r"^(ready|metrics)$|otlp")
-SETTLING_SECONDS = 0.2
+SETTLING_SECONDS, SETTLED_TIMES = 0.2, 3
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,11 @@ class BackEnds:
 
     def settled(self, tenant: str = "default") -> int:
         """Return the same when nothing is on its way any more: a request that was cut off may be counted late."""
-        before, now = -1, self.seen(tenant)
-        while now != before:
+        counts = [self.seen(tenant)]
+        while len(counts) < SETTLED_TIMES or len({*counts[-SETTLED_TIMES:]}) > 1:
             time.sleep(SETTLING_SECONDS)
-            before, now = now, self.seen(tenant)
-        return now
+            counts.append(self.seen(tenant))
+        return counts[-1]
 
     def _of(self, program: str, port: int, tenant: str) -> int:
         text = self.core.connect_get_namespaced_pod_proxy_with_path(

@@ -68,7 +68,7 @@ class Attack:
             return door.http2(self._fields(row, text), row.body.encode())
         if not row.raw:
             return door.one(_whole(row, text))
-        return door.raw([text(part).encode() for part in row.raw], QUIET_SECONDS)
+        return door.raw([text(part).encode() for part in row.raw], len(_listed(row)), QUIET_SECONDS)
 
     def _fields(self, row: Http2, text) -> list[tuple[bytes, bytes]]:
         fields = [(":method", "GET"), (":scheme", "https"), (":authority", "HOST"), (":path", LABELS[row.api])]

@@ -43,19 +43,19 @@ class Door:
         """Send one request, and return its answer alone."""
         with self.open() as connection:
             connection.sendall(request)
-            return list(_answers(_all(connection, ANSWER_SECONDS, until=_is_whole)))
+            return list(_answers(_all(connection, ANSWER_SECONDS, 1, until=_is_whole)))
 
-    def raw(self, parts: Iterable[bytes], quiet: float) -> list[Answer]:
+    def raw(self, parts: Iterable[bytes], wanted: int, quiet: float) -> list[Answer]:
         """Send the bytes of `parts`, and return all answers that come.
 
-        The end is the connection's, or `quiet` seconds without a further byte.
+        The end is the connection's, or `quiet` seconds without a further byte once there are `wanted` answers.
         """
         with self.open() as connection:
             for number, part in enumerate(parts):
                 if number:
                     time.sleep(0.2)  # not in one packet with what was before
                 connection.sendall(part)
-            return list(_answers(_all(connection, quiet)))
+            return list(_answers(_all(connection, quiet, wanted)))
 
     def http2(self, fields: Fields, body: bytes) -> list[Answer]:
         """Send one request by HTTP/2 as it is given; a stream or connection that is closed is 0 with the error's name."""
@@ -65,12 +65,14 @@ class Door:
             return [stream.answer()]
 
 
-def _all(connection: ssl.SSLSocket, quiet: float, until: Callable[[bytes], bool] = lambda _: False) -> bytes:
+def _all(
+    connection: ssl.SSLSocket, quiet: float, wanted: int, until: Callable[[bytes], bool] = lambda _: False
+) -> bytes:
     found = bytearray()
     try:
         while not until(found) and (part := connection.recv(65536)):
             found += part
-            connection.settimeout(quiet)
+            connection.settimeout(quiet if found.count(b"HTTP/1.1 ") >= wanted else ANSWER_SECONDS)
     except (TimeoutError, ConnectionError, ssl.SSLError):
         pass  # what came until then is the answer
     return bytes(found)
