@@ -143,6 +143,7 @@ def _local_replies() -> dict[str, Any]:
             mapper("jwt_authn", 401, "bad authentication token"),
             mapper("rbac_access_denied", 403, "this tenant takes nothing from your address"),
             mapper("request_payload_too_large", 413, UNDECLARED),
+            mapper("request_payload_exceeded_retry_buffer_limit", 503, "no connection to the tenant's pods"),
             mapper("local_rate_limited", 429, "too many requests or bytes of this tenant"),
             mapper(NO_SERVICE, 404, "this tenant has no Alertmanager", [ALERTS, PAGES]),
             mapper(NO_SERVICE, 404, "no such tenant"),
@@ -262,7 +263,7 @@ def bootstrap(settings: GatewaySettings) -> str:
     tenant_cluster = {
         "name": "tenant",
         "lb_policy": "CLUSTER_PROVIDED",
-        "connect_timeout": "2s",  # of each try
+        "connect_timeout": "1s",  # of each try
         # One cluster serves all tenants: with the defaults one tenant's slow queries would stop all others (1,024), and
         # three requests that wait for one tenant's dead pod would take their retries.
         "circuit_breakers": {

@@ -1,8 +1,8 @@
 """The gateway's own steps in a request, in Lua, which Envoy runs for each.
 
 The first looks at host and credentials before the token is verified, the second at
-what the token says after that, the third at what the limits are to count, the fourth
-at answers to pushes. At the instance's own name it is the token that says which tenant
+what the token says after that, the third at what the limits are to count and at the
+name to look up, the fourth at answers to pushes. At the instance's own name it is the token that says which tenant
 is meant.
 """
 
@@ -24,7 +24,8 @@ MOST_BYTES = 100 * 2**20  # of a body: what Cortex takes at most (distributor.ma
 MOST_ERROR_BYTES = 16 * 2**10  # of a body that is changed; well below what a connection may keep
 TOKENS_KEPT = 5000  # by each of Envoy's workers
 LONGEST_KEPT = 2048  # characters: a token of ours has some 700
-HOST_TTL_SECONDS = 20  # shorter than a turn, with the time that forgetting takes
+# With the time that forgetting takes, and that for which a request is tried again, shorter than a turn.
+HOST_TTL_SECONDS = 5
 
 HOST = """
 local function in_host(handle, pattern)
@@ -40,12 +41,7 @@ SEND = """
 local function send_to(handle, service, tenant)
   local headers = handle:headers()
   headers:replace("__TENANT_HEADER__", tenant)
-  -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
-  -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
-  -- is forgotten (host_ttl) while the other is in use, and looked up anew.
-  local turn = math.floor(handle:timestamp() / (1000 * __TURN_SECONDS__)) % 2
-  local name = service .. "." .. tenant .. "-tenant.svc.cluster.local" .. (turn == 0 and "" or ".")
-  headers:replace("__UPSTREAM_HEADER__", name)
+  headers:replace("__UPSTREAM_HEADER__", service .. "." .. tenant .. "-tenant.svc.cluster.local")
   headers:replace("x-scope-orgid", tenant)
 end
 """
@@ -230,6 +226,11 @@ function envoy_on_request(handle)
   end
   local length = tonumber(headers:get("content-length") or "") or 0
   headers:replace("__BYTES_HEADER__", length < 1 and "1" or tostring(length))
+  -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
+  -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
+  -- is forgotten (host_ttl) while the other is in use, and looked up anew. Here, where nothing is waited for any more.
+  local name, turn = headers:get("__UPSTREAM_HEADER__"), math.floor(handle:timestamp() / (1000 * __TURN_SECONDS__)) % 2
+  if name and turn == 1 then headers:replace("__UPSTREAM_HEADER__", name .. ".") end
 end
 """
 
@@ -340,7 +341,7 @@ def keys_of(code: str) -> set[str]:
 
 
 def before_limits() -> str:
-    """Return the step that answers on a connection too many, and closes it, and tells the limits how long a body is."""
+    """Return the last step that is ours: it ends a connection too many, tells the limits how long a body is, and Envoy the name."""
     return _filled(BEFORE_LIMITS)
 
 

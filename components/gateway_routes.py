@@ -15,10 +15,10 @@ QUERY_SECONDS = 300
 TAIL_SECONDS = 60
 # Nothing of such a request was sent: it is not the client's concern that a pod has just ended where there are others, nor
 # that the nodes do not yet know of one that has just begun, which they do a second or two after it is ready. The waits are
-# of random length: 2.5 s altogether on average.
-RETRIES = {
+# random, 3.75 s altogether on average. Of a larger body than the listener keeps nothing is sent again: its client does.
+RETRIES: dict[str, Any] = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
-    "num_retries": 7,
+    "num_retries": 10,
     "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"},
 }
 BASIC = 'Basic realm="tenant API token as the password"'

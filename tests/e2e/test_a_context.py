@@ -54,7 +54,7 @@ def _dies_whole_and_comes_back(shell: Shell) -> None:
     """Kill the process that holds the second cloud: the kernel ends the rest, and `up` knows the context again."""
     home = Path(shell["XDG_STATE_HOME"]) / "opstrace" / f"local-{SLOT}"
     os.kill(json.loads((home / "pid").read_text())["pid"], signal.SIGKILL)
-    eventually(lambda: processes_of(SLOT) == [], 30)
+    eventually(lambda: processes_of(SLOT) == [], 15)
     assert f"the cluster of the context {CONTEXT}" in run(LAUNCHER, "local", "up", env=shell).stderr
 
 

@@ -29,7 +29,7 @@ from components.gateway_files import (
     limits_files,
 )
 from components.gateway_limits import GatewayLimits
-from components.gateway_lua import UPSTREAM_HEADER
+from components.gateway_lua import TURN_SECONDS, UPSTREAM_HEADER
 from components.keys import canonical_pem, key_id
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -80,13 +80,14 @@ class BackEnd:
 
     seen: list[str] = field(default_factory=list)
     services: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # of the same, as they are looked up
     credentials: list[str | None] = field(default_factory=list)
     status: int = 200
     body: bytes = b"ok"
     port: int = 0  # any that is free
 
     def __post_init__(self) -> None:
-        back_end, seen, services, credentials = self, self.seen, self.services, self.credentials
+        back_end, seen, credentials = self, self.seen, self.credentials
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -97,7 +98,8 @@ class BackEnd:
                     return self._follow()
                 read_body(self.headers, self.rfile)
                 credentials.append(self.headers["authorization"])
-                services.append(self.headers[UPSTREAM_HEADER].removesuffix("."))
+                back_end.names.append(self.headers[UPSTREAM_HEADER])
+                back_end.services.append(self.headers[UPSTREAM_HEADER].removesuffix("."))
                 seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
                 status, body = back_end.status, back_end.body  # they may be changed once the headers are sent
                 self.send_response(status)
@@ -172,6 +174,7 @@ class Gateway:
         tail: str = "",
         most_connections: int = 0,
         heap_bytes: int = 0,
+        turn_seconds: int = TURN_SECONDS,
         has_all: bool = True,
         **changes: Any,
     ) -> "Gateway":
@@ -179,7 +182,7 @@ class Gateway:
 
         `has_all`: whether it can read all of its files, until when it answers 500 to everybody.
         """
-        text = bootstrap(settings)
+        text = bootstrap(settings).replace(f"(1000 * {TURN_SECONDS})", f"(1000 * {turn_seconds})")
         for watched in WATCHED:
             text = text.replace(watched.folder, str(self.folder / watched.part))
         config = json.loads(text)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,8 @@ from components.data_api_config import LIMITS_BYTES
 from components.gateway_config import bootstrap
 from components.gateway_files import ACCESS, TOKEN, access_file, keys_file
 from components.gateway_limits import GatewayLimits, Rate, TenantRates, limits_bytes
+from components.gateway_lua import TURN_SECONDS
+from components.gateway_routes import RETRIES
 from components.keys import SECRET_BYTES, flat_key_set
 from scripts.gateway_state import PodState
 from scripts.signing import Grant, Signer
@@ -31,6 +34,7 @@ from tests.engine.gateway import (
     KEYS,
     KID,
     LABELS,
+    LOADED_SECONDS,
     LOKI_LABELS,
     LOKI_PUSH,
     OTHER,
@@ -111,6 +115,40 @@ def test_without_authentication_the_host_says_whose_request_it_is_and_no_credent
     assert gateway.back_end.credentials == [None] * 4
     assert gateway.ask(None, "/metrics")[0] == 404
     assert gateway.ask(None, RULES[0], host="showdown.example.com")[0] == 404  # there no token says whose
+
+
+def test_the_name_of_a_tenant_is_forgotten_before_its_turn_comes_again() -> None:
+    """However long a request that finds no connection is tried: each try is a use of the name."""
+    config = json.loads(bootstrap(SETTINGS))
+    (cluster,) = (one for one in config["static_resources"]["clusters"] if one["name"] == "tenant")
+    cache = cluster["cluster_type"]["typed_config"]["dns_cache_config"]
+    base, longest = (seconds_of(RETRIES["retry_back_off"][name]) for name in ("base_interval", "max_interval"))
+    waits = [min(base * 2**number, longest) for number in range(RETRIES["num_retries"])]
+    tried = RETRIES["num_retries"] * seconds_of(cluster["connect_timeout"]) + sum(waits)
+    assert tried + seconds_of(cache["host_ttl"]) + seconds_of(cache["dns_refresh_rate"]) < TURN_SECONDS
+
+
+def test_the_name_is_that_of_the_turn_in_which_a_request_is_whole(gateway: Gateway) -> None:
+    """However long its body was in coming: it would be a use of the name that is to be forgotten."""
+    seconds = 3
+    gateway.give()
+    gateway.start(turn_seconds=seconds)
+
+    def body() -> Iterator[bytes]:
+        yield b"x"
+        time.sleep((turn + 1) * seconds + 0.5 - time.time())
+        yield b"y"
+
+    for _ in range(2):
+        turn = int(time.time() / seconds)
+        pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
+        headers = {"Host": "cortex.default.showdown.example.com", "Authorization": f"Bearer {signed()}"}
+        assert pool.urlopen("POST", PUSH, body(), headers, chunked=True, assert_same_host=False).status == 200
+        assert gateway.back_end.names[-1].endswith(".") == bool((turn + 1) % 2)
+
+
+def seconds_of(duration: str) -> float:
+    return float(duration.removesuffix("s"))
 
 
 def test_what_is_asked_slowly_ends_and_the_admin_port_is_the_pod_s_own() -> None:
@@ -393,7 +431,7 @@ def test_a_limited_key_speaks_for_its_tenants_and_scopes_alone(gateway: Gateway)
 def test_a_key_ends_when_its_time_is_over_without_any_change(gateway: Gateway) -> None:
     gateway.give(BOTH)
     gateway.start()
-    gateway.give(BOTH, other=KeyLimits(not_after=int(time.time()) + 6))
+    gateway.give(BOTH, other=KeyLimits(not_after=int(time.time()) + 10))
     eventually(lambda: gateway.state().current, 5, 0.05)
     token = Signer(OTHER_KEY).token(Grant("showdown", "default"))
     assert gateway.ask(token) == (200, "ok")
@@ -556,8 +594,9 @@ def test_the_ranges_and_rates_of_a_thousand_tenants_load_in_time(gateway: Gatewa
     assert gateway.ask(signed()) == (200, "ok")
     gateway.limit(limits)
     gateway.eventually((403, "this tenant takes nothing from your address"), signed())
+    # The rates are a file of their own, which is read at the same time.
     eventually(
-        lambda: gateway.state().current, 15, 0.05
+        lambda: gateway.state().current, LOADED_SECONDS, 0.05
     )  # the rates are a file of their own, which is read at the same time
     assert gateway.ask(signed(tenant="tenant0"), tenant="tenant0") == (200, "ok")
 

@@ -98,6 +98,10 @@ CLAIMED = [
             ("x-envoy-original-dst-host", "169.254.169.254:80"),
             ("x-envoy-original-path", "/config"),
             ("x-envoy-upstream-alt-stat-name", "a"),
+            (
+                "x-envoy-retry-on",
+                "retriable-status-codes\r\nx-envoy-retriable-status-codes: 200\r\nx-envoy-max-retries: 5",
+            ),
             ("X-Original-URL", "/config"),
             ("X-Rewrite-URL", "/config"),
             ("X-Forwarded-Host", "loki.system.DOMAIN"),
