@@ -1,6 +1,7 @@
 """A real back end with the configuration of its pod, over an S3 of the test's own."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -97,7 +98,10 @@ class Backend:
     def stop(self) -> None:
         """Stop as Kubernetes does: what is in memory goes to the bucket."""
         self._process.terminate()
-        assert self._process.wait(60) == 0, (self._folder / "log").read_text()[-3000:]
+        code, said = self._process.wait(60), (self._folder / "log").read_text()
+        # Cortex counts a compaction that it cut off as a part that failed, and the end of all parts as one that did.
+        failures = {*re.findall(r'msg="module failed".* err="([^"]*)', said)}
+        assert code == 0 or failures == {"context canceled"}, said[-3000:]
 
     def kill(self) -> None:
         self._process.kill()
