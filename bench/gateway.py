@@ -38,6 +38,7 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
+from tests.engine.names import asking
 from tests.made_up_keys import made_up_keys
 from tests.ports import free_port
 from tests.remote_write import HEADERS, Series, request
@@ -221,23 +222,13 @@ class Bench:
         text = bootstrap(settings)
         for watched in WATCHED:
             text = text.replace(watched.folder, str(folder))
-        config = json.loads(text, object_hook=self._with_name_server)
+        config = asking(self._dns_port, json.loads(text))
         del config["admin"]
         main, *_ = config["static_resources"]["listeners"]
         config["static_resources"]["listeners"] = [main]
         main["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
         del main["listener_filters"]  # no load balancer stands before this one
         return dict(config)
-
-    def _with_name_server(self, part: dict[str, Any]) -> dict[str, Any]:
-        if "dns_lookup_family" not in part:
-            return part
-        server = {"socket_address": {"address": "127.0.0.1", "port_value": self._dns_port}}
-        kind = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
-        resolver = {"@type": kind, "resolvers": [server], "dns_resolver_options": {"no_default_search_domain": True}}
-        return part | {
-            "typed_dns_resolver_config": {"name": "envoy.network.dns_resolver.cares", "typed_config": resolver}
-        }
 
     def start(self, access: Access, tenants: int) -> None:
         """Start the gateway that so many tenants are asked of, and wait until it answers."""

@@ -37,6 +37,7 @@ from scripts.gateway_state import PodState, filters_in, pod_state
 from scripts.keyfiles import new_key
 from scripts.signing import Grant, Signer
 from tests.bodies import read_body
+from tests.engine.names import asking
 from tests.ports import free_ports
 from tests.waiting import eventually
 
@@ -84,7 +85,9 @@ class BackEnd:
     credentials: list[str | None] = field(default_factory=list)
     status: int = 200
     body: bytes = b"ok"
+    address: str = "127.0.0.1"
     port: int = 0  # any that is free
+    seconds: float = 0  # that an answer takes
 
     def __post_init__(self) -> None:
         back_end, seen, credentials = self, self.seen, self.credentials
@@ -101,6 +104,7 @@ class BackEnd:
                 back_end.names.append(self.headers[UPSTREAM_HEADER])
                 back_end.services.append(self.headers[UPSTREAM_HEADER].removesuffix("."))
                 seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
+                time.sleep(back_end.seconds)
                 status, body = back_end.status, back_end.body  # they may be changed once the headers are sent
                 self.send_response(status)
                 self.send_header("content-length", str(len(body)))
@@ -121,7 +125,7 @@ class BackEnd:
             def log_message(self, *arguments: object) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server = ThreadingHTTPServer((self.address, self.port), Handler)
         self.port = int(self.server.server_address[1])
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -175,11 +179,13 @@ class Gateway:
         most_connections: int = 0,
         heap_bytes: int = 0,
         turn_seconds: int = TURN_SECONDS,
+        name_server: int = 0,
         has_all: bool = True,
         **changes: Any,
     ) -> "Gateway":
         """Start Envoy; `changes` are settings of its HTTP connection manager, `tail` how long one may be followed.
 
+        `name_server`: the port of the one that is asked for the tenants' names, which are sent to one back end without it.
         `has_all`: whether it can read all of its files, until when it answers 500 to everybody.
         """
         text = bootstrap(settings).replace(f"(1000 * {TURN_SECONDS})", f"(1000 * {turn_seconds})")
@@ -203,7 +209,10 @@ class Gateway:
             limits = [route["route"].get("max_stream_duration") for route in _routes(manager)]
             (of_tail,) = filter(None, limits)
             of_tail["max_stream_duration"] = tail
-        self._send_to_back_end(config, manager)
+        if name_server:
+            config = asking(name_server, config)
+        else:
+            self._send_to_back_end(config, manager)
         (self.folder / "envoy.json").write_text(json.dumps(config))
         command = [str(ensure(catalog.ENVOY) / "envoy"), "-c", str(self.folder / "envoy.json"), "--disable-hot-restart"]
         command += ["--file-flush-interval-msec", "100"]
