@@ -3,8 +3,9 @@
 The real engine and the stand-ins, on a real API server without a node and moto (`tests/engine/bare.py`): no pod is waited
 for. Everything from nothing is really made, each size in a cloud of its own. Then other tenants than the measured one are
 copies of it in the states; the program declares them, and the engine compares each. MOST is the most tenants of a shared
-stack (100), and a tenth of the most stacks beside an own one. What makes a shared
-stack slow is shown by letting the engine write its state otherwise.
+stack (100), and a tenth of the most stacks beside an own one, in which a tenant is made by the engine alone, and by the
+command, which looks at more: of AWS, at what has the tenant's own name. What makes a shared stack slow is shown by letting
+the engine write its state otherwise.
 """
 
 import hashlib

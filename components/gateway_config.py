@@ -57,6 +57,7 @@ DNS_CACHE: dict[str, Any] = {
     "max_hosts": 8192,  # of 1,000 tenants with three services each, every name in two spellings
     "dns_refresh_rate": "5s",
     "dns_min_refresh_rate": "1s",
+    "dns_query_timeout": "5s",
     "host_ttl": f"{gateway_lua.HOST_TTL_SECONDS}s",
     "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "2s"},
 }
@@ -263,7 +264,7 @@ def bootstrap(settings: GatewaySettings) -> str:
     tenant_cluster = {
         "name": "tenant",
         "lb_policy": "CLUSTER_PROVIDED",
-        "connect_timeout": "1s",  # of each try
+        "connect_timeout": "1.5s",  # of each try; a packet that was lost is sent again after a second
         # One cluster serves all tenants: with the defaults one tenant's slow queries would stop all others (1,024), and
         # three requests that wait for one tenant's dead pod would take their retries.
         "circuit_breakers": {

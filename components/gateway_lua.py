@@ -2,8 +2,8 @@
 
 The first looks at host and credentials before the token is verified, the second at
 what the token says after that, the third at what the limits are to count and at the
-name to look up, the fourth at answers to pushes. At the instance's own name it is the token that says which tenant
-is meant.
+name to look up, the fourth at answers to pushes. At the instance's own name it is the
+token that says which tenant is meant.
 """
 
 import re
@@ -18,14 +18,15 @@ UPSTREAM_HEADER = "x-opstrace-upstream"
 SERVICE_OF_TOKEN = "service_of_token"
 # For the step before it: the service of the host's tenant, where it is not the API's own; and how to ask a browser's user.
 SERVICE, CHALLENGE = "service", "challenge"
-TURN_SECONDS = 30
+TURN_SECONDS = 45
 CLOCK_SKEW_SECONDS = 5
 MOST_BYTES = 100 * 2**20  # of a body: what Cortex takes at most (distributor.max-recv-msg-size); Loki takes less
 MOST_ERROR_BYTES = 16 * 2**10  # of a body that is changed; well below what a connection may keep
 TOKENS_KEPT = 5000  # by each of Envoy's workers
 LONGEST_KEPT = 2048  # characters: a token of ours has some 700
-# With the time that forgetting takes, and that for which a request is tried again, shorter than a turn.
-HOST_TTL_SECONDS = 5
+# With the time that forgetting takes, and that for which a request is tried again, shorter than a turn; longer than most
+# Prometheus wait between two pushes, whose name would be forgotten, and its connections closed, each time.
+HOST_TTL_SECONDS = 12
 
 HOST = """
 local function in_host(handle, pattern)
@@ -228,7 +229,7 @@ function envoy_on_request(handle)
   headers:replace("__BYTES_HEADER__", length < 1 and "1" or tostring(length))
   -- An address that was found once is kept by Envoy for as long as it is asked for, even when the name is gone: a
   -- deleted tenant's clients would reach whoever has its address next. So two spellings of the name take turns; each
-  -- is forgotten (host_ttl) while the other is in use, and looked up anew. Here, where nothing is waited for any more.
+  -- is forgotten (host_ttl) while the other is in use, and looked up anew. Here, where no client is waited for any more.
   local name, turn = headers:get("__UPSTREAM_HEADER__"), math.floor(handle:timestamp() / (1000 * __TURN_SECONDS__)) % 2
   if name and turn == 1 then headers:replace("__UPSTREAM_HEADER__", name .. ".") end
 end
@@ -341,7 +342,7 @@ def keys_of(code: str) -> set[str]:
 
 
 def before_limits() -> str:
-    """Return the last step that is ours: it ends a connection too many, tells the limits how long a body is, and Envoy the name."""
+    """Return our last step on the way in: it ends a connection too many, tells the limits a body's length, and Envoy the name."""
     return _filled(BEFORE_LIMITS)
 
 

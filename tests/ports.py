@@ -1,11 +1,17 @@
-"""Ports of loopback for servers of the tests."""
+"""Ports and addresses of loopback for servers of the tests."""
 
+import os
 import random
 import socket
 from pathlib import Path
 
 FROM_KERNEL = "/proc/sys/net/ipv4/ip_local_port_range"
 _given: set[int] = set()
+
+
+def own_address(number: int) -> str:
+    """Return an address of loopback that no other process of the tests has, of a few that this one may have."""
+    return f"127.{os.getpid() % 199 + 1}.{os.getpid() // 199 % 250 + 1}.{number}"
 
 
 def _candidates() -> list[int]:

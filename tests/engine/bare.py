@@ -27,7 +27,7 @@ from localcloud.plugins.provider import ProviderError
 from localcloud.settings import REGION, Borrowed, Settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from tests.ports import free_port
+from tests.ports import free_port, own_address
 from tests.shell import OFFICIAL
 
 CONTEXT = "bare"
@@ -54,7 +54,7 @@ class BareCloud:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._ended = threading.Event()
         # AWS has its ports 443 and 5000 at a loopback address that is nobody else's.
-        address = f"127.{os.getpid() % 199 + 1}.{os.getpid() // 199 % 250 + 1}.1"
+        address = own_address(1)
         server, issuer = f"https://127.0.0.1:{free_port()}", "https://oidc.example.com/id/BARE"
         self.kubeconfig = str(folder / "own.kubeconfig")
         cluster = Borrowed(CONTEXT, self.kubeconfig, server, issuer, ["10.0.0.10"], address)

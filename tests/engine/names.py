@@ -1,6 +1,7 @@
 """A real name server on loopback, for a gateway that looks its tenants' names up."""
 
 import itertools
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,9 @@ class Names:
         lines = [f"{ZONE}. {TTL_SECONDS} IN SOA ns.{ZONE}. admin.{ZONE}. {next(self._serials)} 60 60 60 {TTL_SECONDS}"]
         lines += [f"{ZONE}. {TTL_SECONDS} IN NS ns.{ZONE}.", f"ns.{ZONE}. {TTL_SECONDS} IN A 127.0.0.1"]
         lines += [f"{name}. {TTL_SECONDS} IN A {address}" for name, address in names.items()]
-        self._zone.write_text("\n".join([*lines, ""]))
+        partial = self._zone.with_suffix(".new")
+        partial.write_text("\n".join([*lines, ""]))
+        os.replace(partial, self._zone)  # it may be read just now
 
     def close(self) -> None:
         self._process.kill()
