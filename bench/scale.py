@@ -53,6 +53,10 @@ CERTIFICATES = 10_000  # of the load balancer: by default AWS lets it have 25
 LIMIT = 1.3  # of one more tenant in its own stack: at 1,000 stacks to at 10
 
 
+Row = tuple[str, int, str, Cost]
+"""Place, count of tenants there, what was done, and its cost."""
+
+
 class Bench:
     """One instance on a bare cloud."""
 
@@ -163,9 +167,8 @@ class Bench:
         self.cost("up")
         return [(f"{what}, the engine as it comes", cost) for what, cost in found]
 
-    def _verb(self, *arguments: str) -> Cost:
+    def _verb(self, name: str, *options: str) -> Cost:
         """Run `opstrace tenants` on the tenant with a stack of its own, and return what it cost."""
-        name, *options = arguments
         command = [str(ROOT / "opstrace"), "tenants", name, "aws", INSTANCE, ONE_MORE, *options]
         return cost_of(command, ROOT, self.environment, [self._stacks / f"{OWN}.json"])[0]
 
@@ -222,9 +225,9 @@ def new_bench() -> Iterator[Bench]:
             forget_files()
 
 
-def measured(most: int) -> list[tuple[str, int, str, Cost]]:
-    """Return place, count, what was done, and its cost."""
-    rows: list[tuple[str, int, str, Cost]] = []
+def measured(most: int) -> list[Row]:
+    """Return what was measured."""
+    rows: list[Row] = []
 
     def note(place: str, count: int, work: Callable[[int], list[tuple[str, Cost]]]) -> None:
         for what, cost in work(count):
@@ -266,7 +269,7 @@ def main() -> None:
         sys.exit("one more tenant in its own stack costs more, the more others there are")
 
 
-def _ratio(rows: list[tuple[str, int, str, Cost]], wanted: str, most: int) -> float:
+def _ratio(rows: list[Row], wanted: str, most: int) -> float:
     """Say what one more tenant in its own stack costs beside the most to what it does beside 10; return the worst of it."""
     own = {count: cost for place, count, what, cost in rows if (place, what) == ("own stack", wanted)}
     ratios: dict[str, float] = {

@@ -3,9 +3,11 @@
 import os
 import random
 import socket
+from functools import cache
 from pathlib import Path
 
 FROM_KERNEL = "/proc/sys/net/ipv4/ip_local_port_range"
+TRIED = 1000
 _given: set[int] = set()
 
 
@@ -14,6 +16,7 @@ def own_address(number: int) -> str:
     return f"127.{os.getpid() % 199 + 1}.{os.getpid() // 199 % 250 + 1}.{number}"
 
 
+@cache
 def _candidates() -> list[int]:
     """Return ports that the kernel gives to nobody who asks for any: one of those is soon another process's.
 
@@ -35,8 +38,7 @@ def _is_free(port: int) -> bool:
 
 def free_port() -> int:
     """Return a port that nobody has, and that this process has given to nobody."""
-    candidates = _candidates()
-    random.SystemRandom().shuffle(candidates)
+    candidates = random.SystemRandom().sample(_candidates(), TRIED)
     port = next(port for port in candidates if port not in _given and _is_free(port))
     _given.add(port)
     return port

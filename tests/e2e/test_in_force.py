@@ -18,6 +18,7 @@ from tests.e2e.test_tenants import tenants
 from tests.e2e.test_tokens import BAD, IN_FORCE_SECONDS, everywhere
 from tests.e2e.walk import DOMAIN, INSTANCE, LABELS, PORT, Walk, current, is_unknown, url
 from tests.remote_write import HEADERS, request
+from tests.waiting import eventually
 
 NEW = "arriving"
 A_SECOND = 500  # at least, over the whole test
@@ -100,11 +101,7 @@ class Steady:
 
 
 def _seconds_until(check: Callable[[], bool]) -> float:
-    started = time.monotonic()
-    while not check():
-        assert time.monotonic() < started + IN_FORCE_SECONDS
-        time.sleep(0.2)
-    return time.monotonic() - started
+    return eventually(check, IN_FORCE_SECONDS, 0.2)
 
 
 @pytest.mark.usefixtures("file_as_before")

@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.ports import free_port, own_address
 from tests.shell import OFFICIAL
+from tests.waiting import eventually
 
 CONTEXT = "bare"
 START_SECONDS = 120
@@ -37,13 +36,6 @@ READY = {
     "phase": "Running",
     "conditions": [{"type": name, "status": "True"} for name in ("PodScheduled", "Ready", "ContainersReady")],
 }
-
-
-def _wait(what: str, check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not check():
-        assert time.monotonic() < deadline, f"{what} was not ready after {START_SECONDS} s"
-        time.sleep(0.1)
 
 
 class BareCloud:
@@ -121,7 +113,7 @@ class BareCloud:
             ],
         )
         self._run("kube-apiserver", [f"{programs}/kube-apiserver", *self._api_options(etcd)])
-        _wait("the API server", self._answers)
+        eventually(self._answers, START_SECONDS, 0.1, lambda: "the API server is not ready")
         self._run(
             "kube-controller-manager",
             [

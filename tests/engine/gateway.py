@@ -80,8 +80,7 @@ class BackEnd:
     """A server in place of a tenant's that answers `status` and `body`, and remembers what reached it, and for which."""
 
     seen: list[str] = field(default_factory=list)
-    services: list[str] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)  # of the same, as they are looked up
+    names: list[str] = field(default_factory=list)  # that were looked up
     credentials: list[str | None] = field(default_factory=list)
     status: int = 200
     body: bytes = b"ok"
@@ -102,7 +101,6 @@ class BackEnd:
                 read_body(self.headers, self.rfile)
                 credentials.append(self.headers["authorization"])
                 back_end.names.append(self.headers[UPSTREAM_HEADER])
-                back_end.services.append(self.headers[UPSTREAM_HEADER].removesuffix("."))
                 seen.append(f"{','.join(self.headers.get_all('x-scope-orgid', []))} {self.command} {self.path}")
                 time.sleep(back_end.seconds)
                 status, body = back_end.status, back_end.body  # they may be changed once the headers are sent
@@ -128,6 +126,10 @@ class BackEnd:
         self.server = ThreadingHTTPServer((self.address, self.port), Handler)
         self.port = int(self.server.server_address[1])
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def service(self) -> str:
+        """Take the name that was looked up last, without the dot at its end that it has or has not."""
+        return self.names.pop().removesuffix(".")
 
     def close(self) -> None:
         self.server.shutdown()
@@ -254,11 +256,13 @@ class Gateway:
         method: str = "GET",
         tenant: str = "default",
         host: str = "",
-        body: bytes = b"",
+        body: bytes | Iterable[bytes] = b"",
+        **more: str,
     ) -> tuple[int, str]:
+        """Return status and text of an answer; `more` are headers. A body in pieces has no length unless they say one."""
         api = "loki" if path.startswith("/loki") else "cortex"
         headers = {"Host": host or f"{api}.{tenant}.showdown.example.com"}
-        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= ({"Authorization": f"Bearer {token}"} if token else {}) | more
         # As it is given: the client library would tidy the path up.
         pool = self.http.connection_from_host("127.0.0.1", self.port)
         answer = pool.urlopen(method, path, body or None, headers, assert_same_host=False)
@@ -277,11 +281,11 @@ class Gateway:
 
     def eventually(self, answer: tuple[int, str], token: str, seconds: float = LOADED_SECONDS, **request: str) -> float:
         """Wait until both of Envoy's workers answer so; return how long that took."""
-        started = time.monotonic()
-        while not all(self.fresh(token, **request) == answer for _ in range(8)):
-            assert time.monotonic() < started + seconds, self.ask(token, **request)
-            time.sleep(0.02)
-        return time.monotonic() - started
+
+        def is_answered() -> bool:
+            return all(self.fresh(token, **request) == answer for _ in range(8))
+
+        return eventually(is_answered, seconds, 0.02, lambda: self.ask(token, **request))
 
     def fresh(self, token: str, **request: str) -> tuple[int, str]:
         """Ask over a new connection."""

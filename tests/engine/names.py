@@ -1,6 +1,7 @@
 """A real name server on loopback, for a gateway that looks its tenants' names up."""
 
 import itertools
+import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -43,16 +44,14 @@ class Names:
         self._process.wait()
 
 
-def asking(port: int, part: Any) -> Any:
-    """Return a part of Envoy's configuration in which the name server at a port of loopback is asked."""
-    if isinstance(part, list):
-        return [asking(port, entry) for entry in part]
-    if not isinstance(part, dict):
-        return part
-    found = {key: asking(port, value) for key, value in part.items()}
-    if "dns_lookup_family" not in part:
-        return found
+def asking(port: int, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration of Envoy's in which the name server at a port of loopback is asked."""
     server = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     kind = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
-    resolver = {"@type": kind, "resolvers": [server], "dns_resolver_options": {"no_default_search_domain": True}}
-    return found | {"typed_dns_resolver_config": {"name": "envoy.network.dns_resolver.cares", "typed_config": resolver}}
+    settings = {"@type": kind, "resolvers": [server], "dns_resolver_options": {"no_default_search_domain": True}}
+    resolver = {"name": "envoy.network.dns_resolver.cares", "typed_config": settings}
+
+    def with_it(part: dict[str, Any]) -> dict[str, Any]:
+        return part | ({"typed_dns_resolver_config": resolver} if "dns_lookup_family" in part else {})
+
+    return dict(json.loads(json.dumps(config), object_hook=with_it))

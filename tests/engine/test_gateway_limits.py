@@ -95,12 +95,8 @@ def test_bytes_are_counted_by_the_length_of_bodies(limited: Gateway) -> None:
 
 def in_pieces(gateway: Gateway, size: int, path: str = PUSH, **more: str) -> tuple[int, str]:
     """Push a body whose length is not declared, and return the answer."""
-    api = "loki" if path.startswith("/loki") else "cortex"
-    said = {"Host": f"{api}.alpha.showdown.example.com", "Authorization": f"Bearer {signed(tenant='alpha')}"} | more
     pieces = (b"x" * min(PIECE, size - sent) for sent in range(0, size, PIECE))
-    pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
-    answer = pool.urlopen("POST", path, pieces, said, chunked=True, assert_same_host=False)
-    return answer.status, answer.data.decode()
+    return gateway.ask(signed(tenant="alpha"), path, "POST", "alpha", body=pieces, **more)
 
 
 @pytest.mark.parametrize("path", [PUSH, TAIL])

@@ -67,11 +67,8 @@ def test_more_than_is_kept_to_be_sent_again_is_503_too(gateway: Gateway, setting
         time.sleep(0.5)  # by now it waits for the next try
         yield b"x" * 80_000
 
-    pool = gateway.http.connection_from_host("127.0.0.1", gateway.port)
-    headers = {"Host": "cortex.default.showdown.example.com", "Authorization": f"Bearer {signed()}"}
-    headers["Content-Length"] = "100000"
-    answer = pool.urlopen("POST", PUSH, body(), headers, assert_same_host=False)
-    assert (answer.status, answer.data) == (503, b"no connection to the tenant's pods")
+    answer = gateway.ask(signed(), PUSH, "POST", body=body(), **{"Content-Length": "100000"})
+    assert answer == (503, "no connection to the tenant's pods")
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, LEGACY])
