@@ -1,0 +1,1 @@
+"""The settings of a stack file: types, checks, error texts and the JSON schema."""

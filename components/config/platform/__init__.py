@@ -1,0 +1,1 @@
+"""The settings by which an instance follows the rules of a platform: its registries, its nodes, its AWS account."""
