@@ -1,0 +1,1 @@
+"""The gateway: Envoy, its configuration, its filters and the files it watches."""

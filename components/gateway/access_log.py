@@ -1,0 +1,47 @@
+"""The gateway's access log: one JSON line for each request on Envoy's standard output, for the cluster's log collector.
+
+Text of a client is never copied unchanged, because a path, a query or a method can contain a token. The first Lua
+filter (lua/log.lua) puts a cleaned method and path into the request's metadata, with the tenant of the host name. At
+the instance's own name, the filter after authentication adds the token's tenant. Claims come from `jwt_authn`, which
+publishes them for verified tokens only.
+"""
+
+from typing import Any
+
+REQUEST = "opstrace.request"  # the metadata's namespace
+VERIFIED = "envoy.filters.http.jwt_authn"
+PATH_CHARACTERS = 256
+
+
+def _noted(name: str) -> str:
+    return f"%DYNAMIC_METADATA({REQUEST}:{name})%"
+
+
+FIELDS = {
+    "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+    "tenant": _noted("tenant"),
+    "api": _noted("api"),
+    "method": _noted("method"),
+    "path": _noted("path"),
+    "status": "%RESPONSE_CODE%",
+    "reason": "%RESPONSE_CODE_DETAILS%",
+    "key_id": f"%DYNAMIC_METADATA({VERIFIED}:token_header:kid)%",
+    "token_id": f"%DYNAMIC_METADATA({VERIFIED}:token:jti)%",
+    "bytes_received": "%BYTES_RECEIVED%",
+    "bytes_sent": "%BYTES_SENT%",
+    "duration_ms": "%DURATION%",
+    "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+}
+"""Field name to Envoy's command operator; docs/reference/access-log.md explains the fields."""
+
+
+def access_log() -> dict[str, Any]:
+    """Return the logger of an HTTP connection manager."""
+    return {
+        "name": "access",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": "/dev/stdout",
+            "log_format": {"json_format": FIELDS},
+        },
+    }

@@ -1,0 +1,81 @@
+-- Decides what a token that jwt_authn has verified may do. It checks the key, the tenant, the revocations and the scope,
+-- in this order.
+
+local REVOKED = {}
+for id in PARAMETERS.revoked:gmatch("%S+") do REVOKED[id] = true end
+
+-- In Envoy's metadata a claim that is null looks like a missing one, so the token's text is searched. JSON may escape
+-- letters.
+local function is_scope_null(token)
+  local text = decoded(token:match("%.([^%.]+)%."))
+  text = text:gsub("\\u00(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
+  return text:find('"scope"%s*:%s*null') ~= nil
+end
+
+local function names_in(scope)
+  local names = {}
+  for name in (type(scope) == "string" and scope or ""):gmatch("[^ ]+") do names[name] = PARAMETERS.scopes[name] end
+  return names
+end
+
+-- Returns what a verified token says, or false for a token of another form.
+local claims_of = memoized(function(token, handle)
+  local verified = handle:streamInfo():dynamicMetadata():get(PARAMETERS.verified)
+  local claims = verified and verified["token"]
+  local header = verified and verified["token_header"]
+  local subject, kid = claims and claims["sub"], header and header["kid"]
+  local tenant = type(subject) == "string" and subject:match("^tenant%-([a-z0-9]+)$")
+  if not tenant or type(kid) ~= "string" then return false end
+  local scope = claims["scope"]
+  return {
+    tenant = tenant,
+    kid = kid,
+    expires = claims["exp"],
+    id = claims["jti"],  -- a string: jwt_authn refuses other types
+    scopes = scope ~= nil and names_in(scope),
+    is_scope_null = scope == nil and is_scope_null(token),
+  }
+end, PARAMETERS.token_bytes)
+
+local function scope_refusal(handle, claims, key)
+  if claims.is_scope_null then return ": scope is null" end
+  if not claims.scopes and not key.scopes then return nil end
+  local needed = handle:metadata():get("scope")
+  if needed == PARAMETERS.any_scope then return nil end
+  if type(needed) ~= "string" then return ": no scope covers this path" end
+  if claims.scopes and not claims.scopes[needed] then return ": scope does not cover " .. needed end
+  if key.scopes and not key.scopes[needed] then return ": its key does not cover " .. needed end
+end
+
+-- Returns the reason for which the token is refused, or nil.
+local function refusal(handle)
+  local headers = handle:headers()
+  local claims = claims_of(headers:get("authorization"), handle)
+  -- Refuses an empty kid, with which jwt_authn tries every key, and a key whose limits have not arrived yet.
+  local key = claims and PARAMETERS.keys[claims.kid]
+  if not key then return "" end
+  local tenant = claims.tenant
+  -- jwt_authn refuses expired tokens before. This check holds for memoized claims should jwt_authn ever be skipped.
+  if type(claims.expires) ~= "number" then return "" end
+  if handle:timestamp() > (claims.expires + PARAMETERS.clock_skew_seconds + 1) * 1000 then return "" end
+  local tenant_of_host = headers:get(PARAMETERS.tenant_header)
+  -- Only routes at the instance's own name have a service for the token's tenant.
+  local service = not tenant_of_host and handle:metadata():get(PARAMETERS.service_of_token)
+  if service then note_tenant(handle, tenant, service) end
+  if not service and tenant ~= tenant_of_host then return ": unexpected tenant: " .. tenant end
+  if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
+  if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
+  if claims.id and REVOKED[claims.id] then return ": revoked" end
+  local reason = scope_refusal(handle, claims, key)
+  if reason then return reason end
+  headers:remove("authorization")
+  if headers:get("upgrade") then follow(handle, claims.expires, key.not_after) end
+  if service then send_to(handle, service, tenant) end
+end
+
+function envoy_on_request(handle)
+  local reason = refusal(handle)
+  if reason then
+    handle:respond({[":status"] = "401", ["content-type"] = "text/plain"}, PARAMETERS.bad_token .. reason)
+  end
+end

@@ -1,0 +1,49 @@
+-- Checks the form of the Authorization header, which costs less than verifying a token.
+
+local FORM = "Authorization header format invalid. Expecting 'Bearer <AUTHTOKEN>'"
+-- The scheme may have any case (RFC 9110, 11.1). jwt_authn knows `Bearer` alone, so other cases are replaced by it.
+local BASIC = "^[Bb][Aa][Ss][Ii][Cc] ([%w+/]+=?=?)$"
+local OTHER_CASE = "^[Bb][Ee][Aa][Rr][Ee][Rr] "
+-- A file with the password often ends with a line break, which clients send too.
+local PASSWORD = "^[^:]*:([%w%-_%.]*)\r?\n?$"
+
+-- A browser adds a stored password also to requests that another site makes it send.
+local function is_another_site(headers)
+  local site, method = headers:get("sec-fetch-site"), headers:get(":method")
+  return (site == "cross-site" or site == "same-site") and method ~= "GET" and method ~= "HEAD"
+end
+
+-- Returns whether the credentials have the right form. If they have not, the request is answered.
+local function has_credentials(handle)
+  local headers = handle:headers()
+  local credentials = headers:get("authorization")
+  if not credentials or credentials == "" then
+    local challenge = handle:metadata():get(PARAMETERS.challenge)
+    refuse(handle, "401", "Authorization header missing or invalid", challenge)
+    return false
+  end
+  local basic = #credentials <= PARAMETERS.longest_basic and credentials:match(BASIC)
+  if basic then
+    if is_another_site(headers) then
+      refuse(handle, "403", "another site may not send this")
+      return false
+    end
+    credentials = "Bearer " .. (decoded(basic):match(PASSWORD) or "")
+    headers:replace("authorization", credentials)
+  elseif not credentials:find("^Bearer ") and credentials:find(OTHER_CASE) then
+    credentials = "Bearer " .. credentials:sub(#"Bearer " + 1)
+    headers:replace("authorization", credentials)
+  end
+  local is_too_long = #credentials > #"Bearer " + PARAMETERS.longest_token and credentials:find("^Bearer ")
+  local header, claims
+  if not is_too_long then header, claims = credentials:match("^Bearer ([%w%-_]+)%.([%w%-_]+)%.[%w%-_]+$") end
+  if not is_too_long and (not header or headers:getNumValues("authorization") ~= 1) then
+    refuse(handle, "401", FORM)
+    return false
+  end
+  if is_too_long or #header > PARAMETERS.longest_header or not names_key(header) or not is_simple(claims) then
+    refuse(handle, "401", PARAMETERS.bad_token)
+    return false
+  end
+  return true
+end

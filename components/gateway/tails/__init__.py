@@ -1,0 +1,1 @@
+"""The way of log tails through the gateway."""
