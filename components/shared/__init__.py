@@ -1,0 +1,1 @@
+"""Resource options, pods and certificates that the instance, its tenants and the gateway share."""

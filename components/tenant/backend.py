@@ -1,0 +1,324 @@
+"""The Kubernetes resources of a back end that is a single binary: configuration, Service and StatefulSet."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.config.tenant import BackendSize, TenantSettings
+from components.core.labels import labels, selector
+from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, PORTS, Api, BucketKind
+from components.core.recorded_retention import RUNTIME_KEY
+from components.core.resource_names import config_map_name, stateful_set_name
+from components.core.tags import CONFIG_ANNOTATION
+from components.shared.options import SKIP_AWAIT, child, manifest
+from components.shared.pod_settings import PLAIN_PODS, PodSettings
+from components.shared.pods import (
+    CA_FILE,
+    POD_SECURITY_CONTEXT,
+    TOKEN_FOLDER,
+    Aws,
+    Container,
+    aws_environment,
+    token_volume,
+)
+from components.tenant.preview_notices import shrinking_retention
+
+SERVICE_ACCOUNT = "tenant"
+COMPONENTS: dict[Api, str] = {"cortex": "metrics", "loki": "logs"}
+CONFIG_FOLDER = "/etc/opstrace"
+RUNTIME_FILE = f"{CONFIG_FOLDER}/{RUNTIME_KEY}"
+RUNTIME_SECONDS = 10
+GOSSIP_PORT = 7946
+DATA_FOLDER = "/data"
+SERVICE_PORT = 80
+STOP_SECONDS = 300  # until everything in memory is in the bucket
+DRAIN_SECONDS = 5
+START_SECONDS = 1800  # until a large write-ahead log is replayed after a crash
+ANSWER_SECONDS = 310  # a little longer than the timeout of the gateway
+MESSAGE_BYTES = 100 << 20  # for a large push or query result; the default is 4 MiB, less than clients may send
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreArgs:
+    """The tenant of a back end, and where its data goes.
+
+    Attributes:
+        settings: the tenant's settings with the instance's defaults in them.
+        buckets: the physical names of the buckets, by kind.
+        role_arn: the ARN of the role that opens the buckets.
+        storage_class: the storage class of the volumes; None for the cluster's default class.
+        domain: the instance's own domain.
+        service_account: the service account of the pods, which may assume the role.
+        pods: what the platform wants of the pods.
+    """
+
+    instance: str
+    tenant: str
+    settings: TenantSettings
+    namespace: pulumi.Output[str]
+    buckets: Mapping[BucketKind, pulumi.Output[str]]
+    role_arn: pulumi.Output[str]
+    aws: Aws
+    storage_class: str | None
+    domain: str
+    service_account: str = SERVICE_ACCOUNT
+    pods: PodSettings = PLAIN_PODS
+
+
+class Backend(Protocol):
+    """A back end, as a tenant sees it. `running` is known once its pods run as declared."""
+
+    running: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendArgs:
+    """The parts of a back end.
+
+    Attributes:
+        program: the name of the program, and of its Service and its pods.
+        component: what the back end holds, such as `metrics`.
+        config: the back end's configuration file.
+        limits: the tenant's limits under the back end's own names; the back end reads them again while it runs.
+        http_port: the port of the HTTP API in the pod.
+        environment: variables of the container beside those of AWS.
+    """
+
+    program: str
+    image: str
+    component: str
+    replicas: int
+    config: pulumi.Output[dict[str, Any]]
+    limits: Mapping[str, Any]
+    http_port: int
+    size: BackendSize
+    store: StoreArgs
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def server(http_port: int, grpc_port: int) -> dict[str, Any]:
+    """Return the `server` block, which Cortex and Loki share."""
+    return {
+        "http_listen_port": http_port,
+        "grpc_listen_port": grpc_port,
+        "log_level": "warn",
+        "http_server_read_timeout": f"{ANSWER_SECONDS}s",
+        "http_server_write_timeout": f"{ANSWER_SECONDS}s",
+        "grpc_server_max_recv_msg_size": MESSAGE_BYTES,
+        "grpc_server_max_send_msg_size": MESSAGE_BYTES,
+    }
+
+
+def runtime_config() -> dict[str, Any]:
+    """Return the `runtime_config` block: the file that the running back end reads again every few seconds."""
+    return {"file": RUNTIME_FILE, "period": f"{RUNTIME_SECONDS}s"}
+
+
+def ring_store(store: StoreArgs) -> dict[str, Any]:
+    """Return the `kvstore` of a ring: in memory for one pod, gossip for several."""
+    return {"store": "inmemory" if store.settings.pods().replicas == 1 else "memberlist"}
+
+
+def memberlist(program: str, store: StoreArgs) -> dict[str, Any]:
+    """Return the `memberlist` block, by which the pods of a back end find each other; empty for one pod."""
+    if store.settings.pods().replicas == 1:
+        return {}
+    # The name resolves to all pods, ready or not. Pods that start at the same time find each other at the next attempt.
+    settings = {"join_members": [f"dns+{gossip_name(program)}:{GOSSIP_PORT}"], "bind_port": GOSSIP_PORT}
+    return {"memberlist": settings | {"rejoin_interval": "5s", "abort_if_cluster_join_fails": False}}
+
+
+def alerts_to(store: StoreArgs) -> dict[str, Any]:
+    """Return the part of a `ruler` block that sends alerts to the tenant's Alertmanager; empty if it has none.
+
+    The rulers of Cortex and Loki name the tenant in each request, as an Alertmanager with tenants needs it.
+    """
+    enabled = store.settings.alertmanager.enabled
+    return {"alertmanager_url": f"http://{ALERTMANAGER}{ALERTMANAGER_PATH}"} if enabled else {}
+
+
+def gossip_name(program: str) -> str:
+    """Return the name of the Service whose DNS name resolves to every pod."""
+    return f"{program}-gossip"
+
+
+def ready_after(store: StoreArgs) -> str:
+    """Return how long a started pod gets no requests.
+
+    One of several pods first has to learn of the others. Until then it knows too few of them, and refuses writes.
+    """
+    return "0s" if store.settings.pods().replicas == 1 else "10s"
+
+
+def api_backend(
+    api: Api,
+    image: str,
+    store: StoreArgs,
+    *,
+    config: pulumi.Output[dict[str, Any]],
+    limits: Mapping[str, Any],
+) -> BackendArgs:
+    """Return the parts of a back end that serves one of the tenant's APIs."""
+    pods = store.settings.pods()
+    return BackendArgs(
+        program=api,
+        image=store.pods.images.pinned(image, store.domain),
+        component=COMPONENTS[api],
+        replicas=pods.replicas,
+        config=config,
+        limits=limits,
+        http_port=PORTS[api],
+        size={"cortex": pods.metrics, "loki": pods.logs}[api],
+        store=store,
+    )
+
+
+def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """Declare the ConfigMap, the Service and the StatefulSet of a back end, all named after its program.
+
+    Several pods also get a Service by which they find each other, and a disruption budget.
+
+    Returns:
+        An output that is known once the pods run as declared.
+    """
+    own_labels = labels(args.program, args.component, args.store.instance)
+    metadata = manifest(name=args.program, namespace=args.store.namespace, labels=own_labels)
+    certificates = (
+        {CA_FILE.removeprefix(f"{CONFIG_FOLDER}/"): args.store.aws.ca_bundle} if args.store.aws.ca_bundle else {}
+    )
+    text = args.config.apply(lambda config: json.dumps(config, indent=1))  # YAML too
+    config = kubernetes.core.v1.ConfigMap(
+        config_map_name(name),
+        metadata=metadata,
+        data={"config.yaml": text, RUNTIME_KEY: _runtime(args), **certificates},
+        opts=child(parent, more=shrinking_retention(name, args.store.tenant, args.component)),
+    )
+    kubernetes.core.v1.Service(
+        f"{name}-service",
+        metadata=metadata | {"annotations": SKIP_AWAIT},
+        spec=_service(args),
+        opts=child(parent),
+    )
+    if args.replicas > 1:
+        kubernetes.core.v1.Service(
+            f"{name}-gossip-service",
+            metadata=metadata | {"name": gossip_name(args.program), "annotations": SKIP_AWAIT},
+            spec=_gossip_service(args),
+            opts=child(parent),
+        )
+        kubernetes.policy.v1.PodDisruptionBudget(
+            f"{name}-disruption-budget",
+            metadata=metadata,
+            spec=manifest(maxUnavailable=1, selector={"matchLabels": selector(args.program, args.store.instance)}),
+            opts=child(parent),
+        )
+    # The tenant's limits are not part of the hash: running pods read them again from their file.
+    digest = text.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
+    pods = kubernetes.apps.v1.StatefulSet(
+        stateful_set_name(name),
+        metadata=metadata,
+        spec=_stateful_set(args, own_labels, digest),
+        opts=child(parent, config, more=pulumi.ResourceOptions(custom_timeouts=rollout_timeouts(args.replicas))),
+    )
+    return pods.id
+
+
+def rollout_timeouts(replicas: int) -> pulumi.CustomTimeouts:
+    """Return how long an update of the pods may take: they stop one by one, and replay their write-ahead logs.
+
+    A creation has no log to replay, so the engine's default of 10 minutes is enough.
+    """
+    return pulumi.CustomTimeouts(update=f"{replicas * STOP_SECONDS + START_SECONDS}s")
+
+
+def _stateful_set(args: BackendArgs, own_labels: Mapping[str, str], digest: pulumi.Output[str]) -> Any:
+    return manifest(
+        serviceName=args.program,
+        replicas=args.replicas,
+        podManagementPolicy="Parallel",  # a pod that cannot start must not hold back the others
+        selector={"matchLabels": selector(args.program, args.store.instance)},
+        persistentVolumeClaimRetentionPolicy={"whenDeleted": "Delete", "whenScaled": "Retain"},
+        template={
+            "metadata": {"labels": dict(own_labels), "annotations": {CONFIG_ANNOTATION: digest}},
+            "spec": _pod(args),
+        },
+        volumeClaimTemplates=[_claim(args)],
+    )
+
+
+def _runtime(args: BackendArgs) -> str:
+    return json.dumps({"overrides": {args.store.tenant: dict(args.limits)}}, indent=1)
+
+
+def _service(args: BackendArgs) -> Any:
+    ports = [{"name": "http", "port": SERVICE_PORT, "targetPort": "http"}]
+    return manifest(selector=selector(args.program, args.store.instance), ports=ports)
+
+
+def _gossip_service(args: BackendArgs) -> Any:
+    return manifest(
+        clusterIP="None",
+        publishNotReadyAddresses=True,
+        selector=selector(args.program, args.store.instance),
+        ports=[{"name": "gossip", "port": GOSSIP_PORT, "targetPort": GOSSIP_PORT}],
+    )
+
+
+def _spread(args: BackendArgs) -> dict[str, Any]:
+    """Return the constraints that spread the pods over zones and nodes, as far as the cluster has several."""
+    if args.replicas == 1:
+        return {}
+    pods = {"labelSelector": {"matchLabels": selector(args.program, args.store.instance)}}
+    rule = pods | {"maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}
+    domains = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    return {"topologySpreadConstraints": [rule | {"topologyKey": domain} for domain in domains]}
+
+
+def _pod(args: BackendArgs) -> dict[str, Any]:
+    main = Container(
+        name=args.program,
+        image=args.image,
+        args=[f"-config.file={CONFIG_FOLDER}/config.yaml"],
+        ports={"http": args.http_port},
+        probe=("/ready", "http"),
+        requests={"cpu": args.size.cpu, "memory": args.size.memory},
+        memory_limit=args.size.memory_limit,
+        start_seconds=START_SECONDS,
+    ).manifest()
+    if args.replicas > 1:
+        main["lifecycle"] = {
+            "preStop": {"sleep": {"seconds": DRAIN_SECONDS}}
+        }  # until no node routes requests to the pod
+    environment = [{"name": name, "value": value} for name, value in args.environment.items()]
+    main["env"] = [*aws_environment(args.store.aws, args.store.role_arn), *environment]
+    main["volumeMounts"] = [
+        {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+        {"name": "aws-token", "mountPath": TOKEN_FOLDER, "readOnly": True},
+        {"name": "data", "mountPath": DATA_FOLDER},
+    ]
+    spec = {
+        "serviceAccountName": args.store.service_account,
+        "automountServiceAccountToken": False,
+        "securityContext": POD_SECURITY_CONTEXT,
+        "terminationGracePeriodSeconds": STOP_SECONDS,
+        **({"hostAliases": args.store.aws.host_aliases} if args.store.aws.host_aliases else {}),
+        "containers": [main],
+        "volumes": [{"name": "config", "configMap": {"name": args.program}}, token_volume()],
+        **_spread(args),
+    }
+    return args.store.pods.applied(spec)
+
+
+def _claim(args: BackendArgs) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": args.size.volume}},
+    }
+    if args.store.storage_class:
+        spec["storageClassName"] = args.store.storage_class
+    return {"metadata": {"name": "data"}, "spec": spec}
