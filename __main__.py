@@ -1,39 +1,38 @@
-"""The Pulumi program: an instance and its tenants, or one tenant in a stack of its own, as the stack's YAML says."""
+"""The Pulumi program. It declares an instance and its tenants, or one tenant in a stack of its own."""
 
 from pathlib import Path
 
-from components.short_lived import collect_no_garbage
+from components.shared.startup import disable_garbage_collector
 
-collect_no_garbage()
+disable_garbage_collector()
 import pulumi
-from pulumi.runtime.config import get_config_env
 
-from components.config import TenantStack, from_engine
-from components.errors import ConfigError
-from components.instance import Instance, InstanceArgs
-from components.notices import tenants_that_change
-from components.outputs import export_instance, export_tenants
-from components.providers import providers
-from components.tenant import Tenant
-from components.tenant_stack import base_of
+from components.config.load import TenantStack
+from components.core.resource_names import tenant_name
+from components.instance.configuration import configuration
+from components.instance.instance import Instance, InstanceArgs
+from components.instance.outputs import export_instance, export_tenants
+from components.instance.providers import providers
+from components.shared.program import run_program
+from components.tenant.own_stack import args_of
+from components.tenant.preview_notices import tenants_that_change
+from components.tenant.tenant import Tenant
 
-name = pulumi.get_stack()
-try:
-    config = from_engine(get_config_env(), name, lambda file: (Path(__file__).parent / "stacks" / file).read_text())
-    base = base_of(config) if isinstance(config, TenantStack) else None
-except ConfigError as error:
-    raise pulumi.RunError(str(error)) from None
 
-if isinstance(config, TenantStack):
-    opts = pulumi.ResourceOptions(providers=providers(base.aws, base.cluster))
-    args = base.tenant_args(config.tenant, config.settings.upon(base.defaults))
-    tenants_that_change({config.tenant: args.settings})
-    export_tenants({config.tenant: Tenant(f"tenant-{config.tenant}", args, opts)}, base)
-else:
-    opts = pulumi.ResourceOptions(providers=providers(config.aws, config.cluster))
-    instance = Instance("instance", InstanceArgs(name, config), opts)
-    settings = {tenant.name: config.settings_of(tenant.name) for tenant in config.tenants}
-    tenants_that_change(settings)
-    tenants = {tenant: Tenant(f"tenant-{tenant}", instance.tenant_args(tenant), opts) for tenant in settings}
-    export_tenants(tenants, instance.base)
-    export_instance(instance)
+async def main() -> None:
+    """Declare the resources that the stack's configuration describes."""
+    name, config = pulumi.get_stack(), configuration(Path(__file__).parent / "stacks")
+    if isinstance(config, TenantStack):
+        tenants = {config.tenant: await args_of(config)}
+        base = tenants[config.tenant].base
+        opts = pulumi.ResourceOptions(providers=providers(base.aws, base.cluster))
+    else:
+        opts = pulumi.ResourceOptions(providers=providers(config.aws, config.cluster))
+        instance = Instance("instance", InstanceArgs(instance=name, config=config), opts)
+        base, tenants = instance.base, {entry.name: instance.tenant_args(entry.name) for entry in config.tenants}
+        export_instance(instance)
+    tenants_that_change({tenant: args.settings for tenant, args in tenants.items()})
+    export_tenants({tenant: Tenant(tenant_name(tenant), args, opts) for tenant, args in tenants.items()}, base)
+
+
+run_program(main)

@@ -1,0 +1,1 @@
+"""What Pulumi declares: an instance, its tenants, their configuration."""

@@ -1,4 +1,4 @@
-"""The way in: a network load balancer with TLS in front of the gateway's node port."""
+"""The network load balancer, which terminates TLS in front of the gateway."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,19 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.certificate import CertificateArgs, validated_certificate
-from components.config import LoadBalancerConfig
-from components.options import child
-from components.security_group import SecurityGroup
+from components.config.load_balancer import LoadBalancerConfig
+from components.core.resource_names import ENTRANCE_TYPE
+from components.instance.security_group import SecurityGroup, SecurityGroupArgs
+from components.instance.targets import TargetsArgs, declare_targets, target_port
+from components.shared.certificate import CertificateArgs, validated_certificate
+from components.shared.options import child
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EntranceArgs:
-    """`domain` is the instance's; `load_balancer` says where it stands."""
+    """The instance of the load balancer; `domain` is the instance's own, `eks_name` the EKS cluster's name if it is known."""
 
     instance: str
     domain: str
@@ -24,6 +26,7 @@ class EntranceArgs:
     allowed_cidrs: list[str]
     node_security_group_id: str
     load_balancer: LoadBalancerConfig
+    eks_name: str | None
     tags: Mapping[str, str]
 
 
@@ -32,9 +35,10 @@ class Entrance(pulumi.ComponentResource):
 
     listener_arn: pulumi.Output[str]
     dns_name: pulumi.Output[str]
+    serving_target_group_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: EntranceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("opstrace:entrance:Entrance", name, None, opts)
+        super().__init__(ENTRANCE_TYPE, name, None, opts)
         group = self._security_group(name, args)
         balancer = aws.lb.LoadBalancer(
             f"{name}-load-balancer",
@@ -44,11 +48,12 @@ class Entrance(pulumi.ComponentResource):
             subnets=args.load_balancer.subnet_ids,
             security_groups=[group.id],
             enable_cross_zone_load_balancing=True,
+            enable_deletion_protection=args.load_balancer.deletion_protection or None,
             tags=dict(args.tags),
             opts=child(self),
         )
-        # At the head of a zone no CNAME may stand: an alias, Route53's own (developer guide, 'Choosing between alias and
-        # non-alias records'), can.
+        # DNS allows no CNAME at the top of a zone; Route 53 allows an alias record there (developer guide, 'Choosing between
+        # alias and non-alias records').
         aws.route53.Record(
             f"{name}-record",
             zone_id=args.zone_id,
@@ -57,8 +62,12 @@ class Entrance(pulumi.ComponentResource):
             aliases=[{"name": balancer.dns_name, "zone_id": balancer.zone_id, "evaluate_target_health": False}],
             opts=child(self),
         )
-        targets = self._targets(name, args)
-        certificate = validated_certificate(name, CertificateArgs(args.domain, args.zone_id, args.tags), self)
+        wanted = TargetsArgs(
+            instance=args.instance, load_balancer=args.load_balancer, eks_name=args.eks_name, tags=args.tags
+        )
+        targets = declare_targets(name, wanted, self)
+        request = CertificateArgs(domain=args.domain, zone_id=args.zone_id, tags=args.tags)
+        certificate = validated_certificate(name, request, self)
         listener = aws.lb.Listener(
             f"{name}-listener",
             load_balancer_arn=balancer.arn,
@@ -72,17 +81,18 @@ class Entrance(pulumi.ComponentResource):
         )
         self.listener_arn = listener.arn
         self.dns_name = balancer.dns_name
+        # Targets are checked only while a listener forwards to their group.
+        self.serving_target_group_arn = pulumi.Output.all(targets.arn, listener.arn).apply(lambda arns: str(arns[0]))
         self.register_outputs({"listener_arn": self.listener_arn, "dns_name": self.dns_name})
 
     def _security_group(self, name: str, args: EntranceArgs) -> SecurityGroup:
-        group = SecurityGroup(
-            f"{name}-security-group",
-            called=f"opstrace-{args.instance}",
+        inputs = SecurityGroupArgs(
+            name=f"opstrace-{args.instance}",
             description=f"Who may reach the tenant APIs of the Opstrace instance {args.instance}",
             vpc_id=args.load_balancer.vpc_id,
             tags=args.tags,
-            opts=child(self),
         )
+        group = SecurityGroup(f"{name}-security-group", inputs, child(self))
         for cidr in args.allowed_cidrs:
             aws.vpc.SecurityGroupIngressRule(
                 f"{name}-from-{cidr}",
@@ -93,7 +103,7 @@ class Entrance(pulumi.ComponentResource):
                 ip_protocol="tcp",
                 opts=child(self),
             )
-        port = args.load_balancer.node_port
+        port = target_port(args.load_balancer)
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-to-nodes",
             security_group_id=group.id,
@@ -113,29 +123,3 @@ class Entrance(pulumi.ComponentResource):
             opts=child(self),
         )
         return group
-
-    def _targets(self, name: str, args: EntranceArgs) -> aws.lb.TargetGroup:
-        targets = aws.lb.TargetGroup(
-            f"{name}-targets",
-            # Another port needs another group, and the listener lets the old one go only for a group that is there.
-            name=f"{args.instance}-{args.load_balancer.node_port}",
-            port=args.load_balancer.node_port,
-            protocol="TCP",
-            vpc_id=args.load_balancer.vpc_id,
-            target_type="instance",
-            proxy_protocol_v2=True,  # the gateway sees the client's address
-            # With it, a pod whose request comes back to its own node would never get an answer.
-            preserve_client_ip="false",
-            deregistration_delay=30,
-            health_check={"protocol": "TCP", "interval": 10, "healthy_threshold": 2, "unhealthy_threshold": 2},
-            tags=dict(args.tags),
-            opts=child(self),
-        )
-        for group in args.load_balancer.autoscaling_groups:
-            aws.autoscaling.Attachment(
-                f"{name}-nodes-{group}",
-                autoscaling_group_name=group,
-                lb_target_group_arn=targets.arn,
-                opts=child(self),
-            )
-        return targets

@@ -1,4 +1,4 @@
-"""The trust store: the public keys whose tokens an instance accepts, and for what, in Secrets Manager."""
+"""The trust store: the public keys whose tokens an instance accepts, and their limits, in Secrets Manager."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.access import KeyLimits, key_limits_set
-from components.keys import flat_key_set
-from components.names import key_limits_secret, public_keys_secret
-from components.options import child
+from components.core.names import key_limits_secret, public_keys_secret
+from components.core.public_keys import flat_key_set
+from components.core.resource_names import TRUST_STORE_TYPE
+from components.core.scopes import KeyLimits, key_limits_set
+from components.shared.options import child
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrustStoreArgs:
-    """`public_keys` maps a key id to PEM text, `limits` to what the key's tokens may be for."""
+    """The keys of an instance: `public_keys` maps key ids to PEM texts, `limits` to the limits of the key's tokens."""
 
     instance: str
     public_keys: Mapping[str, str]
@@ -23,13 +24,13 @@ class TrustStoreArgs:
 
 
 class TrustStore(pulumi.ComponentResource):
-    """Two secrets and their present versions: the flat key set, as it always was, and the limits beside it."""
+    """Two secrets and their current versions: the flat key set in the first Opstrace's form, and the limits beside it."""
 
     secret_arn: pulumi.Output[str]
     limits_secret_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: TrustStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("opstrace:trust_store:TrustStore", name, None, opts)
+        super().__init__(TRUST_STORE_TYPE, name, None, opts)
         self._tags = dict(args.tags)
         self.secret_arn = self._secret(
             name,
@@ -46,12 +47,12 @@ class TrustStore(pulumi.ComponentResource):
         self.register_outputs({"secret_arn": self.secret_arn, "limits_secret_arn": self.limits_secret_arn})
 
     def _secret(self, name: str, physical_name: str, description: str, content: str) -> pulumi.Output[str]:
-        """Make a secret with its version; return its ARN."""
+        """Declare a secret with its version; return its ARN."""
         secret = aws.secretsmanager.Secret(
             f"{name}-secret",
             name=physical_name,
             description=description,
-            # What it holds stands in the stack's configuration too: nothing is lost, and the name is free at once.
+            # The stack's configuration holds the content too, so nothing is lost, and the name is free at once.
             recovery_window_in_days=0,
             tags=self._tags,
             opts=child(self),
@@ -60,7 +61,7 @@ class TrustStore(pulumi.ComponentResource):
             f"{name}-version",
             secret_id=secret.id,
             secret_string=content,
-            # Said, not only so by default: it shows when somebody puts another version in its place.
+            # The default, set explicitly: a refresh then shows if somebody makes another version current.
             version_stages=["AWSCURRENT"],
             opts=child(self),
         )

@@ -1,0 +1,1 @@
+"""The resources of an instance, except those of its tenants."""

@@ -1,0 +1,22 @@
+"""The configuration of the program's stack, checked against what the engine's state records."""
+
+from pathlib import Path
+
+import pulumi
+
+from components.config.load import TenantStack, from_engine
+from components.config.recorded_name import require_recorded_name
+from components.config.stack import StackConfig
+from components.shared.recorded_outputs import recorded_outputs
+
+
+def configuration(folder: Path) -> StackConfig | TenantStack:
+    """Return the configuration of the stack; `folder` has its file.
+
+    Raises `ConfigError` with every problem, and where the stack was renamed since its last update.
+    """
+    name, engine = pulumi.get_stack(), pulumi.runtime.config
+    secrets = engine.get_config_secret_keys_env()
+    config = from_engine(engine.get_config_env(), name, lambda file: (folder / file).read_text(), secrets)
+    require_recorded_name(name, recorded_outputs(), config if isinstance(config, TenantStack) else None)
+    return config
