@@ -1,0 +1,1 @@
+"""Clients of AWS, Kubernetes and the gateway, and the checks that use them."""

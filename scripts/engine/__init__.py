@@ -1,0 +1,1 @@
+"""Running the Pulumi engine, and repairing its state after a crash."""

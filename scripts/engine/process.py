@@ -1,0 +1,120 @@
+"""The `pulumi` program: where it is, its environment, its output, and a second try where it reads half-written files."""
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tenacity
+
+from components.core.errors import HALF_WRITTEN, HALF_WRITTEN_SECONDS, UserError
+from components.core.resource_names import PROJECT
+from scripts.engine import locks
+from scripts.engine.state_repair import backend_url, mend
+from scripts.stackfile.file import ROOT
+from scripts.ui.terminal import note
+
+# The engine's memory grows with the stack. A garbage collection at 400% instead of Go's default of 100% costs little
+# memory and saves time (docs/explanation/scale.md has the figures).
+COLLECTOR = {"GOGC": "400"}
+# What `pulumi destroy` advises at its end. The command removes the stack itself (pulumi/pkg/cmd/pulumi/operations/destroy.go).
+ADVICE = re.compile(
+    r"^The resources in the stack have been deleted, but|^If you want to remove the stack completely, run"
+)
+
+Completed = subprocess.CompletedProcess[str]
+
+
+class Pulumi:
+    """The `pulumi` CLI in one environment. It runs in the project's folder and never prompts."""
+
+    def __init__(self, environment: Mapping[str, str], project: Path = ROOT) -> None:
+        self.environment, self.project = COLLECTOR | dict(environment), project
+        program = shutil.which("pulumi", path=self.environment.get("PATH"))
+        if not program:
+            raise UserError("pulumi is not on PATH; install it (pulumi.com/docs/install), or use the provider `local`")
+        self.program = program
+
+    def require_program(self) -> None:
+        """Raise `UserError` if the virtual environment that Pulumi.yaml names for the program does not exist."""
+        environment = self.project / ".venv"
+        if not (environment / "bin" / "python").exists():
+            raise UserError(
+                f"the Pulumi program runs in {environment}, which does not exist; "
+                "run ./opstrace once in the checkout: it makes this environment"
+            )
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [self.program, "--non-interactive", *arguments]
+
+    def capture(self, *arguments: str) -> Completed:
+        """Run a command and return its exit code and output."""
+        command = self._command(*arguments)
+        return subprocess.run(
+            command, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def read(self, stack: str, *arguments: str) -> Completed:
+        """Run a command that reads a stack's state and return its exit code and output.
+
+        The file backend does not replace a state file at once, so a reader may see half of one. The command is
+        tried again for 5 s. A file that is still incomplete was left by a killed engine; it is repaired first.
+        """
+        completed = self._read_with_retry(*arguments)
+        if not _read_half_a_file(completed):
+            return completed
+        for repair in mend(backend_url(self.environment), PROJECT, stack):
+            note(f"State files: {repair}.")
+        return self.capture(*arguments)  # also where another thread made the repair
+
+    def _read_with_retry(self, *arguments: str) -> Completed:
+        retrying: Any = tenacity.Retrying(  # one for each call: several threads read
+            retry=tenacity.retry_if_result(_read_half_a_file),
+            stop=tenacity.stop_after_delay(HALF_WRITTEN_SECONDS),
+            wait=tenacity.wait_random(0.1, 0.4),
+            retry_error_callback=lambda attempts: attempts.outcome and attempts.outcome.result(),
+        )
+        completed: Completed = retrying(self.capture, *arguments)
+        return completed
+
+    def show(self, *arguments: str) -> str | None:
+        """Run a command with its output on stderr. Return None if it succeeds, else what it wrote to stderr."""
+        color = ("--color", "always") if sys.stderr.isatty() and "NO_COLOR" not in self.environment else ()
+        process = subprocess.Popen(
+            self._command(*arguments, *color),
+            cwd=self.project,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
+        output = threading.Thread(target=_pass_on, args=(iter(process.stdout or ()), [], ADVICE.search), daemon=True)
+        output.start()
+        lines = iter(process.stderr or ())
+        shown: list[str] = []
+        try:
+            _pass_on(lines, shown, locks.is_about)  # the command has its own message for locks
+        except KeyboardInterrupt:
+            # The terminal interrupted the engine too. It releases its lock before it ends.
+            _pass_on(lines, shown, locks.is_about)
+            process.wait()
+            raise
+        output.join()
+        return "".join(shown) if process.wait() else None
+
+
+def _pass_on(lines: Iterator[str], shown: list[str], is_hidden: Callable[[str], object]) -> None:
+    for line in lines:
+        shown.append(line)
+        if not is_hidden(line):
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+
+def _read_half_a_file(completed: Completed) -> bool:
+    return completed.returncode != 0 and HALF_WRITTEN.search(completed.stderr) is not None

@@ -1,0 +1,117 @@
+"""The Pulumi engine for one stack: the operations that the `opstrace` command uses."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.core.errors import UserError
+from scripts.clients.aws import Clients
+from scripts.clients.kubernetes import Cluster
+from scripts.engine.operations import Operations, change_states
+from scripts.engine.process import COLLECTOR, Pulumi
+from scripts.engine.recovery import Recovery
+from scripts.engine.secrets_provider import options, require_secrets_provider
+from scripts.engine.stack_state import StackReader, resources_in
+from scripts.stackfile.file import ROOT
+
+__all__ = ["COLLECTOR", "Engine"]
+
+
+class Engine:
+    """`pulumi` in one environment, for one stack of the project in a folder.
+
+    Operations raise `UserError` if they fail.
+    """
+
+    def __init__(self, environment: Mapping[str, str], instance: str, project: Path = ROOT) -> None:
+        self.instance = instance
+        self._pulumi = Pulumi(environment, project)
+        self._reader = StackReader(self._pulumi, instance)
+        self._operations = Operations(self._pulumi, instance)
+        self._recovery = Recovery(self._reader, self._operations)
+
+    def stacks(self) -> list[str]:
+        """Return the names of all stacks of the project in this backend."""
+        return self._reader.stacks()
+
+    def exists(self) -> bool:
+        """Tell whether the stack exists."""
+        return self._reader.export_if_any() is not None
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Return the resources in the stack's state."""
+        return resources_in(self._reader.export())
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return the resources in the stack's state; none if the stack does not exist."""
+        return resources_in(self._reader.export_if_any() or {})
+
+    def has_succeeded(self) -> bool:
+        """Tell whether any update of the stack succeeded."""
+        return "succeeded" in self._reader.results()
+
+    def require_secrets_provider(self, recorded: Mapping[str, str], provider: str | None) -> None:
+        """Raise `UserError` where the secrets of the state cannot be encrypted, as the function of that name does."""
+        require_secrets_provider(self._pulumi, self.instance, recorded, provider)
+
+    def ensure_stack(self, *, select: bool = True, secrets_provider: str | None = None) -> None:
+        """Create the stack if it does not exist. `select` makes it the one that plain `pulumi up` applies.
+
+        The stack remembers its secrets provider, None for the default of the backend.
+        """
+        if not self.exists():
+            completed = self._pulumi.capture("stack", "init", "--no-select", *options(secrets_provider), self.instance)
+            if completed.returncode:
+                raise UserError(f"the stack {self.instance} cannot be created: {completed.stderr.strip()}")
+        if select:
+            self._pulumi.capture("stack", "select", self.instance)
+
+    def run(self, *arguments: str) -> None:
+        """Run an operation with its output on stderr, as `Operations.run` does."""
+        self._operations.run(*arguments)
+
+    def settle(self, aws: Clients, cluster: Cluster, *, thorough: bool = False) -> bool:
+        """Take resources that a killed update created into the state, as `Recovery.settle` does."""
+        return self._recovery.settle(aws, cluster, thorough=thorough)
+
+    def require_nothing_left_alone(self) -> None:
+        """Raise `UserError` if `settle` met resources for which the state has no place."""
+        self._recovery.require_no_orphans()
+
+    def up(self, aws: Clients, cluster: Cluster) -> None:
+        """Apply the stack's configuration, after the resources of a killed update are settled."""
+        self.settle(aws, cluster)
+        self.run("up", "--yes", "--skip-preview")
+
+    def adopt(self, resources: Mapping[str, Any]) -> None:
+        """Take existing resources into the state, in the form of `pulumi import --file`; protected until an `up`."""
+        self._operations.run_with(resources, "import", "--yes", "--skip-preview", "--generate-code=false")
+
+    def move(self, urn: str, to: "Engine") -> None:
+        """Move a component with all its children into another stack's state; the resources themselves stay as they are."""
+        stacks = (self._operations, to._operations)
+        options = ("--source", self.instance, "--dest", to.instance)
+        completed = change_states(self._pulumi, stacks, "move", *options, urn)
+        if completed.returncode:
+            raise UserError(
+                f"the state of {self.instance} cannot be moved to {to.instance}: {completed.stderr.strip()}"
+            )
+
+    def forget(self, urn: str) -> None:
+        """Remove a component with all its children from the state, even if protected; the resources themselves stay."""
+        options = ("--force", "--target-dependents", "--stack", self.instance)
+        completed = change_states(self._pulumi, (self._operations,), "delete", urn, *options)
+        if completed.returncode:
+            raise UserError(f"{urn} cannot be removed from the state of {self.instance}: {completed.stderr.strip()}")
+
+    def destroy(self, aws: Clients, cluster: Cluster) -> None:
+        """Delete every resource and the stack, after the resources of a killed update are settled."""
+        self.settle(aws, cluster)
+        self.clear()
+
+    def clear(self) -> None:
+        """Delete every resource in the state, then the stack."""
+        self.run("destroy", "--yes", "--skip-preview")
+        completed = self._pulumi.capture("stack", "rm", "--yes", "--preserve-config", self.instance)
+        if completed.returncode:
+            raise UserError(f"the stack {self.instance} cannot be removed: {completed.stderr.strip()}")

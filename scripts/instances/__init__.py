@@ -1,0 +1,1 @@
+"""Operations on an instance: create, destroy, status and recovery."""

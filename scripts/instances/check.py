@@ -1,0 +1,21 @@
+"""Checking what an instance needs, whether it exists or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from components.core.errors import UserError
+
+if TYPE_CHECKING:
+    from scripts.checks.finding import Finding
+    from scripts.context.context import Context
+
+
+def check_instance(context: Context, provider_name: str, instance: str) -> list[Finding]:
+    """Return what the preflight finds; raises `UserError` for the embedded cloud, or where there is no stack file."""
+    provider = context.provider(provider_name)
+    if provider.is_local:
+        raise UserError("check is for the provider `aws`: the embedded cloud has what an instance needs")
+    file = context.require_file(instance)
+    file.public_keys()  # in memory alone: `create` makes the first key, so there may be none yet
+    return context.preflight(provider, instance, file.config(), live=True)

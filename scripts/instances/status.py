@@ -1,0 +1,119 @@
+"""The status of an instance: its tenants, and what its gateway has loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from components.core.errors import UserError
+from components.core.names import APIS, api_url, instance_domain, namespace
+from scripts.clients.concurrent import map_concurrently
+from scripts.instances.stacks import require_stack
+from scripts.tenants.locate import all_settings, deployed_tenants
+from scripts.tenants.readiness import READY, programs, reasons_of, state_of
+from scripts.ui.terminal import note
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from components.config.stack import StackConfig
+    from components.config.tenant import TenantSettings
+    from scripts.clients.gateway_state import PodState
+    from scripts.clients.kubernetes import Cluster
+    from scripts.clients.providers import Provider
+    from scripts.context.context import Context
+
+UNKNOWN: dict[str, Any] = {"state": None, "reasons": []}
+ANSWERS = (200, 401)  # without a token, the gateway answers 401 where authentication is on
+
+
+@dataclass(frozen=True)
+class Status:
+    """The status of an instance.
+
+    Attributes:
+        instance: Its name.
+        domain: Its domain.
+        key_ids: The ids of the keys that its stack file has.
+        pods: What each of the gateway's pods has loaded; None for a pod that does not answer.
+        tenants: The facts of its tenants by name.
+    """
+
+    instance: str
+    domain: str
+    key_ids: list[str]
+    pods: Mapping[str, PodState | None]
+    tenants: Mapping[str, dict[str, Any]]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the status as `--json` has it."""
+        return {
+            "instance": self.instance,
+            "domain": self.domain,
+            "trustedKeyIds": self.key_ids,
+            "gatewayPods": {pod: state and state.facts() for pod, state in self.pods.items()},
+            "tenants": self.tenants,
+        }
+
+
+def status_of_instance(context: Context, provider_name: str, instance: str) -> Status:
+    """Return the status of an instance; raises `UserError` where it has no stack."""
+    provider = context.provider(provider_name)
+    config = context.require_file(instance).config()
+    require_stack(context.engine(provider, instance), provider_name)
+    tenants = _tenants(context, provider, instance, config)
+    pods = _gateway_pods(context, provider, instance, config)
+    domain = instance_domain(instance, config.domain)
+    return Status(instance, domain, sorted(config.data_api.public_keys), pods, tenants)
+
+
+def _gateway_pods(
+    context: Context, provider: Provider, instance: str, config: StackConfig
+) -> dict[str, PodState | None]:
+    """Return what the gateway's pods have loaded; none, after a note, where the cluster does not answer."""
+    if not config.data_api.authentication:
+        return {}
+    try:
+        return context.gateway_pods(provider, config, instance)
+    except UserError as error:
+        note(f"the keys of the gateway are unknown: {error}")
+        return {}
+
+
+def _tenants(context: Context, provider: Provider, instance: str, config: StackConfig) -> dict[str, dict[str, Any]]:
+    """Return the facts of each tenant that is configured or deployed, by its name."""
+    deployed = deployed_tenants(context, provider, instance)
+    configured = all_settings(context, instance, config)
+    domain, port = instance_domain(instance, config.domain), config.load_balancer.port
+    states = _pod_states(context.cluster(provider, config), {name: configured.get(name) for name in deployed})
+
+    def facts_of(name: str) -> dict[str, Any]:
+        urls: dict[str, Any] = {api: api_url(api, name, domain, port) for api in APIS}
+        return urls | {
+            "namespace": namespace(name),
+            "buckets": deployed[name].buckets if name in deployed else {},
+            "configured": name in configured,
+            "applied": name in deployed,
+            "protected": name in deployed and deployed[name].protect,
+            **states.get(name, UNKNOWN),
+            "gateway": context.http_status(provider, f"{urls['cortex']}/api/v1/labels") in ANSWERS,
+        }
+
+    names = sorted({*configured, *deployed})
+    return dict(zip(names, map_concurrently(facts_of, names), strict=True))
+
+
+def _pod_states(cluster: Cluster, tenants: Mapping[str, TenantSettings | None]) -> dict[str, dict[str, Any]]:
+    """Return of each tenant whether its pods are ready, and why not; nothing, after a note, where no cluster answers."""
+
+    def state(name: str) -> dict[str, Any]:
+        settings = tenants[name]
+        names = programs(settings) if settings else APIS
+        found = state_of(cluster, name, names)
+        return {"state": found, "reasons": [] if found == READY else reasons_of(cluster, name, names)}
+
+    try:
+        return dict(zip(tenants, map_concurrently(state, [*tenants]), strict=True))
+    except UserError as error:
+        note(f"whether the pods of the tenants are ready is unknown: {error}")
+        return {}

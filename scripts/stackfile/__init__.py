@@ -1,0 +1,1 @@
+"""Stack files: reading and editing them with their comments kept."""

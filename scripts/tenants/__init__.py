@@ -1,0 +1,1 @@
+"""Operations on tenants, and their effects on the data."""

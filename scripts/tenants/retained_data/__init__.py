@@ -1,0 +1,1 @@
+"""The data that tenants with `onDelete: retain` leave behind in S3."""

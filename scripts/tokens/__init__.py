@@ -1,0 +1,1 @@
+"""Key pairs and tokens: signing, reading and verifying tokens, and the ledger of issued tokens."""

@@ -1,0 +1,1 @@
+"""Terminal output, and input of users: durations, scopes and files."""
