@@ -1,0 +1,1 @@
+"""The commands of `opstrace`: they parse arguments, call one function and print its result."""

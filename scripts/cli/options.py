@@ -1,0 +1,21 @@
+"""The context and the options that several commands share."""
+
+import click
+
+from scripts.context.context import Context
+
+pass_context = click.make_pass_decorator(Context, ensure=True)
+"""Passes the context to a command, and builds it at the first use."""
+
+OFFICIAL_PLUGINS = click.option(
+    "--official-plugins",
+    is_flag=True,
+    help="For `local`: use Pulumi's own plugins and language host, not the stand-ins, until `local down`.",
+)
+TRUST_RELEASE_HOST = click.option(
+    "--trust-release-host",
+    is_flag=True,
+    help="For `local`: use releases without a pinned checksum too, as their host sends them.",
+)
+
+NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack file.")

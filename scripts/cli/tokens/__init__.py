@@ -1,0 +1,1 @@
+"""The commands for keys and tokens: `opstrace ta-…`."""
