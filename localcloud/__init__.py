@@ -1,1 +1,1 @@
-"""The embedded default: tool chain, AWS and Kubernetes on this machine."""
+"""The embedded cloud: AWS and Kubernetes on this machine, and the tools that they need."""

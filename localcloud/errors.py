@@ -1,6 +1,6 @@
-"""What can go wrong in the embedded cloud that the user can mend."""
+"""Errors of the embedded cloud that the user can correct."""
 
-from components.errors import UserError
+from components.core.errors import UserError
 
 
 class ToolError(UserError):

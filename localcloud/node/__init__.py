@@ -1,1 +1,1 @@
-"""A one-node Kubernetes cluster, and AWS beside it, in namespaces of their own."""
+"""A Kubernetes cluster of one node in its own Linux namespaces, with the embedded AWS beside it."""

@@ -1,9 +1,11 @@
-"""The cgroup below which everything of the embedded cloud runs, in cgroup v1 and v2."""
+"""The cgroup of a node, below which its pods run, in cgroup v1 and v2."""
 
+import contextlib
 import os
 import signal
-import time
 from pathlib import Path
+
+from localcloud.supervisor import until
 
 ROOT = Path("/sys/fs/cgroup")
 EMPTY_SECONDS = 10
@@ -16,7 +18,7 @@ def _hierarchies() -> list[Path]:
 
 
 def create(name: str) -> None:
-    """Make the cgroup `name` in every hierarchy, with the controllers that the kubelet needs."""
+    """Create the cgroup `name` in every hierarchy, with the controllers that the kubelet needs."""
     for hierarchy in _hierarchies():
         (hierarchy / name).mkdir(exist_ok=True)
         if hierarchy == ROOT:
@@ -33,37 +35,41 @@ def _enable(folder: Path, controller: str) -> None:
 
 
 def _inherit_cpuset(hierarchy: Path, name: str) -> None:
-    # A new cpuset of cgroup v1 is empty, and an empty one takes no process.
+    # A new cpuset of cgroup v1 is empty, and no process can join an empty one.
     for file in ("cpuset.cpus", "cpuset.mems"):
         if (hierarchy / file).exists():
             (hierarchy / name / file).write_text((hierarchy / file).read_text())
 
 
 def names(prefix: str) -> set[str]:
-    """Return the names of the cgroups that begin so."""
+    """Return the names of the top-level cgroups that begin with `prefix`."""
     return {path.name for hierarchy in _hierarchies() for path in hierarchy.glob(f"{prefix}*") if path.is_dir()}
 
 
 def processes(name: str) -> set[int]:
-    """Return the process ids that are in the cgroup or in one below it."""
-    return {
-        int(pid)
-        for hierarchy in _hierarchies()
-        for file in (hierarchy / name).rglob("cgroup.procs")
-        for pid in file.read_text().split()
-    }
+    """Return the ids of the processes in the cgroup and those below it."""
+    members: set[int] = set()
+    for hierarchy in _hierarchies():
+        for file in (hierarchy / name).rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):  # the cgroup ended meanwhile
+                members.update(map(int, file.read_text().split()))
+    return members
 
 
 def remove(name: str) -> None:
-    """Kill what still runs in the cgroup and remove it, with all below it, from every hierarchy."""
-    deadline = time.monotonic() + EMPTY_SECONDS
-    while (left := processes(name)) and time.monotonic() < deadline:
-        for pid in left:
-            try:
+    """Kill the processes in the cgroup and remove it, with all below it, from every hierarchy.
+
+    Raises `OSError` where the kernel does not remove it within `EMPTY_SECONDS`.
+    """
+
+    def is_empty() -> bool:
+        remaining = processes(name)
+        for pid in remaining:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        time.sleep(0.05)
+        return not remaining
+
+    until(is_empty, EMPTY_SECONDS, 0.05)
     for hierarchy in _hierarchies():
         folders = sorted((hierarchy / name).rglob("*/"), key=lambda path: len(path.parts), reverse=True)
         for folder in [*folders, hierarchy / name]:

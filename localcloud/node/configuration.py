@@ -1,20 +1,20 @@
-"""Every file that the node's programs read: certificates, kubeconfigs and configurations."""
+"""The files that the node's programs read: certificates, kubeconfigs and configurations."""
 
 import base64
 import json
 from pathlib import Path
 from typing import Any
 
+from localcloud.certificate_authority import Authority, signing_key, write_pair
 from localcloud.files import write_whole
 from localcloud.node.images import PAUSE
-from localcloud.pki import Authority, signing_key, write_pair
-from localcloud.settings import STS_HOST, Settings
+from localcloud.settings import SERVICE_ADDRESS, STS_HOST, Settings
 
 
 def write_all(settings: Settings, containerd: Path) -> None:
     """Write the configuration of every program below `settings.home`.
 
-    `containerd` is the folder of containerd's programs and of the CNI plugins.
+    `containerd` is the folder of the programs of containerd and of the CNI plugins.
     """
     for folder in (settings.node / "cni", settings.node / "volumes"):
         folder.mkdir(exist_ok=True)
@@ -25,14 +25,14 @@ def write_all(settings: Settings, containerd: Path) -> None:
 
 
 def _write_certificates(settings: Settings) -> None:
-    authority = Authority.load_or_create(settings.pki)
+    authority = Authority.of(settings)
     local = ["127.0.0.1", "localhost", settings.node_address]
-    services = ["10.96.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    services = [SERVICE_ADDRESS, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
     servers = {"apiserver": [*local, *services], "kubelet-server": [settings.name, *local]}
     for name, names in servers.items():
         write_pair(settings.node / name, authority.issue(name, names=names))
     write_pair(settings.node / "apiserver-kubelet", authority.issue("apiserver", organization="system:masters"))
-    write_whole(settings.node / "service-accounts.pem", signing_key(), 0o600)
+    write_whole(settings.service_account_key, signing_key(), 0o600)
     clients = {
         "kube-controller-manager": ("system:kube-controller-manager", ""),
         "kube-scheduler": ("system:kube-scheduler", ""),
@@ -86,7 +86,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   address = "/run/containerd/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE}"
-  # Without it runc dies in a nested namespace: "can't get final child's PID from pipe: EOF".
+  # Without this, runc fails in a nested namespace: "can't get final child's PID from pipe: EOF".
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{programs}"
@@ -99,7 +99,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
         "type": "bridge",
         "bridge": "opstrace",
         "isGateway": True,
-        "ipMasq": False,  # pods reach the node and each other; there is nothing further to reach
+        "ipMasq": False,  # pods only reach the node and each other
         "hairpinMode": True,
         "ipam": {
             "type": "host-local",
@@ -125,17 +125,18 @@ def _write_kubernetes(settings: Settings) -> None:
             "webhook": {"enabled": False},
             "x509": {"clientCAFile": str(settings.ca)},
         },
-        "authorization": {"mode": "AlwaysAllow"},  # of those who hold a client certificate of this authority
+        "authorization": {"mode": "AlwaysAllow"},  # every client has a certificate of this authority
         "tlsCertFile": f"{settings.node}/kubelet-server.pem",
         "tlsPrivateKeyFile": f"{settings.node}/kubelet-server-key.pem",
         "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
         "failSwapOn": False,
         "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%"},
-        "imageGCHighThresholdPercent": 100,  # images come from this machine alone and could not be had again
+        "imageGCHighThresholdPercent": 100,  # never remove an image: no registry has it
         "clusterDNS": [settings.node_address],
         "clusterDomain": "cluster.local",
         "resolvConf": f"{settings.node}/resolv.conf",
-        "syncFrequency": "5s",  # how soon a changed ConfigMap reaches its pods
+        "volumePluginDir": str(settings.volume_plugins),  # kubelet creates it; the default folder is on the machine
+        "syncFrequency": "5s",  # a changed ConfigMap reaches its pods within this time
         "maxPods": 250,
     }
     proxy = {
@@ -152,7 +153,7 @@ def _write_kubernetes(settings: Settings) -> None:
 
 
 def _write_dns(settings: Settings) -> None:
-    # Cortex can be given no other STS endpoint than the region's own name, so this name leads here.
+    # Cortex always calls STS by the region's own name, so this name resolves to the node.
     write_whole(
         settings.node / "cluster.Corefile",
         f"""cluster.local:53 in-addr.arpa:53 {{

@@ -1,49 +1,52 @@
-"""The folders of this machine that nodes mount over: made for the first cloud, taken away after the last one.
+"""The folders of this machine that nodes mount over: created for the first cloud, removed after the last one.
 
-A folder that is removed takes with it what is mounted over it in every namespace: another cloud's node would lose its
-volumes and the state of its network. So what was made is noted for all slots together.
+Removing a folder also removes the mounts over it in every mount namespace. Another cloud's node would lose its
+volumes and the state of its network. A record therefore lists the created folders for all slots together.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-NOTE = Path("/run/opstrace-folders.json")  # gone with a reboot, as every cloud is
+from filelock import FileLock
+
+from localcloud.files import write_whole
+
+RECORD = Path("/run/opstrace-folders.json")  # a reboot removes it, and every cloud with it
 
 
 @contextlib.contextmanager
-def _noted(note: Path) -> Iterator[set[str]]:
-    """Hold the set of what was made, for one process at a time; what is in it afterwards is kept, however that goes."""
-    with note.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        made = set(json.loads(file.read() or "[]"))
+def _recorded(record: Path) -> Iterator[set[str]]:
+    """Yield the set of created folders to one process at a time; write it back at the end, also after an error."""
+    with FileLock(record.with_suffix(".lock"), fallback_to_soft=False):
+        created = set(json.loads(record.read_text() if record.exists() else "[]"))
         try:
-            yield made
+            yield created
         finally:
-            file.truncate(0)
-            file.write(json.dumps(sorted(made)))
+            write_whole(record, json.dumps(sorted(created)))
 
 
-def make(folders: Iterable[str], note: Path = NOTE) -> None:
-    """Make the folders, and note which of them were not there; whoever does counts as a cloud already."""
-    with _noted(note) as made:
+def create(folders: Iterable[str], record: Path = RECORD) -> None:
+    """Create the folders, and record the new ones. The caller already counts as a cloud in `remove` of other processes."""
+    with _recorded(record) as created:
         for folder in map(Path, folders):
-            made.update(str(path) for path in [folder, *folder.parents] if not path.exists())
+            new = [path for path in [folder, *folder.parents] if not path.exists()]
+            created.update(map(str, new))
             folder.mkdir(parents=True, exist_ok=True)
+            for path in new:
+                path.chmod(0o755)  # the folders belong to the machine, so the user's umask does not apply
 
 
-def remove(others: Callable[[], bool], note: Path = NOTE) -> None:
-    """Remove what was made, unless there are other clouds; asked while nobody else can make any."""
-    if not note.exists() or not os.access(note, os.W_OK):  # no node was ever here, or none of this user's
+def remove(has_other_clouds: Callable[[], bool], record: Path = RECORD) -> None:
+    """Remove the recorded folders, unless there are other clouds; meanwhile no other process can create one."""
+    if not record.exists() or not os.access(record, os.W_OK):  # no node of this user ever ran here
         return
-    with _noted(note) as made:
-        if others():
+    with _recorded(record) as created:
+        if has_other_clouds():
             return
-        for folder in sorted(made, key=len, reverse=True):
-            with contextlib.suppress(OSError):  # somebody else's by now: it is not empty
+        for folder in sorted(created, key=len, reverse=True):
+            with contextlib.suppress(OSError):  # another program uses it now: it is not empty
                 Path(folder).rmdir()
-        made.clear()
+        created.clear()

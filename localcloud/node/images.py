@@ -1,18 +1,19 @@
-"""Container images made from local binaries, under the names that the registries give them."""
+"""Container images built from local programs, under the names that they have in their registries."""
 
-import fcntl
 import hashlib
 import io
 import json
-import os
 import re
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from localcloud.toolchain import catalog
-from localcloud.toolchain.store import cache_home, ensure
+from localcloud.toolchain.store import cache_home, private_folder
 
 PAUSE = "registry.k8s.io/pause:3.10"
 PASSWD = b"root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"
@@ -21,27 +22,28 @@ LINKED = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 @dataclass(frozen=True)
 class Image:
-    """An image of one program, and of the libraries that it is linked with."""
+    """An image of one program and the libraries that it is linked with; `path` is the program's path in the image."""
 
     name: str
     program: Path
     path: str
 
     def files(self) -> dict[str, Path]:
-        """Return what is in the image: path to the local file."""
+        """Return the image's files: path in the image to local file."""
         return {self.path: self.program} | {library: Path(library) for library in _libraries(self.program)}
 
 
 def _libraries(program: Path) -> list[str]:
-    linked = subprocess.run(["ldd", str(program)], capture_output=True, text=True)
+    linked = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False)
     if linked.returncode:  # a static program
         return []
     return sorted(set(LINKED.findall(linked.stdout)))
 
 
-def images() -> list[Image]:
-    """Return every image that the cluster runs, its tool fetched or built where it must be."""
-    pause, cortex, loki, envoy = (ensure(tool) for tool in (catalog.PAUSE, catalog.CORTEX, catalog.LOKI, catalog.ENVOY))
+def images(programs: Mapping[str, str]) -> list[Image]:
+    """Return every image that the cluster runs; `programs` are the folders of the tools by their names."""
+    tools = (catalog.PAUSE, catalog.CORTEX, catalog.LOKI, catalog.ENVOY)
+    pause, cortex, loki, envoy = (Path(programs[tool.name]) for tool in tools)
     return [
         Image(PAUSE, pause / "pause", "/pause"),
         Image(f"quay.io/cortexproject/cortex:v{catalog.CORTEX.version}", cortex / "cortex", "/bin/cortex"),
@@ -57,7 +59,7 @@ def _entry(path: str, mode: int, size: int = 0, kind: bytes = tarfile.REGTYPE) -
 
 
 def _write_layer(image: Image, path: Path) -> str:
-    """Write the image's one layer to `path`; return its SHA-256 in hex."""
+    """Write the image's only layer to `path`; return its SHA-256 in hex."""
     with tarfile.open(path, "w") as layer:
         layer.addfile(_entry("tmp", 0o1777, kind=tarfile.DIRTYPE))
         layer.addfile(_entry("etc/passwd", 0o644, len(PASSWD)), io.BytesIO(PASSWD))
@@ -69,15 +71,15 @@ def _write_layer(image: Image, path: Path) -> str:
 
 
 def archive(image: Image) -> Path:
-    """Return the image as a file in `docker save` form, from the cache when it was made before."""
+    """Return the image as a file in the format of `docker save`; builds it where it is not cached."""
     stat = image.program.stat()
     recipe = f"{image} {image.program.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
-    folder = cache_home() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
+    home = cache_home()
+    for folder in (home.parent, home, home / "images"):
+        private_folder(folder)
     final = folder / f"{image.name.rsplit('/', 1)[-1].replace(':', '-')}-{key}.tar"
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / ".lock", fallback_to_soft=False):
         if not final.exists():
             _write_archive(image, final)
     return final
@@ -103,4 +105,5 @@ def _write_archive(image: Image, final: Path) -> None:
             out.addfile(_entry(f"{digest}/layer.tar", 0o644, layer.stat().st_size), content)
         out.addfile(_entry("manifest.json", 0o644, len(manifest_bytes)), io.BytesIO(manifest_bytes))
     layer.unlink()
-    os.replace(partial, final)
+    # Not by `write_whole`: it takes the content from memory, and an archive has over a hundred megabytes.
+    partial.replace(final)

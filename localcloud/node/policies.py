@@ -1,7 +1,7 @@
-"""Enforces the cluster's network policies at the node's one bridge.
+"""Enforces the cluster's network policies at the bridge of the node's pods.
 
-Run as `python -m localcloud.node.policies SETTINGS_HOME SLOT`. The programs of the field that do this ask the kernel for
-queues, or for programs of theirs, and not every kernel that runs containers has them.
+Run as `python -m localcloud.node.policies SETTINGS_HOME SLOT`. The common programs for this need netfilter queues or
+eBPF, which some kernels that run containers lack.
 """
 
 import logging
@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from localcloud.node.mirror import Object, follow
 from localcloud.node.policy_rules import ruleset
-from localcloud.node.services import POLICIES_HOLD, Cluster
+from localcloud.node.services import POLICIES_ENFORCED, Cluster
+from localcloud.node.watch import Object, follow
 from localcloud.settings import Settings
 
 PATHS = ("/api/v1/namespaces", "/api/v1/pods", "/apis/networking.k8s.io/v1/networkpolicies")
@@ -20,23 +20,23 @@ log = logging.getLogger("policies")
 
 
 class Enforcer:
-    """The kernel's rules, and what of them it has already."""
+    """Keeps the kernel's rules equal to the policies."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._applied = ""
 
     def settle(self, namespaces: list[Object], pods: list[Object], policies: list[Object]) -> None:
-        """Let the kernel have the rules in place of those before. OSError: it does not take them."""
-        wanted = ruleset(namespaces, pods, policies, self._settings.pod_cidr)
-        if wanted == self._applied:
+        """Replace the kernel's rules if they have changed; raises `OSError` where the kernel refuses them."""
+        rules = ruleset(namespaces, pods, policies, self._settings.pod_cidr)
+        if rules == self._applied:
             return
-        done = subprocess.run(["nft", "-f", "-"], input=wanted, capture_output=True, text=True)
-        if done.returncode:
-            raise OSError(f"nft does not take the rules: {done.stderr.strip()}")
-        self._applied = wanted
-        (self._settings.node / POLICIES_HOLD).touch()
-        log.info("%d policies hold", len(policies))
+        result = subprocess.run(["nft", "-f", "-"], input=rules, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise OSError(f"nft refuses the rules: {result.stderr.strip()}")
+        self._applied = rules
+        (self._settings.node / POLICIES_ENFORCED).touch()
+        log.info("%d policies are enforced", len(policies))
 
 
 def main() -> None:

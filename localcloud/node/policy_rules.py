@@ -1,19 +1,21 @@
-"""What network policies (`networking.k8s.io/v1`) say, as rules of nftables.
+"""Network policies (`networking.k8s.io/v1`) as rules of nftables.
 
-A pod that no policy selects lets everything pass, the answers to what was let pass are let pass, and between the node
-itself and its pods everything does (kubelet's probes, name servers, and here AWS too): it forwards nothing of that. A pod
-whose address the API server does not know yet is shut, as are the pods' IPv6 addresses, which no policy can name. The one
-thing not done is a port that an egress rule gives by its name: it stays shut.
+- A pod that no policy selects accepts all traffic. Answers to accepted traffic are accepted.
+- Traffic between the node and its pods (probes of kubelet, name server, AWS) is not forwarded, so no rule applies to it.
+- Traffic of pods whose address the API server does not know yet is dropped. IPv6 is dropped too: no rule is generated
+  for it.
+- Limitation: an egress rule with a port's name accepts no traffic.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from localcloud.node.mirror import Object
+from localcloud.node.watch import Object
 
 Direction = Literal["Ingress", "Egress"]
-# At which of its two addresses a packet has the selected pod, at which the other one, and how a rule names that.
+# For each direction: the packet's address of the selected pod, the packet's address of the peer, and a rule's field for
+# peers.
 SIDES: dict[Direction, str] = {"Egress": "saddr", "Ingress": "daddr"}
 OTHERS: dict[Direction, str] = {"Egress": "daddr", "Ingress": "saddr"}
 PEERS: dict[Direction, str] = {"Egress": "to", "Ingress": "from"}
@@ -22,7 +24,7 @@ TABLE = "inet opstrace-policies"
 
 @dataclass(frozen=True)
 class Pod:
-    """What of a pod policies look at. `ports` maps names and protocols of its containers' ports to their numbers."""
+    """The properties of a pod by which policies select it; `ports` maps name and protocol of a port to its number."""
 
     namespace: str
     labels: Mapping[str, str]
@@ -31,12 +33,12 @@ class Pod:
 
 
 def pods_with_addresses(objects: Iterable[Object]) -> list[Pod]:
-    """Return the pods that have an address of their own."""
-    found = []
+    """Return the running pods with their own address, sorted by address."""
+    pods = []
     for entry in objects:
         address = entry.get("status", {}).get("podIP")
-        over = entry.get("status", {}).get("phase") in ("Succeeded", "Failed")
-        if not address or over or entry["spec"].get("hostNetwork"):
+        has_ended = entry.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        if not address or has_ended or entry["spec"].get("hostNetwork"):
             continue
         containers = [*entry["spec"]["containers"], *entry["spec"].get("initContainers", [])]
         ports = {
@@ -46,11 +48,11 @@ def pods_with_addresses(objects: Iterable[Object]) -> list[Pod]:
             if "name" in port
         }
         metadata = entry["metadata"]
-        found.append(Pod(metadata["namespace"], metadata.get("labels", {}), address, ports))
-    return sorted(found, key=lambda pod: pod.address)
+        pods.append(Pod(metadata["namespace"], metadata.get("labels", {}), address, ports))
+    return sorted(pods, key=lambda pod: pod.address)
 
 
-def _holds(expression: Object, labels: Mapping[str, str]) -> bool:
+def _matches(expression: Object, labels: Mapping[str, str]) -> bool:
     key, values = expression["key"], expression.get("values", [])
     match expression["operator"]:
         case "In":
@@ -65,11 +67,11 @@ def _holds(expression: Object, labels: Mapping[str, str]) -> bool:
 
 
 def selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """Tell whether a label selector selects what has these labels; an empty one selects everything."""
-    wanted = selector.get("matchLabels", {})
+    """Tell whether a label selector selects an object with these labels; an empty selector selects every object."""
+    required = selector.get("matchLabels", {})
     expressions = selector.get("matchExpressions", [])
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        _holds(expression, labels) for expression in expressions
+    return all(labels.get(key) == value for key, value in required.items()) and all(
+        _matches(expression, labels) for expression in expressions
     )
 
 
@@ -79,7 +81,7 @@ class _Cluster:
     pods: list[Pod]
 
     def peers(self, peer: Object, namespace: str) -> list[str]:
-        """Return the addresses of the pods that `peer` of a policy in `namespace` means."""
+        """Return the addresses of the pods that `peer` of a policy in `namespace` selects."""
         of_namespace, of_pod = peer.get("namespaceSelector"), peer.get("podSelector", {})
         return [
             pod.address
@@ -93,28 +95,28 @@ class _Cluster:
         ]
 
 
-def _who(rule: Object, direction: Direction, namespace: str, cluster: _Cluster) -> Iterator[str]:
-    """Yield an expression for each of the other sides that `rule` names."""
-    side, given = OTHERS[direction], rule.get(PEERS[direction])
-    if not given:
+def _peer_expressions(rule: Object, direction: Direction, namespace: str, cluster: _Cluster) -> Iterator[str]:
+    """Yield an nftables expression for each peer that `rule` accepts; an empty one accepts every peer."""
+    side, peers = OTHERS[direction], rule.get(PEERS[direction])
+    if not peers:
         yield ""
-    for peer in given or ():
+    for peer in peers or ():
         if block := peer.get("ipBlock"):
             ranges = [f"ip {side} {block['cidr']}", *(f"ip {side} != {text}" for text in block.get("except", []))]
-            if ":" not in block["cidr"]:  # no pod has such an address, and nft would take none of the rules
+            if ":" not in block["cidr"]:  # IPv6: no pod has such an address, and nft would refuse all rules
                 yield " ".join(ranges)
         elif addresses := cluster.peers(peer, namespace):
             yield f"ip {side} {{ {', '.join(addresses)} }}"
 
 
-def _what(rule: Object, direction: Direction, pod: Pod) -> Iterator[str]:
-    """Yield an expression for each of the ports that `rule` names."""
+def _port_expressions(rule: Object, direction: Direction, pod: Pod) -> Iterator[str]:
+    """Yield an nftables expression for each port that `rule` accepts; an empty one accepts every port."""
     if not rule.get("ports"):
         yield ""
     for entry in rule.get("ports") or ():
         protocol, port = entry.get("protocol", "TCP").lower(), entry.get("port")
         if isinstance(port, str):
-            # Of the other sides' pods each may have another number for it.
+            # For egress each peer can have another number for the name.
             port = pod.ports.get((port, protocol)) if direction == "Ingress" else None
             if port is None:
                 continue
@@ -125,8 +127,8 @@ def _what(rule: Object, direction: Direction, pod: Pod) -> Iterator[str]:
 
 
 def _chain(pod: Pod, direction: Direction, policies: Iterable[Object], cluster: _Cluster) -> list[str] | None:
-    """Return what is let pass at `pod`, a rule a line; None where no policy selects it."""
-    lines = [f"ip {OTHERS[direction]} {pod.address} return"]  # no pod can be shut off from itself, by a Service say
+    """Return the rules that accept traffic at `pod`, one a line; None where no policy selects it."""
+    lines = [f"ip {OTHERS[direction]} {pod.address} return"]  # a pod can always reach itself, for example by a Service
     selected = False
     for policy in policies:
         spec, namespace = policy["spec"], policy["metadata"]["namespace"]
@@ -138,16 +140,17 @@ def _chain(pod: Pod, direction: Direction, policies: Iterable[Object], cluster: 
             continue
         selected = True
         for rule in spec.get(direction.lower()) or ():
-            for who in _who(rule, direction, namespace, cluster):
-                lines += [" ".join(filter(None, (who, what, "return"))) for what in _what(rule, direction, pod)]
+            ports = [*_port_expressions(rule, direction, pod)]
+            for peer in _peer_expressions(rule, direction, namespace, cluster):
+                lines += [" ".join(filter(None, (peer, port, "return"))) for port in ports]
     return lines if selected else None
 
 
 def ruleset(namespaces: Iterable[Object], pods: Iterable[Object], policies: Iterable[Object], pod_cidr: str) -> str:
-    """Return what `nft -f` takes to enforce `policies`, in place of what it took before."""
-    named = {entry["metadata"]["name"]: entry["metadata"].get("labels", {}) for entry in namespaces}
-    cluster = _Cluster(named, pods_with_addresses(pods))
-    known = sorted(policies, key=lambda policy: (policy["metadata"]["namespace"], policy["metadata"]["name"]))
+    """Return the input of `nft -f` that enforces `policies` and replaces the rules before."""
+    labels = {entry["metadata"]["name"]: entry["metadata"].get("labels", {}) for entry in namespaces}
+    cluster = _Cluster(labels, pods_with_addresses(pods))
+    ordered = sorted(policies, key=lambda policy: (policy["metadata"]["namespace"], policy["metadata"]["name"]))
     forward = ["type filter hook forward priority filter; policy accept;", "meta nfproto ipv6 drop"]
     forward.append("ct state established,related accept")
     addresses = ", ".join(pod.address for pod in cluster.pods)
@@ -156,15 +159,15 @@ def ruleset(namespaces: Iterable[Object], pods: Iterable[Object], policies: Iter
         forward.append(f"ip {side} {pod_cidr}{unknown} drop")
     chains: dict[str, list[str]] = {}
     for direction, side in SIDES.items():
-        held = []
+        jumps = []
         for pod in cluster.pods:
-            lines = _chain(pod, direction, known, cluster)
+            lines = _chain(pod, direction, ordered, cluster)
             if lines is not None:
                 name = f"{direction.lower()}-{pod.address}"
                 chains[name] = [*lines, "drop"]
-                held.append(f"{pod.address} : jump {name}")
-        if held:
-            forward.append(f"ip {side} vmap {{ {', '.join(held)} }}")
+                jumps.append(f"{pod.address} : jump {name}")
+        if jumps:
+            forward.append(f"ip {side} vmap {{ {', '.join(jumps)} }}")
     chains["forward"] = forward
-    inner = "".join(f"  chain {name} {{\n    " + "\n    ".join(lines) + "\n  }\n" for name, lines in chains.items())
-    return f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n{inner}}}\n"
+    body = "".join(f"  chain {name} {{\n    " + "\n    ".join(lines) + "\n  }\n" for name, lines in chains.items())
+    return f"add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n{body}}}\n"

@@ -1,4 +1,4 @@
-"""The programs of the node, in the order in which they start, each with the sign that it is ready."""
+"""The programs of the node in the order of their start, each with its readiness check."""
 
 import base64
 import json
@@ -14,18 +14,18 @@ from localcloud.settings import Settings
 from localcloud.supervisor import Service, answers
 
 WATCH_SECONDS = 300
-POLICIES_HOLD = "policies-hold"  # a file of the node's: the kernel has taken the rules of the network policies
+POLICIES_ENFORCED = "policies-hold"  # this file of the node exists once the kernel enforces the network policies
 
 
 class Cluster:
-    """The API server, spoken to as its administrator with nothing but the standard library."""
+    """A client of the API server with the administrator's certificate; it needs only the standard library."""
 
     def __init__(self, settings: Settings) -> None:
         config = json.loads(settings.kubeconfig.read_text())
         self._server = config["clusters"][0]["cluster"]["server"]
         self.context = ssl.create_default_context(cafile=str(settings.ca))
         user = config["users"][0]["user"]
-        with tempfile.NamedTemporaryFile() as pair:  # 0600; the context has read it when it goes
+        with tempfile.NamedTemporaryFile() as pair:  # mode 0600; removed once the context has read it
             pair.write(base64.b64decode(user["client-certificate-data"]))
             pair.write(base64.b64decode(user["client-key-data"]))
             pair.flush()
@@ -40,9 +40,9 @@ class Cluster:
             return json.load(answer)
 
     def watch(self, path: str, version: str) -> Iterator[Any]:
-        """Yield the events of a kind of objects since `version`, for some minutes."""
-        asked = f"{self._server}{path}?watch=true&resourceVersion={version}&timeoutSeconds={WATCH_SECONDS}"
-        with urllib.request.urlopen(asked, timeout=WATCH_SECONDS + 10, context=self.context) as answer:
+        """Yield the events of a collection of objects since `version`, for `WATCH_SECONDS`."""
+        url = f"{self._server}{path}?watch=true&resourceVersion={version}&timeoutSeconds={WATCH_SECONDS}"
+        with urllib.request.urlopen(url, timeout=WATCH_SECONDS + 10, context=self.context) as answer:
             yield from map(json.loads, answer)
 
     def is_ready(self) -> bool:
@@ -50,7 +50,7 @@ class Cluster:
         return answers(f"{self._server}/readyz", self.context)()
 
     def node_is_ready(self, name: str) -> bool:
-        """Tell whether the kubelet has registered the node and its pods can run."""
+        """Tell whether the kubelet has registered the node, and pods can run on it."""
         try:
             node = self.call("GET", f"/api/v1/nodes/{name}")
         except (urllib.error.URLError, OSError):
@@ -59,7 +59,7 @@ class Cluster:
 
 
 def services(settings: Settings, programs: Mapping[str, str], python: str) -> list[Service]:
-    """Return the node's own services. `programs` maps each tool's name to the folder of its programs."""
+    """Return the services of the node itself. `programs` maps each tool's name to the folder of its programs."""
     node, kubernetes, name = settings.node, programs["kubernetes"], settings.name
     cluster = Cluster(settings)
     etcd = "http://127.0.0.1:2379"
@@ -85,7 +85,7 @@ def services(settings: Settings, programs: Mapping[str, str], python: str) -> li
                 *(f"{kubernetes}/kube-controller-manager", f"--kubeconfig={node}/kube-controller-manager.kubeconfig"),
                 *(f"--service-account-private-key-file={node}/service-accounts.pem", "--leader-elect=false"),
                 *(f"--root-ca-file={settings.ca}", "--use-service-account-credentials"),
-                "--concurrent-statefulset-syncs=10",
+                *("--concurrent-statefulset-syncs=10", f"--flex-volume-plugin-dir={settings.volume_plugins}"),
             ],
         ),
         Service(
@@ -107,10 +107,10 @@ def services(settings: Settings, programs: Mapping[str, str], python: str) -> li
         Service("dns", [f"{programs['coredns']}/coredns", "-conf", f"{node}/cluster.Corefile"]),
         Service(
             "policies",
-            [python, "-m", "localcloud.node.policies", str(settings.home), str(settings.slot)],
-            (node / POLICIES_HOLD).exists,
+            [python, "-P", "-m", "localcloud.node.policies", str(settings.home), str(settings.slot)],
+            (node / POLICIES_ENFORCED).exists,
         ),
-        Service("volumes", [python, "-m", "localcloud.node.volumes", str(settings.home), str(settings.slot)]),
+        Service("volumes", [python, "-P", "-m", "localcloud.node.volumes", str(settings.home), str(settings.slot)]),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Volumes of the storage class `local`: a folder on this machine for each claim, as local-path-provisioner does.
+"""Volumes of the storage class `local`: a folder on this machine for each claim, like those of local-path-provisioner.
 
 Run as `python -m localcloud.node.volumes SETTINGS_HOME SLOT`.
 """
@@ -11,8 +11,8 @@ import urllib.error
 from pathlib import Path
 from typing import Any
 
-from localcloud.node.mirror import Object, follow
 from localcloud.node.services import Cluster
+from localcloud.node.watch import Object, follow
 from localcloud.settings import Settings
 
 STORAGE_CLASS = "local"
@@ -25,7 +25,7 @@ log = logging.getLogger("volumes")
 
 
 def storage_class() -> dict[str, Any]:
-    """Return the manifest of the storage class, the cluster's default one."""
+    """Return the manifest of the storage class, which is the cluster's default."""
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
@@ -35,16 +35,16 @@ def storage_class() -> dict[str, Any]:
         },
         "provisioner": PROVISIONER,
         "reclaimPolicy": "Delete",
-        # As of EBS volumes. With `Immediate` a pod can be tried between its claim's volume and their binding, and then
-        # waits for the scheduler's next look at all that it gave up, minutes later.
+        # Like EBS volumes. With `Immediate` the scheduler can try a pod before its claim is bound to the volume, and then
+        # retries it only minutes later.
         "volumeBindingMode": "WaitForFirstConsumer",
     }
 
 
 def volume(claim: dict[str, Any], folder: Path, node: str) -> dict[str, Any]:
-    """Return the manifest of the volume that serves `claim` from `folder`."""
+    """Return the manifest of the volume for `claim`, which stores its data in `folder`."""
     metadata = claim["metadata"]
-    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -58,7 +58,7 @@ def volume(claim: dict[str, Any], folder: Path, node: str) -> dict[str, Any]:
             "persistentVolumeReclaimPolicy": "Delete",
             "storageClassName": STORAGE_CLASS,
             "local": {"path": str(folder)},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [on_node]}]}},
             "claimRef": {
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
@@ -71,39 +71,39 @@ def volume(claim: dict[str, Any], folder: Path, node: str) -> dict[str, Any]:
 
 
 def _waits(claim: dict[str, Any]) -> bool:
-    """Tell whether a pod with this claim has its node, and its volume is not there yet."""
-    ours = claim["spec"].get("storageClassName") == STORAGE_CLASS and not claim["spec"].get("volumeName")
-    return bool(ours and SELECTED_NODE in claim["metadata"].get("annotations", {}))
+    """Tell whether a pod with this claim is scheduled, but the claim has no volume yet."""
+    is_local = claim["spec"].get("storageClassName") == STORAGE_CLASS and not claim["spec"].get("volumeName")
+    return bool(is_local and SELECTED_NODE in claim["metadata"].get("annotations", {}))
 
 
-def _tried(cluster: Cluster, method: str, path: str, over: int, body: Any = None) -> bool:
-    """Ask for a change, and return whether it was made: the code `over` says that it was already."""
+def _changed(cluster: Cluster, method: str, path: str, unneeded: int, body: Any = None) -> bool:
+    """Request a change; return False where the answer is the status `unneeded`: no change was needed."""
     try:
         cluster.call(method, path, body)
     except urllib.error.HTTPError as error:
-        if error.code != over:
+        if error.code != unneeded:
             raise
         return False
     return True
 
 
 def reconcile(cluster: Cluster, settings: Settings, claims: list[Object], volumes: list[Object]) -> None:
-    """Make a volume for each claim that waits for one, and remove those whose claim is gone."""
+    """Create a volume for each claim that waits for one, and remove the volumes whose claim is gone."""
     for claim in filter(_waits, claims):
-        wanted = volume(claim, settings.node / "volumes" / claim["metadata"]["uid"], settings.name)
-        Path(wanted["spec"]["local"]["path"]).mkdir(exist_ok=True)
-        if _tried(cluster, "POST", VOLUMES, CONFLICT, wanted):
-            log.info("made %s", wanted["metadata"]["name"])
-    for found in volumes:
-        released = found.get("status", {}).get("phase") in ("Released", "Failed")
-        if found["spec"].get("storageClassName") == STORAGE_CLASS and released:
-            shutil.rmtree(found["spec"]["local"]["path"], ignore_errors=True)
-            if _tried(cluster, "DELETE", f"{VOLUMES}/{found['metadata']['name']}", NOT_FOUND):
-                log.info("removed %s", found["metadata"]["name"])
+        manifest = volume(claim, settings.node / "volumes" / claim["metadata"]["uid"], settings.name)
+        Path(manifest["spec"]["local"]["path"]).mkdir(exist_ok=True)
+        if _changed(cluster, "POST", VOLUMES, CONFLICT, manifest):
+            log.info("created %s", manifest["metadata"]["name"])
+    for existing in volumes:
+        is_released = existing.get("status", {}).get("phase") in ("Released", "Failed")
+        if existing["spec"].get("storageClassName") == STORAGE_CLASS and is_released:
+            shutil.rmtree(existing["spec"]["local"]["path"], ignore_errors=True)
+            if _changed(cluster, "DELETE", f"{VOLUMES}/{existing['metadata']['name']}", NOT_FOUND):
+                log.info("removed %s", existing["metadata"]["name"])
 
 
 def main() -> None:
-    """Serve the storage class until the process ends."""
+    """Provide the storage class until the process ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = Settings(int(sys.argv[2]), Path(sys.argv[1]))
     cluster = Cluster(settings)

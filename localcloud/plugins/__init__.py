@@ -1,5 +1,5 @@
-"""Stand-ins for the engine's official plugins, for a machine that cannot download these.
+"""Stand-ins for the engine's official plugins, for a machine that cannot download them.
 
-They speak the engine's own protocol and are found under the official plugins' names
-and versions, so that the program and its state are the same with either kind.
+They implement the engine's plugin protocol under the official names and versions, so that the program and its state are the
+same with both kinds.
 """

@@ -1,6 +1,6 @@
-"""Run a plugin as the engine's launcher does: `python -m localcloud.plugins aws`.
+"""Entry point of the plugins: `python -m localcloud.plugins aws`.
 
-An engine starts its plugins anew for each operation: how long they take to be there is what most operations wait for.
+The engine starts its plugins for each operation, and most operations wait for that. So imports must be quick.
 """
 
 import gc
@@ -8,11 +8,12 @@ import runpy
 import sys
 from importlib.util import find_spec, module_from_spec
 
-# Until it serves: what it imports stays, and to look through it again and again takes as long as to import it.
+# The garbage collector is off until the plugin serves: scanning the imported modules doubles the time of the imports.
 gc.disable()
-# Of the SDK only the protocol is needed, which imports a fraction of it: the packages around it stay empty.
+# Only the protocol modules of the SDK are needed: empty packages replace those around them.
 for package in ("pulumi", "pulumi.runtime"):
     spec = find_spec(package)
-    assert spec
+    if spec is None:
+        raise ImportError(f"the Python package {package} is not installed; run `make setup`")
     sys.modules[package] = module_from_spec(spec)
 runpy.run_module(f"localcloud.plugins.{sys.argv.pop(1)}", run_name="__main__", alter_sys=True)

@@ -1,122 +1,131 @@
-"""Putting plugins where the engine looks for them: official ones where they can be had, else the stand-ins."""
+"""Installation of the engine's programs and plugins: stand-ins on every machine, official ones if the user asks for them."""
 
 import os
 import shutil
-import subprocess
 import sys
-from importlib.metadata import version
+from collections.abc import Iterable
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from shlex import quote
 
+from localcloud.errors import ToolError
 from localcloud.files import is_script, write_whole
-from localcloud.toolchain.catalog import LANGUAGE_HOST, is_official_pulumi
-from scripts.terminal import note
+from localcloud.progress import Progress
+from localcloud.toolchain.catalog import LANGUAGE_HOST, OFFICIAL_PULUMI, is_official_pulumi
+from localcloud.toolchain.engine_plugins import (
+    ESTIMATE_SECONDS,
+    PLUGINS,
+    install_plugin,
+    is_usable,
+    pinned_checksum,
+    plugin_folder,
+    plugin_url,
+    this_platform,
+)
+from localcloud.toolchain.sources import UnavailableError
+from localcloud.toolchain.store import ensure
 
-STAND_INS = ("aws", "kubernetes", "random")
 ROOT = Path(__file__).parent.parent.parent
-PLUGIN_SERVER = "https://get.pulumi.com"
-REACH_SECONDS = 3
-DOWNLOAD_SECONDS = 300
 
 
 def _launcher(plugin: str, extra: str = "") -> str:
-    return f'#!/bin/sh\n{extra}PYTHONPATH="{ROOT}" exec "{sys.executable}" -m localcloud.plugins {plugin} "$@"\n'
-
-
-def plugin_folder(home: Path, name: str) -> Path:
-    """Return where the engine with `PULUMI_HOME` `home` expects the plugin for the SDK that is installed."""
-    return home / "plugins" / f"resource-{name}-v{version(f'pulumi-{name}')}"
+    # -P: the engine starts plugins in the project's folder, whose modules they must not import.
+    command = f'PYTHONPATH={quote(str(ROOT))} exec {quote(sys.executable)} -P -m localcloud.plugins {plugin} "$@"'
+    return f"#!/bin/sh\n{extra}{command}\n"
 
 
 def is_stand_in(home: Path, name: str) -> bool:
-    """Tell whether the plugin found there is one of ours."""
+    """Tell whether the installed plugin is a stand-in."""
     return is_script(plugin_folder(home, name) / f"pulumi-resource-{name}")
 
 
 def stand_ins(home: Path) -> list[str] | None:
-    """Return what there is of ours in place of official plugins and language host; None before `install`."""
+    """Return the stand-ins in use, for plugins and for the language host; None before `install`."""
     programs = home / "bin"
     if not (programs / LANGUAGE_HOST).exists():
         return None
-    ours = [name for name in STAND_INS if is_stand_in(home, name)]
-    return ours if is_official_pulumi(programs) else [*ours, "the language host"]
+    names = [name for name in PLUGINS if is_stand_in(home, name)]
+    return names if is_official_pulumi(programs) else [*names, "the language host"]
 
 
 def install(home: Path, programs: Path) -> Path:
-    """Fill `home` (`PULUMI_HOME`) with plugins, and return the folder of programs to put on PATH.
+    """Install the stand-ins into `home` (`PULUMI_HOME`); return the folder of programs for PATH.
 
-    `programs` is the folder of the engine; an official release brings its own language host.
-    The official plugins are fetched where their server can be reached, else stand-ins are used.
+    `programs` is the folder of the engine. Official plugins in `home`, which earlier versions put there, are replaced.
     """
-    bin_folder = home / "bin"
-    bin_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    official = is_official_pulumi(programs)
-    for program in programs.glob("pulumi*"):
-        _place(program, bin_folder / program.name)
-    if not official:
-        # gRPC's fork handlers print a warning whenever the program is started; no call of ours forks alone.
-        settings = f'export OPSTRACE_LANGUAGE_EXEC="{programs / "pulumi-language-python-exec"}"\n'
-        settings += "export GRPC_ENABLE_FORK_SUPPORT=false\n"
-        host = _launcher("language_host", settings)
-        write_whole(bin_folder / LANGUAGE_HOST, host, 0o755)
-    _let_no_log_be_written(home)
-    missing = [name for name in STAND_INS if is_stand_in(home, name) or not plugin_folder(home, name).exists()]
-    if missing and _is_reachable():
-        missing = [name for name in missing if not _download(home, programs, name)]
-    for name in missing:
+    bin_folder = _install_programs(home, [path for path in programs.glob("pulumi*") if path.name != LANGUAGE_HOST])
+    # gRPC's fork handlers would print a warning at each start of the program; it is not needed, as exec follows fork.
+    settings = f"export OPSTRACE_LANGUAGE_EXEC={quote(str(programs / 'pulumi-language-python-exec'))}\n"
+    settings += "export GRPC_ENABLE_FORK_SUPPORT=false\n"
+    write_whole(bin_folder / LANGUAGE_HOST, _launcher("language_host", settings), 0o755)
+    for name in PLUGINS:
         folder = plugin_folder(home, name)
+        if not is_stand_in(home, name):
+            shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / f"pulumi-resource-{name}", _launcher(name), 0o755)
     return bin_folder
 
 
-def _let_no_log_be_written(home: Path) -> None:
-    """Put a file where the engine would make a folder for the log that it keeps of each command.
+def install_official(home: Path, progress: Progress, *, trust_release_host: bool) -> Path:
+    """Install the official plugins and the engine with its own language host into `home`; return the folder for PATH.
 
-    All that a command compares is written there, compressed and encrypted, which is a third of a preview's work
-    (docs/scale.md). There is no setting for it; without a folder it goes on without a log (pkg/v3/logging/encrypted.go).
-    `pulumi --logtostderr -v 9` still tells all.
+    Files without a pinned checksum are used with `trust_release_host` alone, also those that an earlier call fetched. Raises
+    `ToolError` where something cannot be fetched; with `trust_release_host` missing, before anything is fetched.
     """
-    place = home / "logs"
-    if place.is_dir():
-        shutil.rmtree(place)
-    write_whole(place, "No log of each command is kept here: see localcloud/plugins/install.py.\n", 0o600)
+    missing = [name for name in PLUGINS if not is_usable(home, name, is_trusted=trust_release_host)]
+    unpinned = [plugin_url(name, this_platform()) for name in missing if not pinned_checksum(name)]
+    if unpinned and not trust_release_host:
+        raise ToolError(
+            f"the official plugins are not used: no pinned checksum for {', '.join(unpinned)}; add --trust-release-host if "
+            "you trust what their host sends"
+        )
+    try:
+        programs = ensure(OFFICIAL_PULUMI.trusting_hosts() if trust_release_host else OFFICIAL_PULUMI, progress)
+        bin_folder = _install_programs(home, programs.glob("pulumi*"))
+        environment = os.environ | {"PULUMI_HOME": str(home)}
+        for name in missing:
+            folder = plugin_folder(home, name)
+            shutil.rmtree(folder, ignore_errors=True)  # the engine would keep what is there
+            with progress.step(f"fetching the official {name} plugin", ESTIMATE_SECONDS):
+                origin = install_plugin(str(bin_folder / "pulumi"), environment, name, pinned_checksum(name))
+            origin.record(folder)
+    except (ToolError, UnavailableError) as reason:
+        raise ToolError(f"the official plugins and their language host cannot be used: {reason}") from reason
+    return bin_folder
 
 
-def _place(program: Path, place: Path) -> None:
-    # Not a symbolic link: the engine looks for its language host beside the file that it really is.
-    if place.exists() and place.stat().st_mtime_ns == program.stat().st_mtime_ns:
+def _install_programs(home: Path, programs: Iterable[Path]) -> Path:
+    """Install programs into the folder `bin` of `home`, and return that folder."""
+    bin_folder = home / "bin"
+    bin_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for program in programs:
+        _install_program(program, bin_folder / program.name)
+    _prevent_command_logs(home)
+    return bin_folder
+
+
+def _prevent_command_logs(home: Path) -> None:
+    """Write a file in place of the folder in which the engine would log each command.
+
+    The log has everything that a command compares, compressed and encrypted. Writing it is a third of a preview's work
+    (docs/explanation/scale.md). The engine has no setting for it; without the folder it writes none (pkg/v3/logging/encrypted.go). For
+    a log use `pulumi --logtostderr -v 9`.
+    """
+    logs = home / "logs"
+    if logs.is_dir():
+        shutil.rmtree(logs)
+    write_whole(logs, "The engine writes no logs of commands: see localcloud/plugins/install.py.\n", 0o600)
+
+
+def _install_program(program: Path, target: Path) -> None:
+    # A symbolic link would not do: the engine resolves it and looks for its language host beside the original.
+    if target.exists() and target.stat().st_mtime_ns == program.stat().st_mtime_ns:
         return
-    partial = place.with_suffix(".partial")
+    # Not by `write_whole`: it copies, and a hard link takes no space for a program of over a hundred megabytes.
+    partial = target.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     try:
         partial.hardlink_to(program)
     except OSError:  # on another file system
         shutil.copy2(program, partial)
-    partial.replace(place)
-
-
-def _is_reachable() -> bool:
-    try:
-        with urlopen(Request(PLUGIN_SERVER, method="HEAD"), timeout=REACH_SECONDS):
-            return True
-    except HTTPError:  # it answers
-        return True
-    except OSError:
-        return False
-
-
-def _download(home: Path, programs: Path, name: str) -> bool:
-    """Fetch the official plugin; return whether it is there."""
-    shutil.rmtree(plugin_folder(home, name), ignore_errors=True)
-    command = [str(programs / "pulumi"), "plugin", "install", "resource", name, version(f"pulumi-{name}")]
-    environment = os.environ | {"PULUMI_HOME": str(home)}
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
-    except subprocess.TimeoutExpired:
-        note(f"  the official {name} plugin cannot be downloaded in {DOWNLOAD_SECONDS} s; a stand-in is used")
-        return False
-    if done.returncode:
-        note(f"  the official {name} plugin cannot be downloaded; a stand-in is used")
-    return done.returncode == 0
+    partial.replace(target)

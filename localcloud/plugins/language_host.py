@@ -1,13 +1,11 @@
-"""The engine's Python language host, for a machine that cannot have the official one.
+"""Stand-in for the engine's Python language host, for a machine that cannot download the official one.
 
-Speaks pulumi/proto/language.proto and runs the program by `pulumi-language-python-exec`,
-the script of the official host, in the virtual environment that Pulumi.yaml names.
+It implements pulumi/proto/language.proto. It runs the program by `pulumi-language-python-exec`, the script of the official
+host, in the virtual environment that Pulumi.yaml names.
 """
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 from importlib.metadata import distributions, version
@@ -21,7 +19,7 @@ from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 from localcloud.plugins.provider import serve
 from localcloud.plugins.values import decode
 
-SHOWN_BY_PROGRAM = 32  # exit code of the script when the program has printed the error itself
+SHOWN_BY_PROGRAM = 32  # the script's exit code where the program has already printed the error
 
 
 def _python(info: Any) -> str:
@@ -42,7 +40,7 @@ class _Host(language_pb2_grpc.LanguageRuntimeServicer):
         return plugin_pb2.PluginInfo(version=version("pulumi"))
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
-        return pb.GetRequiredPackagesResponse()  # resources name their plugin's version when they register
+        return pb.GetRequiredPackagesResponse()  # each resource names its plugin's version when it registers
 
     def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
         return pb.GetRequiredPluginsResponse()
@@ -55,15 +53,20 @@ class _Host(language_pb2_grpc.LanguageRuntimeServicer):
         return pb.RuntimeOptionsResponse()
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
-        found = [pb.DependencyInfo(name=entry.metadata["Name"], version=entry.version) for entry in distributions()]
-        return pb.GetProgramDependenciesResponse(dependencies=found)
+        dependencies = [
+            pb.DependencyInfo(name=entry.metadata["Name"], version=entry.version) for entry in distributions()
+        ]
+        return pb.GetProgramDependenciesResponse(dependencies=dependencies)
 
     def InstallDependencies(self, request: Any, context: Any) -> Any:
-        yield pb.InstallDependenciesResponse(stderr=b"run `make setup`: it installs what requirements.txt pins\n")
+        yield pb.InstallDependenciesResponse(
+            stderr=b"run `make setup`: it installs the packages of requirements.lock\n"
+        )
 
     def Run(self, request: Any, context: Any) -> Any:
         command = [
-            *(_python(request.info), "-u", os.environ["OPSTRACE_LANGUAGE_EXEC"]),
+            *("setpriv", "--pdeathsig", "KILL"),  # the program ends with this process, even where that is killed
+            *(_python(request.info), "-P", "-u", os.environ["OPSTRACE_LANGUAGE_EXEC"]),
             *("--project", request.project, "--stack", request.stack, "--organization", request.organization),
             *("--parallel", str(request.parallel), "--dry_run", str(request.dryRun).lower()),
             *("--monitor", request.monitor_address, "--engine", self._engine),
@@ -74,8 +77,8 @@ class _Host(language_pb2_grpc.LanguageRuntimeServicer):
             "PULUMI_CONFIG": json.dumps(dict(request.config)),
             "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
         }
-        environment.pop("PYTHONPATH", None)  # the launcher's, for this module; not the program's
-        self._program = subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
+        environment.pop("PYTHONPATH", None)  # set by the launcher for this module, not for the program
+        self._program = subprocess.Popen(command, env=environment)
         code = self._program.wait()
         if code == SHOWN_BY_PROGRAM:
             return pb.RunResponse(bail=True)
@@ -87,13 +90,8 @@ class _Host(language_pb2_grpc.LanguageRuntimeServicer):
         return empty_pb2.Empty()
 
 
-def _die_with_parent() -> None:
-    pr_set_pdeathsig = 1  # linux/prctl.h
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def main() -> None:
-    """Run as the engine starts a language host: its address is the last argument."""
+    """Serve the language host; the engine passes its own address as the last argument."""
     host = _Host(sys.argv[-1])
     serve(lambda server: language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server))
 

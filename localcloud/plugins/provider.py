@@ -1,6 +1,7 @@
-"""The engine's provider protocol (pulumi/proto/provider.proto), once, over a plain Python interface."""
+"""The engine's provider protocol (pulumi/proto/provider.proto) over a plain Python interface, for all stand-ins."""
 
 import gc
+import operator
 import os
 import signal
 import threading
@@ -13,28 +14,51 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 import grpc
+import tenacity
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
+from components.core.resource_names import logical_name, type_token
 from localcloud.plugins.values import changed_paths, decode, encode
 
 Properties = dict[str, Any]
 PARENT_POLL_SECONDS = 0.5
-WORKERS = 64  # a call that waits for a workload holds one
+POLL_SECONDS = 0.5
+WORKERS = 64  # a call that waits for a workload occupies one
 DEFAULT_TIMEOUT_SECONDS = 600.0
-ANSWER_SECONDS = 30  # of a cloud's API; then it is asked again
+ANSWER_SECONDS = 30  # for an answer of a cloud's API, before the request is repeated
 
 cancelled = threading.Event()
-"""Set when the engine asks to stop: what waits gives up, and says how far it came."""
+"""Set when the engine asks to stop: waiting calls then end with an error that names the unmet condition."""
+
+
+def polling(retry: Any, seconds: float) -> tenacity.Retrying:
+    """Return a caller that repeats a function while `retry` is true, for `seconds` or until the engine asks to stop.
+
+    Most operations wait for a plugin's start. tenacity adds 4 ms to the 200 ms that the AWS stand-in needs.
+    """
+    return tenacity.Retrying(
+        retry=retry,
+        stop=tenacity.stop_after_delay(seconds) | tenacity.stop_when_event_set(cancelled),
+        wait=tenacity.wait_fixed(POLL_SECONDS),
+        sleep=tenacity.sleep_using_event(cancelled),
+        reraise=True,
+    )
+
+
+def until(check: Callable[[], bool], seconds: float) -> bool:
+    """Call `check` until it is true; return False after `seconds`, or when the engine asks to stop."""
+    retrying = polling(tenacity.retry_if_result(operator.not_), seconds)
+    return bool(retrying.copy(retry_error_callback=lambda _: False)(check))
 
 
 class ProviderError(Exception):
-    """The call failed; the text is what the engine shows beside the resource."""
+    """The call failed; the engine shows the text beside the resource."""
 
 
 class NotReadyError(ProviderError):
-    """The resource is there but did not become ready; its state is kept, and the next update tries again."""
+    """The resource exists but is not ready; the engine stores its state, and the next update tries again."""
 
     def __init__(self, identity: str, state: Properties, inputs: Properties, reasons: list[str]) -> None:
         super().__init__("; ".join(reasons))
@@ -43,17 +67,25 @@ class NotReadyError(ProviderError):
 
 @dataclass(frozen=True)
 class Call:
-    """What the engine says of a resource beside its properties. `timeout` is in seconds."""
+    """A call for one resource, without its properties.
+
+    `custom_timeout` is the resource's own (`customTimeouts`), 0 if it has none. Timeouts are in seconds.
+    """
 
     type: str
     name: str
     urn: str
-    timeout: float = DEFAULT_TIMEOUT_SECONDS
+    custom_timeout: float = 0
+
+    @property
+    def timeout(self) -> float:
+        """The resource's own timeout, or the default."""
+        return self.custom_timeout or DEFAULT_TIMEOUT_SECONDS
 
 
 @dataclass
 class Change:
-    """What differs: property paths, and those of them that only a new resource can have."""
+    """The paths of changed properties. Those in `replaces` need a new resource; `delete_first` deletes the old one first."""
 
     paths: list[str] = field(default_factory=list)
     replaces: list[str] = field(default_factory=list)
@@ -61,8 +93,8 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A live resource: what it is (`state`) and the inputs that would make it so."""
+class Live:
+    """A live resource: its state, and the inputs that would produce it."""
 
     identity: str
     state: Properties
@@ -70,9 +102,10 @@ class Found:
 
 
 class Provider(Protocol):
-    """What a plugin implements; every method may raise `ProviderError`.
+    """The interface of a plugin; every method may raise `ProviderError`.
 
-    `place` are the settings that say where resources are: with another, all of them are others.
+    `place` are the provider's settings that determine where resources are: a change of one setting replaces all
+    resources.
     """
 
     name: str
@@ -80,24 +113,24 @@ class Provider(Protocol):
     package: str
 
     def configure(self, config: Properties) -> None:
-        """Take the provider resource's inputs, before any other call."""
+        """Use the inputs of the provider resource; called before all other methods."""
 
     def check(
         self, call: Call, old: Properties, new: Properties, seed: bytes
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs with defaults filled in, and what is wrong as pairs of property and reason."""
+        """Return the inputs with defaults, and the errors as pairs of property and reason."""
 
     def diff(self, call: Call, old_inputs: Properties, old_state: Properties, new: Properties) -> Change:
-        """Return what has to change for the resource to be as `new` says."""
+        """Return the changes from the old inputs to `new`."""
 
     def preview(self, call: Call, inputs: Properties, old_state: Properties) -> Properties:
-        """Return the state as far as it is known before the call is made."""
+        """Return the state after the call, as far as it can be predicted."""
 
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        """Make the resource; return its id and state. It must not be there yet."""
+        """Create the resource, which must not exist yet; return its id and state."""
 
-    def read(self, call: Call, identity: str, inputs: Properties, state: Properties) -> Found | None:
-        """Return the live resource, None where it is gone. `inputs` is empty on import."""
+    def read(self, call: Call, identity: str, inputs: Properties, state: Properties) -> Live | None:
+        """Return the live resource, None where it is gone; `inputs` is empty on import."""
 
     def update(
         self, call: Call, identity: str, old_state: Properties, old_inputs: Properties, new: Properties
@@ -105,7 +138,7 @@ class Provider(Protocol):
         """Change the resource in place; return its new state."""
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        """Remove the resource and wait until it is gone; one that is gone already is no error."""
+        """Delete the resource and wait until it is gone; a missing resource is no error."""
 
 
 class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
@@ -121,8 +154,8 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetSchema(self, request: Any, context: Any) -> Any:
         text = (
-            f"the stand-in for {self._provider.package} carries no schema, from which code would be generated; "
-            "`pulumi import` works with --generate-code=false"
+            f"the stand-in for {self._provider.package} has no schema, so no code can be generated; use `pulumi import` with "
+            "--generate-code=false"
         )
         context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
 
@@ -130,7 +163,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return pb.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
-        # The inputs are compared, as the official plugins do: a changed region or cluster is another provider.
+        # Like the official plugins, compare the inputs: another region or cluster is another provider.
         paths = changed_paths(decode(request.old_inputs), decode(request.news))
         changes = pb.DiffResponse.DIFF_SOME if paths else pb.DiffResponse.DIFF_NONE
         names = sorted({path.split(".")[0] for path in paths})
@@ -147,11 +180,11 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             context,
             lambda: self._provider.check(call, decode(request.olds), decode(request.news), request.randomSeed),
         )
-        found = [pb.CheckFailure(property=name, reason=reason) for name, reason in failures]
-        return pb.CheckResponse(inputs=encode(inputs), failures=found)
+        reported = [pb.CheckFailure(property=name, reason=reason) for name, reason in failures]
+        return pb.CheckResponse(inputs=encode(inputs), failures=reported)
 
     def Diff(self, request: Any, context: Any) -> Any:
-        if request.old_inputs == request.news:  # nearly all of a large stack, each time: not worth decoding
+        if request.old_inputs == request.news:  # true for nearly all resources of a large stack; decoding takes longer
             return pb.DiffResponse(changes=pb.DiffResponse.DIFF_NONE, hasDetailedDiff=True)
         call = self._call(request)
         old_inputs, old, new = decode(request.old_inputs), decode(request.olds), decode(request.news)
@@ -181,10 +214,10 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: Any, context: Any) -> Any:
         call, inputs, state = self._call(request), decode(request.inputs), decode(request.properties)
-        found = self._answer(context, lambda: self._provider.read(call, request.id, inputs, state))
-        if found is None:
+        live = self._answer(context, lambda: self._provider.read(call, request.id, inputs, state))
+        if live is None:
             return pb.ReadResponse()
-        return pb.ReadResponse(id=found.identity, properties=encode(found.state), inputs=encode(found.inputs))
+        return pb.ReadResponse(id=live.identity, properties=encode(live.state), inputs=encode(live.inputs))
 
     def Update(self, request: Any, context: Any) -> Any:
         call = self._call(request)
@@ -203,6 +236,10 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:
+        functions = getattr(self._provider, "functions", {})
+        if request.tok in functions:
+            answer = self._answer(context, lambda: functions[request.tok](decode(request.args)))
+            return pb.InvokeResponse(**{"return": encode(answer)})
         text = f"the stand-in for {self._provider.package} has no function {request.tok}; use the official plugin"
         context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
 
@@ -212,8 +249,8 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @staticmethod
     def _call(request: Any) -> Call:
-        kind, name = request.urn.split("::")[2].split("$")[-1], request.urn.split("::")[-1]
-        return Call(kind, name, request.urn, getattr(request, "timeout", 0) or DEFAULT_TIMEOUT_SECONDS)
+        kind, name = type_token(request.urn), logical_name(request.urn)
+        return Call(kind, name, request.urn, getattr(request, "timeout", 0))
 
     @staticmethod
     def _answer(context: Any, work: Callable[[], Any]) -> Any:
@@ -249,9 +286,9 @@ def _ignore(old_inputs: Properties, new: Properties, paths: Any) -> None:
 
 
 def end_with_parent() -> None:
-    """End this process soon after the one that started it has ended, however that was.
+    """End this process soon after its parent has ended.
 
-    The engine tells its plugins to stop, but one that was killed tells nobody.
+    The engine asks its plugins to stop, but not if it was killed.
     """
     parent = os.getppid()
 
@@ -264,15 +301,15 @@ def end_with_parent() -> None:
 
 
 def serve(add: Callable[[grpc.Server], None]) -> None:
-    """Serve on a free port of loopback, print the port as the engine expects, and stay until told to stop."""
+    """Serve on a free loopback port, print the port for the engine, and run until stopped."""
     end_with_parent()
-    signal.signal(signal.SIGINT, lambda *_: os._exit(0))  # how the engine ends its plugins, each in its own group
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))  # the engine's signal to a plugin's process group
     server = grpc.server(
         futures.ThreadPoolExecutor(WORKERS),
         options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
     )
     add(server)
-    gc.freeze()  # what is imported stays: `localcloud.plugins` has let it be until here
+    gc.freeze()  # exclude the imported modules from later scans; `localcloud.plugins` switched the collector off
     gc.enable()
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

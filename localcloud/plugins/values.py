@@ -1,9 +1,8 @@
-"""Property values between the engine's wire form and plain Python.
+"""Conversion of property values between the engine's wire format and plain Python.
 
-Numbers that are whole become `int`; a value that is not known yet, in a preview,
-is `UNKNOWN`. Secrets arrive bare: the plugins do not announce that they accept
-secrets, so the engine unwraps them and marks the outputs of the same names again
-(`annotateSecrets` in pulumi/sdk/go/common/resource/plugin).
+Integral numbers become `int`. A value that is unknown in a preview is `UNKNOWN`. Secrets arrive unwrapped, because the
+plugins do not accept secrets; the engine marks outputs of the same names as secrets again (`annotateSecrets` in
+pulumi/sdk/go/common/resource/plugin).
 """
 
 import re
@@ -16,7 +15,7 @@ UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # plugin.UnknownStringVal
 
 
 class Unknown:
-    """A value that only a real update will show."""
+    """A value that is unknown before the update."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -42,7 +41,7 @@ def _decoded(value: struct_pb2.Value) -> Any:
 
 
 def decode(struct: struct_pb2.Struct) -> dict[str, Any]:
-    """Return the properties as plain Python; nulls are left out, as the engine means 'not given' by them."""
+    """Return the properties as plain Python, without nulls: the engine uses null for a property that is not set."""
     decoded = {key: _decoded(value) for key, value in struct.fields.items()}
     return {key: value for key, value in decoded.items() if value is not None}
 
@@ -58,14 +57,14 @@ def _encodable(value: Any) -> Any:
 
 
 def encode(properties: dict[str, Any]) -> struct_pb2.Struct:
-    """Return the properties in wire form."""
+    """Return the properties in the wire format."""
     struct = struct_pb2.Struct()
     struct.update(_encodable(properties))
     return struct
 
 
 def has_unknown(value: Any) -> bool:
-    """Tell whether anything in `value` is not known yet."""
+    """Tell whether `value` contains an unknown value."""
     if isinstance(value, dict):
         return any(has_unknown(entry) for entry in value.values())
     if isinstance(value, list):
@@ -81,7 +80,7 @@ def _inner(path: str, key: str) -> str:
 
 
 def changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
-    """Return the property paths (`spec.template.spec.containers[0].image`) in which two values differ."""
+    """Return the paths, such as `spec.template.spec.containers[0].image`, at which two values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         paths = []
         for key in sorted({*old, *new}):
@@ -89,8 +88,8 @@ def changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
         return paths
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return [
-            found
+            inner
             for index, pair in enumerate(zip(old, new, strict=True))
-            for found in changed_paths(*pair, f"{path}[{index}]")
+            for inner in changed_paths(*pair, f"{path}[{index}]")
         ]
     return [] if old == new else [path]

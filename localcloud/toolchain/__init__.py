@@ -1,1 +1,1 @@
-"""The programs that the embedded cloud runs, each from the first place that has it."""
+"""The programs that the embedded cloud runs, each from the first source that can provide it."""

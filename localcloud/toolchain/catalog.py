@@ -1,4 +1,4 @@
-"""Every tool of the embedded cloud: version, where it comes from, and how long that takes."""
+"""The tools of the embedded cloud: their versions, sources, and how many seconds each source takes."""
 
 import os
 import re
@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localcloud.files import is_script
-from localcloud.toolchain.sources import DebianPackages, GoModule, Installed, PythonPackage, Release
-from localcloud.toolchain.store import Suitable, Tool
+from localcloud.toolchain.package_sources import DebianPackages, PythonPackage
+from localcloud.toolchain.releases import Release
+from localcloud.toolchain.sources import GoModule, Installed
+from localcloud.toolchain.store import Suitable, Tool, cached
 
 KUBERNETES_PROGRAMS = (
     "kube-apiserver",
@@ -25,60 +27,67 @@ CONTAINERD_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", *
 
 
 def is_official_pulumi(folder: Path) -> bool:
-    """Tell whether the engine in `folder` has the official language host beside it, not our script of that name."""
+    """Tell whether the engine in `folder` has the official language host beside it, not the stand-in, which is a script."""
     host = folder / LANGUAGE_HOST
     return host.exists() and not is_script(host)
 
 
 def _suitable_pulumi() -> Path | None:
-    """Return the folder of an official Pulumi on PATH, which has its language hosts beside it."""
-    found = shutil.which("pulumi")
-    if not found or not is_official_pulumi(Path(found).resolve().parent):
-        return None
-    version = _version(Path(found), "version")
-    return Path(found).resolve().parent if version and (3, 255) <= version < (4,) else None
+    """Return the folder of an official Pulumi on PATH at the pinned version, which the tests run, with its hosts beside it."""
+    look = _installed(PULUMI.programs, PULUMI.version, option="version", silent=PULUMI.programs[1:])
+    folder = look()
+    return folder if folder and is_official_pulumi(folder) else None
+
+
+def _official_pulumi() -> Path | None:
+    """Return the folder of the engine, on PATH or in the cache, if it is an official release."""
+    folder = cached(PULUMI)
+    return folder if folder and is_official_pulumi(folder) else None
 
 
 def _version(program: Path, option: str) -> tuple[int, ...] | None:
-    """Return the version that a program says it has, None where it says none."""
+    """Return the version that a program prints with `option`, None where it prints none."""
     try:
-        answer = subprocess.run([program, option], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):  # it is none of this machine, or hangs
+        result = subprocess.run([program, option], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):  # a program for another machine, or one that hangs
         return None
-    said = re.search(r"\d+\.\d+\.\d+", answer.stdout + answer.stderr)
-    return tuple(map(int, said[0].split("."))) if said else None
+    version = re.search(r"\d+\.\d+\.\d+", result.stdout + result.stderr)
+    return tuple(map(int, version[0].split("."))) if version else None
 
 
 def _installed(
     programs: Sequence[str], version: str, *, option: str = "--version", newer: bool = False, silent: Sequence[str] = ()
 ) -> Suitable:
-    """Return what finds the programs in one folder of PATH, all at that very version, or also at a newer one.
+    """Return a function that looks for the programs in one folder of PATH, all at `version`, or also at a `newer` one.
 
-    Those that are `silent` do not tell theirs.
+    Programs in `silent` do not print their version; it is not checked.
     """
-    wanted = tuple(map(int, version.split(".")))
+    required = tuple(map(int, version.split(".")))
 
     def look() -> Path | None:
-        found = shutil.which(programs[0])
-        folder = Path(found).resolve().parent if found else None
+        first = shutil.which(programs[0])
+        folder = Path(first).resolve().parent if first else None
         if not folder or not all(os.access(folder / name, os.X_OK) for name in programs):
             return None
         versions = {_version(folder / name, option) for name in programs if name not in silent}
-        good = all(its is not None and (its == wanted or (newer and its > wanted)) for its in versions)
-        return folder if good else None
+        is_suitable = all(each is not None and (each == required or (newer and each > required)) for each in versions)
+        return folder if is_suitable else None
 
     return look
 
+
+PULUMI_RELEASE = Release(
+    "https://get.pulumi.com/releases/sdk/pulumi-v3.255.0-linux-x64.tar.gz",
+    {name: f"pulumi/{name}" for name in ("pulumi", LANGUAGE_HOST, "pulumi-language-python-exec")},
+    listed="https://get.pulumi.com/releases/sdk/pulumi-3.255.0-checksums.txt",
+)
 
 PULUMI = Tool(
     "pulumi",
     "3.255.0",
     ("pulumi", "pulumi-language-python-exec"),
     (
-        Release(
-            "https://get.pulumi.com/releases/sdk/pulumi-v3.255.0-linux-x64.tar.gz",
-            {name: f"pulumi/{name}" for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")},
-        ),
+        PULUMI_RELEASE,
         GoModule(
             module="pulumi",
             package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
@@ -96,6 +105,9 @@ PULUMI = Tool(
     _suitable_pulumi,
 )
 
+OFFICIAL_PULUMI = Tool("pulumi", PULUMI.version, tuple(PULUMI_RELEASE.programs), (PULUMI_RELEASE,), _official_pulumi)
+"""The engine with the official language host, which cannot be built from Go modules."""
+
 KUBERNETES = Tool(
     "kubernetes",
     "1.34.4",
@@ -105,13 +117,14 @@ KUBERNETES = Tool(
             "https://dl.k8s.io/v1.34.4/kubernetes-server-linux-amd64.tar.gz",
             {name: f"kubernetes/server/bin/{name}" for name in KUBERNETES_PROGRAMS},
             estimate=90,
+            listed="https://dl.k8s.io/v1.34.4/kubernetes-server-linux-amd64.tar.gz.sha256",
         ),
         GoModule(
             module="kube",
             package=".",
             program="kube",
             links=KUBERNETES_PROGRAMS,
-            # The version is what the API server reports and what kubelet and kubectl check against.
+            # The API server reports this version; kubelet and kubectl compare theirs with it.
             ldflags=(
                 "-X k8s.io/component-base/version.gitVersion=v1.34.4"
                 " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34"
@@ -122,7 +135,7 @@ KUBERNETES = Tool(
     _installed(KUBERNETES_PROGRAMS, "1.34.4", silent=["kubectl"]),
 )
 
-# Published as an image alone, so it is always built; it needs nothing but Go's standard library.
+# It is published only as an image, so it is always built; it only needs Go's standard library.
 PAUSE = Tool("pause", "1", ("pause",), (GoModule("pause", ".", "pause", estimate=10),))
 
 COREDNS = Tool(
@@ -133,6 +146,7 @@ COREDNS = Tool(
         Release(
             "https://github.com/coredns/coredns/releases/download/v1.15.0/coredns_1.15.0_linux_amd64.tgz",
             {"coredns": "coredns"},
+            listed="https://github.com/coredns/coredns/releases/download/v1.15.0/coredns_1.15.0_linux_amd64.tgz.sha256",
         ),
         GoModule("coredns", "github.com/coredns/coredns", "coredns", estimate=150),
     ),
@@ -147,6 +161,7 @@ CORTEX = Tool(
         Release(
             "https://github.com/cortexproject/cortex/releases/download/v1.21.1/cortex-linux-amd64",
             {"cortex": ""},
+            listed="https://github.com/cortexproject/cortex/releases/download/v1.21.1/cortex-linux-amd64-sha-256",
         ),
         GoModule(
             "cortex",
@@ -167,6 +182,7 @@ LOKI = Tool(
         Release(
             "https://github.com/grafana/loki/releases/download/v3.7.8/loki-linux-amd64.zip",
             {"loki": "loki-linux-amd64"},
+            listed="https://github.com/grafana/loki/releases/download/v3.7.8/SHA256SUMS",
         ),
         GoModule("loki", "github.com/grafana/loki/v3/cmd/loki", "loki", estimate=330),
     ),
@@ -219,7 +235,7 @@ NFTABLES = Tool(
             libraries="usr/lib/x86_64-linux-gnu",
         ),
     ),
-    lambda: Path(found).parent if (found := shutil.which("nft")) else None,
+    lambda: Path(nft).parent if (nft := shutil.which("nft")) else None,
 )
 
 PROMETHEUS = Tool(
@@ -238,14 +254,56 @@ WRK = Tool(
     _installed(["wrk"], "4.1.0", option="-v", newer=True),
 )
 
+LUACHECK = Tool(
+    "luacheck",
+    "debian",
+    ("lua5.1",),
+    (
+        DebianPackages(
+            ("lua-check", "lua-argparse", "lua-filesystem", "lua5.1", "libreadline8", "libtinfo6"),
+            {"lua5.1": "usr/bin/lua5.1"},
+            libraries="usr/lib/x86_64-linux-gnu",
+        ),
+    ),
+)
+"""Lua, and luacheck below `root`: tests/support/luacheck.py starts it."""
+
+GOVULNCHECK = Tool(
+    "govulncheck",
+    "1.9.0",
+    ("govulncheck",),
+    (GoModule("govulncheck", "golang.org/x/vuln/cmd/govulncheck", "govulncheck", estimate=25),),
+)
+
+OTELCOL = Tool(
+    "otelcol",
+    "0.149.0",
+    ("otelcol",),
+    (
+        GoModule(
+            "otelcol",
+            ".",
+            "otelcol",
+            # Without the first one, the discovery of targets brings the SDKs of 20 clouds.
+            tags="remove_all_sd enable_dns_sd enable_kubernetes_sd",
+            ldflags="-X main.version=0.149.0",
+            estimate=300,
+        ),
+    ),
+)
+"""The OpenTelemetry Collector. One on PATH may lack components, so PATH is not searched."""
+
 ENGINE = (PULUMI,)
-"""What running the program needs."""
+"""The tools that `pulumi` needs to run the program."""
 
 NODE = (KUBERNETES, PAUSE, ETCD, CONTAINERD, NFTABLES)
-"""What the one-node cluster runs."""
+"""The programs of the one-node cluster."""
 
 SERVICES = (COREDNS, CORTEX, LOKI, ENVOY)
-"""What runs in the cluster or beside it."""
+"""The programs that run in the cluster, or beside it."""
 
 AWS = (COREDNS, ENVOY)
-"""What the embedded AWS runs beside moto."""
+"""The programs of the embedded AWS beside moto."""
+
+MAINTENANCE = (PROMETHEUS, OTELCOL, GOVULNCHECK)
+"""The tools that only the tests and the maintainers' commands need."""
