@@ -1,52 +1,71 @@
-# The project's one task runner; CI runs `make test`.
-PYTHON := .venv/bin/python
-# What mypy finds out about the SDKs takes it minutes: kept for the next clone, under the versions that it read.
-MYPY_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opstrace/mypy-$(shell sha256sum constraints.txt | cut -c 1-12)
+# The project's task runner. CI runs `make test`; `make help` lists all targets.
+PYTHON := .venv/bin/python -P
+# A cold type check of the SDKs takes minutes. The cache is shared by all checkouts with the same lock files.
+MYPY_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opstrace/mypy-$(shell cat requirements.lock localcloud/requirements.lock tests/requirements.lock | cksum | cut -d ' ' -f 1)
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup lint types unit engine e2e security tools test test-nightly schema
+# Every file of each release gets its hash, for each Python from 3.11 on and each platform; no package is built from source.
+# `make lock UPGRADE=--upgrade` takes the newest versions that the requirements files allow.
+LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --emit-build-options \
+	--generate-hashes --no-annotate --custom-compile-command "make lock" $(UPGRADE)
 
-help:
-	@echo "make test    everything that CI runs: lint, types, unit, engine, e2e, security"
-	@echo "make test-nightly  what takes long and no CI waits for"
-	@echo "make setup   .venv with all that the tests need"
-	@echo "make tools   the big tools that the tests need, fetched or built once"
-	@echo "make schema  stacks/opstrace.schema.json from the typed configuration"
+.PHONY: help setup lint types unit integration e2e security tools test test-nightly schema docs lock audit sbom
 
-setup:
+help: ## list all targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## .venv with everything that the tests need, by lock files with hashes
 	@./opstrace --help >/dev/null
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c constraints.txt
+	@$(PYTHON) scripts/clients/packages.py "$(CURDIR)" local tests
 
-lint: setup
+lint: setup ## ruff and luacheck; `pre-commit install` runs it before each commit
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m tests.support.luacheck
 
-types: setup
-	$(PYTHON) -m mypy --cache-dir "$(MYPY_CACHE)" components scripts localcloud bench
+types: setup ## mypy --strict over all code and tests
+	$(PYTHON) -m mypy --cache-dir "$(MYPY_CACHE)" components scripts localcloud supplychain bench reference tests __main__.py
 
-unit: setup
+unit: setup ## unit tests: no cloud, no big tools
 	$(PYTHON) -m pytest tests/unit
 
-engine: setup
-	$(PYTHON) -m pytest -m "not nightly" tests/engine
+integration: setup ## real Pulumi, Envoy, Cortex, Loki and Kubernetes API, each alone
+	$(PYTHON) -m pytest -m "not nightly" tests/integration
 
-e2e: setup
+e2e: setup ## the embedded cloud with a real cluster
 	$(PYTHON) -m pytest -m "not nightly" tests/e2e
 
-security: setup
-	$(PYTHON) -m pytest tests/security
+security: setup ## hostile requests, and the cost of attacks
+	$(PYTHON) -m pytest -m "not nightly" tests/security
 
-tools: setup
-	$(PYTHON) -m tests.tools
+tools: setup ## fetch or build the big tools, once per user
+	$(PYTHON) -m tests.support.tools
 
-test: lint types tools
+test: lint types tools ## everything that CI runs
 	$(PYTHON) -m pytest -m "not nightly" --numprocesses 4 --dist loadscope --no-loadscope-reorder \
-		tests/e2e tests/security tests/engine tests/unit
+		tests/e2e tests/security tests/integration tests/unit
 
-test-nightly: setup
+test-nightly: setup ## kills, outages, replicas and benches (2 h)
 	$(PYTHON) -m pytest -s -m nightly tests
 	$(PYTHON) -m bench.scale
 	$(PYTHON) -m bench.terraform
 
-schema: setup
-	$(PYTHON) -m components.config > stacks/opstrace.schema.json
+schema: setup ## write stacks/opstrace.schema.json from the typed configuration
+	$(PYTHON) -m components.config.schema > stacks/opstrace.schema.json
+
+docs: setup ## write the generated reference pages, and build the documentation into site/
+	$(PYTHON) -m reference
+	$(PYTHON) -m mkdocs build --strict
+	@echo "open site/index.html"
+
+lock: setup ## write the lock files, with hashes, from the requirements files
+	$(LOCK) -o requirements.lock requirements.txt
+	$(LOCK) -o localcloud/requirements.lock -c requirements.lock localcloud/requirements.txt
+	$(LOCK) -o tests/requirements.lock -c requirements.lock -c localcloud/requirements.lock tests/requirements.txt
+	$(LOCK) -o localcloud/toolchain/requirements.lock localcloud/toolchain/requirements.txt
+
+audit: setup ## look for known vulnerabilities of the Python packages and the Go tools
+	$(PYTHON) -m supplychain.audit
+
+sbom: setup ## write sbom.cdx.json, the bill of materials in the CycloneDX format
+	$(PYTHON) -m supplychain.sbom

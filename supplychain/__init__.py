@@ -1,0 +1,1 @@
+"""Commands for maintainers: the software bill of materials, and the search for known vulnerabilities."""
