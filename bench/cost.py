@@ -1,4 +1,4 @@
-"""What a command costs: its time, the memory of all its processes, and the state that it leaves."""
+"""Measurement of a command: its time, the memory of all its processes, and the size of the state file."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds, the most memory of the command with all below it in MiB, and bytes of the state afterwards."""
+    """Seconds, peak memory of the command and its descendants in MiB, and the size of the state in bytes."""
 
     seconds: float
     memory: float
@@ -25,19 +25,19 @@ class Cost:
 def cost_of(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], states: Sequence[Path]
 ) -> tuple[Cost, str]:
-    """Run a command in a folder and return what it cost, and what it said; the largest of the files `states` counts.
+    """Run a command in a folder; return its cost and its output. The state is the largest of the files `states`.
 
-    Ends the bench with what the command said where it fails.
+    Exits with the command's output where it fails.
     """
     started, memory = time.monotonic(), 0
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, cwd=folder, env=dict(environment), stdout=said, stderr=said)
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, cwd=folder, env=dict(environment), stdout=output, stderr=output)
         while process.poll() is None:
             memory = max(memory, _memory(process.pid))
             time.sleep(SAMPLE_SECONDS)
         seconds = time.monotonic() - started
-        said.seek(0)
-        text = said.read().decode()
+        output.seek(0)
+        text = output.read().decode()
     if process.returncode:
         sys.exit(text)
     sizes = [file.stat().st_size for file in states if file.exists()]
@@ -45,11 +45,11 @@ def cost_of(
 
 
 def _memory(process: int) -> int:
-    """Return the bytes that a process and all below it have in memory."""
+    """Return the resident memory, in bytes, of a process and its descendants."""
     total = 0
     try:
-        whole = psutil.Process(process)
-        for entry in [whole, *whole.children(recursive=True)]:
+        parent = psutil.Process(process)
+        for entry in [parent, *parent.children(recursive=True)]:
             total += entry.memory_info().rss
     except psutil.NoSuchProcess:
         pass

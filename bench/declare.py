@@ -1,10 +1,11 @@
-"""What declaring costs the program, without an engine: `.venv/bin/python -m bench.declare [TENANTS...]`, after `make setup`.
+"""The cost of declaring resources: `.venv/bin/python -m bench.declare [TENANTS...]`, after `make setup`.
 
-Each row is a process of its own that imports the program's parts and declares an instance with so many tenants against
-the SDK's mocks, with Python's collector of cyclic garbage on and off (`components/short_lived.py`).
+For each row a process imports the program and declares an instance with that number of tenants against the SDK's mocks.
+It does so with Python's garbage collector on and off (`components/shared/startup.py`). No engine runs.
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -14,29 +15,30 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import machine
-from components.short_lived import collect_no_garbage
-from scripts.stackfile import ROOT
+from components.shared.startup import disable_garbage_collector
+from scripts.stackfile.file import ROOT
 
 MIB = 1024  # in KiB, as Linux counts memory
 
 
 def _declare(tenants: int) -> int:
-    """Declare an instance with so many tenants; return the number of resources."""
-    from tests.unit.given import settings
-    from tests.unit.program import declared
+    """Declare an instance with this number of tenants; return the number of resources."""
+    from tests.support.factories import settings  # noqa: PLC0415 its import is timed, with the collector on or off
+    from tests.support.pulumi_mocks import declared  # noqa: PLC0415 its import is timed, too
 
     return len(declared(settings(tenants=[{"name": f"tenant{number}"} for number in range(tenants)])))
 
 
 def _measured(tenants: int, *, collector: bool) -> dict[str, float]:
-    """Return what a process of its own needs: seconds of processor time, MiB, and how many resources it declared."""
-    command = [sys.executable, "-m", "bench.declare", "--one", "--on" if collector else "--off", str(tenants)]
+    """Return the processor seconds and the MiB of a process, and the number of resources that it declared."""
+    command = [sys.executable, "-P", "-m", "bench.declare", "--one", "--on" if collector else "--off", str(tenants)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    found: dict[str, float] = json.loads(said.splitlines()[-1])
-    return found | {"seconds": seconds}
+    measured: dict[str, float] = json.loads(output.splitlines()[-1])
+    return measured | {"seconds": seconds}
 
 
 @click.command()
@@ -44,10 +46,10 @@ def _measured(tenants: int, *, collector: bool) -> dict[str, float]:
 @click.option("--one", is_flag=True, hidden=True)
 @click.option("--on/--off", "collector", hidden=True)
 def main(tenants: tuple[int, ...], one: bool, collector: bool) -> None:
-    """Print the table, or with --one be one row's process."""
+    """Print the table; with --one, measure one row in this process."""
     if one:
         if not collector:
-            collect_no_garbage()
+            disable_garbage_collector()
         resources = _declare(tenants[0])
         print(json.dumps({"resources": resources, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB}))
         return

@@ -1,4 +1,4 @@
-"""The machine on which a figure was measured: it stands beside the figure."""
+"""A description of this machine, for the titles of tables."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import psutil
 
 
 def machine() -> str:
-    """Return processor and memory in words."""
+    """Return the processor and the memory in words."""
     processor = next(
         (
             line.split(":", 1)[1].strip()

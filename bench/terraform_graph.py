@@ -1,7 +1,8 @@
-"""The resources of a stack's state as Terraform's configuration, in its JSON syntax: the same graph.
+"""Conversion of the resources in a stack's state to a Terraform configuration with the same graph, in JSON syntax.
 
-Of AWS, the resources of its provider, of which Pulumi's are made and have their names and arguments. Of all else, which
-Terraform has no provider at hand for, its own `terraform_data` with what the resource is given: of the graph, without any work.
+Resources of AWS become those of Terraform's provider, from which Pulumi's are generated, with the same names and
+arguments. No provider is at hand for other resources. They become `terraform_data` with the same inputs, which is in
+the graph but does nothing.
 """
 
 import json
@@ -9,11 +10,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from components.core.resource_names import LOAD_BALANCER_TYPE, SECURITY_GROUP_TYPE, logical_name
+
 Resource = dict[str, Any]
-# Where Terraform's names are not Pulumi's in another spelling.
-TYPES = {"aws:ec2/securityGroup:SecurityGroup": "aws_security_group", "aws:lb/loadBalancer:LoadBalancer": "aws_lb"}
+# Types whose name in Terraform cannot be derived from Pulumi's.
+TYPES = {SECURITY_GROUP_TYPE: "aws_security_group", LOAD_BALANCER_TYPE: "aws_lb"}
 BLOCKS = {"rules": "rule", "defaultActions": "default_action", "aliases": "alias"}
-# Outputs by which a resource is named in those that depend on it. What validates a certificate has no other name than that.
+# Outputs by which other resources refer to a resource. The first is the only one of a certificate's validation.
 NAMING = {
     "certificateArn": "certificate_arn",
     "arn": "arn",
@@ -23,71 +26,75 @@ NAMING = {
     "dnsName": "dns_name",
 }
 OPTIONS = {"resourceRecordName": "resource_record_name", "resourceRecordValue": "resource_record_value"}
-NOT_GIVEN = {"region", "tagsAll"}  # set by Pulumi's provider alone
-MAPS = {"tags"}  # whose keys are the user's
-SHORTEST_NAME = 6  # anything shorter is no name, but a part of others
+NOT_GIVEN = {"region", "tagsAll"}  # set by Pulumi's provider only
+MAPS = {"tags"}  # the user chooses their keys
+SHORTEST_NAME = 6  # shorter values occur inside of others
 
 
 def configuration(resources: Sequence[Resource]) -> dict[str, Any]:
-    """Return the `resource` part of a configuration with these resources of a state (`pulumi stack export`).
+    """Return the `resource` part of a configuration with the resources of a state (`pulumi stack export`).
 
-    What a resource has from another one is a reference; all that it depends on by Pulumi is in its `depends_on`.
+    Values from another resource become references. Pulumi's dependencies become `depends_on`.
     """
-    made = [entry for entry in resources if entry.get("custom") and not entry["type"].startswith("pulumi:")]
-    known = {entry["urn"]: entry for entry in made}
-    found: dict[str, dict[str, Any]] = {}
-    for entry in made:
-        kind, name = _address(entry)
-        needed = [known[urn] for urn in sorted({*entry.get("dependencies", ())} & {*known})]
-        given = _referring(_plain(entry["inputs"]), [pair for other in needed for pair in _references(other)])
-        body = {"input": json.dumps(given)} if kind == "terraform_data" else _arguments(given)
+    custom = [entry for entry in resources if entry.get("custom") and not entry["type"].startswith("pulumi:")]
+    by_urn = {entry["urn"]: entry for entry in custom}
+    converted: dict[str, dict[str, Any]] = {}
+    for entry in custom:
+        kind, name = address(entry)
+        needed = [by_urn[urn] for urn in sorted({*entry.get("dependencies", ())} & {*by_urn})]
+        inputs = _with_references(_plain(entry["inputs"]), [pair for other in needed for pair in _references(other)])
+        body = {"input": json.dumps(inputs)} if kind == "terraform_data" else _arguments(inputs)
         if needed:
-            body["depends_on"] = [".".join(_address(other)) for other in needed]
-        found.setdefault(kind, {})[name] = body
-    return found
+            body["depends_on"] = [".".join(address(other)) for other in needed]
+        converted.setdefault(kind, {})[name] = body
+    return converted
 
 
-def _address(entry: Resource) -> tuple[str, str]:
-    name = re.sub(r"\W", "_", entry["urn"].rpartition("::")[2])
+def address(entry: Resource) -> tuple[str, str]:
+    """Return the type and the name that a resource has in the configuration."""
+    name = re.sub(r"\W", "_", logical_name(entry["urn"]))
     package, _, rest = entry["type"].partition(":")
     if package != "aws":
-        # Types of Kubernetes share names with those of AWS.
+        # Resources of Kubernetes can have the same name as those of AWS.
         return "terraform_data", f"{name}_{rest.rpartition(':')[2]}"
     module, _, kind = rest.partition("/")
     return TYPES.get(entry["type"]) or f"aws_{module}_{_snake(kind.partition(':')[0])}", name
 
 
 def _references(entry: Resource) -> list[tuple[str, str]]:
-    """Return what others may have of a resource, and how it is referred to."""
-    kind, name = _address(entry)
+    """Return pairs: a value that other resources can take from a resource, and the reference to the value."""
+    kind, name = address(entry)
     if kind == "terraform_data":
         return []
     outputs = entry.get("outputs", {}) | {"id": entry["id"]}
-    found = [(outputs.get(key), f"${{{kind}.{name}.{attribute}}}") for key, attribute in NAMING.items()]
+    pairs = [(outputs.get(key), f"${{{kind}.{name}.{attribute}}}") for key, attribute in NAMING.items()]
+    servers = enumerate(outputs.get("nameServers", ()))
+    pairs += [(server, f"${{{kind}.{name}.name_servers[{number}]}}") for number, server in servers]
     for number, option in enumerate(outputs.get("domainValidationOptions", ())):
         options = f"tolist({kind}.{name}.domain_validation_options)[{number}]"
-        for key, attribute in OPTIONS.items():  # with and without the root's dot
-            found += [(form, f"${{{options}.{attribute}}}") for form in (option[key], option[key].rstrip("."))]
-    return [(value, reference) for value, reference in found if value and len(value) >= SHORTEST_NAME]
+        for key, attribute in OPTIONS.items():  # with and without the final dot
+            pairs += [(form, f"${{{options}.{attribute}}}") for form in (option[key], option[key].rstrip("."))]
+    return [(value, reference) for value, reference in pairs if value and len(value) >= SHORTEST_NAME]
 
 
-def _referring(given: Any, references: list[tuple[str, str]]) -> Any:
-    """Return inputs in which whatever names another resource refers to it."""
-    if isinstance(given, dict):
-        return {key: _referring(value, references) for key, value in given.items()}
-    if isinstance(given, list):
-        return [_referring(value, references) for value in given]
-    if not isinstance(given, str):
-        return given
-    # The longest first, which others may be parts of; all at once, since a reference is no text to search.
+def _with_references(value: Any, references: list[tuple[str, str]]) -> Any:
+    """Return inputs in which references replace the values of other resources."""
+    if isinstance(value, dict):
+        return {key: _with_references(entry, references) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_with_references(entry, references) for entry in value]
+    if not isinstance(value, str):
+        return value
+    # The longest value comes first, because it may contain shorter ones. One pass replaces all values: references are
+    # not searched.
     by_value = dict(reversed(references))
     names = sorted(by_value, key=len, reverse=True)
-    literal = given.replace("${", "$${")
+    literal = value.replace("${", "$${")
     return re.sub("|".join(map(re.escape, names)), lambda hit: by_value[hit[0]], literal) if names else literal
 
 
 def _plain(value: Any) -> Any:
-    """Return inputs without what Pulumi adds: its own keys, and the envelope of a secret."""
+    """Return inputs without Pulumi's own keys, and with secrets unwrapped."""
     if isinstance(value, list):
         return [_plain(entry) for entry in value]
     if not isinstance(value, dict):
