@@ -1,131 +1,170 @@
-"""What several test folders share: an embedded cloud of the tests' own, in another slot than the user's; one instance."""
+"""Fixtures and scheduling for all tests: an embedded cloud in the tests' own slot, with one instance."""
 
 import os
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from localcloud.node.init import PRIVATE_FOLDERS
-from tests.e2e.walk import INSTANCE, LABELS, SLOT, STACK_FILE, Walk, assert_account_empty, url
-from tests.shell import ROOT, run
-from tests.waiting import eventually
+from localcloud.node.pid1 import PRIVATE_FOLDERS
+from tests.support.polling import eventually
+from tests.support.project import Project, make_project, stack_files_of_checkout
+from tests.support.shell import ROOT, local_environment, run
+from tests.support.user_session import CREATE, DESTROY, INSTANCE, LABELS, SLOT, UserSession, assert_account_empty, url
 
-COMMAND_SECONDS = 3600  # a first run builds every tool from source
+# Child processes find the project by PYTHONPATH: Python's -P leaves the working directory out of the path.
+os.environ["PYTHONPATH"] = str(ROOT)
+# Folders that a cloud must not leave on the host. The last one is kubelet's and the controller manager's default.
+HOST_FOLDERS = (*PRIVATE_FOLDERS, "/usr/libexec/kubernetes")
+TARGET_SECONDS = "20"  # the load balancer is slow, as on AWS, but not as slow
+COMMAND_SECONDS = 3600  # the first run may build the tools from source
 
-# What runs one after the other, each in a process of its own: with an embedded cloud and an instance there, in two halves,
-# or with a bare cloud (tests/engine/bare.py). The rest needs neither.
+# Groups of tests; a group runs in one process, as does each other module. Two groups have an embedded cloud with an
+# instance. One group has a bare cloud (tests/support/bare_cloud.py). "cost" measures the gateway, which no other
+# measurement may disturb.
 SHARING = {
+    "cost": ("tests/security/cost/",),  # first: its folder is inside one of another group
     "embedded, second half": (
         "tests/e2e/test_tenants",
         "tests/e2e/test_tokens",
         "tests/e2e/test_walk",
         "tests/security/",
     ),
-    "embedded, first half": ("tests/e2e/", "tests/engine/test_plugins.py"),
+    "embedded, first half": ("tests/e2e/", "tests/integration/test_plugins.py"),
     "bare": tuple(
-        f"tests/engine/test_{name}.py" for name in ("adoption", "crash_points", "faults", "move", "plain_recovery")
+        f"tests/integration/test_{name}.py"
+        for name in (
+            *("adoption", "cluster_reads", "crash_points", "faults", "move", "node_groups", "object_drift"),
+            *("plain_recovery", "pod_reasons", "renamed_stacks", "storage_class"),
+        )
     ),
 }
 
 
-class CloudScheduling(LoadScopeScheduling):
-    """Those who share a cloud are one after the other, and so is the rest."""
+class CloudScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Runs the tests of a group, and those of a module in no group, one after the other in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((name for name, sharing in SHARING.items() if nodeid.startswith(sharing)), "rest")
+        groups = (name for name, sharing in SHARING.items() if nodeid.startswith(sharing))
+        return next(groups, nodeid.split("::", 1)[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> CloudScheduling:
-    """Let `make test` run four tests at once: much of each is waiting."""
+    """Schedule by group: `make test` runs four processes, since tests mostly wait."""
     return CloudScheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def checkout_keeps_its_stack_files() -> Iterator[None]:
+    """Fail at the end of the session if a file in the checkout's `stacks/` was added, changed or removed."""
+    before = stack_files_of_checkout()
+    yield
+    after = stack_files_of_checkout()
+    changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    assert not changed, f"changed in the checkout's stacks/ while the tests ran, by a test or by you: {changed}"
+
+
+@pytest.fixture(scope="session")
+def httpserver_listen_address() -> tuple[str, int]:
+    """Let pytest-httpserver listen on a free port of loopback."""
+    return "127.0.0.1", 0
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The folder in which `./opstrace` and `pulumi` run."""
+    return make_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="session")
 def base_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a user whose state folder is new and whose cloud has the tests' slot."""
+    """A user's environment with a new state folder and the tests' slot."""
     state = tmp_path_factory.mktemp("state")
-    return dict(os.environ) | {"XDG_STATE_HOME": str(state), "OPSTRACE_LOCAL_SLOT": str(SLOT)}
+    own = {
+        "XDG_STATE_HOME": str(state),
+        "OPSTRACE_LOCAL_SLOT": str(SLOT),
+        "OPSTRACE_LOCAL_TARGET_SECONDS": TARGET_SECONDS,
+    }
+    return dict(os.environ) | own
 
 
 @pytest.fixture(scope="session")
-def cloud(base_environment: dict[str, str]) -> Iterator[dict[str, str]]:
+def cloud(base_environment: dict[str, str], project: Project) -> Iterator[dict[str, str]]:
     """The environment of a shell that uses a running embedded cloud."""
-    # Those of a cloud that is there already go with the last of all.
-    before = [] if _clouds() else [folder for folder in PRIVATE_FOLDERS if Path(folder).exists()]
-    # Output goes to the test's own: building tools from source takes minutes and should be seen.
-    subprocess.run(["./opstrace", "local", "up"], cwd=ROOT, env=base_environment, check=True, timeout=COMMAND_SECONDS)
-    yield entered(base_environment)
-    run("./opstrace", "local", "down", env=base_environment)
+    # If another cloud runs, these folders are its own, and the last cloud removes them.
+    before = [] if _clouds() else [folder for folder in HOST_FOLDERS if Path(folder).exists()]
+    # The output is not captured: building tools takes minutes, and shows its progress.
+    up = ["./opstrace", "local", "up"]
+    subprocess.run(up, cwd=project.folder, env=base_environment, check=True, timeout=COMMAND_SECONDS)
+    yield local_environment(project.launcher, base_environment)
+    run("./opstrace", "local", "down", cwd=project.folder, env=base_environment)
     assert_nothing_left(SLOT)
-    eventually(
-        lambda: _clouds() or not [part for part in PRIVATE_FOLDERS if Path(part).exists() and part not in before], 30
-    )
+    left = partial(_new_folders, before)
+    eventually(lambda: not left(), 30, detail=lambda: f"left on this machine: {left()}")
 
 
 @pytest.fixture(scope="session")
-def walk(cloud: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    STACK_FILE.unlink(missing_ok=True)  # of a run that was killed
-    made = Walk(tmp_path_factory.mktemp("user"), cloud)
-    said = made.opstrace("create", "local", INSTANCE, "--tenant", "default").stderr
-    assert "curl --cacert" in said
-    yield made
-    made.opstrace("destroy", "local", INSTANCE, "--purge", "--yes")
-    assert INSTANCE not in made.opstrace("list", "local").stdout
-    assert not STACK_FILE.exists()
-    eventually(lambda: made.kubectl("get", "persistentvolumes", "-o", "name") == "")
-    assert_account_empty(made)
+def walk(cloud: dict[str, str], project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserSession]:
+    """A user who has created an instance, and destroys it in the end."""
+    user = UserSession(tmp_path_factory.mktemp("user"), cloud, project)
+    user.created = user.opstrace(*CREATE).stderr
+    assert "curl --cacert" in user.created
+    yield user
+    user.opstrace(*DESTROY)
+    assert INSTANCE not in user.opstrace("list", "local").stdout
+    assert not user.stack_path.exists()
+    eventually(lambda: user.kubectl("get", "persistentvolumes", "-o", "name") == "")
+    assert_account_empty(user)
 
 
 @pytest.fixture(scope="session")
-def trusted_pair(walk: Walk) -> str:
-    """A key pair's file whose public half the instance trusts beside its first key."""
+def trusted_pair(walk: UserSession) -> str:
+    """The file of a key pair that the instance trusts, beside its first key."""
     path = walk.folder / "custom-keypair.pem"
     walk.opstrace("ta-create-keypair", str(path))
     walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(path))
     token = walk.opstrace("ta-create-token", INSTANCE, "default", str(path)).stdout
 
-    def everywhere() -> bool:
-        # Each of the gateway's two pods gets the changed ConfigMap in its own time, and each request goes to one of them.
+    def is_trusted() -> bool:
+        # Two pods of the gateway read the changed ConfigMap at different times; a request goes to one of them.
         return all(walk.curl(url("cortex", "default", LABELS), token=token)[0] == 200 for _ in range(15))
 
-    eventually(everywhere, 90)
+    eventually(is_trusted, 90)
     return str(path)
 
 
+def _new_folders(before: list[str]) -> list[str]:
+    """Return the folders that clouds of the tests left on the host; [] while any cloud runs."""
+    return [] if _clouds() else [part for part in HOST_FOLDERS if part not in before and Path(part).exists()]
+
+
 def _clouds() -> bool:
-    """Tell whether a node runs on this machine, whoever's it is."""
+    """Return whether any node runs on this machine, the user's included."""
     return any(Path("/sys/fs/cgroup").glob("**/opst[0-9]"))
 
 
-def entered(environment: dict[str, str]) -> dict[str, str]:
-    """Return the environment after `eval "$(./opstrace env local)"` in it."""
-    exports = run("./opstrace", "env", "local", env=environment).stdout
-    shell = run("sh", "-c", f"{exports}\nenv -0", env=environment).stdout
-    return dict(line.split("=", 1) for line in shell.split("\0") if "=" in line)
-
-
 def processes_of(slot: int) -> list[str]:
-    """Return the command lines of what runs of the tests' cloud in `slot`."""
-    found = []
+    """Return the command lines of the processes of the tests' cloud in `slot`."""
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if f"/opstrace/local-{slot}" in command:
-            found.append(command)
-    return found
+            commands.append(command)
+    return commands
 
 
 def assert_nothing_left(slot: int) -> None:
-    """Fail if anything of the tests' cloud in `slot` is still on this machine."""
+    """Fail if a network interface, cgroup, mount or process of the tests' cloud in `slot` is left."""
     name = f"opst{slot}"
     assert not (Path("/sys/class/net") / name).exists()
-    cgroups = Path("/sys/fs/cgroup")  # of version 2, or with a folder for each controller
+    cgroups = Path("/sys/fs/cgroup")  # version 2 has one hierarchy, version 1 one for each controller
     assert not [*cgroups.glob(name), *cgroups.glob(f"*/{name}")]
     assert f"/opstrace/local-{slot}/" not in Path("/proc/self/mounts").read_text()
     assert processes_of(slot) == []

@@ -1,0 +1,1 @@
+"""Servers, clients, mocks and factories for the tests."""

@@ -1,0 +1,8 @@
+"""Fetch or build the tools that the tests need, with progress: `python -m tests.support.tools`."""
+
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+from scripts.ui.terminal import TERMINAL
+
+for tool in (*catalog.ENGINE, *catalog.NODE, *catalog.SERVICES, *catalog.MAINTENANCE):
+    ensure(tool, TERMINAL)
