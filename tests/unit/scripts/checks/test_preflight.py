@@ -1,0 +1,320 @@
+"""The preflight against moto and recorded answers: all is well, then each failure by itself."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import cycle
+from typing import Any
+
+import moto
+import pytest
+
+from components.core.errors import UserError
+from scripts.checks.finding import Finding, ok
+from scripts.checks.preflight import CHECKS, findings, require_no_errors
+from scripts.checks.subject import DENIED, Account, Check, NoAnswerError, Subject, action_of
+from tests.support.checked_account import ISSUER, REGION, CheckedAccount, Denying, Recorded, Services
+from tests.support.shell import ROOT
+
+SERVICES = ("acm", "autoscaling", "ec2", "eks", "iam", "route53", "s3", "service-quotas", "sts")
+
+
+Undo = Callable[[], object]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[CheckedAccount]:
+    with moto.mock_aws():
+        yield CheckedAccount()
+
+
+@pytest.fixture
+def account(shared: CheckedAccount) -> CheckedAccount:
+    return shared.copy()
+
+
+def test_an_account_with_all_that_an_instance_needs_has_no_other_findings_than_ok(account: CheckedAccount) -> None:
+    found = findings(account.subject())
+    assert [one for one in found if one.level != "ok"] == []
+    assert [one.name for one in found] == [check.name for check in CHECKS]
+
+
+def test_the_page_lists_the_iam_actions_of_the_checks(account: CheckedAccount) -> None:
+    asked = set()
+
+    def note(service: str, operation: str) -> None:
+        asked.add(action_of(service, Services()[service].meta.method_to_api_mapping[operation]))
+
+    class Asked(Account):
+        def ask(self, service: str, operation: str, **arguments: Any) -> Any:
+            note(service, operation)
+            return super().ask(service, operation, **arguments)
+
+        def ask_once(self, service: str, operation: str, **arguments: Any) -> Any:
+            note(service, operation)
+            return super().ask_once(service, operation, **arguments)
+
+    subject = replace(account.subject(), account=Asked(account.services))
+    findings(subject)
+    undo = stale_delegation(account)  # an instance that exists is asked other questions
+    findings(replace(subject))  # what it was told before is forgotten
+    undo()
+    account.make_eks_cluster("observability")
+    findings(replace(account.subject(), account=subject.account))
+    section = (ROOT / "docs" / "how-to" / "aws.md").read_text().partition("\n## Check the account\n")[2]
+    listed = re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", section.partition("\n## ")[0])
+    assert sorted(listed) == sorted(asked - {"sts:GetCallerIdentity"})
+
+
+def other_region(account: CheckedAccount) -> None:
+    account.settings["aws"] = {**account.settings["aws"], "region": "xx-west-9"}
+
+
+def no_provider(account: CheckedAccount) -> Undo:
+    account.services["iam"].delete_open_id_connect_provider(OpenIDConnectProviderArn=account.provider)
+    return account.make_provider
+
+
+def no_audience(account: CheckedAccount) -> Undo:
+    no_provider(account)
+    account.make_provider("other.example.com")
+
+    def undo() -> None:
+        no_provider(account)
+        account.make_provider()
+
+    return undo
+
+
+def old_version(account: CheckedAccount) -> None:
+    account.cluster.paths["/version"] = {"gitVersion": "v1.29.0"}
+
+
+def other_cluster(account: CheckedAccount) -> None:
+    account.cluster.paths["/.well-known/openid-configuration"] = {"issuer": f"{ISSUER}B"}
+
+
+def no_storage_class(account: CheckedAccount) -> None:
+    account.cluster.lists["storageclasses"] = []
+
+
+def unenforced(account: CheckedAccount) -> None:
+    account.settings["cluster"] = {**account.settings["cluster"], "enforcesNetworkPolicies": False}
+
+
+def open_metadata(account: CheckedAccount) -> Undo:
+    ec2, which = account.services["ec2"], {"InstanceId": account.instance, "HttpTokens": "required"}
+    change = partial(ec2.modify_instance_metadata_options, **which)
+    change(HttpPutResponseHopLimit=2)
+    return lambda: change(HttpPutResponseHopLimit=1)
+
+
+def replaced_group(account: CheckedAccount) -> None:
+    account.settings["loadBalancer"] = {**account.settings["loadBalancer"], "autoscalingGroups": ["replaced"]}
+
+
+def foreign_node(account: CheckedAccount) -> None:
+    account.cluster.node["spec"] = {"providerID": "aws:///us-west-2a/i-0123456789abcdef0"}
+
+
+def no_subnet(account: CheckedAccount) -> None:
+    account.settings["loadBalancer"] = {**account.settings["loadBalancer"], "subnetIds": ["subnet-0123456789abcdef0"]}
+
+
+def private_subnet(account: CheckedAccount) -> Undo:
+    account.services["ec2"].delete_route(RouteTableId=account.table, DestinationCidrBlock="0.0.0.0/0")
+    return account.make_route
+
+
+def other_zone(account: CheckedAccount) -> None:
+    account.cluster.node["metadata"] = {"labels": {"topology.kubernetes.io/zone": f"{REGION}b"}}
+
+
+def no_security_group(account: CheckedAccount) -> None:
+    account.settings["cluster"] = {**account.settings["cluster"], "nodeSecurityGroupId": "sg-0123456789abcdef0"}
+
+
+def no_zone(account: CheckedAccount) -> None:
+    account.zone = "Z0123456789"
+
+
+def undelegated(account: CheckedAccount) -> None:
+    account.dns.records.clear()
+
+
+def stale_delegation(account: CheckedAccount) -> Undo:
+    route53 = account.services["route53"]
+    zone = route53.create_hosted_zone(Name="obs.example.com", CallerReference="2")["HostedZone"]["Id"]
+    return lambda: route53.delete_hosted_zone(Id=zone)
+
+
+def earlier_delegation(account: CheckedAccount) -> Undo:
+    record = {"Name": "obs.example.com", "Type": "NS", "TTL": 30, "ResourceRecords": [{"Value": "ns.old.net"}]}
+
+    def change(action: str) -> None:
+        batch = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
+        account.services["route53"].change_resource_record_sets(HostedZoneId=account.zone, ChangeBatch=batch)
+
+    change("CREATE")
+    return lambda: change("DELETE")
+
+
+def other_authority(account: CheckedAccount) -> None:
+    record = type("Record", (), {"tag": b"issue", "value": b"letsencrypt.org"})
+    account.dns.records["example.com", "CAA"] = [record]
+
+
+def many_tenants(account: CheckedAccount) -> None:
+    account.settings["tenants"] = [{"name": f"tenant{number}"} for number in range(24)]
+
+
+def many_ranges(account: CheckedAccount) -> None:
+    ranges = [f"10.0.{number}.0/24" for number in range(61)]
+    account.settings["dataApi"] = {**account.settings["dataApi"], "allowedCidrs": ranges}
+
+
+def small_quotas(account: CheckedAccount) -> None:
+    names = ("ACM certificates", "General purpose buckets")
+    account.services["service-quotas"] = Recorded(
+        list_service_quotas={"Quotas": [{"QuotaName": name, "Value": 2.0} for name in names]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("provoke", "expected"),
+    [
+        (other_region, {"region": "error"}),
+        (no_provider, {"identity provider": "error"}),
+        (no_audience, {"identity provider": "error"}),
+        (old_version, {"cluster version": "error"}),
+        (other_cluster, {"issuer": "error"}),
+        (no_storage_class, {"storage class": "error"}),
+        (unenforced, {"network policies": "warning"}),
+        (open_metadata, {"instance metadata": "warning"}),
+        (replaced_group, {"targets": "error"}),
+        (no_subnet, {"subnets": "error"}),
+        (private_subnet, {"routes": "error"}),
+        (other_zone, {"zones": "error"}),
+        (no_security_group, {"security group": "error"}),
+        (no_zone, {"parent zone": "error"}),
+        (undelegated, {"parent zone": "error"}),
+        (stale_delegation, {"delegation": "warning"}),
+        (earlier_delegation, {"delegation": "error"}),
+        (other_authority, {"CAA": "error"}),
+        (many_tenants, {"quota of the listener": "error"}),
+        (many_ranges, {"quota of allowed ranges": "error"}),
+        (small_quotas, {"quota of certificates": "error", "quota of buckets": "error"}),
+    ],
+)
+def test_each_failure_is_found_alone(
+    account: CheckedAccount, provoke: Callable[[CheckedAccount], Undo | None], expected: dict[str, str]
+) -> None:
+    undo = provoke(account)
+    try:
+        found = account.findings()
+    finally:
+        if undo:
+            undo()
+    assert {name: one.level for name, one in found.items() if one.level != "ok"} == expected
+    assert all(one.remedy for one in found.values() if one.level != "ok")
+
+
+def test_groups_of_another_cluster_are_found(account: CheckedAccount) -> None:
+    foreign_node(account)
+    found = account.findings()
+    assert found["targets"].level == "error" and "is a node of the cluster" in found["targets"].message
+
+
+def test_another_account_hides_what_it_answers(account: CheckedAccount) -> None:
+    other = account.provider.replace("123456789012", "999999999999")
+    account.settings["cluster"] = {**account.settings["cluster"], "oidcProviderArn": other}
+    found = account.findings()
+    assert [*found] == ["cluster version", "account"] and found["account"].level == "error"
+    with pytest.raises(
+        UserError, match="the preflight found: account: the credentials are of the account 123456789012"
+    ):
+        require_no_errors(findings(account.subject()))
+
+
+@pytest.mark.parametrize(("service", "code"), zip(SERVICES, cycle(DENIED), strict=False))
+def test_a_missing_permission_is_a_warning_with_the_action(account: CheckedAccount, service: str, code: str) -> None:
+    account.services[service] = Denying(service, code)
+    changed = [one for one in account.findings().values() if one.level != "ok"]
+    prefix = {"service-quotas": "servicequotas"}.get(service, service)
+    assert changed
+    for one in changed:
+        assert one.level == "warning" and one.remedy.startswith(f"allow the IAM action {prefix}:"), one
+
+
+def silent_cluster(account: CheckedAccount) -> None:
+    def refuse(*_: Any) -> Any:
+        raise UserError("the cluster of the context eks does not answer")
+
+    for name in ("read", "nodes", "get", "objects"):
+        setattr(account.cluster, name, refuse)
+
+
+def test_a_cluster_that_does_not_answer_is_one_error(account: CheckedAccount) -> None:
+    silent_cluster(account)
+    found = account.findings()
+    assert [one.name for one in found.values() if one.level == "error"] == ["cluster"]
+    assert found["targets"].in_words() == "targets: not checked; let the cluster answer first"
+
+
+def test_a_cluster_that_hangs_is_an_error_after_the_deadline(account: CheckedAccount) -> None:
+    released = threading.Event()
+    account.cluster.read = lambda path: released.wait(60) and None  # type: ignore[method-assign]  # the test's cluster
+    found = {one.name: one for one in findings(account.subject(), seconds=1)}
+    released.set()
+    assert (found["cluster"].level, found["issuer"].level) == ("error", "warning")
+    assert "does not answer in 1 s" in found["cluster"].message
+
+
+def test_a_refused_kind_of_object_is_named_where_the_cluster_answers(account: CheckedAccount) -> None:
+    def refuse(*_: Any) -> Any:
+        raise UserError("the cluster of the context eks refuses access: Forbidden")
+
+    account.cluster.nodes = refuse  # type: ignore[method-assign]  # the test's cluster
+    found = account.findings()
+    assert found["targets"].level == "warning" and "Forbidden" in found["targets"].message
+    assert found["cluster version"].level == "ok"
+
+
+def test_no_resolver_learns_that_a_new_instance_s_name_does_not_exist(account: CheckedAccount) -> None:
+    asked: list[str] = []
+    answers = account.dns.of
+
+    def of(name: str, kind: str) -> list[Any]:
+        asked.append(name)
+        return answers(name, kind)
+
+    account.dns.of = of  # type: ignore[method-assign]  # the test's DNS
+    account.findings()
+    assert asked and {*asked} == {"example.com", "com"}
+
+
+def test_a_resolver_that_does_not_answer_is_a_warning(account: CheckedAccount) -> None:
+    def silent(name: str, kind: str) -> list[Any]:
+        raise NoAnswerError(f"{kind} of {name}: timeout")
+
+    account.dns.of = silent  # type: ignore[method-assign]  # the test's DNS
+    found = account.findings()
+    for name in ("parent zone", "CAA"):
+        assert found[name].level == "warning" and "timeout" in found[name].message
+
+
+def test_no_check_delays_the_others_and_none_takes_longer_than_the_deadline(account: CheckedAccount) -> None:
+    released = threading.Event()
+    hanging = Check("hanging", lambda _: [ok("hanging", str(released.wait(60)))])
+    meeting = threading.Barrier(2)  # passes once two checks run at the same time
+
+    def meet(_: Subject) -> list[Finding]:
+        return [ok("met", str(meeting.wait(30) < meeting.parties))]
+
+    pair = [Check("one", meet), Check("two", meet)]
+    found = findings(account.subject(), [hanging, *pair], seconds=5)
+    released.set()
+    assert [(one.name, one.level) for one in found] == [("hanging", "warning"), ("met", "ok"), ("met", "ok")]
+    assert "no answer in 5 s" in found[0].message
