@@ -1,21 +1,21 @@
-"""What the e2e tests share beside the instance."""
+"""Fixtures of the e2e tests beside the instance."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.walk import INSTANCE, LABELS, STACK_FILE, Walk, current, url
-from tests.waiting import eventually
+from tests.support.polling import eventually
+from tests.support.user_session import INSTANCE, LABELS, UserSession, gateway_is_current, url
 
 
 @pytest.fixture(scope="module")
 def printed() -> list[str]:
-    """What a module's commands have printed by now, to which a page of docs/ is held in the end."""
+    """The output of a module's commands so far, to compare it with a page of docs/."""
     return []
 
 
 @pytest.fixture
-def keys_as_before(walk: Walk) -> Iterator[None]:
+def keys_as_before(walk: UserSession) -> Iterator[None]:
     before = walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split()
     yield
     for kid in walk.opstrace("ta-pubkeys-list", "local", INSTANCE).stdout.split():
@@ -24,13 +24,13 @@ def keys_as_before(walk: Walk) -> Iterator[None]:
 
 
 @pytest.fixture
-def file_as_before(walk: Walk) -> Iterator[None]:
-    """Whatever a test does to the stack's file, it is undone and applied."""
-    before = STACK_FILE.read_text()
+def file_as_before(walk: UserSession) -> Iterator[None]:
+    """Restore the stack file after a test, and apply it."""
+    before = walk.stack_path.read_text()
     yield
-    STACK_FILE.write_text(before)
+    walk.stack_path.write_text(before)
     walk.pulumi("up", "--yes", "--skip-preview")
-    eventually(lambda: current(walk), 90)
+    eventually(lambda: gateway_is_current(walk), 90)
 
     def answered(tenant: str) -> bool:
         return walk.curl(url("cortex", tenant, LABELS), token=walk.token(tenant))[0] == 200

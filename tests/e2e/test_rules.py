@@ -1,29 +1,29 @@
-"""Rules of a tenant, by the commands of docs/rules.md; real Cortex evaluates them."""
+"""Rules of a tenant, by the commands of docs/how-to/rules.md; a real Cortex evaluates them."""
 
 import json
 
-from tests.e2e.walk import Walk, commands, url
-from tests.waiting import eventually
+from tests.support.polling import eventually
+from tests.support.user_session import UserSession, commands, url
 
 TENANT = "default"
 LOADED_SECONDS = 180  # the ruler looks for changed rules once a minute
 
 
-def asked(walk: Walk, path: str, tenant: str = TENANT) -> str:
+def query_result(walk: UserSession, path: str, tenant: str = TENANT) -> str:
     status, body = walk.curl(url("cortex", tenant, path), token=walk.token(tenant))
     return body if status == 200 else ""
 
 
-def test_the_commands_of_the_page_on_rules_do_what_it_says(walk: Walk) -> None:
-    _, said = walk.follow(commands("rules.md"), walk.folder / f"tenant-api-token-{TENANT}")
-    assert "name: availability" in said
+def test_the_commands_of_the_page_on_rules_do_what_it_says(walk: UserSession) -> None:
+    _, output = walk.follow(commands("how-to/rules.md"), walk.folder / f"tenant-api-token-{TENANT}")
+    assert "name: availability" in output
 
     def has(series: str) -> bool:
-        found = asked(walk, f"/api/v1/query?query={series}")
-        return bool(found and json.loads(found)["data"]["result"])
+        answer = query_result(walk, f"/api/v1/query?query={series}")
+        return bool(answer and json.loads(answer)["data"]["result"])
 
     eventually(lambda: has("job:up:share") and has("ALERTS"), LOADED_SECONDS)
-    assert asked(walk, "/api/v1/rules", "system") == ""  # another tenant has none
+    assert query_result(walk, "/api/v1/rules", "system") == ""  # another tenant has none
 
     for path in ("/api/v1/alerts", "/alertmanager/", "/multitenant_alertmanager/configs"):
         status, _ = walk.curl(url("cortex", TENANT, path), "-X", "POST", "-d", "{}", token=walk.token(TENANT))

@@ -1,4 +1,4 @@
-"""Scopes, revocation and limited keys at the real gateway; the commands of docs/tokens.md, as they stand there."""
+"""Scopes, revocation and limited keys at the real gateway, by the commands of the pages on keys and tokens."""
 
 import json
 import threading
@@ -9,26 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from components.gateway_files import TOKEN
-from components.keys import key_id
-from components.names import GATEWAY_NAMESPACE
-from scripts.keyfiles import read_key_pair
-from scripts.stackfile import StackFile
-from tests.e2e.walk import INSTANCE, LABELS, Walk, commands, url
-from tests.waiting import eventually
+from components.core.names import GATEWAY_NAMESPACE
+from components.core.public_keys import key_id
+from components.gateway.watched_files import TOKEN
+from scripts.tokens.key_files import read_key_pair
+from tests.support.polling import eventually
+from tests.support.user_session import INSTANCE, LABELS, UserSession, commands, unseen, url
 
+PAGES = ("how-to/give-a-team-a-key.md", "how-to/revoke-a-token.md", "how-to/rotate-a-key.md")  # followed in this order
 BAD = "bad authentication token"
 IN_FORCE_SECONDS = 90
+WAIT = "while ./opstrace status local showdown | grep 'still on its way' > /dev/null; do sleep 1; done\n"
 
 
-def everywhere(walk: Walk, asked: str, token: str, wanted: tuple[int, str]) -> bool:
-    """Tell whether both of the gateway's pods answer so; each request goes to one of them."""
-    return all(walk.curl(asked, token=token) == wanted for _ in range(15))
+def everywhere(walk: UserSession, address: str, token: str, answer: tuple[int, str]) -> bool:
+    """Return whether both of the gateway's pods give this answer; a request goes to one of them."""
+    return all(walk.curl(address, token=token) == answer for _ in range(15))
 
 
 @contextmanager
-def nobody_misses(walk: Walk, token: str) -> Iterator[None]:
-    """Ask with a good token all the time, and fail if one answer is not 200."""
+def nobody_misses(walk: UserSession, token: str) -> Iterator[None]:
+    """Send requests with a good token until the test ends, and fail if any answer is not 200."""
     stop, answers = threading.Event(), []
 
     def ask() -> None:
@@ -43,7 +44,7 @@ def nobody_misses(walk: Walk, token: str) -> Iterator[None]:
     assert len(answers) > 20 and {*answers} == {200}
 
 
-def test_a_token_for_reading_cannot_push_and_one_for_writing_cannot_read(walk: Walk, trusted_pair: str) -> None:
+def test_a_token_for_reading_cannot_push_and_one_for_writing_cannot_read(walk: UserSession, trusted_pair: str) -> None:
     def token(scope: str) -> str:
         return str(walk.opstrace("ta-create-token", INSTANCE, "default", trusted_pair, "--scope", scope).stdout)
 
@@ -56,19 +57,21 @@ def test_a_token_for_reading_cannot_push_and_one_for_writing_cannot_read(walk: W
 
 
 @pytest.fixture
-def many_revoked(walk: Walk) -> Iterator[None]:
-    """A list of 10,000 revoked tokens in the stack's file, for a while."""
-    file = StackFile(INSTANCE)
+def many_revoked(walk: UserSession) -> Iterator[None]:
+    """A list of 10,000 revoked tokens in the stack file until the test ends."""
+    file = walk.stack_file()
     file.set_revoked_tokens({str(uuid.uuid4()): "2099-01-01T00:00:00Z" for _ in range(9_999)})
     file.write()
     yield
-    file = StackFile(INSTANCE)
+    file = walk.stack_file()
     file.set_revoked_tokens({})
     file.write()
 
 
 @pytest.mark.usefixtures("many_revoked")
-def test_a_revoked_token_is_refused_within_90_s_and_no_other_misses_a_request(walk: Walk, trusted_pair: str) -> None:
+def test_a_revoked_token_is_refused_within_90_s_and_no_other_misses_a_request(
+    walk: UserSession, trusted_pair: str
+) -> None:
     lost, good = (walk.opstrace("ta-create-token", INSTANCE, "default", trusted_pair).stdout for _ in range(2))
     (walk.folder / "lost.jwt").write_text(lost)
     labels = url("cortex", "default", LABELS)
@@ -81,25 +84,25 @@ def test_a_revoked_token_is_refused_within_90_s_and_no_other_misses_a_request(wa
 
 
 @pytest.fixture
-def bad_keys(walk: Walk) -> Iterator[None]:
-    """Meanwhile the gateway is given a file of keys that is none; afterwards the one that it had."""
+def bad_keys(walk: UserSession) -> Iterator[None]:
+    """Replace the gateway's file of keys by an invalid one until the test ends."""
 
     def put(text: str) -> None:
         patch = json.dumps({"data": {TOKEN.file: text}})
         walk.kubectl("-n", GATEWAY_NAMESPACE, "patch", "configmap", "gateway-keys", "--type", "merge", "-p", patch)
 
-    found = walk.kubectl("-n", GATEWAY_NAMESPACE, "get", "configmap", "gateway-keys", "-o", "json")
+    config_map = walk.kubectl("-n", GATEWAY_NAMESPACE, "get", "configmap", "gateway-keys", "-o", "json")
     put("{")
     yield
-    put(json.loads(found)["data"][TOKEN.file])
+    put(json.loads(config_map)["data"][TOKEN.file])
     eventually(lambda: "REFUSED" not in walk.opstrace("status", "local", INSTANCE).stdout)
 
 
 @pytest.mark.usefixtures("bad_keys")
-def test_a_bad_file_of_keys_is_told_by_status_and_changes_nothing(walk: Walk, trusted_pair: str) -> None:
+def test_an_invalid_file_of_keys_shows_in_status_and_changes_nothing(walk: UserSession, trusted_pair: str) -> None:
     def refusing() -> list[str]:
-        said = walk.opstrace("status", "local", INSTANCE).stdout.splitlines()
-        return [line for line in said if line.endswith("it REFUSED what came last")]
+        output = walk.opstrace("status", "local", INSTANCE).stdout.splitlines()
+        return [line for line in output if line.endswith("it REFUSED what came last")]
 
     eventually(lambda: len(refusing()) == 2)
     kid = key_id(read_key_pair(Path(trusted_pair)).public_key())
@@ -108,7 +111,7 @@ def test_a_bad_file_of_keys_is_told_by_status_and_changes_nothing(walk: Walk, tr
     assert everywhere(walk, labels, token, walk.curl(labels, token=token))
 
 
-def test_a_limited_key_opens_its_own_tenant_alone(walk: Walk) -> None:
+def test_a_limited_key_opens_its_own_tenant_alone(walk: UserSession) -> None:
     walk.opstrace("ta-create-keypair", "team.pem")
     walk.opstrace("ta-pubkeys-add", "local", INSTANCE, "team.pem", "--tenant", "default", "--scope", "logs:write")
     own, other = (
@@ -129,11 +132,14 @@ def test_a_limited_key_opens_its_own_tenant_alone(walk: Walk) -> None:
     walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, kid)
 
 
-def test_the_commands_of_the_page_on_tokens_do_what_it_says(walk: Walk, keys_as_before: None) -> None:
-    blocks = commands("tokens.md")
-    assert len(blocks) == 5
-    folder, said = walk.follow(blocks)
-    assert f"{INSTANCE} accepts it" in said and "Grafana" in said and '"notAfter"' in said
+def test_the_commands_of_the_pages_on_keys_and_tokens_do_what_they_say(walk: UserSession, keys_as_before: None) -> None:
+    blocks = [block for page in PAGES for block in commands(page)]
+    assert len(blocks) == 14
+    (check,) = (number for number, block in enumerate(blocks) if "status local" in block)
+    blocks.insert(check, WAIT)  # as the page says
+    folder, output = walk.follow(["exec 2>&1\n", *blocks])
+    assert [line for page in PAGES[:2] for line in unseen(page, "", output)] == []
+    assert f"{INSTANCE} accepts it" in output and "Grafana" in output and '"notAfter"' in output
     assert len(list((folder / "batch").iterdir())) == 3
     assert_modes(folder)
     rotated = (folder / "rotated" / f"{INSTANCE}-default.jwt").read_text()
@@ -143,8 +149,8 @@ def test_the_commands_of_the_page_on_tokens_do_what_it_says(walk: Walk, keys_as_
 
 
 def assert_modes(folder: Path) -> None:
-    """Fail if a key pair or a token can be read by others."""
-    found = [*folder.glob("*.pem"), *folder.rglob("*.jwt")]
-    assert len(found) > 8
-    for path in found:
+    """Fail if other users can read a key pair or a token."""
+    files = [*folder.glob("*.pem"), *folder.rglob("*.jwt")]
+    assert len(files) > 8
+    for path in files:
         assert path.stat().st_mode & 0o777 == 0o600, path

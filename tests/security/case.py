@@ -1,37 +1,42 @@
-"""What a hostile request is: a row of the tables beside this file, to which anybody can add."""
+"""The format of hostile requests: each is a row of the tables in this folder. Add rows as you need them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from components.names import Api
-from tests.security.forge import Forgery
-from tests.security.wire import Answer
+from components.core.names import Api
+from tests.support.raw_client import Answer
+from tests.support.token_variants import Forgery
 
 LABELS: Mapping[Api, str] = {"cortex": "/api/v1/labels", "loki": "/loki/api/v1/labels"}
-ARRIVES: Answer = (200, "what the same question with a plain good token is answered")
+ARRIVES: Answer = (200, "the answer to the same request with a good token")
 BAD: Answer = (401, "bad authentication token")
 FORM: Answer = (401, "Authorization header format invalid. Expecting 'Bearer <AUTHTOKEN>'")
 MISSING: Answer = (401, "Authorization header missing or invalid")
 NO_TENANT: Answer = (404, "no such tenant")
-NO_ALERTMANAGER: Answer = (404, "this tenant has no Alertmanager")  # so it is asked for alone
+NOT_OPEN: Answer = (404, "this path is not open")
+NO_ALERTMANAGER: Answer = (404, "this tenant has no Alertmanager")  # no other path gets this answer
 BAD_REQUEST: Answer = (400, "Bad Request")
 
 
 def refused(reason: str) -> Answer:
-    """Return the 401 with a reason."""
+    """Return the 401 answer with a reason."""
     return 401, f"bad authentication token: {reason}"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A request by HTTP/1.1, to the tenant `default`; what is not said is as in a good one.
+    """A request by HTTP/1.1 to the tenant `default`; the defaults are those of a good request.
 
-    Without `target` it is LABELS of the API. In `headers` (lines), `target`, `host` and `raw`, TOKEN stands for the token of
-    `token`, GOOD for a plain good one, BASIC for that as a password in base64, HOST for the right host, DOMAIN for the
-    instance's. `raw`: all bytes of the request, in parts that are sent one after the other; then only `token` counts beside
-    it. `answers`: all that come until the connection ends or is quiet. As many requests as ARRIVES is among them reach the
-    back ends of `default`, and none those of another tenant; `perhaps` so many more: good ones that are found broken when
-    the gateway has begun to pass them on.
+    Without `target`, the path is LABELS of the API. `headers` are lines. `raw` holds all bytes of the request, in
+    parts that are sent one after the other; beside it only `token` counts.
+
+    Words in `headers`, `target`, `host` and `raw` are replaced. TOKEN becomes the token of `token`, GOOD a good token,
+    and BASIC the good token as a password in base64. BASIC_LINE and BASIC_HEADER have a line break and a header behind
+    the password. HOST becomes the right host, DOMAIN the instance's domain.
+
+    `answers` are all answers until the connection ends or is quiet. For each ARRIVES among them, one request must
+    reach the back ends of `default`; none may reach another tenant's. Up to `perhaps` more may arrive: good
+    requests in which the gateway finds an error after it has begun to forward them.
     """
 
     name: str
@@ -49,14 +54,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Http2:
-    """A request by HTTP/2. `fields` go behind or, by their names, in the place of those of a good one; None leaves one out."""
+    """A request by HTTP/2. `fields` replace those of a good request by name, or are added; None removes one."""
 
     name: str
-    answers: Answer
     fields: Sequence[tuple[str, str | None]] = ()
     token: Forgery = field(default_factory=Forgery)
     api: Api = "cortex"
     body: str = ""
+    answers: Answer = BAD_REQUEST
     perhaps: int = 0
 
 

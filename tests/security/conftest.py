@@ -1,4 +1,4 @@
-"""The keys that hostile tokens are signed with, what the instance knows of them, and what the back ends have seen."""
+"""The keys that sign hostile tokens, their trust in the instance, and the back ends' counters of requests."""
 
 import re
 import time
@@ -10,33 +10,33 @@ from typing import Any
 import kubernetes
 import pytest
 
-from components.keys import key_id
-from components.names import PORTS
-from scripts.keyfiles import new_key, read_key_pair
-from scripts.stackfile import StackFile
-from tests.e2e.walk import INSTANCE, LABELS, Walk, url
-from tests.security.forge import REVOKED, Forgery, Keys
-from tests.waiting import eventually
+from components.core.names import PORTS, SYSTEM
+from components.core.public_keys import key_id
+from scripts.tokens.key_files import new_key, read_key_pair
+from tests.support.polling import eventually
+from tests.support.token_variants import REVOKED, Forgery, Keys
+from tests.support.user_session import INSTANCE, LABELS, UserSession, url
 
 COUNTER = re.compile(r'((?:cortex|loki)_request_duration_seconds_count\{method="[A-Z]+",route="(\w+)".*?\}) (\d+)')
 
-# Of the probes, of who reads the counters, and of the gateway's own metrics, which come into `system` at any time.
-OWN_ROUTES = re.compile(r"^(ready|metrics)$|otlp")
+# Routes of probes and of reading the counters.
+OWN_ROUTES = re.compile(r"^(ready|metrics)$")
+GATEWAY_METRICS = re.compile("otlp")  # which `system` receives at any time
 SETTLING_SECONDS, SETTLED_TIMES = 0.2, 3
 
 
 @dataclass(frozen=True)
 class BackEnds:
-    """The back ends' own counters of the HTTP requests that reached them, of both tenants."""
+    """The counters of HTTP requests in both tenants' back ends."""
 
     core: Any
 
     def seen(self, tenant: str = "default") -> int:
-        """Return how many requests a tenant's have had; those of `OWN_ROUTES` are left out."""
+        """Return the number of requests to a tenant's back ends, without those of the instance itself."""
         return sum(self._of(program, port, tenant) for program, port in PORTS.items())
 
     def settled(self, tenant: str = "default") -> int:
-        """Return the same when nothing is on its way any more: a request that was cut off may be counted late."""
+        """Return the same number once it is stable: an interrupted request may be counted late."""
         counts = [self.seen(tenant)]
         while len(counts) < SETTLED_TIMES or len({*counts[-SETTLED_TIMES:]}) > 1:
             time.sleep(SETTLING_SECONDS)
@@ -47,36 +47,37 @@ class BackEnds:
         text = self.core.connect_get_namespaced_pod_proxy_with_path(
             f"{program}-0:{port}", f"{tenant}-tenant", "metrics"
         )
-        found = COUNTER.findall(text)
-        assert found, f"{program} of {tenant} counts nothing"
-        return sum(int(count) for _, route, count in found if not OWN_ROUTES.search(route))
+        counters = COUNTER.findall(text)
+        assert counters, f"{program} of {tenant} counts nothing"
+        own = [OWN_ROUTES, *([GATEWAY_METRICS] if tenant == SYSTEM else [])]
+        return sum(int(count) for _, route, count in counters if not any(one.search(route) for one in own))
 
 
 @pytest.fixture(scope="package")
-def back_ends(walk: Walk) -> BackEnds:
+def back_ends(walk: UserSession) -> BackEnds:
     load: Any = kubernetes.config.new_client_from_config
     return BackEnds(kubernetes.client.CoreV1Api(load(walk.shell["KUBECONFIG"])))
 
 
 @pytest.fixture(scope="package")
-def keys(walk: Walk, trusted_pair: str) -> Iterator[Keys]:
-    """Keys, of which the instance trusts one, and one for logs of `default` alone; one token's id is revoked."""
+def keys(walk: UserSession, trusted_pair: str) -> Iterator[Keys]:
+    """Key pairs: the instance trusts one, and another for logs of `default` alone; a token's id is revoked."""
     limited = walk.folder / "hostile-limited.pem"
     walk.opstrace("ta-create-keypair", str(limited))
     limits = ["--tenant", "default", "--scope", "logs:write,logs:read", "--no-apply"]
     walk.opstrace("ta-pubkeys-add", "local", INSTANCE, str(limited), *limits)
     walk.opstrace("ta-revoke-token", "local", INSTANCE, REVOKED, "--expires", "2099-01-01T00:00:00Z")
-    made = Keys(read_key_pair(Path(trusted_pair)), read_key_pair(limited), new_key())
+    keys = Keys(read_key_pair(Path(trusted_pair)), read_key_pair(limited), new_key())
 
     def in_force() -> bool:
-        """Tell whether both pods of the gateway know; each request goes to one of them."""
-        asked, token = url("cortex", "default", LABELS), made.token(Forgery(by="limited"))
-        return all("does not cover" in walk.curl(asked, token=token)[1] for _ in range(15))
+        """Return whether both pods of the gateway have the keys; a request goes to one of them."""
+        address, token = url("cortex", "default", LABELS), keys.token(Forgery(by="limited"))
+        return all("does not cover" in walk.curl(address, token=token)[1] for _ in range(15))
 
     eventually(in_force, 90)
-    yield made
-    walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, key_id(made.limited.public_key()), "--no-apply")
-    file = StackFile(INSTANCE)
+    yield keys
+    walk.opstrace("ta-pubkeys-remove", "local", INSTANCE, key_id(keys.limited.public_key()), "--no-apply")
+    file = walk.stack_file()
     file.set_revoked_tokens({})
     file.write()
     walk.pulumi("up", "--yes", "--skip-preview")

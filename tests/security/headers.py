@@ -1,9 +1,8 @@
-"""Headers and hosts that say more, or something else, than they should."""
+"""Headers and hosts with excess or wrong content."""
 
 from typing import Any
 
-from components.names import Api
-from tests.e2e.walk import INSTANCE
+from components.core.names import Api
 from tests.security.case import (
     ARRIVES,
     BAD,
@@ -13,11 +12,13 @@ from tests.security.case import (
     MISSING,
     NO_ALERTMANAGER,
     NO_TENANT,
+    NOT_OPEN,
     Case,
     refused,
 )
-from tests.security.forge import Forgery
-from tests.security.wire import Answer
+from tests.support.raw_client import Answer
+from tests.support.token_variants import Forgery
+from tests.support.user_session import INSTANCE
 
 TOKEN = "Authorization: Bearer TOKEN"
 SYSTEM = refused("unexpected tenant: default")
@@ -36,8 +37,17 @@ AUTHORIZATION = [
     Case("an empty header", MISSING, headers=["Authorization:"]),
     Case("a blank header", MISSING, headers=["Authorization:   "]),
     Case("letters before Bearer", FORM, headers=["Authorization: XXBearer TOKEN"]),
-    Case("bearer in small letters", FORM, headers=["Authorization: bearer TOKEN"]),
-    Case("BEARER in capitals", FORM, headers=["Authorization: BEARER TOKEN"]),
+    Case("bearer in small letters", ARRIVES, headers=["Authorization: bearer TOKEN"]),
+    Case("BEARER in capitals", ARRIVES, headers=["Authorization: BEARER TOKEN"]),
+    Case("bearer in mixed letters, and a bad token", BAD, headers=["Authorization: bEaReR a.b.c"]),
+    Case("bearer in small letters and a tab", FORM, headers=["Authorization: bearer\tTOKEN"]),
+    Case("bearer in small letters and two blanks", FORM, headers=["Authorization: bearer  TOKEN"]),
+    Case(
+        "bearer in small letters, twice", FORM, headers=["Authorization: bearer TOKEN", "Authorization: bearer TOKEN"]
+    ),
+    Case("bearer in small letters, then Bearer", FORM, headers=["Authorization: bearer TOKEN", TOKEN]),
+    Case("Bearer, then bearer in small letters", FORM, headers=[TOKEN, "Authorization: bearer TOKEN"]),
+    Case("Bearer in full-width letters", FORM, headers=["Authorization: \uff22earer TOKEN"]),
     Case("two blanks", FORM, headers=["Authorization: Bearer  TOKEN"]),
     Case("a tab", FORM, headers=["Authorization: Bearer\tTOKEN"]),
     Case("Bearer alone", FORM, headers=["Authorization: Bearer"]),
@@ -68,6 +78,10 @@ AUTHORIZATION = [
     Case("Basic that is not base64", FORM, headers=["Authorization: Basic !!!!"]),
     Case("Basic with a line's end", FORM, headers=["Authorization: Basic eDp5DQpYLVNjb3BlLU9yZ0lEOiBzeXN0ZW0="]),
     Case("Basic in small letters", FORM, headers=["Authorization: basic eDp5"]),
+    Case("Basic in small letters, with the token", ARRIVES, headers=["Authorization: basic BASIC"]),
+    Case("Basic in small letters, twice", FORM, headers=["Authorization: basic BASIC", "Authorization: Basic BASIC"]),
+    Case("Basic with the token and a line's end", ARRIVES, headers=["Authorization: Basic BASIC_LINE"]),
+    Case("Basic with the token and a header", FORM, headers=["Authorization: Basic BASIC_HEADER"]),
     Case("a token that Lua would run", FORM, headers=['Authorization: Bearer "..os.exit().."']),
     Case("a null byte", BAD_REQUEST, headers=["Authorization: Bearer TOKEN\0"]),
 ]
@@ -120,9 +134,9 @@ CLAIMED = [
 HOSTS = [
     Case("another tenant's host", SYSTEM, host="cortex.system.DOMAIN"),
     Case("another tenant's host, in capitals", SYSTEM, host="CORTEX.SYSTEM.DOMAIN"),
-    Case("a tenant that is not there", SYSTEM, host="cortex.nosuch.DOMAIN"),
+    Case("an unknown tenant", SYSTEM, host="cortex.nosuch.DOMAIN"),
     Case(
-        "a tenant that is not there, with its token",
+        "an unknown tenant, with its token",
         NO_TENANT,
         Forgery(claims={"sub": "tenant-nosuch"}),
         host="cortex.nosuch.DOMAIN",
@@ -130,7 +144,7 @@ HOSTS = [
     Case("a tenant with a full stop", NO_TENANT, host="cortex.default.system.DOMAIN"),
     Case("a tenant with a hyphen", NO_TENANT, host="cortex.default-tenant.DOMAIN"),
     Case("no tenant", NO_TENANT, host="cortex..DOMAIN"),
-    Case("the instance's own name", NO_TENANT, host="DOMAIN"),
+    Case("the instance's own name", NOT_OPEN, host="DOMAIN"),
     Case("another domain", NO_TENANT, host="cortex.default.evil.example.com"),
     Case("another domain that ends so", NO_TENANT, host="cortex.default.evil-DOMAIN"),
     Case("this domain and more", NO_TENANT, host="cortex.default.DOMAIN.evil.example.com"),
@@ -143,11 +157,18 @@ HOSTS = [
     Case("a path in the host", BAD_REQUEST, host="cortex.default.DOMAIN/../system"),
     Case("a host in Cyrillic", BAD_REQUEST, host="cortex.d\u0435fault.DOMAIN"),
     Case("no host's value", NO_TENANT, host=""),
-    Case("an end that is a dot", NO_TENANT, host="cortex.default.DOMAIN."),
-    Case("another API's path", NO_TENANT, target=LABELS["loki"]),
+    Case("an end that is a dot", ARRIVES, host="cortex.default.DOMAIN."),
+    Case("an end that is a dot, and a port", ARRIVES, host="cortex.default.DOMAIN.:8443"),
+    Case("another tenant's host with a dot at its end", SYSTEM, host="cortex.system.DOMAIN."),
+    Case("an end that is two dots", NO_TENANT, host="cortex.default.DOMAIN.."),
+    Case("a dot behind the port", NO_TENANT, host="cortex.default.DOMAIN:8443."),
+    Case("a dot before the tenant", NO_TENANT, host="cortex..default.DOMAIN"),
+    Case("another domain behind a dot", NO_TENANT, host="cortex.default.DOMAIN.evil.example.com."),
+    Case("the instance's own name with two dots at its end", NO_TENANT, host="DOMAIN..", target=RULES),
+    Case("another API's path", NOT_OPEN, target=LABELS["loki"]),
     Case("two hosts", NO_TENANT, headers=["Host: cortex.system.DOMAIN", TOKEN]),
     Case("an absolute target of another tenant", SYSTEM, target="http://cortex.system.DOMAIN/api/v1/labels"),
-    Case("an absolute target of another API", NO_TENANT, target="http://loki.default.DOMAIN/api/v1/labels"),
+    Case("an absolute target of another API", NOT_OPEN, target="http://loki.default.DOMAIN/api/v1/labels"),
     Case("an absolute target elsewhere", NO_TENANT, target="http://169.254.169.254/latest/meta-data/"),
     Case("an absolute target with a user", ARRIVES, target="http://a@cortex.default.DOMAIN/api/v1/labels"),
     Case("an absolute target, the host another's", ARRIVES, target=HERE, host="cortex.system.DOMAIN"),
@@ -160,7 +181,7 @@ HOSTS = [
         target=HERE.replace("http", "https"),
     ),
     Case("an absolute target of another scheme", BAD_REQUEST, target="gopher://cortex.default.DOMAIN/api/v1/labels"),
-    Case("a target with two slashes", NO_TENANT, target="//cortex.system.DOMAIN/api/v1/labels"),
+    Case("a target with two slashes", NOT_OPEN, target="//cortex.system.DOMAIN/api/v1/labels"),
     Case("a capital in the tenant", ARRIVES, host="cortex.DEFAULT.DOMAIN"),
     Case("a port", ARRIVES, host="cortex.default.DOMAIN:1"),
 ]
@@ -183,7 +204,9 @@ METHODS = [
 ]
 
 
-def _websocket(name: str, answers, headers, target: str = TAIL, api: Api = "loki", **more) -> Case:
+def _websocket(
+    name: str, answers: Answer, headers: list[str], target: str = TAIL, api: Api = "loki", **more: Any
+) -> Case:
     return Case(name, answers, headers=headers, target=target, api=api, **more)
 
 
@@ -203,6 +226,26 @@ WEBSOCKETS = [
         [TOKEN, *UPGRADE],
         token=Forgery(claims={"scope": "logs:write"}),
     ),
+    *(
+        _websocket(
+            f"a websocket with a bad token, and {name}", BAD, [TOKEN, *UPGRADE, header], token=Forgery(by="stranger")
+        )
+        for name, header in (
+            ("a version of its own", "x-opstrace-version: 0"),
+            ("a time of its own", "grpc-timeout: 99999999H"),
+        )
+    ),
+    _websocket(
+        "a websocket of a tenant that is not there",
+        NO_TENANT,
+        [TOKEN, *UPGRADE],
+        token=Forgery(claims={"sub": "tenant-nosuch"}),
+        host="loki.nosuch.DOMAIN",
+    ),
+    *(
+        _websocket(f"another upgrade, {name}", (403, ""), [TOKEN, "Connection: Upgrade", f"Upgrade: {name}"])
+        for name in ("websocket, h2c", "websocketx")
+    ),
     _websocket("a websocket elsewhere", (403, ""), [TOKEN, *UPGRADE], target=LABELS["loki"]),
     _websocket("another upgrade", (403, ""), [TOKEN, "Connection: Upgrade", "Upgrade: tls"]),
     _websocket(
@@ -212,11 +255,11 @@ WEBSOCKETS = [
         target=LABELS["loki"],
     ),
 ]
-NO_RULES: Answer = (404, "no rule groups found\n")  # Cortex's own word, for who asked well
+NO_RULES: Answer = (404, "no rule groups found\n")  # Cortex's answer to a good request
 
 
 def _rules(name: str, answers: Answer, *headers: str, target: str = RULES, **more: Any) -> Case:
-    """Return a question for rules at the instance's own name."""
+    """Return a request for rules at the instance's own name."""
     return Case(f"rules: {name}", answers, headers=headers or [TOKEN], host="DOMAIN", target=target, **more)
 
 
@@ -234,22 +277,23 @@ INSTANCE_NAME = [
             ("X-Forwarded-Host", "cortex.system.DOMAIN"),
         )
     ),
+    Case("rules: the name ends with a dot", NO_RULES, host="DOMAIN.", target=RULES, perhaps=1),
     _rules("no token", MISSING, "Accept: */*"),
     _rules("no token, but a tenant", MISSING, "X-Scope-OrgID: system", "x-opstrace-tenant: system"),
     _rules("two tokens", FORM, TOKEN, TOKEN),
     _rules("no subject", BAD, token=Forgery(claims={"sub": ""})),
     _rules("a subject with a path", BAD, token=Forgery(claims={"sub": "tenant-default/../system"})),
     _rules("a subject with a host", BAD, token=Forgery(claims={"sub": "tenant-default.svc.cluster.local"})),
-    _rules("a tenant that is not there", NO_TENANT, token=Forgery(claims={"sub": "tenant-nosuch"})),
+    _rules("an unknown tenant", NO_TENANT, token=Forgery(claims={"sub": "tenant-nosuch"})),
     _rules("another instance's token", BAD, token=Forgery(claims={"aud": "opstrace-cluster-other"})),
     _rules(
         "a token for logs", refused("scope does not cover metrics:read"), token=Forgery(claims={"scope": "logs:read"})
     ),
-    _rules("a push", NO_TENANT, target="/api/v1/push", method="POST"),
+    _rules("a push", NOT_OPEN, target="/api/v1/push", method="POST"),
     _rules("the Alertmanager's configuration", NO_ALERTMANAGER, target="/api/v1/alerts"),
     _rules("the Alertmanager's configuration, without a token", MISSING, "Accept: */*", target="/api/v1/alerts"),
-    _rules("the Alertmanager's pages", NO_TENANT, target="/alertmanager/"),
-    _rules("past the rules", NO_TENANT, target=f"{RULES}/../labels"),
+    _rules("the Alertmanager's pages", NOT_OPEN, target="/alertmanager/"),
+    _rules("past the rules", NOT_OPEN, target=f"{RULES}/../labels"),
 ]
 
 TABLE = [*AUTHORIZATION, *CLAIMED, *HOSTS, *METHODS, *WEBSOCKETS, *INSTANCE_NAME]

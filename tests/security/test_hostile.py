@@ -1,20 +1,20 @@
-"""Every row of the tables gets its answer, and nothing arrives at a back end that should not."""
+"""Every row of the tables gets its answer, and reaches the back ends only if it should."""
 
 import base64
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from components.names import Api
-from tests.e2e.walk import DOMAIN, PORT, Walk, url
+from components.core.names import Api
 from tests.security import framing, headers, paths, tokens
 from tests.security.case import ARRIVES, LABELS, Case, Http2, Row
 from tests.security.conftest import BackEnds
-from tests.security.forge import Forgery, Keys
-from tests.security.wire import Answer, Door
+from tests.support.raw_client import Answer, RawClient
+from tests.support.token_variants import Forgery, Keys
+from tests.support.user_session import DOMAIN, PORT, UserSession, url
 
 TABLES: dict[str, Sequence[Row]] = {
     "tokens": tokens.TABLE,
@@ -23,60 +23,70 @@ TABLES: dict[str, Sequence[Row]] = {
     "framing": framing.TABLE,
     "HTTP/2": framing.HTTP2,
 }
-AT_ONCE = 16  # most of them wait
+AT_ONCE = 16  # requests; most wait
 QUIET_SECONDS = 1.0
 APIS: tuple[Api, ...] = ("cortex", "loki")
 
 
 class Attack:
-    """Sends rows, as `Case` says, and tells what was answered."""
+    """Sends the rows of the tables, and returns their answers."""
 
-    def __init__(self, walk: Walk, keys: Keys, back_ends: BackEnds) -> None:
+    def __init__(self, walk: UserSession, keys: Keys, back_ends: BackEnds) -> None:
         self._keys, self._back_ends = keys, back_ends
-        self._doors = {api: Door(f"{api}.default.{DOMAIN}", PORT, walk.ca) for api in APIS}
+        self._clients = {api: RawClient(f"{api}.default.{DOMAIN}", PORT, walk.ca) for api in APIS}
         good = [Case("good", ARRIVES, api=api) for api in APIS]
         self._plain: dict[Api, Answer] = {}
-        self._counts: dict[Api, int] = {}  # Loki asks itself once more: its frontend its querier
+        self._counts: dict[Api, int] = {}  # more than one for Loki, whose frontend calls its querier
         for case in good:
             before = back_ends.settled()
             self._plain[case.api] = self.answers(case)[0]
             self._counts[case.api] = back_ends.settled() - before
         assert {status for status, _ in self._plain.values()} == {200} and min(self._counts.values()) > 0
 
-    def wanted(self, row: Row) -> list[Answer]:
-        """Return the answers that a row is to get."""
+    def client(self, api: Api) -> RawClient:
+        """Return the client for a tenant's host."""
+        return self._clients[api]
+
+    def expected(self, row: Row) -> list[Answer]:
+        """Return the answers that a row should get."""
         return [self._plain[row.api] if answer is ARRIVES else answer for answer in _listed(row)]
 
     def arriving(self, rows: Sequence[Row]) -> range:
-        """Return how much the back ends may count when `rows` are sent."""
+        """Return the range of requests that the back ends may count for `rows`."""
         least = sum(self._counts[row.api] * _listed(row).count(ARRIVES) for row in rows)
         return range(least, least + sum(self._counts[row.api] * row.perhaps for row in rows) + 1)
 
     def answers(self, row: Row) -> list[Answer]:
-        """Send a row, and return what is answered."""
-        door = self._doors[row.api]
-        words = {"HOST": door.name, "DOMAIN": DOMAIN, "GOOD": self._keys.token(Forgery())}
+        """Send a row, and return its answers."""
+        client = self._clients[row.api]
+        words = {"HOST": client.name, "DOMAIN": DOMAIN, "GOOD": self._keys.token(Forgery())}
         words["TOKEN"] = self._keys.token(row.token)
-        words["BASIC"] = base64.b64encode(f"anybody:{words['GOOD']}".encode()).decode()
+        for word, end in (("BASIC_LINE", "\r\n"), ("BASIC_HEADER", "\r\nX-Scope-OrgID: system"), ("BASIC", "")):
+            words[word] = base64.b64encode(f"anybody:{words['GOOD']}{end}".encode()).decode()
 
         def text(template: str) -> str:
-            for word, meaning in words.items():
-                template = template.replace(word, meaning)
+            for word, value in words.items():
+                template = template.replace(word, value)
             return template
 
         if isinstance(row, Http2):
-            return door.http2(self._fields(row, text), row.body.encode())
+            return client.http2(self._fields(row, text), row.body.encode())
         if not row.raw:
-            return door.one(_whole(row, text))
-        return door.raw([text(part).encode() for part in row.raw], len(_listed(row)), QUIET_SECONDS)
+            return client.one(_whole(row, text))
+        return client.raw([text(part).encode() for part in row.raw], len(_listed(row)), QUIET_SECONDS)
 
-    def _fields(self, row: Http2, text) -> list[tuple[bytes, bytes]]:
-        fields = [(":method", "GET"), (":scheme", "https"), (":authority", "HOST"), (":path", LABELS[row.api])]
+    def _fields(self, row: Http2, text: Callable[[str], str]) -> list[tuple[bytes, bytes]]:
+        fields: list[tuple[str, str | None]] = [
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", "HOST"),
+            (":path", LABELS[row.api]),
+        ]
         fields.append(("authorization", "Bearer TOKEN"))
-        known = {name for name, _ in fields}
+        names = {name for name, _ in fields}
         for name, value in row.fields:
-            if name in known:
-                fields = [(old, value if old == name else there) for old, there in fields]
+            if name in names:
+                fields = [(field, value if field == name else former) for field, former in fields]
             else:
                 fields.append((name.removeprefix("+"), value))
         return [(name.encode(), text(value).encode()) for name, value in fields if value is not None]
@@ -86,7 +96,7 @@ def _listed(row: Row) -> list[Answer]:
     return [row.answers] if isinstance(row.answers, tuple) else [*row.answers]
 
 
-def _whole(case: Case, text) -> bytes:
+def _whole(case: Case, text: Callable[[str], str]) -> bytes:
     lines = [f"{case.method} {case.target or LABELS[case.api]} HTTP/1.1", f"Host: {case.host}", *case.headers]
     if not any(line.startswith("Connection:") for line in case.headers):
         lines.append("Connection: close")
@@ -96,17 +106,17 @@ def _whole(case: Case, text) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def attack(walk: Walk, keys: Keys, back_ends: BackEnds) -> Attack:
+def attack(walk: UserSession, keys: Keys, back_ends: BackEnds) -> Attack:
     line = {"stream": {"job": "of-default"}, "values": [[str(time.time_ns()), "x"]]}
     pushed = ["-H", "Content-Type: application/json", "-d", json.dumps({"streams": [line]})]
     assert walk.curl(url("loki", "default", "/loki/api/v1/push"), *pushed, token=keys.token(Forgery()))[0] == 204
-    made = Attack(walk, keys, back_ends)
-    assert "job" in made.wanted(Case("", ARRIVES, api="loki"))[0][1]  # it can be told from another tenant's
-    return made
+    attack = Attack(walk, keys, back_ends)
+    assert "job" in attack.expected(Case("", ARRIVES, api="loki"))[0][1]  # so it differs from another tenant's answer
+    return attack
 
 
-def _parted(rows: Sequence[Row], attack: Attack) -> list[list[Row]]:
-    """Return those of which nothing may arrive, those of which it is known how much arrives, and the others."""
+def _grouped(rows: Sequence[Row], attack: Attack) -> list[list[Row]]:
+    """Return three groups: rows that must not arrive, rows with a known number of arrivals, and all other rows."""
     parts: list[list[Row]] = [[], [], []]
     for row in rows:
         parts[2 if row.perhaps else attack.arriving([row]) != range(1)].append(row)
@@ -114,30 +124,39 @@ def _parted(rows: Sequence[Row], attack: Attack) -> list[list[Row]]:
 
 
 def _culprits(rows: Sequence[Row], attack: Attack, back_ends: BackEnds) -> list[str]:
-    """Return the names of those rows of which more, or less, arrives than should; one after the other."""
-    found = []
+    """Send the rows one after the other, and return the names of those with a wrong number of arrivals."""
+    culprits = []
     for row in rows:
         before = back_ends.settled()
         attack.answers(row)
         if back_ends.settled() - before not in attack.arriving([row]):
-            found.append(row.name)
-    return found
+            culprits.append(row.name)
+    return culprits
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_hostile_requests_get_their_answers_and_do_not_arrive(attack: Attack, back_ends: BackEnds, table: str) -> None:
-    # Apart, so that one request that arrives and should not is not made up for by one that should and does not.
-    for rows in _parted(TABLES[table], attack):
+    # In groups, so that a wrong arrival and a missing one do not add up to the right count.
+    for rows in _grouped(TABLES[table], attack):
         before, others = back_ends.settled(), back_ends.seen("system")
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            given = dict(zip((row.name for row in rows), pool.map(attack.answers, rows), strict=True))
+            answers = dict(zip((row.name for row in rows), pool.map(attack.answers, rows), strict=True))
         arrived = back_ends.settled() - before
         wrong = {
-            row.name: (given[row.name], attack.wanted(row)) for row in rows if given[row.name] != attack.wanted(row)
+            row.name: (answers[row.name], attack.expected(row))
+            for row in rows
+            if answers[row.name] != attack.expected(row)
         }
-        assert not wrong, "\n".join(f"{name}: {got} in place of {wanted}" for name, (got, wanted) in wrong.items())
+        assert not wrong, "\n".join(
+            f"{name}: {answer} in place of {expected}" for name, (answer, expected) in wrong.items()
+        )
         assert arrived in attack.arriving(rows), _culprits(rows, attack, back_ends)
         assert back_ends.seen("system") == others
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_no_client_is_offered_http_2(attack: Attack, api: Api) -> None:
+    assert attack.client(api).application_protocol() is None
 
 
 def test_the_tables_are_large_and_name_each_row_once() -> None:
