@@ -10,15 +10,15 @@ LEAST_P99 = 0.250
 TIMES_BASELINE = 3
 MOST_MEMORY = 0.9
 BACK_SECONDS = 5.0
-MOST_TRIALS = 3
+MOST_TRIALS = 4
 
 
 class LateError(AssertionError):
-    """The good client was slow during an attack; nothing else was wrong."""
+    """The good client or the probes were slow during an attack; nothing else was wrong."""
 
 
 def repeated_while_late(trial: Callable[[int], None]) -> None:
-    """Run a trial, given its number, until the good client is not slow, three times at most.
+    """Run a trial, given its number, until the good client is not slow, four times at most.
 
     Other work on the machine only adds to a time. An attack that slows the good client does so in every trial.
     """
@@ -89,20 +89,23 @@ class Figures:
         """Fail with all thresholds that were missed.
 
         Raises:
-            LateError: The p99 was missed, and nothing else.
+            LateError: The p99 was missed or probes had no answer in time, and nothing else is wrong.
         """
         statuses = sorted({one.status for one in self.during if one.status != 200})
-        late = f"its p99 is not below {1000 * self.allowed_p99:.0f} ms"
-        checks = {
-            f"the good client was answered {statuses}, where 0 is no answer": self.success == 1,
+        late = {
             f"{100 * self.ready:.0f} % of the probes had a good answer": self.on_probe_port or self.ready == 1,
-            late: quantile(self.during, 0.99) < self.allowed_p99,
+            f"its p99 is not below {1000 * self.allowed_p99:.0f} ms": quantile(self.during, 0.99) < self.allowed_p99,
+        }
+        checks = late | {
+            f"the good client was answered {statuses}, where 0 is no answer": self.success == 1,
             "its baseline has failures": all(one.status == 200 for one in self.before),
             f"memory is not below {MOST_MEMORY * MEMORY_MIB:.0f} MiB": self.peak < MOST_MEMORY * MEMORY_MIB * MIB,
             f"Envoy was killed {self.kills} times, or has ended": not self.kills and not self.has_ended,
             f"good answers are not back {BACK_SECONDS} s after the end": self.back_after <= BACK_SECONDS,
         }
         wrong = [text for text, holds in checks.items() if not holds]
-        if wrong == [late]:
-            raise LateError(f"{self}\n{late}")
-        assert not wrong, f"{self}\n" + "\n".join(wrong)
+        text = f"{self}\n" + "\n".join(wrong)
+        refused = [one for one in self.probed if one.status not in (0, 200)]
+        if wrong and late.keys() >= {*wrong} and not refused:
+            raise LateError(text)
+        assert not wrong, text

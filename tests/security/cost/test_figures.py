@@ -77,20 +77,25 @@ def test_an_attack_beyond_a_threshold_fails(changes: dict[str, object], message:
 
 
 SLOW = [Result(0.0, 0.5, 200)] * 100
+UNANSWERED, REFUSED = [Result(0.0, 1.0, 0)], [Result(0.0, 0.01, 503)]
 
 
-def test_a_slow_good_client_alone_gets_further_trials() -> None:
+@pytest.mark.parametrize("late", [{"during": SLOW}, {"probed": UNANSWERED}, {"during": SLOW, "probed": UNANSWERED}])
+def test_slow_answers_alone_get_further_trials(late: dict[str, object]) -> None:
     numbers: list[int] = []
 
     def trial(number: int) -> None:
         numbers.append(number)
-        measured(during=SLOW if number < MOST_TRIALS - 1 else GOOD).assert_held()
+        measured(**(late if number < MOST_TRIALS - 1 else {})).assert_held()
 
     repeated_while_late(trial)
     assert numbers == [*range(MOST_TRIALS)]
 
 
-@pytest.mark.parametrize(("changes", "trials"), [({"during": SLOW}, MOST_TRIALS), ({"during": SLOW, "kills": 1}, 1)])
+@pytest.mark.parametrize(
+    ("changes", "trials"),
+    [({"during": SLOW}, MOST_TRIALS), ({"during": SLOW, "kills": 1}, 1), ({"during": SLOW, "probed": REFUSED}, 1)],
+)
 def test_an_attack_that_slows_every_trial_or_does_more_fails(changes: dict[str, object], trials: int) -> None:
     numbers: list[int] = []
 
