@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,6 +36,9 @@ KINDS = {
     "replicasets": ("ReplicaSet", "apps/v1"),
     "storageclasses": ("StorageClass", "storage.k8s.io/v1"),
 }
+# The library caches the API's kinds in a file of the shared temporary folder. There, other users could change it, and it
+# outlives kinds that are removed. No file can be below this path.
+NO_CACHE = f"{os.devnull}/none"
 SELECTORS = {"labelSelector": "label_selector", "fieldSelector": "field_selector"}
 
 
@@ -46,7 +50,7 @@ class Cluster:
         self.context = config.cluster.context
         self.config = config
         self._client: Any = None
-        self._lock = threading.Lock()  # the library caches the API's kinds in a file
+        self._lock = threading.Lock()  # one thread at a time asks for the API's kinds
 
     def labels(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, str] | None:
         """Return an object's labels, None if it does not exist; raises as `get` does."""
@@ -111,14 +115,7 @@ class Cluster:
 
     def has_kind(self, api_version: str, kind: str) -> bool:
         """Tell whether the cluster has a kind of objects, also by a CustomResourceDefinition; raises as `get` does."""
-
-        def find() -> bool:
-            try:
-                return self._resource(api_version, kind) is not None
-            except kubernetes.dynamic.exceptions.ResourceNotFoundError:
-                return False
-
-        return bool(self._answer(find, "api-resources"))
+        return self._answer(lambda: self._resource(api_version, kind), "api-resources") is not None
 
     def create(self, manifest: Mapping[str, Any]) -> None:
         """Create an object of a probe; raises `UserError` if the cluster refuses, also if the object exists."""
@@ -141,7 +138,7 @@ class Cluster:
         return f"the context {self.context}" if self.context else "the current context"
 
     def _answer(self, request: Callable[[], Any], command: str) -> Any:
-        """Return the cluster's answer to a request, None if there is nothing at its path.
+        """Return the cluster's answer to a request, None if there is nothing at its path, or no such kind of objects.
 
         Raises `UserError` for any other refusal. `command` is the command of kubectl that must work.
         """
@@ -151,6 +148,8 @@ class Cluster:
             return request()
         except kubernetes.config.ConfigException as error:
             raise UserError(f"the kubeconfig names no cluster for {self.where}: {error}; {remedy}") from error
+        except kubernetes.dynamic.exceptions.ResourceNotFoundError:
+            return None
         except kubernetes.client.ApiException as error:
             if error.status == NOT_FOUND:
                 return None
@@ -192,5 +191,5 @@ class Cluster:
                 api = load(self._kubeconfig, self.context)
                 api.rest_client.pool_manager.connection_pool_kw["retries"] = RETRIES
                 dynamic: Any = kubernetes.dynamic.DynamicClient
-                self._client = dynamic(api)
+                self._client = dynamic(api, cache_file=NO_CACHE)
             return self._client

@@ -1,13 +1,22 @@
 """What the preflight reads of a cluster, from a real API server."""
 
+import tempfile
+from pathlib import Path
+
+import pytest
+
 from components.config.load import from_settings
 from components.core.public_keys import canonical_pem, key_id
 from localcloud import cloud
+from localcloud.plugins.kubernetes.__main__ import Kubernetes
+from localcloud.plugins.kubernetes.api import ApiError
+from localcloud.plugins.provider import Call
 from scripts.checks import cluster
 from scripts.checks.account import find_identity_provider
 from scripts.checks.subject import Account, Subject
 from scripts.clients.aws import Clients
 from scripts.clients.kubernetes import Cluster
+from tests.support.bare_cloud import CONTEXT
 from tests.support.factories import KEY
 from tests.support.stack import Stack
 
@@ -41,3 +50,26 @@ def test_another_cluster_is_found_by_its_issuer(bare_stack: Stack) -> None:
 def test_the_identity_provider_of_the_embedded_cloud_is_sound(bare_stack: Stack) -> None:
     (provider,) = find_identity_provider(subject(bare_stack))
     assert provider.level == "ok"
+
+
+def test_kinds_are_asked_anew_by_each_command(
+    bare_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert subject(bare_stack).cluster.has_kind("apps/v1", "DaemonSet")
+    assert not [*tmp_path.iterdir()], "a file of kinds would outlive a CustomResourceDefinition that is deleted"
+
+
+def test_objects_of_a_kind_that_the_cluster_lacks_do_not_exist(bare_stack: Stack) -> None:
+    bindings = subject(bare_stack).cluster
+    assert not bindings.has_kind("elbv2.k8s.aws/v1beta1", "TargetGroupBinding")
+    assert bindings.labels("elbv2.k8s.aws/v1beta1", "TargetGroupBinding", "gateway", "gateway") is None
+    deleted = {"apiVersion": "none.example.com/v1", "kind": "None", "metadata": {"name": "gone"}}
+    provider = Kubernetes()
+    provider.configure({"kubeconfig": bare_stack.cloud.kubeconfig, "context": CONTEXT})
+    provider.delete(Call("kubernetes:none.example.com/v1:None", "gone", "urn"), "gone", deleted)
+
+
+def test_the_stand_in_repeats_the_api_servers_words_where_they_are_plain_text(bare_stack: Stack) -> None:
+    with pytest.raises(ApiError, match=r"\A404 page not found\Z"):
+        bare_stack.cloud.kubernetes.request("GET", "/apis/none.example.com/v1/things")

@@ -7,7 +7,7 @@ from typing import Any
 
 from components.core.resource_names import KUBERNETES_PREFIX
 from components.core.tags import INSTANCE_LABEL
-from localcloud.plugins.kubernetes.api import FieldConflictError, KubernetesApi
+from localcloud.plugins.kubernetes.api import FieldConflictError, KubernetesApi, MissingKindError
 from localcloud.plugins.kubernetes.readiness import await_gone, await_ready
 from localcloud.plugins.provider import Call, Change, Live, NotReadyError, Properties, ProviderError, main
 from localcloud.plugins.values import UNKNOWN, Unknown, changed_paths, has_unknown
@@ -207,8 +207,14 @@ class Kubernetes:
         return self._await_ready(call, path, identity, new)
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        """Delete the object and wait until it is gone."""
-        path = self._path(state)
+        """Delete the object and wait until it is gone.
+
+        An object whose kind is gone is gone too, as for the official plugin (provider/pkg/await/await.go, `Deletion`).
+        """
+        try:
+            path = self._path(state)
+        except MissingKindError:
+            return
         live = self._api.get(path)
         if live is None or not self._api.delete(path):
             return

@@ -30,6 +30,10 @@ class ApiError(ProviderError):
         self.code = code
 
 
+class MissingKindError(ProviderError):
+    """The cluster does not have a kind of objects, as after its CustomResourceDefinition was deleted."""
+
+
 class FieldConflictError(ApiError):
     """Another field manager owns a field that an apply without force would change."""
 
@@ -39,6 +43,15 @@ class FieldConflictError(ApiError):
             f"server-side apply field conflict detected, see {CONFLICT_HELP} for troubleshooting help\n"
             f'The resource managed by field manager "{FIELD_MANAGER}" had an apply conflict: {text}',
         )
+
+
+def _message(refusal: bytes) -> str:
+    """Return the text of a refusal: a Status, or plain text where the API server has no such path."""
+    text = refusal.decode(errors="replace").strip()
+    try:
+        return str(json.loads(text).get("message", text))
+    except (ValueError, AttributeError):
+        return text
 
 
 class KubernetesApi:
@@ -75,10 +88,9 @@ class KubernetesApi:
             raise ProviderError(
                 f"the Kubernetes API at {self._client.configuration.host} does not answer: {error}"
             ) from error
-        decoded = json.loads(answer.data) if answer.data else {}
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise ApiError(answer.status, decoded.get("message", answer.data.decode(errors="replace")))
-        return decoded
+            raise ApiError(answer.status, _message(answer.data))
+        return json.loads(answer.data) if answer.data else {}
 
     def _kind(self, api_version: str, kind: str) -> tuple[str, bool]:
         key = (api_version, kind)
@@ -87,7 +99,8 @@ class KubernetesApi:
             try:
                 resources = self.request("GET", root)["resources"]
             except ApiError as error:
-                raise ProviderError(f"this cluster has no API {api_version}, which {kind} needs: {error}") from error
+                text = f"this cluster has no API {api_version}, which {kind} needs: {error}"
+                raise (MissingKindError if error.code == NOT_FOUND else ProviderError)(text) from error
             for resource in resources:
                 if "/" not in resource["name"]:
                     self._kinds[(api_version, resource["kind"])] = (
@@ -95,7 +108,7 @@ class KubernetesApi:
                         resource["namespaced"],
                     )
         if key not in self._kinds:
-            raise ProviderError(f"this cluster has no {kind} in {api_version}")
+            raise MissingKindError(f"this cluster has no {kind} in {api_version}")
         return self._kinds[key]
 
     def is_namespaced(self, api_version: str, kind: str) -> bool:
