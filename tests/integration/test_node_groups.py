@@ -11,8 +11,11 @@ from components.config.load import from_settings
 from components.core.names import GATEWAY_NAMESPACE
 from components.core.resource_names import ATTACHMENT_TYPE, TARGET_GROUP_TYPE
 from components.gateway.settings import LISTEN_PORT
+from scripts.checks.subject import Account, Subject
+from scripts.checks.targets import find_targets
 from scripts.clients.aws import Clients
 from scripts.clients.kubernetes import Cluster
+from tests.support.polling import eventually
 from tests.support.stack import INSTANCE, Stack
 
 EKS, WORKERS = "observability", "workers"
@@ -76,6 +79,12 @@ class Deployed:
             self._eks.delete_nodegroup(clusterName=EKS, nodegroupName=name)
         self._eks.delete_cluster(name=EKS)
 
+    def remove_kind(self) -> None:
+        """Delete the definition of bindings; returns when the API server has closed their path."""
+        api = self.stack.cloud.kubernetes
+        api.delete(f"{CRDS}/{CRD['metadata']['name']}")
+        eventually(lambda: api.get("/apis/elbv2.k8s.aws/v1beta1") is None, 60, 0.1)
+
     def write(self, **balancer: Any) -> dict[str, Any]:
         """Write the stack file with these settings of the load balancer's targets; return all settings."""
         settings = self.stack.settings("create")
@@ -85,6 +94,11 @@ class Deployed:
         with self.stack.file.open("w") as file:
             YAML().dump({"config": {f"opstrace:{name}": value for name, value in settings.items()}}, file)
         return settings
+
+    def subject(self, settings: dict[str, Any]) -> Subject:
+        """Return what the preflight checks, by these settings; commands ask no preflight of a stand-in for AWS."""
+        config, environment = from_settings(settings, INSTANCE), self.stack.environment
+        return Subject(INSTANCE, config, Account(Clients(environment, config)), Cluster(environment, config))
 
     def up(self, *options: str, check: bool = True) -> str:
         """Run the plain engine; return its output in one line. Without `check`, it must fail."""
@@ -142,16 +156,15 @@ def test_pods_are_targets_by_a_binding(deployed: Deployed) -> None:
     assert service and service["spec"]["type"] == "ClusterIP" and "nodePort" not in service["spec"]["ports"][0]
 
 
-def test_nodes_take_the_place_of_pods_and_without_a_controller_commands_refuse_pods(deployed: Deployed) -> None:
+def test_nodes_take_the_place_of_pods_which_the_preflight_refuses_without_a_controller(deployed: Deployed) -> None:
+    subject = deployed.subject(deployed.write(targets="pods"))
+    assert [one.level for one in find_targets(subject)] == ["ok"]
     deployed.write(autoscalingGroups=[deployed.group])
     deployed.up()
     assert deployed.is_attached()
-    deployed.stack.cloud.kubernetes.delete(f"{CRDS}/{CRD['metadata']['name']}")
-    deployed.write(targets="pods")
-    before = deployed.stack.file.read_text()
-    refused = deployed.stack.opstrace("tenants", "add", "aws", INSTANCE, "second", check=False)
-    assert refused.returncode and "no TargetGroupBinding of elbv2.k8s.aws/v1beta1" in refused.stderr, refused.stderr
-    assert deployed.stack.file.read_text() == before
+    deployed.remove_kind()
+    (refused,) = find_targets(deployed.subject(deployed.write(targets="pods")))
+    assert refused.level == "error" and "no TargetGroupBinding of elbv2.k8s.aws/v1beta1" in refused.message
 
 
 def test_groups_that_were_named_by_hand_are_taken_over_without_a_change(deployed: Deployed) -> None:

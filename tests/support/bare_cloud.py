@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import kubernetes
-import urllib3
 
 from localcloud import cloud, user_cluster
 from localcloud.certificate_authority import Authority, signing_key, write_pair
@@ -24,6 +23,7 @@ from localcloud.moto.authorization import credentials
 from localcloud.plugins.kubernetes.api import KubernetesApi
 from localcloud.plugins.provider import ProviderError
 from localcloud.settings import REGION, Settings, UserCluster
+from localcloud.supervisor import answers
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.engine.pulumi import COLLECTOR
@@ -117,7 +117,11 @@ class BareCloud:
             ],
         )
         self._run("kube-apiserver", [f"{programs}/kube-apiserver", *self._api_options(etcd)])
-        eventually(self._answers, START_SECONDS, 0.1, lambda: "the API server is not ready")
+        # `readyz`, since the API server answers some requests before it lists all its kinds.
+        context = ssl.create_default_context(cafile=str(self.settings.ca))
+        is_ready = answers(f"{self.settings.kubernetes_endpoint}/readyz", context)
+        eventually(is_ready, START_SECONDS, 0.1, lambda: "the API server is not ready")
+        self.kubernetes = KubernetesApi(self.kubeconfig, CONTEXT)
         self._run(
             "kube-controller-manager",
             [
@@ -157,14 +161,6 @@ class BareCloud:
             "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}}],
         }
         Path(self.kubeconfig).write_text(json.dumps(content))
-
-    def _answers(self) -> bool:
-        try:
-            self.kubernetes = KubernetesApi(self.kubeconfig, CONTEXT)
-            self.kubernetes.get("/api/v1/namespaces/default")
-        except (ProviderError, ValueError, urllib3.exceptions.HTTPError, kubernetes.client.ApiException):
-            return False
-        return True
 
     def _make_pods_ready(self) -> None:
         api = KubernetesApi(self.kubeconfig, CONTEXT)
