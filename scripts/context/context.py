@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scripts.clients.providers import Provider, Start, embedded_cloud, provider
 from scripts.stackfile.file import STACKS, StackFile, require, to_edit
+from scripts.ui.output import STDERR, Output
 from scripts.ui.terminal import TERMINAL, Terminal
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from scripts.clients.aws import Clients
     from scripts.clients.gateway_state import PodState
     from scripts.clients.kubernetes import Cluster
+    from scripts.engine.process import Engines
     from scripts.engine.pulumi import Engine
 
 
@@ -70,11 +72,11 @@ class Context:
         """Return the module of the embedded cloud; raises `UserError` where its packages are not installed."""
         return embedded_cloud()
 
-    def engine(self, provider: Provider, stack: str) -> Engine:
-        """Return the engine on a stack of a provider."""
+    def engine(self, provider: Provider, stack: str, output: Output = STDERR, engines: Engines | None = None) -> Engine:
+        """Return the engine on a stack of a provider. With `engines`, it runs beside others."""
         from scripts.engine.pulumi import Engine
 
-        return Engine(provider.environment, stack)
+        return Engine(provider.environment, stack, output=output, engines=engines)
 
     def clients(self, provider: Provider, config: StackConfig) -> tuple[Clients, Cluster]:
         """Return the clients of a stack's AWS account and cluster; raises `UserError` where the account does not answer."""

@@ -19,6 +19,10 @@ CLEARED = "cleared-locks"  # file in the state folder, a lock a line
 MOST_CLEARED = 100  # locks in that file
 
 
+class LockedError(UserError):
+    """A process that is alive, or of another machine, has locked the stack."""
+
+
 @dataclass(frozen=True)
 class Lock:
     """Owner and time of a lock, as the engine prints them."""
@@ -46,19 +50,19 @@ def is_about(line: str) -> bool:
 def dead_locks(errors: str, stack: str) -> list[Lock]:
     """Return the locks that the engine's `errors` name.
 
-    Raises `UserError` with the owner of a lock if that process is alive or of another machine.
+    Raises `LockedError` with the owner of a lock if that process is alive or of another machine.
     """
     locks = [Lock(part["user"], part["host"], int(part["pid"]), part["since"]) for part in PRINTED.finditer(errors)]
     for lock in locks:
         if not lock.is_dead():
-            raise UserError(
+            raise LockedError(
                 f"process {lock.pid} of {lock.user} on {lock.host} has locked the stack {stack} since {lock.since}; "
                 f"wait until it ends. If it does not run any more, `pulumi cancel {stack}` removes its lock"
             )
     return locks
 
 
-def clear_once(locks: Iterable[Lock], cancel: Callable[[], object]) -> None:
+def clear_once(locks: Iterable[Lock], cancel: Callable[[], object], tell: Callable[[str], object] = note) -> None:
     """Call `cancel` unless another command of this user cleared these locks. It removes all locks of a stack or raises.
 
     Without this, a second command that saw the same dead lock would remove the lock of an engine that runs since.
@@ -73,4 +77,4 @@ def clear_once(locks: Iterable[Lock], cancel: Callable[[], object]) -> None:
         cancel()
         write_whole(file, "".join(f"{line}\n" for line in [*cleared, *map(str, remaining)][-MOST_CLEARED:]), 0o600)
     for lock in remaining:
-        note(f"Cleared the lock of pulumi process {lock.pid}, which was killed.")
+        tell(f"Cleared the lock of pulumi process {lock.pid}, which was killed.")

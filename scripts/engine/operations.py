@@ -25,8 +25,7 @@ class Operations:
         A lock that a killed process of this machine left is cleared first. Missing plugins are installed with
         their checksums verified, because the engine would download them without that check.
         """
-        self._pulumi.require_program()
-        require_plugins(self._pulumi.program, self._pulumi.environment, TERMINAL)
+        self.require_programs()
         # Commands print what a reader needs of the outputs themselves. `pulumi stack import` has no such option.
         quiet = () if arguments[0] == "stack" else ("--suppress-outputs",)
         options = (*arguments, *quiet, "--stack", self.stack)
@@ -34,7 +33,13 @@ class Operations:
         if errors is not None and self.clear_dead_locks(errors):
             errors = self._pulumi.show(*options)
         if errors is not None:
-            raise UserError(f"`pulumi {arguments[0]}` failed; see its output above, then run this again")
+            place = self._pulumi.output.place
+            raise UserError(f"`pulumi {arguments[0]}` failed; see {place}, then run this again")
+
+    def require_programs(self) -> None:
+        """Install missing plugins; raises `UserError` where a program that an operation needs is missing."""
+        self._pulumi.require_program()
+        require_plugins(self._pulumi.program, self._pulumi.environment, TERMINAL)
 
     def run_with(self, content: Mapping[str, Any], *arguments: str) -> None:
         """Run an operation that reads `content` from a JSON file."""
@@ -50,7 +55,7 @@ class Operations:
         """
         dead = locks.dead_locks(errors, self.stack)
         if dead:
-            locks.clear_once(dead, self._cancel)
+            locks.clear_once(dead, self._cancel, self._pulumi.output.note)
         return bool(dead)
 
     def _cancel(self) -> None:

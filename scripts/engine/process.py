@@ -2,10 +2,10 @@
 
 import re
 import shutil
+import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from components.core.resource_names import PROJECT
 from scripts.engine import locks
 from scripts.engine.state_repair import backend_url, mend
 from scripts.stackfile.file import ROOT
-from scripts.ui.terminal import note
+from scripts.ui.output import STDERR, Output
 
 # The engine's memory grows with the stack. A garbage collection at 400% instead of Go's default of 100% costs little
 # memory and saves time (docs/explanation/scale.md has the figures).
@@ -29,11 +29,58 @@ ADVICE = re.compile(
 Completed = subprocess.CompletedProcess[str]
 
 
-class Pulumi:
-    """The `pulumi` CLI in one environment. It runs in the project's folder and never prompts."""
+class Engines:
+    """Engines that run side by side. Each has a process group of its own: the terminal's Ctrl-C does not reach it.
 
-    def __init__(self, environment: Mapping[str, str], project: Path = ROOT) -> None:
+    So each engine gets as many interrupts as the command. The first lets it end its requests, the second ends it at once.
+    """
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = threading.RLock()  # a signal handler may come while its thread has the lock
+
+    def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+        """Start an engine; raises `InterruptedEngineError` after an interrupt."""
+        with self._lock:
+            if self.interrupted:
+                raise InterruptedEngineError("interrupted before the engine started")
+            process = subprocess.Popen(command, process_group=0, stdin=subprocess.DEVNULL, **options)
+            self._running.add(process)
+            return process
+
+    def forget(self, process: subprocess.Popen[str]) -> None:
+        """Leave out a process that has ended."""
+        with self._lock:
+            self._running.discard(process)
+
+    def interrupt(self) -> None:
+        """Interrupt the engines that run, and start no other."""
+        with self._lock:
+            self.interrupted = True
+            for process in self._running:
+                process.send_signal(signal.SIGINT)
+
+
+class InterruptedEngineError(UserError):
+    """The command was interrupted, so an engine is not started."""
+
+
+class Pulumi:
+    """The `pulumi` CLI in one environment. It runs in the project's folder and never prompts.
+
+    Its output goes to `output`. With `engines`, it runs beside others.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        project: Path = ROOT,
+        output: Output = STDERR,
+        engines: Engines | None = None,
+    ) -> None:
         self.environment, self.project = COLLECTOR | dict(environment), project
+        self.output, self._engines = output, engines
         program = shutil.which("pulumi", path=self.environment.get("PATH"))
         if not program:
             raise UserError("pulumi is not on PATH; install it (pulumi.com/docs/install), or use the provider `local`")
@@ -54,8 +101,15 @@ class Pulumi:
     def capture(self, *arguments: str) -> Completed:
         """Run a command and return its exit code and output."""
         command = self._command(*arguments)
+        group = None if self._engines is None else 0  # it reads, and may end its work after an interrupt
         return subprocess.run(
-            command, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False
+            command,
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            process_group=group,
         )
 
     def read(self, stack: str, *arguments: str) -> Completed:
@@ -68,7 +122,7 @@ class Pulumi:
         if not _read_half_a_file(completed):
             return completed
         for repair in mend(backend_url(self.environment), PROJECT, stack):
-            note(f"State files: {repair}.")
+            self.output.note(f"State files: {repair}.")
         return self.capture(*arguments)  # also where another thread made the repair
 
     def _read_with_retry(self, *arguments: str) -> Completed:
@@ -82,10 +136,32 @@ class Pulumi:
         return completed
 
     def show(self, *arguments: str) -> str | None:
-        """Run a command with its output on stderr. Return None if it succeeds, else what it wrote to stderr."""
-        color = ("--color", "always") if sys.stderr.isatty() and "NO_COLOR" not in self.environment else ()
-        process = subprocess.Popen(
-            self._command(*arguments, *color),
+        """Run a command with its output passed on. Return None if it succeeds, else what it wrote to stderr."""
+        has_colors = self.output.has_colors and "NO_COLOR" not in self.environment
+        process = self._start(self._command(*arguments, *(("--color", "always") if has_colors else ())))
+        output = threading.Thread(
+            target=self._pass_on, args=(iter(process.stdout or ()), [], ADVICE.search), daemon=True
+        )
+        output.start()
+        lines = iter(process.stderr or ())
+        shown: list[str] = []
+        try:
+            self._pass_on(lines, shown, locks.is_about)  # the command has its own message for locks
+        except KeyboardInterrupt:
+            # The terminal interrupted the engine too. It releases its lock before it ends.
+            self._pass_on(lines, shown, locks.is_about)
+            process.wait()
+            raise
+        output.join()
+        status = process.wait()
+        if self._engines is not None:
+            self._engines.forget(process)
+        return "".join(shown) if status else None
+
+    def _start(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        start: Any = subprocess.Popen if self._engines is None else self._engines.start
+        process: subprocess.Popen[str] = start(
+            command,
             cwd=self.project,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -93,27 +169,13 @@ class Pulumi:
             encoding="utf-8",
             errors="replace",
         )
-        output = threading.Thread(target=_pass_on, args=(iter(process.stdout or ()), [], ADVICE.search), daemon=True)
-        output.start()
-        lines = iter(process.stderr or ())
-        shown: list[str] = []
-        try:
-            _pass_on(lines, shown, locks.is_about)  # the command has its own message for locks
-        except KeyboardInterrupt:
-            # The terminal interrupted the engine too. It releases its lock before it ends.
-            _pass_on(lines, shown, locks.is_about)
-            process.wait()
-            raise
-        output.join()
-        return "".join(shown) if process.wait() else None
+        return process
 
-
-def _pass_on(lines: Iterator[str], shown: list[str], is_hidden: Callable[[str], object]) -> None:
-    for line in lines:
-        shown.append(line)
-        if not is_hidden(line):
-            sys.stderr.write(line)
-            sys.stderr.flush()
+    def _pass_on(self, lines: Iterator[str], shown: list[str], is_hidden: Callable[[str], object]) -> None:
+        for line in lines:
+            shown.append(line)
+            if not is_hidden(line):
+                self.output.line(line)
 
 
 def _read_half_a_file(completed: Completed) -> bool:

@@ -8,11 +8,12 @@ from components.core.errors import UserError
 from scripts.clients.aws import Clients
 from scripts.clients.kubernetes import Cluster
 from scripts.engine.operations import Operations, change_states
-from scripts.engine.process import COLLECTOR, Pulumi
+from scripts.engine.process import COLLECTOR, Engines, Pulumi
 from scripts.engine.recovery import Recovery
 from scripts.engine.secrets_provider import options, require_secrets_provider
 from scripts.engine.stack_state import StackReader, resources_in
 from scripts.stackfile.file import ROOT
+from scripts.ui.output import STDERR, Output
 
 __all__ = ["COLLECTOR", "Engine"]
 
@@ -20,15 +21,22 @@ __all__ = ["COLLECTOR", "Engine"]
 class Engine:
     """`pulumi` in one environment, for one stack of the project in a folder.
 
-    Operations raise `UserError` if they fail.
+    Operations raise `UserError` if they fail. Their output goes to `output`. With `engines`, they run beside others.
     """
 
-    def __init__(self, environment: Mapping[str, str], instance: str, project: Path = ROOT) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        instance: str,
+        project: Path = ROOT,
+        output: Output = STDERR,
+        engines: Engines | None = None,
+    ) -> None:
         self.instance = instance
-        self._pulumi = Pulumi(environment, project)
+        self._pulumi = Pulumi(environment, project, output, engines)
         self._reader = StackReader(self._pulumi, instance)
         self._operations = Operations(self._pulumi, instance)
-        self._recovery = Recovery(self._reader, self._operations)
+        self._recovery = Recovery(self._reader, self._operations, output.note)
 
     def stacks(self) -> list[str]:
         """Return the names of all stacks of the project in this backend."""
@@ -60,14 +68,22 @@ class Engine:
         The stack remembers its secrets provider, None for the default of the backend.
         """
         if not self.exists():
-            completed = self._pulumi.capture("stack", "init", "--no-select", *options(secrets_provider), self.instance)
-            if completed.returncode:
-                raise UserError(f"the stack {self.instance} cannot be created: {completed.stderr.strip()}")
+            self.create_stack(secrets_provider)
         if select:
             self._pulumi.capture("stack", "select", self.instance)
 
+    def create_stack(self, secrets_provider: str | None = None) -> None:
+        """Create the stack, which must not exist; None is the default secrets provider of the backend."""
+        completed = self._pulumi.capture("stack", "init", "--no-select", *options(secrets_provider), self.instance)
+        if completed.returncode:
+            raise UserError(f"the stack {self.instance} cannot be created: {completed.stderr.strip()}")
+
+    def require_programs(self) -> None:
+        """Install missing plugins; raises `UserError` where a program that an operation needs is missing."""
+        self._operations.require_programs()
+
     def run(self, *arguments: str) -> None:
-        """Run an operation with its output on stderr, as `Operations.run` does."""
+        """Run an operation with its output passed on, as `Operations.run` does."""
         self._operations.run(*arguments)
 
     def settle(self, aws: Clients, cluster: Cluster, *, thorough: bool = False) -> bool:
@@ -81,7 +97,15 @@ class Engine:
     def up(self, aws: Clients, cluster: Cluster) -> None:
         """Apply the stack's configuration, after the resources of a killed update are settled."""
         self.settle(aws, cluster)
+        self.apply()
+
+    def apply(self) -> None:
+        """Apply the stack's configuration. Use `up` where an earlier update may have been killed."""
         self.run("up", "--yes", "--skip-preview")
+
+    def preview(self) -> None:
+        """Show what an update would change."""
+        self.run("preview")
 
     def adopt(self, resources: Mapping[str, Any]) -> None:
         """Take existing resources into the state, in the form of `pulumi import --file`; protected until an `up`."""

@@ -1,5 +1,6 @@
 """Recovery of a stack after an update that was killed: the created resources are taken into the state."""
 
+from collections.abc import Callable
 from typing import Any
 
 from components.core.errors import UserError
@@ -16,9 +17,10 @@ from scripts.ui.terminal import note
 class Recovery:
     """Recovers one stack. It remembers whether it met resources for which the state has no place."""
 
-    def __init__(self, reader: StackReader, operations: Operations) -> None:
+    def __init__(self, reader: StackReader, operations: Operations, tell: Callable[[str], object] = note) -> None:
         self._reader = reader
         self._operations = operations
+        self._tell = tell
         self._has_orphans = False
 
     def settle(self, aws: Clients, cluster: Cluster, *, thorough: bool) -> bool:
@@ -52,7 +54,7 @@ class Recovery:
         gone = gone_attachments(resources_in(state), aws)
         if not gone:
             return
-        note(f"Autoscaling groups that are gone, and leave the state: {', '.join(sorted({*gone.values()}))}.")
+        self._tell(f"Autoscaling groups that are gone, and leave the state: {', '.join(sorted({*gone.values()}))}.")
         targets = [option for urn in gone for option in ("--target", urn)]
         self._operations.run("refresh", "--yes", "--skip-preview", "--skip-pending-creates", *targets)
 
@@ -63,13 +65,15 @@ class Recovery:
     def _settle_pending(self, state: dict[str, Any], aws: Clients, cluster: Cluster) -> None:
         settled = settle_pending(state, aws, cluster)
         count = len(settled.taken) + len(settled.dropped) + len(settled.orphans)
-        note(f"The last update was killed. The result of {count} creates is unknown.")
+        self._tell(f"The last update was killed. The result of {count} creates is unknown.")
         for urn in settled.taken:
-            note(f"  taken into the state, if it exists: {logical_name(urn)}")
+            self._tell(f"  taken into the state, if it exists: {logical_name(urn)}")
         for urn in settled.dropped:
-            note(f"  does not exist, or is created again without harm: {logical_name(urn)}")
+            self._tell(f"  does not exist, or is created again without harm: {logical_name(urn)}")
         for urn, identity in settled.orphans.items():
-            note(f"  without a place in the state, because its parent was destroyed: {logical_name(urn)}: {identity}")
+            self._tell(
+                f"  without a place in the state, because its parent was destroyed: {logical_name(urn)}: {identity}"
+            )
         self._has_orphans |= bool(settled.orphans)
         self._replace(state, settled.state)
 
@@ -78,7 +82,7 @@ class Recovery:
         state = self._reader.export()
         changed, taken = adopt_planned(state, planned, aws, cluster)
         for urn in taken:
-            note(f"Created by a failed update, and taken into the state: {logical_name(urn)}.")
+            self._tell(f"Created by a failed update, and taken into the state: {logical_name(urn)}.")
         if taken:
             self._replace(state, changed)
 

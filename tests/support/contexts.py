@@ -88,7 +88,7 @@ class FakeContext(Context):
         assert self._cloud, "the test has no embedded cloud"
         return self._cloud
 
-    def engine(self, provider: Provider, stack: str) -> Any:
+    def engine(self, provider: Provider, stack: str, output: Any = None, engines: Any = None) -> Any:
         assert self._engine, "the test has no engine"
         return self._engine(stack)
 

@@ -1,0 +1,47 @@
+"""Where the output of a stack's engine goes, with what the command says about that stack."""
+
+import sys
+from typing import Protocol
+
+from scripts.ui.terminal import note
+
+
+class Output(Protocol):
+    """Takes the lines of an engine, and notes of the command about its stack."""
+
+    @property
+    def place(self) -> str:
+        """Where a reader finds the lines, as part of a sentence."""
+
+    @property
+    def has_colors(self) -> bool:
+        """Whether the lines may have escape sequences for colors."""
+
+    def note(self, text: str) -> None:
+        """Take a note, without the end of the line."""
+
+    def line(self, line: str) -> None:
+        """Take a line of the engine, with its end."""
+
+
+class Stderr:
+    """Passes everything on to stderr."""
+
+    place = "its output above"
+
+    @property
+    def has_colors(self) -> bool:
+        """Whether stderr is a terminal."""
+        return sys.stderr.isatty()
+
+    def note(self, text: str) -> None:
+        """Print a note."""
+        note(text)
+
+    def line(self, line: str) -> None:
+        """Print a line at once."""
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+
+STDERR = Stderr()
