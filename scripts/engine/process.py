@@ -14,7 +14,7 @@ import tenacity
 from components.core.errors import HALF_WRITTEN, HALF_WRITTEN_SECONDS, UserError
 from components.core.resource_names import PROJECT
 from scripts.engine import locks
-from scripts.engine.state_repair import backend_url, mend
+from scripts.engine.state_repair import backend_url, mend, stacks_with_state
 from scripts.stackfile.file import ROOT
 from scripts.ui.output import STDERR, Output
 
@@ -112,8 +112,8 @@ class Pulumi:
             process_group=group,
         )
 
-    def read(self, stack: str, *arguments: str) -> Completed:
-        """Run a command that reads a stack's state and return its exit code and output.
+    def read(self, stack: str | None, *arguments: str) -> Completed:
+        """Run a command that reads a stack's state, of all stacks for None, and return its exit code and output.
 
         The file backend does not replace a state file at once, so a reader may see half of one. The command is
         tried again for 5 s. A file that is still incomplete was left by a killed engine; it is repaired first.
@@ -121,7 +121,9 @@ class Pulumi:
         completed = self._read_with_retry(*arguments)
         if not _read_half_a_file(completed):
             return completed
-        for repair in mend(backend_url(self.environment), PROJECT, stack):
+        url = backend_url(self.environment)
+        stacks = stacks_with_state(url, PROJECT) if stack is None else [stack]
+        for repair in [repair for one in stacks for repair in mend(url, PROJECT, one)]:
             self.output.note(f"State files: {repair}.")
         return self.capture(*arguments)  # also where another thread made the repair
 

@@ -25,7 +25,7 @@ class StackReader:
 
     def stacks(self) -> list[str]:
         """Return the names of all stacks of the project in this backend."""
-        completed = self._pulumi.read(self._stack, "stack", "ls", "--json")
+        completed = self._pulumi.read(None, "stack", "ls", "--json")
         if completed.returncode:
             raise UserError(f"the engine's backend does not answer: {completed.stderr.strip()}")
         return [entry["name"].rsplit("/", 1)[-1] for entry in json.loads(completed.stdout)]

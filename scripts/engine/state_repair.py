@@ -65,6 +65,13 @@ def state_file(url: str, project: str, stack: str) -> Path:
     return _root(url) / "stacks" / project / f"{stack}.json"
 
 
+def stacks_with_state(url: str, project: str) -> list[str]:
+    """Return the stacks with a state file in the backend at `url`; none where it is no local file backend."""
+    if not url.startswith(SCHEME):
+        return []
+    return sorted(path.stem for path in (_root(url) / "stacks" / project).glob("*.json"))
+
+
 def _root(url: str) -> Path:
     return Path(url.removeprefix(SCHEME).split("?")[0]).expanduser() / ".pulumi"
 

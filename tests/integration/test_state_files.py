@@ -56,6 +56,16 @@ def test_a_state_that_was_cut_off_is_the_one_before(engine: Engine, tmp_path: Pa
     assert engine.stacks() == [STACK] and engine.resources() == []
 
 
+def test_the_stacks_are_listed_though_the_state_of_another_was_cut_off(
+    engine: Engine, environment: dict[str, str], project: Project, tmp_path: Path
+) -> None:
+    other = f"{STACK}.shop"
+    Engine(environment, other, project.folder).ensure_stack(select=False)
+    path = state_file(f"file://{tmp_path}", PROJECT, other)
+    path.write_text(path.read_text()[:40])
+    assert sorted(engine.stacks()) == [STACK, other]
+
+
 def test_a_backend_that_only_a_login_names_is_known(environment: dict[str, str]) -> None:
     url = environment.pop("PULUMI_BACKEND_URL")
     assert backend_url(environment) == ""
