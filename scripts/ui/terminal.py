@@ -63,7 +63,8 @@ def stdout_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def _duration(seconds: float) -> str:
+def duration_in_words(seconds: float) -> str:
+    """Return a duration for people, such as 4.2 s or 3 min 05 s."""
     if seconds < MINUTE_SECONDS:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), MINUTE_SECONDS)
@@ -88,7 +89,7 @@ def step(what: str, estimate: float | None = None) -> Iterator[Outcome]:
     A terminal shows a line that counts seconds. CI and pipes get a line at the start, one every 30 s, and one at the
     end. `estimate` is in seconds.
     """
-    expected = f", about {_duration(estimate)}" if estimate else ""
+    expected = f", about {duration_in_words(estimate)}" if estimate else ""
     started = time.monotonic()
     finished = threading.Event()
     status = Status(f"{what}{expected}", console=stderr) if stderr.is_terminal else None
@@ -96,7 +97,7 @@ def step(what: str, estimate: float | None = None) -> Iterator[Outcome]:
 
     def beat() -> None:
         while not finished.wait(interval):
-            elapsed = _duration(time.monotonic() - started)
+            elapsed = duration_in_words(time.monotonic() - started)
             if status:
                 status.update(f"{what}: {elapsed}{expected}")
             else:
@@ -117,7 +118,7 @@ def step(what: str, estimate: float | None = None) -> Iterator[Outcome]:
         ticker.join()
         if status:
             status.stop()
-        note(f"  {what}: {outcome.shown(_duration(time.monotonic() - started))}")
+        note(f"  {what}: {outcome.shown(duration_in_words(time.monotonic() - started))}")
         sys.stderr.flush()
 
 

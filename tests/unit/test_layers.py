@@ -14,6 +14,7 @@ LAYERS = {
         ["cli"],
         ["instances", "trust"],
         ["tenants"],
+        ["updates"],
         ["context"],
         ["checks", "engine", "tokens"],
         ["clients"],

@@ -1,0 +1,1 @@
+"""Updates of several stacks of one instance side by side."""
