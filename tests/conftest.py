@@ -39,7 +39,7 @@ SHARING = {
         f"tests/integration/test_{name}.py"
         for name in (
             *("adoption", "cluster_reads", "crash_points", "faults", "move", "node_groups", "object_drift"),
-            *("plain_recovery", "pod_reasons", "renamed_stacks", "storage_class"),
+            *("plain_recovery", "pod_reasons", "renamed_stacks", "storage_class", "up"),
         )
     ),
 }

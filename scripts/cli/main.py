@@ -13,6 +13,7 @@ from scripts.ui.terminal import stderr
 
 COMMANDS = {
     "create": "scripts.cli.create",
+    "up": "scripts.cli.up",
     "destroy": "scripts.cli.instances",
     "list": "scripts.cli.instances",
     "status": "scripts.cli.instances",
@@ -33,7 +34,7 @@ COMMANDS = {
 }
 
 
-RESUMED = ("create", "destroy", "recover", "tenants", "ta-rotate-key", "ta-revoke-token", "local")
+RESUMED = ("create", "up", "destroy", "recover", "tenants", "ta-rotate-key", "ta-revoke-token", "local")
 AGAIN = "error: interrupted. Run the same command again: it resumes where it stopped"
 INTERRUPTED = (
     "error: interrupted. If an update was running, what it created stays: "

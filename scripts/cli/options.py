@@ -18,4 +18,12 @@ TRUST_RELEASE_HOST = click.option(
     help="For `local`: use releases without a pinned checksum too, as their host sends them.",
 )
 
+MOST_PARALLEL = 64
+PARALLEL = click.option(
+    "--parallel",
+    type=click.IntRange(1, MOST_PARALLEL),
+    metavar="N",
+    help="Most stacks at a time. Each takes a processor and up to 600 MB of memory. Default: the number of processors, or "
+    "fewer if memory is short.",
+)
 NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack file.")

@@ -77,7 +77,8 @@ def _value(assignment: str, names: Sequence[str], text: str) -> Any:
     return plain(value)
 
 
-def _assign_all(entry: Any, settings: Sequence[str]) -> None:
+def assign_all(entry: Any, settings: Sequence[str]) -> None:
+    """Set settings of a tenant's entry, as `assign` does."""
     for assignment in settings:
         assign(entry, assignment)
 
@@ -124,7 +125,7 @@ def _begun(
     if applied and applied.settings is not None:
         raise UserError(exists)
     wanted = CommentedMap() if alone else CommentedMap(name=edit.tenant)
-    _assign_all(wanted, edit.settings)
+    assign_all(wanted, edit.settings)
     if plain(wanted) != plain(place.entry):
         raise UserError(
             f"the tenant {edit.tenant} stands in {place.file.path.name} with other settings, and no update with it has "
@@ -137,16 +138,21 @@ def _begun(
 def _with_new_tenant(context: Context, file: StackFile, edit: Edit, *, own_stack: bool) -> StackFile:
     """Return the file that gets the new tenant's settings, not written yet: the instance's, or that of its own stack."""
     if own_stack:
-        own = own_file(context, edit.instance, edit.tenant)
-        own.set("tenantOf", edit.instance)
-        own.set("name", edit.tenant)
-        _assign_all(own.part("tenant"), edit.settings)
-        return own
+        return new_own_file(context, edit.instance, edit.tenant, edit.settings)
     file.require_editable()
     entry = CommentedMap(name=edit.tenant)
-    _assign_all(entry, edit.settings)
+    assign_all(entry, edit.settings)
     file.entry("tenants").append(entry)
     return file
+
+
+def new_own_file(context: Context, instance: str, tenant: str, settings: Sequence[str]) -> StackFile:
+    """Return the file of a new tenant's own stack, not written yet; raises `UserError` where a setting is invalid."""
+    own = own_file(context, instance, tenant)
+    own.set("tenantOf", instance)
+    own.set("name", tenant)
+    assign_all(own.part("tenant"), settings)
+    return own
 
 
 def change_tenant(context: Context, edit: Edit, *, yes: bool, force: bool) -> dict[str, Any]:
@@ -158,7 +164,7 @@ def change_tenant(context: Context, edit: Edit, *, yes: bool, force: bool) -> di
     config = context.require_file(edit.instance).config()
     place = require_tenant(context, edit.instance, edit.tenant)
     place.file.require_editable()
-    _assign_all(place.entry, edit.settings)
+    assign_all(place.entry, edit.settings)
     place.file.check()
     show_difference(place.file)
     before = _confirmed(place.file, config, Allowed(replace=edit.tenant if force else None), yes=yes)

@@ -14,7 +14,7 @@ from scripts.tenants.safety import NOTHING, Allowed, check_update_is_safe
 from scripts.ui.terminal import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from components.config.stack import StackConfig
     from components.config.tenant import TenantSettings
@@ -89,6 +89,17 @@ def plan(after: Mapping[str, TenantSettings], deployed: Mapping[str, recorded_st
     )
 
 
+def merged(plans: Iterable[Plan]) -> Plan:
+    """Return the plans of several stacks as one. Tenants are sorted by name."""
+    each = [*plans]
+    return Plan(
+        add=sorted(name for one in each for name in one.add),
+        change=sorted(name for one in each for name in one.change),
+        delete={name: deleted for one in each for name, deleted in one.delete.items()},
+        shorter={name: kinds for one in each for name, kinds in one.shorter.items()},
+    )
+
+
 def announce(
     file: StackFile,
     config: StackConfig,
@@ -116,13 +127,13 @@ def announce(
         intended = plan(settings_by_tenant(file, config), deployed, target.aws)
         note(f"{intended}")
         if added:
-            _note_retained_data(added, file.owner, deployed, target)
+            note_retained_data(added, file.owner, deployed, target)
         return intended
 
     return check_and_print
 
 
-def _note_retained_data(
+def note_retained_data(
     tenant: str, instance: str, deployed: Mapping[str, recorded_state.Applied], target: Target
 ) -> None:
     """Print a note where S3 has data of an earlier tenant of that name, which no deployed tenant uses."""

@@ -22,6 +22,7 @@ FOLLOWED = {
     "how-to/retained-data.md": "e2e/test_tenants.py",
     "reference/json-output.md": "e2e/test_tenants.py",
     "how-to/tenant-stack.md": "e2e/test_tenant_alone.py",
+    "how-to/many-tenants.md": "integration/test_up.py",
     "how-to/give-a-team-a-key.md": "e2e/test_tokens.py",
     "how-to/revoke-a-token.md": "e2e/test_tokens.py",
     "how-to/rotate-a-key.md": "e2e/test_tokens.py",

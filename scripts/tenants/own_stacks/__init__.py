@@ -1,0 +1,1 @@
+"""Tenants with stacks of their own: adding several, and updating each stack among others."""
