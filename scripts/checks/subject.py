@@ -91,13 +91,17 @@ class Records:
 
 @dataclass(frozen=True)
 class Subject:
-    """An instance and its surroundings, as a check sees them. Threads may share it."""
+    """An instance and its surroundings, as a check sees them. Threads may share it.
+
+    `own_stacks` is the number of tenants with stacks of their own, which `config` does not have.
+    """
 
     instance: str
     config: StackConfig
     account: Account
     cluster: Cluster
     records: Records = field(default_factory=Records)
+    own_stacks: int = 0
 
     @property
     def domain(self) -> str:
@@ -107,7 +111,7 @@ class Subject:
     @property
     def certificates(self) -> int:
         """How many certificates the instance has: one of its own, one of each tenant, one of `system`."""
-        return len(self.config.tenants) + 2
+        return len(self.config.tenants) + self.own_stacks + 2
 
     @cached_property
     def nodes(self) -> list[dict[str, Any]]:

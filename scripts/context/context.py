@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.clients.providers import Provider, Start, embedded_cloud, provider
-from scripts.stackfile.file import STACKS, StackFile, require, to_edit
+from scripts.stackfile.file import STACKS, StackFile, own_stack_tenants, require, to_edit
 from scripts.ui.output import STDERR, Output
 from scripts.ui.terminal import TERMINAL, Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from types import ModuleType
 
@@ -90,20 +91,32 @@ class Context:
 
         require_cluster(cluster, instance)
 
-    def preflight(self, provider: Provider, instance: str, config: StackConfig, *, live: bool) -> list[Finding]:
+    def preflight(
+        self, provider: Provider, instance: str, config: StackConfig, *, live: bool, added: Iterable[str] = ()
+    ) -> list[Finding]:
         """Return what the preflight finds out about an instance's account, network, domain and cluster.
 
-        With `live`, two pods start for some seconds to prove that network policies are enforced.
+        With `live`, two pods start for some seconds to prove that network policies are enforced. `added` are tenants that get
+        stacks of their own; quotas must have room for them too.
         """
         from scripts.checks.preflight import CHECKS, LIVE_CHECKS, findings
         from scripts.checks.subject import Account, Subject
         from scripts.clients.aws import Clients
 
         account = Account(Clients(provider.environment, config))
-        subject = Subject(instance, config, account, self.cluster(provider, config))
+        own_stacks = len({*added, *own_stack_tenants(self.stacks, instance)})
+        subject = Subject(instance, config, account, self.cluster(provider, config), own_stacks=own_stacks)
         return findings(subject, LIVE_CHECKS if live else CHECKS)
 
-    def require_preflight(self, provider: Provider, instance: str, config: StackConfig, *, live: bool = False) -> None:
+    def require_preflight(
+        self,
+        provider: Provider,
+        instance: str,
+        config: StackConfig,
+        *,
+        live: bool = False,
+        added: Iterable[str] = (),
+    ) -> None:
         """Print the warnings of the preflight; raises `UserError` with its errors. A stand-in for AWS needs none."""
         from components.config.stack import is_on_aws
 
@@ -112,7 +125,7 @@ class Context:
         from scripts.checks.preflight import require_no_errors
 
         with self.terminal.step("checking account, network, domain and cluster", 5):
-            found = self.preflight(provider, instance, config, live=live)
+            found = self.preflight(provider, instance, config, live=live, added=added)
         for one in found:
             if one.level == "warning":
                 self.terminal.note(f"warning: {one.in_words()}")

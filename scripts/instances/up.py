@@ -12,7 +12,8 @@ from components.config.load import require_update_settings
 from components.core.errors import ConfigError, UserError
 from scripts.clients.concurrent import map_concurrently
 from scripts.instances.stacks import require_stack
-from scripts.tenants.locate import entry_of, own_file, own_stack_tenants
+from scripts.stackfile.file import own_stack_tenants
+from scripts.tenants.locate import entry_of, own_file
 from scripts.tenants.own_stacks.update import StackUpdate, planned
 from scripts.tenants.plan import merged
 from scripts.ui.terminal import note

@@ -22,7 +22,18 @@ from scripts.stackfile.document import Document, comparable, literal, quoted, ro
 from scripts.stackfile.engine_view import project_defaults
 from scripts.stackfile.environment_size import check_size
 
-__all__ = ["ROOT", "STACKS", "StackFile", "key_entry", "literal", "quoted", "require", "round_trip", "to_edit"]
+__all__ = [
+    "ROOT",
+    "STACKS",
+    "StackFile",
+    "key_entry",
+    "literal",
+    "own_stack_tenants",
+    "quoted",
+    "require",
+    "round_trip",
+    "to_edit",
+]
 
 ROOT = Path(__file__).parent.parent.parent
 STACKS = ROOT / "stacks"
@@ -227,6 +238,11 @@ def require(instance: str, folder: Path = STACKS) -> StackFile:
         remedy = f"there are {', '.join(instances)}" if instances else "`./opstrace create` creates one"
         raise UserError(f"there is no instance {instance}: {file.path.name} is not in stacks/; {remedy}")
     return file
+
+
+def own_stack_tenants(folder: Path, instance: str) -> list[str]:
+    """Return the tenants of an instance that have a stack file of their own in `folder`, sorted."""
+    return sorted(path.name.split(".")[2] for path in folder.glob(f"Pulumi.{instance}.*.yaml"))
 
 
 def to_edit(instance: str, folder: Path = STACKS) -> StackFile:

@@ -72,7 +72,8 @@ def write_and_apply(
     target = context.target(provider_name, file.owner, config, file.instance)
     result = None
     if before:
-        context.require_preflight(target.provider, file.owner, config)
+        added = [file.tenant_stack().tenant] if file.is_tenants else []
+        context.require_preflight(target.provider, file.owner, config, added=added)
         result = before(target)
     else:
         check_update_is_safe(file, config, recorded_state.tenants(target.engine.state()), target.cluster)

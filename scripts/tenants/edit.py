@@ -16,9 +16,10 @@ from components.core.errors import UserError
 from components.core.names import SYSTEM, tenant_name_problem
 from scripts.stackfile.document import quoted, round_trip
 from scripts.stackfile.engine_view import plain
+from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants import recorded_state
 from scripts.tenants.apply import show_difference, write_and_apply
-from scripts.tenants.locate import own_file, own_stack_tenants, require_tenant, user_settings_by_tenant
+from scripts.tenants.locate import own_file, require_tenant, user_settings_by_tenant
 from scripts.tenants.plan import Plan, announce, outcome
 from scripts.tenants.safety import Allowed
 from scripts.tokens.of_tenant import live_tokens

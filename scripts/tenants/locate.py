@@ -9,11 +9,11 @@ from components.config.stack import StackConfig, stack_name
 from components.core.errors import UserError
 from components.core.names import SYSTEM
 from scripts.clients.concurrent import map_concurrently
+from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants import recorded_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from components.config.tenant import TenantSettings
     from scripts.clients.providers import Provider
@@ -32,11 +32,6 @@ class Place:
     def alone(self) -> bool:
         """Whether the tenant has a stack of its own."""
         return self.file.is_tenants
-
-
-def own_stack_tenants(stacks: Path, instance: str) -> list[str]:
-    """Return the tenants of an instance that have a stack file of their own in the folder `stacks`, sorted."""
-    return sorted(path.name.split(".")[2] for path in stacks.glob(f"Pulumi.{instance}.*.yaml"))
 
 
 def own_file(context: Context, instance: str, tenant: str) -> StackFile:

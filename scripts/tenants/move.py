@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from components.config.stack import StackConfig, stack_name
 from components.core.errors import UserError
 from scripts.stackfile.comments import copied, put
+from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants import recorded_state
-from scripts.tenants.locate import entry_of, own_file, own_stack_tenants
+from scripts.tenants.locate import entry_of, own_file
 from scripts.tenants.safety import Allowed, check_update_is_safe
 from scripts.ui.terminal import note
 

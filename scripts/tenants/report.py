@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 from components.config.backend_limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAMES
 from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, APIS, PORTS, api_url, instance_domain, namespace
 from scripts.clients.concurrent import map_concurrently
-from scripts.tenants.locate import all_settings, deployed_tenants, own_stack_tenants, settings_of
+from scripts.stackfile.file import own_stack_tenants
+from scripts.tenants.locate import all_settings, deployed_tenants, settings_of
 from scripts.tenants.readiness import READY, programs, reasons_of, state_of
 from scripts.tenants.retained_data import buckets
 

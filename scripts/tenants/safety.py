@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from components.core.errors import UserError
+from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants.impact import deleted_parts, new_volumes
-from scripts.tenants.locate import own_stack_tenants, settings_by_tenant
+from scripts.tenants.locate import settings_by_tenant
 from scripts.tenants.readiness import require_ready
 
 if TYPE_CHECKING:

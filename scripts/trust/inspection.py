@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from components.core.errors import UserError
-from scripts.tenants.locate import own_stack_tenants
+from scripts.stackfile.file import own_stack_tenants
 from scripts.tokens.description import description
 from scripts.tokens.parse import token_in
 from scripts.tokens.verify import refusals

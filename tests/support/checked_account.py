@@ -131,6 +131,7 @@ class CheckedAccount:
     """An account with a network, a node, an identity provider and a parent zone, and the stack file's settings for them."""
 
     def __init__(self) -> None:
+        self.own_stacks = 0  # tenants with stacks of their own
         self.services = Services(recorded())
         limit = {"Limit": {"Type": "MAX_RRSETS_BY_ZONE", "Value": 10_000}, "Count": 2}
         self.services["route53"] = Recorded(Services()["route53"], get_hosted_zone_limit=limit)
@@ -233,7 +234,7 @@ class CheckedAccount:
         config = config.model_copy(update={"aws": config.aws.model_copy(update={"parent_zone_id": self.zone})})
         cluster: Any = self.cluster
         records: Any = self.dns
-        return Subject(INSTANCE, config, Account(self.services), cluster, records)
+        return Subject(INSTANCE, config, Account(self.services), cluster, records, self.own_stacks)
 
     def findings(self, **options: Any) -> dict[str, Finding]:
         """Return the worst finding of each name."""

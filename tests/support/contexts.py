@@ -95,7 +95,9 @@ class FakeContext(Context):
     def clients(self, provider: Provider, config: Any) -> Any:
         return self.aws, self.test_cluster
 
-    def preflight(self, provider: Provider, instance: str, config: Any, *, live: bool) -> list[Finding]:
+    def preflight(
+        self, provider: Provider, instance: str, config: Any, *, live: bool, added: Any = ()
+    ) -> list[Finding]:
         return self.findings
 
     def cluster(self, provider: Provider, config: Any) -> Any:

@@ -14,9 +14,10 @@ from components.core.errors import UserError
 from components.core.names import SYSTEM, duplicates, tenant_name_problem
 from scripts.clients.concurrent import map_concurrently
 from scripts.stackfile.engine_view import plain
+from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants.apply import show_difference
 from scripts.tenants.edit import assign_all, new_own_file
-from scripts.tenants.locate import own_file, own_stack_tenants, user_settings_by_tenant
+from scripts.tenants.locate import own_file, user_settings_by_tenant
 from scripts.tenants.own_stacks.update import StackUpdate, planned
 from scripts.tenants.plan import merged, note_retained_data
 from scripts.tokens.of_tenant import Tokens, live_tokens
@@ -99,7 +100,7 @@ def add_tenants(context: Context, addition: Addition) -> Added:
         complete = [update for update in updates if _is_complete(update)]
         if len(complete) == len(updates):
             raise UserError(f"{', '.join(addition.tenants)}: exist already; `./opstrace tenants set` changes a tenant")
-        context.require_preflight(target.provider, addition.instance, config)
+        context.require_preflight(target.provider, addition.instance, config, added=addition.tenants)
         pending = [update for update in updates if update not in complete]
         _announce(pending, addition.instance, target)
         target.engine.require_programs()

@@ -31,8 +31,8 @@ from components.core.resource_names import (
 )
 from components.core.tags import ADOPTING_TAG
 from components.core.units import hours
+from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants import recorded_state
-from scripts.tenants.locate import own_stack_tenants
 from scripts.tenants.plan import announce, outcome
 from scripts.tenants.retained_data import buckets
 from scripts.tenants.retained_data.stores import Store, choose, tagged_stores

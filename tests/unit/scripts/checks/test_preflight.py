@@ -170,6 +170,10 @@ def many_tenants(account: CheckedAccount) -> None:
     account.settings["tenants"] = [{"name": f"tenant{number}"} for number in range(24)]
 
 
+def many_own_stacks(account: CheckedAccount) -> None:
+    account.own_stacks = 24
+
+
 def many_ranges(account: CheckedAccount) -> None:
     ranges = [f"10.0.{number}.0/24" for number in range(61)]
     account.settings["dataApi"] = {**account.settings["dataApi"], "allowedCidrs": ranges}
@@ -204,6 +208,7 @@ def small_quotas(account: CheckedAccount) -> None:
         (earlier_delegation, {"delegation": "error"}),
         (other_authority, {"CAA": "error"}),
         (many_tenants, {"quota of the listener": "error"}),
+        (many_own_stacks, {"quota of the listener": "error"}),
         (many_ranges, {"quota of allowed ranges": "error"}),
         (small_quotas, {"quota of certificates": "error", "quota of buckets": "error"}),
     ],

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,9 +14,13 @@ from scripts.cli.create import create
 from scripts.cli.tenants.edit import add, set_
 from scripts.cli.tokens.revoke import ta_revoke_token
 from scripts.clients.providers import Provider
+from scripts.context.context import Context
 from scripts.stackfile.file import StackFile
 from tests.support.contexts import FakeContext, invoke
 from tests.support.factories import settings
+
+if TYPE_CHECKING:
+    from scripts.checks.subject import Subject
 
 OK, WARNING = ok("region", "us-west-2"), warning("CAA", "not checked", "allow it")
 ERROR = error("subnets", "there is no subnet-1", "correct it")
@@ -127,3 +131,13 @@ def test_a_stand_in_for_aws_is_not_asked_what_only_aws_has(
             made.require_preflight(made.provider("aws"), "showdown", config)
     else:
         made.require_preflight(made.provider("aws"), "showdown", config)
+
+
+def test_the_preflight_counts_the_tenants_of_all_stacks(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subjects: list[Subject] = []
+    monkeypatch.setattr("scripts.checks.preflight.findings", lambda subject, _: subjects.append(subject) or [])
+    for tenant in ("a", "b"):
+        stack.with_name(f"Pulumi.showdown.{tenant}.yaml").touch()
+    made, config = Context(stack.parent), StackFile("showdown", stack.parent).config()
+    made.preflight(Provider({}), "showdown", config, live=False, added=["b", "c"])
+    assert subjects[0].own_stacks == 3 and subjects[0].certificates == len(config.tenants) + 3 + 2
