@@ -11,8 +11,13 @@ no update waits for a pod.
 
 MOST is the largest number of tenants in a shared stack (100). An own stack is measured beside at most ten times MOST
 stacks.
+
+`.venv/bin/python -m bench.scale --own-stacks COUNT` measures COUNT tenants from nothing in two ways instead: in the
+instance's stack by one `pulumi up`, and in stacks of their own by `tenants add` of all of them. It then brings all of them
+up to date, without changes.
 """
 
+import argparse
 import hashlib
 import json
 import shutil
@@ -54,6 +59,7 @@ WRITING = {
 }
 GO_DEFAULT = "100"  # of GOGC
 ONE_MORE_THERE = "one more tenant"
+FROM_NOTHING, WITHOUT_CHANGES = "everything, from nothing", "an update without changes"
 BY_VERB = f"{ONE_MORE_THERE}, by `tenants add`"
 CERTIFICATES = 10_000  # the load balancer's quota; AWS's default is 25
 LIMIT = 1.3  # for one more tenant in its own stack: the ratio of its cost beside 1,000 stacks to its cost beside 10
@@ -131,7 +137,7 @@ class Bench:
     def everything(self, count: int) -> list[tuple[str, Cost]]:
         """Measure the creation of the instance's stack with `count` tenants in an empty cloud."""
         self.tenants(MODEL, *(f"t{number}" for number in range(count - 1)))
-        return [("everything, from nothing", self.cost("up"))]
+        return [(FROM_NOTHING, self.cost("up"))]
 
     def shared(self, count: int) -> list[tuple[str, Cost]]:
         """Measure the instance's stack with `count` tenants; before and afterwards it has only the model tenant."""
@@ -178,6 +184,28 @@ class Bench:
         """Run `opstrace tenants` on the tenant with its own stack; return its cost."""
         command = [str(ROOT / "opstrace"), "tenants", name, "aws", INSTANCE, ONE_MORE, *options]
         return cost_of(command, ROOT, self.environment, [self._stacks / f"{OWN}.json"])[0]
+
+    def side_by_side(self, count: int) -> list[tuple[str, Cost]]:
+        """Measure the creation of `count` tenants in stacks of their own in an empty cloud, and an update of all stacks.
+
+        The instance's own stack has one tenant more, since it needs one.
+        """
+        self.tenants(MODEL)
+        instance = self.cost("up")
+        names = [f"t{number}" for number in range(count)]
+        added = self._opstrace("tenants", "add", "aws", INSTANCE, *names, "--own-stack")
+        total = replace(added, seconds=instance.seconds + added.seconds, memory=max(instance.memory, added.memory))
+        again = self._opstrace("up", "aws", INSTANCE)
+        return [
+            (FROM_NOTHING, total),
+            ("of this, `tenants add` of all at once", added),
+            (f"{WITHOUT_CHANGES}, by `up`", again),
+        ]
+
+    def _opstrace(self, *arguments: str) -> Cost:
+        """Run `opstrace`; return its cost, with the size of the instance's state."""
+        command = [str(ROOT / "opstrace"), *arguments]
+        return cost_of(command, ROOT, self.environment, [self._stacks / f"{INSTANCE}.json"])[0]
 
     def own(self, count: int) -> list[tuple[str, Cost]]:
         """Measure a tenant in its own stack beside `count` others, by the command and by the engine alone."""
@@ -232,6 +260,19 @@ def new_bench() -> Iterator[Bench]:
             forget_files()
 
 
+def compared(count: int) -> list[Row]:
+    """Measure `count` tenants in one stack, and in stacks of their own; return the rows."""
+    with new_bench() as bench:
+        shared = [*bench.everything(count), (WITHOUT_CHANGES, bench.cost("up"))]
+    with new_bench() as bench:
+        own = bench.side_by_side(count)
+    rows = [("shared stack", count, step, cost) for step, cost in shared]
+    rows += [("own stacks", count, step, cost) for step, cost in own]
+    ratio = own[0][1].seconds / shared[0][1].seconds
+    print(f"{count} tenants from nothing, own stacks to one stack: {ratio:.2f}")
+    return rows
+
+
 def measured(most: int) -> list[Row]:
     """Measure everything; return the rows."""
     rows: list[Row] = []
@@ -265,18 +306,30 @@ def forget_files() -> None:
 
 def main() -> None:
     """Measure, print the table, and exit with an error where the limit is missed."""
-    most = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    parser = argparse.ArgumentParser(prog="bench.scale", description="Measure the cost of many tenants.")
+    parser.add_argument("most", metavar="MOST", type=int, nargs="?", default=100)
+    parser.add_argument("--own-stacks", metavar="COUNT", type=int)
+    chosen = parser.parse_args()
     forget_files()  # left by a run that was killed
-    rows = measured(most)
+    rows = compared(chosen.own_stacks) if chosen.own_stacks else measured(chosen.most)
+    show(rows)
+    if not chosen.own_stacks:
+        require_flat(rows, 10 * chosen.most)
+
+
+def show(rows: list[Row]) -> None:
+    """Print the rows as a table."""
     columns = ("where", "tenants", "what", "seconds", "MiB", "state, bytes")
     table = Table(*columns, title=machine(), title_justify="left")
     for place, count, step, cost in rows:
         table.add_row(place, str(count), step, f"{cost.seconds:.1f}", f"{cost.memory:.0f}", f"{cost.state:,}")
     Console(width=110).print(table)
-    if max(_ratio(rows, step, 10 * most) for step in (ONE_MORE_THERE, BY_VERB)) > LIMIT:
-        sys.exit(
-            f"one more tenant in its own stack costs over {LIMIT} times as much beside {10 * most} others as beside 10"
-        )
+
+
+def require_flat(rows: list[Row], most: int) -> None:
+    """Exit with an error where one more tenant in its own stack costs more beside `most` others than `LIMIT` allows."""
+    if max(_ratio(rows, step, most) for step in (ONE_MORE_THERE, BY_VERB)) > LIMIT:
+        sys.exit(f"one more tenant in its own stack costs over {LIMIT} times as much beside {most} others as beside 10")
 
 
 def _ratio(rows: list[Row], step: str, most: int) -> float:

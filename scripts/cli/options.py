@@ -23,7 +23,7 @@ PARALLEL = click.option(
     "--parallel",
     type=click.IntRange(1, MOST_PARALLEL),
     metavar="N",
-    help="Most stacks at a time. Each takes a processor and up to 600 MB of memory. Default: the number of processors, or "
+    help="Most stacks at a time. Each takes a processor and 500 to 800 MB of memory. Default: the number of processors, or "
     "fewer if memory is short.",
 )
 NO_APPLY = click.option("--no-apply", is_flag=True, help="Only edit the stack file.")
