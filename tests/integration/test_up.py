@@ -39,15 +39,17 @@ def several(bare_stack: Stack) -> Iterator[SeveralStacks]:
 
 
 def write_late(several: SeveralStacks) -> None:
-    text = f"config:\n  opstrace:tenantOf: {INSTANCE}\n  opstrace:name: {LATE}\n  opstrace:tenant: {{}}\n"
+    text = (
+        f"config:\n  opstrace:tenantOf: {INSTANCE}\n  opstrace:name: {LATE}\n  opstrace:tenant: {{onDelete: purge}}\n"
+    )
     several.file(stack_name(INSTANCE, LATE)).write_text(text)
 
 
 def set_retention(several: SeveralStacks, retention: str) -> None:
-    """Change a setting of the tenants of the page in their files."""
+    """Change a setting of the tenants of the page in their files; their data goes with them."""
     for name in STACKS:
         file = several.stack.project.stack_file(name)
-        file.part("tenant")["retention"] = {"metrics": retention}
+        file.part("tenant").update(retention={"metrics": retention}, onDelete="purge")
         file.write()
 
 
@@ -114,17 +116,17 @@ def test_after_an_interrupt_and_a_kill_the_next_command_completes_all(several: S
 @pytest.mark.nightly
 def test_a_command_that_is_killed_anywhere_is_resumed(several: SeveralStacks) -> None:
     """Of each run, one engine, or everything, is killed; at random times of adding, changing and removing resources."""
-    draw = random.Random(SEED)
+    draw, add = random.Random(SEED), f"{ADD} onDelete=purge"  # retained buckets would be in the cloud and in no state
     several.remove()
     started = time.monotonic()
-    assert several.run(ADD).returncode == 0
+    assert several.run(add).returncode == 0
     seconds = time.monotonic() - started
     for point in range(POINTS):
         if point % 2:
             set_retention(several, f"{61 + point}d")
         else:
             several.remove()
-        command = UP if point % 2 else ADD
+        command = UP if point % 2 else add
         after, alone = draw.uniform(0, seconds), draw.random() < 0.5
         process = several.start(command)
         time.sleep(after)
