@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scripts.engine.pulumi import Engine
 
 TICK_SECONDS = 0.25
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, the end of a CI job, the end of a terminal
 # Errors of one stack, which leave the others alone. Any other is a fault of the command.
 OF_ONE_STACK = (UserError, OSError, BotoCoreError, ClientError)
 INTERRUPTING = "  interrupted: the engines end their requests. A second interrupt ends them at once, which may lose track of resources"
@@ -104,12 +105,13 @@ class Batch:
 
 @contextmanager
 def _passing_on_interrupts(engines: Engines) -> Iterator[None]:
-    """Pass each Ctrl-C, and each SIGTERM of a CI system, on to the engines while the block runs."""
+    """Pass each interrupt on to the engines while the block runs. Signals that the caller ignores, as nohup does, stay ignored."""
 
     def interrupt(*_: object) -> None:
         engines.interrupt()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number in INTERRUPTS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
         yield
     finally:

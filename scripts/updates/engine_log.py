@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import TYPE_CHECKING
@@ -56,8 +57,13 @@ class EngineLog:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the file."""
+        self._close()
+
+    def _close(self) -> None:
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):  # a line that did not fit
+                self._file.close()
+            self._file = None
 
     def note(self, text: str) -> None:
         """Write a note of the command."""
@@ -65,11 +71,9 @@ class EngineLog:
 
     def line(self, line: str) -> None:
         """Write a line, and take from it how far the engine is. Two threads of an engine may call it at once."""
-        if self._file:
-            self._file.write(line)
-            self._file.flush()
+        self._write(line)
         if line.strip():
-            self._lines = [*self._lines[1 - TAIL_LINES :], line.rstrip()]
+            self._keep(line)
         if operation := OPERATION.match(line):
             self.steps, self.changes, self._is_summary = 0, {}, False
             self._is_preview = operation[0] == "Previewing"
@@ -79,6 +83,20 @@ class EngineLog:
             self._count(line)
         elif STEP.search(line):
             self.steps += 1
+
+    def _write(self, line: str) -> None:
+        """Write a line. A full disk must not stop the reader of an engine's output: the engine would wait for it."""
+        if not self._file:
+            return
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            self._close()
+            self._keep(f"(the rest is not in {self.path}: {error.strerror})")
+
+    def _keep(self, line: str) -> None:
+        self._lines = [*self._lines[1 - TAIL_LINES :], line.rstrip()]
 
     def _count(self, line: str) -> None:
         if counted := COUNTED.match(line):

@@ -53,9 +53,9 @@ class SeveralStacks:
         return outcomes_of(done.stdout)
 
     def start(self, line: str) -> subprocess.Popen[str]:
-        """Start a command."""
+        """Start a command, which heeds interrupts also where these tests run in the background."""
         return subprocess.Popen(
-            self.command(line),
+            ["env", "--default-signal=INT", *self.command(line)],
             cwd=self.stack.project.folder,
             env=self.stack.environment,
             stdout=subprocess.PIPE,

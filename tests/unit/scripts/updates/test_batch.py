@@ -96,7 +96,15 @@ def test_a_lone_locked_stack_says_at_once_who_has_it(batch: Batch) -> None:
     assert outcomes(batch, work, NAMES[:1]) == ["failed"] and len(calls) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_ignored_signal_stays_ignored(batch: Batch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert outcomes(batch, lambda _: os.kill(os.getpid(), signal.SIGHUP)) == ["unchanged"] * len(NAMES)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_those_at_work_and_starts_no_other(
     batch: Batch, number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,3 +88,10 @@ def test_a_new_run_replaces_the_file_which_is_the_user_s_alone(log: EngineLog, t
     log.path.chmod(0o644)
     write(log, PREVIEW)
     assert log.path.read_text() == PREVIEW and stat.S_IMODE(log.path.stat().st_mode) == 0o600
+
+
+def test_a_full_disk_stops_no_reader(log: EngineLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.updates.engine_log.os.fdopen", lambda *_, **options: Path("/dev/full").open("w"))
+    write(log, PREVIEW)
+    assert log.changes == {"create": 1, "same": 5}
+    assert log.tail()[0] == f"(the rest is not in {log.path}: No space left on device)"
