@@ -17,7 +17,7 @@ from localcloud.node.services import POLICIES_ENFORCED
 from localcloud.node.volumes import STORAGE_CLASS
 from localcloud.plugins.install import install, install_official, stand_ins
 from localcloud.progress import SILENT, Progress
-from localcloud.settings import DOMAIN, REGION, STS_HOST, Settings, settings_from_environment
+from localcloud.settings import DOMAIN, REGION, STS_HOST, Settings, not_running, settings_from_environment
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 
@@ -199,7 +199,7 @@ def require_running() -> Settings:
     """Return the settings of the cloud that runs; raises `LocalCloudError` where none runs."""
     settings = settings_from_environment()
     if not lifecycle.is_ready(settings):
-        raise LocalCloudError("the embedded cloud does not run; start it: `./opstrace local up`")
+        raise not_running()
     return settings
 
 

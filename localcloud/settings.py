@@ -225,6 +225,11 @@ class Settings:
         return self.home / "pid"
 
 
+def not_running() -> LocalCloudError:
+    """Return the error of a command that needs an embedded cloud which runs."""
+    return LocalCloudError("the embedded cloud does not run; start it: `./opstrace local up`")
+
+
 def settings_from_environment() -> Settings:
     """Return the settings of the slot in `OPSTRACE_LOCAL_SLOT`, by default 0; raises `LocalCloudError` for another value."""
     text = os.environ.get("OPSTRACE_LOCAL_SLOT", "0")

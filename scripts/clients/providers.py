@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from components.core.errors import UserError
+from localcloud.settings import not_running, settings_from_environment
 from scripts.clients import packages
 from scripts.stackfile.file import ROOT
 from scripts.ui.terminal import TERMINAL
@@ -74,7 +75,7 @@ def provider(name: str, start: Start | None = None) -> Provider:
         if start:
             start.require_none()
         return Provider(dict(os.environ))
-    cloud = embedded_cloud()
+    cloud = embedded_cloud(must_run=not start)
     running = _start(cloud, start) if start else cloud.require_running()
     environment = os.environ | cloud.environment(running, TERMINAL)
     return Provider(environment, cloud.stack_settings(running), cloud.ca_file(running), is_local=True)
@@ -90,12 +91,15 @@ def _start(cloud: ModuleType, start: Start) -> Any:
     )
 
 
-def embedded_cloud() -> ModuleType:
+def embedded_cloud(*, must_run: bool = False) -> ModuleType:
     """Return the module `localcloud.cloud`. It is imported here because that takes 0.8 s, and few commands need it.
 
-    Raises `UserError` where the embedded cloud cannot run, or where its packages cannot be installed.
+    Raises `UserError` where the embedded cloud cannot run, or where its packages cannot be installed. With `must_run`, also
+    where none was started: before the packages are installed, because that takes minutes.
     """
     _require_machine()
+    if must_run and not settings_from_environment().pid_file.exists():
+        raise not_running()
     _require_packages()
     return importlib.import_module("localcloud.cloud")
 

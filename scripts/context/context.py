@@ -69,9 +69,12 @@ class Context:
         """Return a provider by its name; with `start`, start the embedded cloud first."""
         return provider(name, start)
 
-    def embedded_cloud(self) -> ModuleType:
-        """Return the module of the embedded cloud; raises `UserError` where its packages are not installed."""
-        return embedded_cloud()
+    def embedded_cloud(self, *, must_run: bool = False) -> ModuleType:
+        """Return the module of the embedded cloud; raises `UserError` where its packages are not installed.
+
+        With `must_run`, also where none was started.
+        """
+        return embedded_cloud(must_run=must_run)
 
     def engine(self, provider: Provider, stack: str, output: Output = STDERR, engines: Engines | None = None) -> Engine:
         """Return the engine on a stack of a provider. With `engines`, it runs beside others."""

@@ -19,7 +19,7 @@ def shell_environment(context: Context) -> dict[str, str]:
     The shell's `pulumi` gets the same garbage collector settings as the command's, unless the user has set others.
     Raises `LocalCloudError` where the cloud does not run.
     """
-    cloud = context.embedded_cloud()
+    cloud = context.embedded_cloud(must_run=True)
     collector = {name: os.environ.get(name, value) for name, value in COLLECTOR.items()}
     environment: dict[str, str] = cloud.environment(cloud.require_running(), context.terminal)
     return collector | environment
@@ -30,7 +30,7 @@ def log_lines(context: Context, part: str | None, count: int) -> list[str]:
 
     Raises `LocalCloudError` where the cloud does not run; an unknown part is wrong usage.
     """
-    cloud = context.embedded_cloud()
+    cloud = context.embedded_cloud(must_run=True)
     files = cloud.log_files(cloud.require_running())
     if part is None:
         return list(files)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def check_instance(context: Context, provider_name: str, instance: str) -> list[Finding]:
     """Return what the preflight finds; raises `UserError` for the embedded cloud, or where there is no stack file."""
-    provider = context.provider(provider_name)
-    if provider.is_local:
+    if provider_name == "local":  # first: the provider may install the packages of the embedded cloud
         raise UserError("check is for the provider `aws`: the embedded cloud has what an instance needs")
+    provider = context.provider(provider_name)
     file = context.require_file(instance)
     file.public_keys()  # in memory alone: `create` makes the first key, so there may be none yet
     return context.preflight(provider, instance, file.config(), live=True)

@@ -93,6 +93,8 @@ def create_instance(context: Context, order: Order) -> Created:
     """
     instance, tenants = order.instance, order.tenants
     _check_names(context, instance, tenants)
+    if order.provider == "local" and order.secrets_provider:  # first: the embedded cloud takes minutes to start
+        raise UserError("--secrets-provider belongs to the provider `aws`; the embedded cloud has its own passphrase")
     note(LICENCES)
     provider = context.provider(order.provider, order.start)
     engine = context.engine(provider, instance)
@@ -140,8 +142,6 @@ def _secrets_provider(file: StackFile, engine: Engine, order: Order, *, is_begun
         file.forget_stack(secrets_provider=bool(order.secrets_provider))
     if order.provider == "aws":  # the embedded cloud has its own passphrase
         engine.require_secrets_provider(file.secrets(), provider)
-    elif order.secrets_provider:
-        raise UserError("--secrets-provider belongs to the provider `aws`; the embedded cloud has its own passphrase")
     return provider
 
 

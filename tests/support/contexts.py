@@ -84,7 +84,7 @@ class FakeContext(Context):
     def provider(self, name: str, start: Start | None = None) -> Provider:
         return self._provider
 
-    def embedded_cloud(self) -> Any:
+    def embedded_cloud(self, *, must_run: bool = False) -> Any:
         assert self._cloud, "the test has no embedded cloud"
         return self._cloud
 
@@ -111,6 +111,13 @@ class FakeContext(Context):
 
     def http_status(self, provider: Provider, url: str, token: str | None = None) -> int | None:
         return 200
+
+
+class WithoutProvider(FakeContext):
+    """A context for commands that must refuse before they ask for a provider, which may install packages or start a cloud."""
+
+    def provider(self, name: str, start: Start | None = None) -> Provider:
+        raise AssertionError(f"the provider {name} was asked for")
 
 
 def fake_target(context: FakeContext, engine: Any = None) -> Target:

@@ -16,7 +16,7 @@ from scripts.cli.tokens.revoke import ta_revoke_token
 from scripts.clients.providers import Provider
 from scripts.context.context import Context
 from scripts.stackfile.file import StackFile
-from tests.support.contexts import FakeContext, invoke
+from tests.support.contexts import FakeContext, WithoutProvider, invoke
 from tests.support.factories import settings
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ def test_check_needs_no_key_and_writes_none(stack: Path) -> None:
     assert stack.read_text() == before
 
 
-def test_check_is_for_aws(stack: Path) -> None:
-    done = invoke(context(stack.parent, OK, local=True), check, "local", "showdown")
+def test_check_is_for_aws_and_installs_nothing_to_say_so(stack: Path) -> None:
+    made = WithoutProvider(stack.parent)
+    done = invoke(made, check, "local", "showdown")
     assert isinstance(done.exception, UserError) and "for the provider `aws`" in str(done.exception)
 
 

@@ -17,7 +17,7 @@ from scripts.context.context import Context, Patience
 from scripts.stackfile.file import StackFile, literal
 from scripts.tokens.key_files import new_key
 from scripts.tokens.signing import Grant, Signer
-from tests.support.contexts import FakeContext, invoke
+from tests.support.contexts import FakeContext, WithoutProvider, invoke
 from tests.support.factories import KEY, PAIR, settings
 from tests.support.full_disk import fill_disk
 
@@ -294,6 +294,7 @@ def test_create_gives_the_secrets_provider_to_the_stack_and_takes_the_one_in_the
 
 
 def test_the_embedded_cloud_has_its_own_passphrase(cloud: Engine, tmp_path: Path) -> None:
+    cloud.context = WithoutProvider(tmp_path)
     refused = create(cloud, "--tenant", "default", "--secrets-provider", KEY_SERVICE).exception
     assert isinstance(refused, UserError) and "belongs to the provider `aws`" in str(refused)
     assert [*tmp_path.iterdir()] == [] and cloud.tried == []

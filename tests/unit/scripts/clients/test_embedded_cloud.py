@@ -1,17 +1,24 @@
 """Commands that need no embedded cloud work without its Python packages, and on other machines than Linux on x86-64."""
 
+import json
 import platform
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import pytest
 
 from components.core.errors import UserError
+from scripts.cli.instances import list_, status
+from scripts.cli.local import env, local
 from scripts.clients import packages, providers
 from scripts.clients.packages import STAMPS, Environment
 from scripts.clients.providers import Start
+from scripts.context.context import Context
+from tests.support.contexts import invoke
+from tests.support.factories import settings
 from tests.support.shell import ROOT
 
 WITHOUT_PACKAGES = """
@@ -133,7 +140,7 @@ def test_create_starts_the_embedded_cloud_with_the_options_that_you_gave(
     cloud = SimpleNamespace(
         up=up, environment=lambda *_: {}, stack_settings=lambda _: {}, ca_file=lambda _: None, require_running=None
     )
-    monkeypatch.setattr(providers, "embedded_cloud", lambda: cloud)
+    monkeypatch.setattr(providers, "embedded_cloud", lambda **_: cloud)
     providers.provider("local", start)
     assert started == [(start.cluster_context, start.official_plugins, start.trust_release_host)]
 
@@ -163,6 +170,32 @@ def test_in_the_launchers_environment_the_packages_are_installed_at_first_use(
     environment.stamp("local").write_text("new")
     providers.embedded_cloud()
     assert installed == ["local"] * 2
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [(list_, ("local",)), (status, ("local", "showdown")), (env, ("local",)), (local, ("logs",))],
+)
+def test_a_command_that_needs_a_running_cloud_installs_nothing_where_none_was_started(
+    command: click.Command,
+    arguments: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    environment: Environment,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    environment.lock_file("local").parent.mkdir()
+    environment.lock_file("local").write_text("new")
+    installed: list[str] = []
+    monkeypatch.setattr(packages, "install", lambda environment, purposes: installed.extend(purposes))
+    (tmp_path / "Pulumi.showdown.yaml").write_text(
+        json.dumps({"config": {f"opstrace:{key}": value for key, value in settings().items()}})
+    )
+    refused = invoke(Context(tmp_path), command, *arguments)
+    assert isinstance(refused.exception, UserError) and "does not run; start it: `./opstrace local up`" in str(
+        refused.exception
+    )
+    assert installed == []
 
 
 def test_where_the_packages_cannot_be_installed_the_reason_is_the_error(environment: Environment) -> None:
