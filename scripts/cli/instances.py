@@ -75,6 +75,8 @@ def status(context: Context, provider_name: str, instance: str, as_json: bool) -
         return
     click.echo(f"instance:      {instance}\ndomain:        {instance_status.domain}")
     click.echo(f"trusted keys:  {', '.join(instance_status.key_ids)}")
+    if instance_status.gateway.is_unready:
+        click.echo(f"gateway:       NOT READY: {instance_status.gateway.in_words()}")
     for pod, state in instance_status.pods.items():
         click.echo(f"{pod}: {state.in_words() if state else 'does not tell which keys it has'}")
     for name, facts in instance_status.tenants.items():

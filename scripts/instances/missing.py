@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.core.errors import UserError
-from components.core.names import APIS, GATEWAY_NAMESPACE
+from components.core.names import APIS
 from components.core.resource_names import CERTIFICATE_TYPE, TARGET_GROUP_TYPE, ZONE_TYPE
 from scripts.clients.aws import is_code
+from scripts.instances.gateway import gateway_readiness
 from scripts.tenants.readiness import READY, reasons_of, state_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from scripts.clients.aws import Clients
     from scripts.clients.kubernetes import Cluster
 
-GATEWAY = "gateway"  # the Deployment
 LOOPBACK = ".localhost"  # names below it need no delegation
 ISSUED, HEALTHY = "ISSUED", "healthy"
 
@@ -135,7 +135,8 @@ def _health_in_words(health: Mapping[str, str]) -> str:
 
 def _pods(parts: Parts, cluster: Cluster) -> list[str]:
     try:
-        lines = _gateway(cluster)
+        gateway = gateway_readiness(cluster)
+        lines = [f"gateway: {gateway.in_words()}"] if gateway.is_unready else []
         for tenant in parts.tenants:
             state = state_of(cluster, tenant, APIS)
             if state != READY:
@@ -143,14 +144,6 @@ def _pods(parts: Parts, cluster: Cluster) -> list[str]:
     except UserError as error:
         return [f"whether the pods are ready is unknown: {error}"]
     return lines
-
-
-def _gateway(cluster: Cluster) -> list[str]:
-    deployment = cluster.get("apps/v1", "Deployment", GATEWAY, GATEWAY_NAMESPACE)
-    if deployment is None:
-        return ["the gateway's Deployment is missing"]
-    ready, expected = deployment.get("status", {}).get("readyReplicas") or 0, deployment["spec"]["replicas"]
-    return [f"gateway: {ready} of {expected} pods ready"] if ready < expected else []
 
 
 def _gone(parts: Parts, what: str) -> UserError:

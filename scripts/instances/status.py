@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from components.core.errors import UserError
 from components.core.names import APIS, api_url, instance_domain, namespace
 from scripts.clients.concurrent import map_concurrently
+from scripts.instances.gateway import Readiness, gateway_readiness
 from scripts.instances.stacks import require_stack
 from scripts.tenants.locate import all_settings, deployed_tenants
 from scripts.tenants.readiness import READY, programs, reasons_of, state_of
@@ -35,6 +36,7 @@ class Status:
         instance: Its name.
         domain: Its domain.
         key_ids: The ids of the keys that its stack file has.
+        gateway: Whether the gateway's pods are ready.
         pods: What each of the gateway's pods has loaded; None for a pod that does not answer.
         tenants: The facts of its tenants by name.
     """
@@ -42,6 +44,7 @@ class Status:
     instance: str
     domain: str
     key_ids: list[str]
+    gateway: Readiness
     pods: Mapping[str, PodState | None]
     tenants: Mapping[str, dict[str, Any]]
 
@@ -51,6 +54,7 @@ class Status:
             "instance": self.instance,
             "domain": self.domain,
             "trustedKeyIds": self.key_ids,
+            "gateway": {"state": self.gateway.state, "reasons": self.gateway.reasons},
             "gatewayPods": {pod: state and state.facts() for pod, state in self.pods.items()},
             "tenants": self.tenants,
         }
@@ -61,10 +65,20 @@ def status_of_instance(context: Context, provider_name: str, instance: str) -> S
     provider = context.provider(provider_name)
     config = context.require_file(instance).config()
     require_stack(context.engine(provider, instance), provider_name)
+    gateway = _gateway(context.cluster(provider, config))
     tenants = _tenants(context, provider, instance, config)
     pods = _gateway_pods(context, provider, instance, config)
     domain = instance_domain(instance, config.domain)
-    return Status(instance, domain, sorted(config.data_api.public_keys), pods, tenants)
+    return Status(instance, domain, sorted(config.data_api.public_keys), gateway, pods, tenants)
+
+
+def _gateway(cluster: Cluster) -> Readiness:
+    """Return whether the gateway's pods are ready; unknown, after a note, where the cluster does not answer."""
+    try:
+        return gateway_readiness(cluster)
+    except UserError as error:
+        note(f"whether the pods of the gateway are ready is unknown: {error}")
+        return Readiness()
 
 
 def _gateway_pods(

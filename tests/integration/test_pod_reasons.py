@@ -11,6 +11,8 @@ from localcloud.plugins.kubernetes.api import KubernetesApi
 from localcloud.plugins.kubernetes.readiness import await_ready
 from localcloud.plugins.provider import ProviderError
 from scripts.clients.kubernetes import Cluster
+from scripts.instances import gateway
+from scripts.instances.gateway import gateway_readiness
 from scripts.tenants.readiness import reasons_of, state_of
 from tests.support.bare_cloud import CONTEXT
 from tests.support.polling import eventually
@@ -79,6 +81,22 @@ def test_the_quota_and_the_claim_are_named_by_commands_and_by_updates(stuck: Sta
     live, reasons = await_ready(stuck.cloud.kubernetes, f"{SETS}/loki", 1)
     assert live["metadata"]["name"] == "loki"
     assert any("exceeded quota: q" in reason for reason in reasons) and "claim data-loki-0 is Pending" in reasons
+
+
+def test_the_quota_is_named_for_the_gateway_too(stuck: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "GATEWAY_NAMESPACE", NAMESPACE)
+    deployment = stateful_set(gateway.GATEWAY, {})
+    deployment["spec"] = {key: deployment["spec"][key] for key in ("selector", "template")} | {"replicas": 2}
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
+    stuck.cloud.kubernetes.request("POST", path, deployment | {"kind": "Deployment"})
+    config: Any = SimpleNamespace(cluster=SimpleNamespace(context=CONTEXT))
+    cluster = Cluster(stuck.environment, config)
+
+    def told() -> str:
+        return gateway_readiness(cluster).in_words()
+
+    eventually(lambda: "FailedCreate" in told(), 60, 0.5, told)
+    assert told().startswith("0 of 2 pods ready; ") and "exceeded quota: q" in told()
 
 
 def test_a_service_is_awaited_by_the_endpoints_that_the_cluster_makes(

@@ -226,7 +226,7 @@ def test_create_says_what_is_missing_until_it_gives_up(cloud: Engine) -> None:
     cloud.context.first_answers = Patience(total=0.5, before=0, between=0)
     answers(cloud, *[None] * 1000)
     refused = create(cloud, "--tenant", "default")
-    assert "  … missing: the gateway's Deployment is missing" in refused.stderr
+    assert "  … missing: gateway: the Deployment is missing" in refused.stderr
     assert isinstance(refused.exception, UserError)
     text = str(refused.exception)
     assert "tenant default: cortex is missing" in text and "run the same command again" in text and "not at all" in text

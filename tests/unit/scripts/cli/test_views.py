@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 from moto import mock_aws
 
+from components.core.errors import UserError
 from components.core.names import api_url
 from components.core.resource_names import BUCKET_TYPE, TENANT_TYPE
 from scripts.cli.instances import list_ as list_instances
@@ -170,6 +171,13 @@ class Stuck(Pods):
         return [event] if kind == "events" else []
 
 
+class Silent(Pods):
+    """A cluster that does not answer."""
+
+    def get(self, *_: Any) -> Any:
+        raise UserError("no answer")
+
+
 def test_a_tenant_whose_pods_are_not_ready_does_not_answer_and_the_reason_is_told(instance: Instance) -> None:
     instance.context.test_cluster = Stuck()
     (line,) = [one for one in instance.call(status, "showdown").stdout.splitlines() if one.startswith("tenant default")]
@@ -182,6 +190,22 @@ def test_a_tenant_whose_pods_are_not_ready_does_not_answer_and_the_reason_is_tol
     assert listed["default"]["state"] == "cortex 0 of 1 ready, loki 0 of 1 ready"
     assert listed["default"]["reasons"] == ["FailedCreate: exceeded quota: q"]
     assert "default: FailedCreate: exceeded quota: q" in instance.call(show.list_, "showdown").stderr
+
+
+def test_the_status_tells_why_pods_of_the_gateway_are_not_ready(instance: Instance) -> None:
+    assert "gateway:  " not in instance.call(status, "showdown").stdout
+    assert instance.read(status, "showdown")["gateway"] == {"state": "ready", "reasons": []}
+    instance.context.test_cluster = Stuck()
+    told = ["FailedCreate: exceeded quota: q"]
+    assert f"gateway:       NOT READY: 0 of 1 pods ready; {told[0]}\n" in instance.call(status, "showdown").stdout
+    assert instance.read(status, "showdown")["gateway"] == {"state": "0 of 1 pods ready", "reasons": told}
+
+
+def test_the_status_of_the_gateway_is_unknown_where_no_cluster_answers(instance: Instance) -> None:
+    instance.context.test_cluster = Silent()
+    shown = instance.call(status, "showdown")
+    assert "gateway:  " not in shown.stdout and "pods of the gateway are ready is unknown: no answer" in shown.stderr
+    assert instance.read(status, "showdown")["gateway"] == {"state": None, "reasons": []}
 
 
 def test_retained_data_is_listed_expires_and_is_purged(instance: Instance) -> None:

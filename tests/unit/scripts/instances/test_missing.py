@@ -115,6 +115,62 @@ def test_targets_are_counted_with_their_reasons(healths: Any, lines: list[str]) 
     assert targets_in_words(healths) == lines
 
 
+class Stuck(Pods):
+    """A cluster in which a quota admits no further pod of the gateway, and one pod cannot pull its image."""
+
+    def __init__(self, status: dict[str, int]) -> None:
+        super().__init__()
+        self._status = status
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Any:
+        found = super().get(api_version, kind, name, namespace)
+        if kind != "Deployment":
+            return found
+        labels = {"matchLabels": {"app.kubernetes.io/name": "gateway"}}
+        return found | {"spec": {"replicas": 2, "selector": labels}, "status": self._status}
+
+    def objects(self, kind: str, namespace: str | None, query: Any) -> list[dict[str, Any]]:
+        assert namespace == "opstrace"
+        waiting = {"name": "envoy", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}}
+        found = {
+            "replicasets": [{"metadata": {"name": "gateway-5d"}}],
+            "pods": [{"metadata": {"name": "gateway-5d-a"}, "status": {"containerStatuses": [waiting]}}],
+            "events": [
+                {"involvedObject": {"name": "gateway-5d"}, "reason": "FailedCreate", "message": "exceeded quota: q"},
+                {"involvedObject": {"name": "gateway-5d-a"}, "reason": "FailedScheduling", "message": "0/1 nodes"},
+                {"involvedObject": {"name": "other"}, "reason": "FailedCreate", "message": "of another"},
+            ],
+        }
+        return found.get(kind, [])
+
+
+REASONS = (
+    "pod gateway-5d-a, container envoy: ImagePullBackOff Back-off; FailedCreate: exceeded quota: q; "
+    "FailedScheduling: 0/1 nodes"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ({}, "0 of 2 pods ready"),
+        ({"readyReplicas": 1, "unavailableReplicas": 1}, "1 of 2 pods ready"),
+        # Old pods serve, and a new one cannot start.
+        ({"readyReplicas": 2, "unavailableReplicas": 1}, "2 of 2 pods ready, and 1 of a rollout not yet"),
+    ],
+)
+def test_what_stops_pods_of_the_gateway_is_named(status: dict[str, int], state: str) -> None:
+    cluster: Any = Stuck(status)
+    aws: Any = Clients()
+    assert missing(parts(), aws, cluster) == [f"gateway: {state}; {REASONS}"]
+
+
+def test_a_gateway_that_is_gone_is_named() -> None:
+    cluster: Any = EmptyCluster()
+    aws: Any = Clients()
+    assert missing(parts(), aws, cluster)[0] == "gateway: the Deployment is missing"
+
+
 def test_pods_that_are_not_ready_are_named() -> None:
     lines = found(Clients(), parts(), "opstrace/gateway", "system-tenant/loki")
     assert lines == ["gateway: 0 of 2 pods ready", "tenant system: loki 0 of 2 ready"]
