@@ -5,8 +5,9 @@ import io
 import ssl
 import tarfile
 import threading
+import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -114,6 +115,19 @@ def cut_chunks(body: bytes) -> Sends:
         answer.send_header("transfer-encoding", "chunked")
         answer.end_headers()
         answer.wfile.write(b"%x\r\n%b" % (len(body), body[: len(body) // 2]))
+        answer.close_connection = True
+
+    return send
+
+
+def trickle(start: bytes, pieces: Iterable[bytes], pause: float = 0.05) -> Sends:
+    """Return what sends the status, then `start`, then each piece after a pause in seconds, then ends."""
+
+    def send(answer: Answer) -> None:
+        answer.wfile.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n" + start)
+        for piece in pieces:
+            time.sleep(pause)
+            answer.wfile.write(piece)
         answer.close_connection = True
 
     return send

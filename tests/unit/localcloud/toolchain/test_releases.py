@@ -6,6 +6,7 @@ import os
 import re
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ import pytest
 from localcloud.certificate_authority import Authority, write_pair
 from localcloud.errors import ToolError
 from localcloud.settings import Settings
-from localcloud.toolchain import pin, releases
+from localcloud.toolchain import download, pin, releases
 from localcloud.toolchain.releases import RECORD, pinned_checksums
 from localcloud.toolchain.store import Tool, cached, ensure
 from tests.support.ports import free_port
@@ -37,6 +38,7 @@ from tests.support.release_server import (
     redirect,
     release_of,
     serving,
+    trickle,
     whole,
 )
 
@@ -203,6 +205,34 @@ def test_a_pinned_release_that_does_not_arrive_is_skipped_with_the_reason(
     site.server.serve(site.release.url, sends(site))
     assert site.output() == "built" and len(kept(tmp_path)) == 1
     assert re.search(f": skipped: {re.escape(site.release.url)} .*{reason}", site.shown.steps[0]), site.shown.steps
+
+
+TRICKLES = {"a body": (b"\r\n", b"x"), "headers": (b"", b"x-one: more\r\n"), "a line": (b"x-one: ", b"x")}
+
+
+@pytest.mark.parametrize("part", TRICKLES)
+def test_a_release_that_trickles_is_skipped_with_the_reason(
+    site: Site, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "WINDOW_SECONDS", 0.5)
+    site.pin(site.file)
+    start, piece = TRICKLES[part]
+    site.server.serve(site.release.url, trickle(start, [piece] * 600))  # for 30 s
+    started = time.monotonic()
+    assert site.output() == "built" and time.monotonic() - started < 5
+    assert re.search(
+        rf": skipped: {re.escape(site.release.url)} is too slow: \d+ bytes in 0\.5 s, and at least 1048576 are needed",
+        site.shown.steps[0],
+    ), site.shown.steps
+
+
+def test_a_release_that_is_slow_but_fast_enough_is_used_whole(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr(download, "LEAST_BYTES", 2)
+    site.pin(site.file)
+    end = [bytes([byte]) for byte in site.file[-20:]]
+    site.server.serve(site.release.url, trickle(b"\r\n" + site.file[:-20], end))
+    assert site.output() == "official"
 
 
 def test_a_server_that_does_not_listen_is_skipped_with_the_reason(site: Site) -> None:
