@@ -74,8 +74,9 @@ def _install_locked(lock: Path, target: Path, why: str) -> None:
             f"the hash of a package differs from {lock}: it was changed or damaged on its way; nothing of it was used; try "
             f"again\n{result.stderr.strip()}"
         )
-    if result.returncode:
-        raise UnavailableError(f"{why}: {result.stderr.strip()}")
+    if result.returncode or not target.exists():
+        nothing = "pip installed nothing; remove settings such as dry-run that `pip config list` shows"
+        raise UnavailableError(f"{why}: {result.stderr.strip() or nothing}")
 
 
 @dataclass(frozen=True)

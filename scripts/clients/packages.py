@@ -46,8 +46,14 @@ PROGRESS = re.compile(
 )
 FOUND = re.compile(r"Collecting|Requirement already satisfied")
 INTERRUPTED_STATUS = 130
-# Against the user's settings of pip, which may name another place.
+# Against the user's configuration files of pip, which may name another place.
 INTO_ENVIRONMENT = ("--no-user", "--target=")
+# The variables with settings of pip that are needed to reach an index. Others, such as PIP_DRY_RUN, would change what pip does.
+REACHING = (
+    *("INDEX_URL", "PYPI_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST", "CERT", "CLIENT_CERT"),
+    *("PROXY", "NO_PROXY_ENV", "TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES", "RESUME_RETRIES", "KEYRING_PROVIDER"),
+    *("CACHE_DIR", "NO_CACHE_DIR", "CONFIG_FILE", "LOG", "USE_FEATURE", "USE_DEPRECATED"),
+)
 
 
 class InstallError(Exception):
@@ -96,29 +102,6 @@ class Environment:
     def installed(self) -> list[str]:
         """Return the purposes with a stamp, current or not."""
         return [purpose for purpose in STAMPS if self.stamp(purpose).exists()]
-
-
-def is_launchers(environment: Environment) -> bool:
-    """Tell whether this process runs in the `.venv` that the launcher made."""
-    return environment.is_running() and environment.stamp("command").exists()
-
-
-def start_anew(arguments: Iterable[str]) -> None:
-    """Start the launcher in place of this process if it made the environment for another Python, whose packages this one lacks.
-
-    That is so once the system has replaced the `python3` to which the environment links. Ends the process with an error
-    where it may not write there.
-    """
-    checkout = Path(__file__).parents[2]
-    environment = Environment(checkout)
-    if not is_launchers(environment) or environment.has_packages_of_its_python():
-        return
-    _say(f"  {environment.folder} has the packages of another Python than {platform.python_version()}")
-    try:
-        _write_stamp(environment, "command", b"")
-    except OSError as error:
-        sys.exit(f"error: {environment.folder}: {error.strerror}; let your user write there, then run this again")
-    os.execv(checkout / "opstrace", [str(checkout / "opstrace"), *arguments])  # noqa: S606 no shell is needed
 
 
 def machine_without_cloud() -> str | None:
@@ -220,9 +203,13 @@ def _create(environment: Environment, lock: int) -> None:
 
 
 def _are_satisfied(environment: Environment, purposes: Iterable[str]) -> bool:
-    """Tell whether every package is there in the version of the lock files; this reads no index and changes nothing."""
+    """Tell whether every package is there in the version of the lock files, whatever settings of pip the user has.
+
+    This reads no index and changes nothing.
+    """
     command = _pip(environment, "--dry-run", "--no-index", *_requirements(environment, purposes))
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    without_settings = _variables() | {"PIP_CONFIG_FILE": os.devnull}
+    result = subprocess.run(command, env=without_settings, capture_output=True, text=True, check=False)
     return not result.returncode and "Would install" not in result.stdout
 
 
@@ -238,6 +225,11 @@ def _change(environment: Environment, purposes: list[str], lock: int) -> None:
     _say(f"  installing the Python packages of {names}, about 2 min")
     try:
         _checked(_pip(environment, *_requirements(environment, purposes)), environment, lock, total)
+        if not _are_satisfied(environment, purposes):
+            raise InstallError(
+                f"pip reported no error, but did not install all packages into {environment.folder}; remove settings such as "
+                f"dry-run that `{environment.python} -I -m pip config list` shows, then run this again"
+            )
     except BaseException:
         if _packages(environment) == before:
             _write_mark(lock, b"")
@@ -251,6 +243,13 @@ def _change(environment: Environment, purposes: list[str], lock: int) -> None:
 def _pip(environment: Environment, *arguments: str) -> list[str]:
     command = [environment.python, "-I", "-u", "-m", "pip", "install", "--require-hashes", *INTO_ENVIRONMENT]
     return [*command, "--disable-pip-version-check", "--progress-bar", "off", *arguments]
+
+
+def _variables(*taken: str) -> dict[str, str]:
+    """Return the variables of this process, of those with settings of pip only the ones with the `taken` names."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("PIP_") or name[4:].upper() in taken
+    }
 
 
 def _requirements(environment: Environment, purposes: Iterable[str]) -> list[str]:
@@ -271,6 +270,7 @@ def _checked(command: list[str], environment: Environment, lock: int, total: int
     # The umask of the command is 077, but packages are for all users of the checkout.
     with subprocess.Popen(
         command,
+        env=_variables(*REACHING),
         pass_fds=(lock,),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -14,6 +14,7 @@ import click
 from components.core.errors import UserError
 from localcloud.settings import not_running, settings_from_environment
 from scripts.clients import packages
+from scripts.clients.launcher import is_launchers
 from scripts.stackfile.file import ROOT
 from scripts.ui.terminal import TERMINAL
 
@@ -115,7 +116,7 @@ def _require_machine() -> None:
 def _require_packages() -> None:
     """Install the packages of the embedded cloud into the launcher's `.venv` at their first use."""
     environment = packages.Environment(ROOT)
-    if packages.is_launchers(environment):
+    if is_launchers(environment):
         if environment.is_current("local"):
             return
         try:

@@ -287,12 +287,46 @@ def test_the_packages_of_another_python_are_installed_anew(prepared: Path, wheel
     assert not (prepared / ".venv" / "lib" / "python3.10").exists()
 
 
-@pytest.mark.parametrize("setting", ["PIP_TARGET", "PIP_USER"])
-def test_pip_installs_into_the_environment_whatever_the_user_s_settings_name(
+FLAGS = ("DRY_RUN", "HELP", "IGNORE_INSTALLED", "QUIET", "USER", "VERSION")
+PLACES = ("PREFIX", "PYTHON", "REPORT", "REQUIREMENT", "ROOT", "TARGET")
+
+
+def test_pip_installs_into_the_environment_whatever_the_user_s_variables_say(
+    prepared: Path, wheels: Path, tmp_path: Path
+) -> None:
+    variables = {f"PIP_{name}": "1" for name in FLAGS} | {f"PIP_{name}": str(tmp_path / "elsewhere") for name in PLACES}
+    assert is_ready(prepared, launch(prepared, from_folder(wheels) | variables))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def configured(folder: Path, wheels: Path, settings: str) -> dict[str, str]:
+    """Return an environment in which a configuration file of pip has these settings, and names the folder of packages."""
+    file = folder / "pip.conf"
+    file.write_text(f"[global]\nno-index = true\nfind-links = {wheels}\n{settings}\n")
+    unset = {"PIP_NO_INDEX", "PIP_FIND_LINKS"}
+    variables = {name: value for name, value in from_folder(wheels).items() if name not in unset}
+    return variables | {"PIP_CONFIG_FILE": str(file)}
+
+
+def test_a_configuration_file_of_pip_names_the_index_and_no_other_place(
+    prepared: Path, wheels: Path, tmp_path: Path
+) -> None:
+    settings = "quiet = 2\nuser = true\ntarget = elsewhere"
+    assert is_ready(prepared, launch(prepared, configured(tmp_path, wheels, settings)))
+
+
+@pytest.mark.parametrize("setting", ["dry-run = true", "root = {0}"])
+def test_where_pip_installs_nothing_there_and_reports_no_error_nothing_counts_as_installed(
     setting: str, prepared: Path, wheels: Path, tmp_path: Path
 ) -> None:
-    value = "1" if setting == "PIP_USER" else str(tmp_path / "elsewhere")
-    assert is_ready(prepared, launch(prepared, from_folder(wheels) | {setting: value}))
+    done = launch(prepared, configured(tmp_path, wheels, setting.format(tmp_path / "elsewhere")))
+    (error,) = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
+    assert done.returncode == 1 and error.startswith(
+        "error: pip reported no error, but did not install all packages into"
+    )
+    assert "pip config list" in error and not (prepared / ".venv" / ".pinned").exists()
+    done = launch(prepared, from_folder(wheels))
+    assert is_ready(prepared, done) and "making" not in done.stderr
 
 
 def test_a_folder_that_is_no_environment_keeps_its_files(checkout: Path, wheels: Path) -> None:

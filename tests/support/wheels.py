@@ -46,7 +46,8 @@ def small_checkout(folder: Path) -> Path:
     (folder / "scripts").mkdir(parents=True)
     shutil.copy(ROOT / "opstrace", folder)
     (folder / INSTALLER).parent.mkdir()
-    shutil.copy(ROOT / INSTALLER, folder / INSTALLER)
+    for module in (INSTALLER, "scripts/clients/launcher.py"):
+        shutil.copy(ROOT / module, folder / module)
     for name in LOCK_FILES:
         lock_file(folder / name)
     (folder / "scripts" / "__main__.py").write_text("import sys\nprint(sys.prefix, *sys.argv[1:])\n")

@@ -106,7 +106,12 @@ def test_the_go_toolchain_is_installed_with_its_hashes_alone(
         module.provide(tmp_path)
     assert not [*tmp_path.rglob("sample.py")]
 
-    sources._install_locked(lock_file(tmp_path / "go.lock", ("sample", "1.0", index)), tmp_path / "target", "none")
+    lock = lock_file(tmp_path / "go.lock", ("sample", "1.0", index))
+    monkeypatch.setenv("PIP_DRY_RUN", "1")
+    with pytest.raises(UnavailableError, match="pip installed nothing; remove"):
+        sources._install_locked(lock, tmp_path / "target", "none")
+    monkeypatch.delenv("PIP_DRY_RUN")
+    sources._install_locked(lock, tmp_path / "target", "none")
     assert (tmp_path / "target" / "sample.py").exists()
 
 
