@@ -9,7 +9,7 @@ from typing import Any
 
 from components.core.names import APIS
 from components.gateway import limits, lua_filters
-from components.gateway.matching import Predicate, negated, request_header, response_header, skipped_where
+from components.gateway.matching import Predicate, any_of, negated, request_header, response_header, skipped_where
 from components.gateway.routes import CLOSED_PATH_FILTER, PUSH_ANSWERS_FILTER, first_filter
 from components.gateway.settings import GatewaySettings
 from components.gateway.watched_files import ACCESS, ADDRESSES, BODIES, BYTES, CONNECTIONS, HTTP, LUA_TYPE, RATES, TOKEN
@@ -68,6 +68,8 @@ def http_filters(settings: GatewaySettings) -> list[dict[str, Any]]:
     """Return the filters that a client's request passes through, in this order, ending with the router."""
     verified = [TOKEN.declaration(), ACCESS.declaration()]
     too_many = request_header(limits.CONNECTION_HEADER, limits.TOO_MANY)
+    # A websocket goes on beyond the length that it declares.
+    without_length = any_of(negated(request_header("content-length", ".+")), request_header("upgrade", ".+"))
     return [
         _lua_where("close-refused", lua_filters.close_refused(), response_header(":status", "40[0-4]")),
         _rate_limit("known-connections", limits.known_connections()),
@@ -83,6 +85,8 @@ def http_filters(settings: GatewaySettings) -> list[dict[str, Any]]:
         _lua("before-bytes", lua_filters.before_bytes()),
         BYTES.declaration(),
         _lua(PUSH_ANSWERS_FILTER, lua_filters.push_answers(legacy_errors=settings.legacy_push_errors)),
+        # Answers pass the filters in reverse: after this one, an answer to a push is the 413.
+        _lua_where("cut-body", lua_filters.cut_body(), without_length),
         {
             "name": "forward",
             "typed_config": {

@@ -2,8 +2,8 @@
 
 The code of a filter is one text: a table of parameters, followed by the files that the filter consists of. The first
 filter checks host and credentials before the token is verified. The second one decides what a verified token may do.
-Further filters refuse connections beyond a rate, and set the length of the body and the name to look up. Others change
-answers to pushes, and close connections after refusals.
+Further filters refuse connections beyond a rate, set the length of the body and the name to look up, and cut bodies. Others
+change answers to pushes, and close connections after refusals.
 """
 
 import hashlib
@@ -222,6 +222,11 @@ def before_bytes() -> str:
     return _code("before_bytes")
 
 
+def cut_body() -> str:
+    """Return the filter that cuts a body of undeclared length, or data of a websocket, beyond the size that any may have."""
+    return _code("change", "cut_body")
+
+
 def push_answers(*, legacy_errors: bool) -> str:
     """Return the filter that changes a back end's error answers to pushes so that clients retry."""
-    return _code("push_answers", legacy_errors=legacy_errors)
+    return _code("change", "push_answers", legacy_errors=legacy_errors)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from ruamel.yaml import YAML
 
+from components.gateway.lua_filters import MOST_BYTES
 from tests.support.backend import Backend
-from tests.support.gateway import BAD, Gateway, signed
+from tests.support.gateway import BAD, DEFAULT_VARIANT, Gateway, Variant, signed
 from tests.support.polling import eventually
 
 GROUP = """
@@ -44,12 +46,21 @@ def program(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def opened(gateway: Gateway, backend: Callable[[str, dict[str, Any]], Backend], program: str) -> Gateway:
+    return started(gateway, backend, program)
+
+
+def started(
+    gateway: Gateway,
+    backend: Callable[[str, dict[str, Any]], Backend],
+    program: str,
+    variant: Variant = DEFAULT_VARIANT,
+) -> Gateway:
     """Return a running gateway before a running back end."""
     running = backend(program, {})
     running.start()
     gateway.back_end.port = running.port
     gateway.set_keys()
-    return gateway.start()
+    return gateway.start(variant=variant)
 
 
 def test_rule_namespaces_with_slashes_are_written_read_and_deleted(opened: Gateway, program: str) -> None:
@@ -66,6 +77,39 @@ def test_rule_namespaces_with_slashes_are_written_read_and_deleted(opened: Gatew
     for escaped in NAMES:
         assert opened.ask(token, f"{start}/{escaped}/g1", "DELETE")[0] == 202, escaped
         assert opened.ask(token, f"{start}/{escaped}")[0] == 404, escaped
+
+
+def test_rules_that_are_cut_are_refused_and_nothing_of_them_is_stored(
+    gateway: Gateway, backend: Callable[[str, dict[str, Any]], Backend], program: str
+) -> None:
+    """The cut is in a comment: the rules before it would be complete."""
+    opened, most = started(gateway, backend, program, Variant(most_bytes=4096)), 4096
+    token, path = signed(), f"{RULES[program]}/space"
+    body = GROUP.format(EXPRESSIONS[program]).encode()
+    assert opened.ask(token, path, "POST", body=iter([body, b"# end\n"]))[0] == 202
+    assert opened.ask(token, path, "DELETE")[0] == 202
+    status, text = opened.ask(token, path, "POST", body=iter([body, *[b"# more\n"] * most]))
+    assert status == 413 and text.startswith(f"a request may have {most} bytes: "), text
+    assert opened.ask(token, path)[0] == 404
+
+
+PUSHES = {
+    "cortex": ("/api/v1/push", "/api/prom/push", "/api/v1/otlp/v1/metrics"),
+    "loki": ("/loki/api/v1/push", "/otlp/v1/logs"),
+}
+# Cortex compares the size of an OTLP request only with the declared one. The byte after the last field is no field.
+REFUSED = "larger than max|too large|illegal (field|tag)"
+
+
+def test_a_push_that_is_cut_at_the_size_of_the_largest_is_refused_by_the_back_end(
+    opened: Gateway, program: str
+) -> None:
+    for path in PUSHES[program]:
+        pieces = (b"x" * 2**20 for _ in range(MOST_BYTES // 2**20 + 1))  # of protobuf: complete fields that are unknown
+        headers = {"Host": f"{program}.default.showdown.example.com", "Content-Type": "application/x-protobuf"}
+        status, text = opened.ask(signed(), path, "POST", body=pieces, **headers)
+        assert status == 413 and text.startswith(f"a request may have {MOST_BYTES} bytes: "), (path, text)
+        assert re.search(REFUSED, text), (path, text)
 
 
 def _loaded(text: str) -> dict[str, Any]:

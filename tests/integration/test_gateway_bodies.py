@@ -9,10 +9,9 @@ import urllib3
 from components.core.names import TAIL
 from components.gateway.limits import MOST_UNDECLARED_BYTES, GatewayLimits, Rate, TenantRates
 from components.gateway.listeners import UNDECLARED
-from components.gateway.lua_filters import MOST_BYTES
-from components.tenant.backend import MESSAGE_BYTES
+from components.gateway.routes import ALERTS
 from scripts.clients.gateway_state import PodState
-from tests.support.gateway import KID, LABELS, PUSH, Gateway, Variant, signed
+from tests.support.gateway import KID, LABELS, PUSH, RULES, Gateway, Variant, signed
 
 OK = (200, "ok")
 PIECE = 1000
@@ -73,20 +72,25 @@ def test_a_body_in_pieces_of_a_tenant_without_a_limit_of_bytes_may_have_the_size
         assert limited.back_end.sizes[-1] == size
 
 
-def test_a_body_in_pieces_is_cut_beyond_the_size_that_any_body_may_have(limited: Gateway) -> None:
-    """The back end gets one byte too many: it refuses what it would otherwise read in part."""
+@pytest.mark.parametrize("path", [PUSH, "/loki/api/v1/push", LABELS, RULES[1], "/loki/api/v1/rules/space", ALERTS])
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+def test_a_body_in_pieces_is_cut_beyond_the_size_that_any_body_may_have(
+    limited: Gateway, path: str, status: int
+) -> None:
+    """The back end gets one byte too many, which is NUL: it refuses what it would otherwise read in part."""
     most = 2**20
     limited.start(variant=Variant(most_bytes=most))
     limited.back_end.sizes.clear()
-    assert in_pieces(limited, most) == OK
-    limited.back_end.status, limited.back_end.body = 400, b"too large"
+    assert in_pieces(limited, most, path) == OK
+    assert limited.back_end.last_byte == b"x"
+    limited.back_end.status, limited.back_end.body = status, b"what the back end says"
     for more in (1, 100, 3 * most):
-        assert in_pieces(limited, most + more) == (413, f"a request may have {most} bytes: too large")
+        assert in_pieces(limited, most + more, path) == (
+            413,
+            f"a request may have {most} bytes: what the back end says",
+        )
+        assert limited.back_end.last_byte == b"\0"
     assert limited.back_end.sizes == [most] + [most + 1] * 3
-
-
-def test_both_back_ends_refuse_a_body_of_one_byte_more_than_the_gateway_lets_through() -> None:
-    assert MESSAGE_BYTES <= MOST_BYTES
 
 
 @pytest.mark.parametrize("is_general", [True, False])

@@ -36,6 +36,7 @@ def filters() -> dict[str, str]:
         "close_refused": lua_filters.close_refused(),
         "closed_path": lua_filters.closed_path(),
         "before_bytes": lua_filters.before_bytes(),
+        "cut_body": lua_filters.cut_body(),
         "push_answers": lua_filters.push_answers(legacy_errors=True),
     }
     names = {file.stem for file in lua_filters.FILES.glob("*.lua")}

@@ -24,6 +24,7 @@ class BackEnd:
     names: list[str] = field(default_factory=list)  # the host names that the gateway resolved
     credentials: list[str | None] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)  # of the bodies
+    last_byte: bytes = b""  # of the last body
     websockets: list[dict[str, str]] = field(default_factory=list)  # the headers of each
     received: int = 0  # bytes on websockets, if `reads`
     status: int = 200
@@ -45,17 +46,19 @@ class BackEnd:
                     self._answer_request()
 
             def _answer_request(self) -> None:
-                back_end.sizes.append(len(read_body(self.headers, self.rfile)))
+                body = read_body(self.headers, self.rfile)
+                back_end.sizes.append(len(body))
+                back_end.last_byte = body[-1:]
                 back_end.credentials.append(self.headers["authorization"])
                 back_end.names.append(self.headers[UPSTREAM_HEADER])
                 tenants = ",".join(self.headers.get_all("x-scope-orgid", []))
                 back_end.requests.append(f"{tenants} {self.command} {self.path}")
                 time.sleep(back_end.seconds)
-                status, body = back_end.status, back_end.body  # a test may change them once the headers are sent
+                status, text = back_end.status, back_end.body  # a test may change them once the headers are sent
                 self.send_response(status)
-                self.send_header("content-length", str(len(body)))
+                self.send_header("content-length", str(len(text)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(text)
 
             def _answer_websocket(self) -> None:
                 back_end.websockets.append({name.lower(): value for name, value in self.headers.items()})
