@@ -9,6 +9,7 @@ from components.core.names import account_of
 from scripts.checks.finding import Finding, error, ok, or_ok
 from scripts.checks.subject import Subject
 from scripts.clients.aws import is_code
+from scripts.clients.mismatches import account_mismatch
 
 AUDIENCE = "sts.amazonaws.com"  # of the tokens with which pods assume roles
 EKS_ISSUER = "https://oidc.eks."
@@ -23,15 +24,9 @@ def find_account(subject: Subject) -> list[Finding]:
 
 def account_findings(identity: Mapping[str, Any], expected: str) -> list[Finding]:
     """Return what the identity of the credentials means; `expected` is the account of the identity provider."""
-    if identity["Account"] == expected:
-        return [ok("account", f"{expected}, as {identity['Arn']}")]
-    return [
-        error(
-            "account",
-            f"the credentials are of the account {identity['Account']}, but opstrace:cluster.oidcProviderArn is of {expected}",
-            f"use credentials of {expected}, or set oidcProviderArn to the provider in {identity['Account']}",
-        )
-    ]
+    if mismatch := account_mismatch(str(identity["Account"]), expected):
+        return [error("account", mismatch.message, mismatch.remedy)]
+    return [ok("account", f"{expected}, as {identity['Arn']}")]
 
 
 def find_region(subject: Subject) -> list[Finding]:

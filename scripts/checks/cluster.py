@@ -10,6 +10,7 @@ from scripts.checks.finding import Finding, error, ok, warning
 from scripts.checks.storage_class import storage_class_finding
 from scripts.checks.subject import Subject
 from scripts.clients.kubernetes import ISSUER_PATH
+from scripts.clients.mismatches import issuer_mismatch
 
 OLDEST = (1, 30)  # docs/how-to/aws.md
 SOON = timedelta(days=60)
@@ -58,24 +59,19 @@ def _support(version: str, entry: Mapping[str, Any], today: datetime | None) -> 
 
 def find_issuer(subject: Subject) -> list[Finding]:
     """Check that the cluster of the context issues the tokens that AWS trusts."""
-    answer = subject.cluster.read(ISSUER_PATH)
-    return issuer_findings((answer or {}).get("issuer"), subject.config.cluster.oidc_issuer)
+    cluster = subject.cluster
+    issuer = (cluster.read(ISSUER_PATH) or {}).get("issuer")
+    return issuer_findings(issuer, subject.config.cluster.oidc_issuer, cluster.where)
 
 
-def issuer_findings(issuer: str | None, expected: str) -> list[Finding]:
-    """Return what the issuer of the cluster means, None where the cluster does not tell it."""
+def issuer_findings(issuer: str | None, expected: str, where: str) -> list[Finding]:
+    """Return what the issuer of the cluster of `where` means, None where the cluster does not tell it."""
     name = "issuer"
     if issuer is None:
         remedy = f"allow `get {ISSUER_PATH}`, or compare the issuer yourself"
         return [warning(name, "the cluster does not tell the issuer of its tokens", remedy)]
-    if issuer.rstrip("/") != expected:
-        return [
-            error(
-                name,
-                f"the cluster issues tokens as {issuer}, but opstrace:cluster.oidcIssuer is {expected}",
-                "correct opstrace:cluster.context if it names another cluster, else oidcIssuer and oidcProviderArn",
-            )
-        ]
+    if mismatch := issuer_mismatch(issuer, expected, where):
+        return [error(name, mismatch.message, mismatch.remedy)]
     return [ok(name, issuer)]
 
 

@@ -4,6 +4,7 @@ import ipaddress
 
 from components.core.errors import UserError
 from scripts.clients.kubernetes import Cluster
+from scripts.clients.mismatches import issuer_mismatch
 
 API_SERVICE = (
     "v1",
@@ -21,13 +22,8 @@ def require_described(cluster: Cluster) -> None:
 
 def _require_issuer(cluster: Cluster) -> None:
     """Raise `UserError` if AWS would not trust the tokens of this cluster's pods, or if it is another cluster."""
-    issuer, expected = cluster.issuer().rstrip("/"), cluster.config.cluster.oidc_issuer
-    if issuer != expected:
-        raise UserError(
-            f"the cluster of {cluster.where} issues tokens as {issuer}, but opstrace:cluster.oidcIssuer is "
-            f"{expected}. Correct opstrace:cluster.context if it names another cluster than the instance's; for "
-            "a new instance, set oidcIssuer and oidcProviderArn to those of this cluster"
-        )
+    if mismatch := issuer_mismatch(cluster.issuer(), cluster.config.cluster.oidc_issuer, cluster.where):
+        raise mismatch.error()
 
 
 def _require_ipv4(cluster: Cluster) -> None:

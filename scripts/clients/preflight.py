@@ -11,13 +11,14 @@ from components.core.tags import INSTANCE_LABEL
 from scripts.clients.aws import Clients
 from scripts.clients.cluster_identity import require_described
 from scripts.clients.kubernetes import Cluster
+from scripts.clients.mismatches import account_mismatch
 
 
 def reached(environment: Mapping[str, str], config: StackConfig) -> tuple[Clients, Cluster]:
     """Return clients of a stack's account and cluster, after a request to the account.
 
     Raises `UserError` if AWS does not answer or refuses the credentials, or if the account is not that of the cluster's
-    identity provider. Pods could not assume roles in another account, and could not reach its buckets.
+    identity provider.
     """
     clients = Clients(environment, config)
     try:
@@ -26,12 +27,8 @@ def reached(environment: Mapping[str, str], config: StackConfig) -> tuple[Client
         raise UserError(
             f"AWS refuses access: {error}; `aws sts get-caller-identity` must work in this shell first"
         ) from error
-    expected = account_of(config.cluster.oidc_provider_arn)
-    if account != expected:
-        raise UserError(
-            f"the credentials of this shell are of the AWS account {account}, but opstrace:cluster.oidcProviderArn names the "
-            f"account {expected}. Use credentials of {expected}, or the ARN of the identity provider in {account}"
-        )
+    if mismatch := account_mismatch(account, account_of(config.cluster.oidc_provider_arn)):
+        raise mismatch.error()
     return clients, Cluster(environment, config)
 
 

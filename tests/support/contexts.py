@@ -37,6 +37,8 @@ class EmptyS3:
 class EmptyCluster:
     """A cluster without objects."""
 
+    where = "the current context"
+
     def get(self, *_: Any) -> Any:
         return None
 

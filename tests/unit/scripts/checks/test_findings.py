@@ -9,6 +9,7 @@ import pytest
 from components.config.load_balancer import LoadBalancerConfig
 from scripts.checks import account, cluster, domain, network, nodes, quotas, targets
 from scripts.checks.finding import Finding
+from scripts.clients.mismatches import account_mismatch, issuer_mismatch
 
 ISSUER = "https://oidc.eks.us-west-2.amazonaws.com/id/A"
 ARN = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/A"
@@ -87,7 +88,17 @@ def test_the_version_of_the_cluster(version: str, supported: Any, level: str, wo
     ("issuer", "level"), [(ISSUER, "ok"), (f"{ISSUER}/", "ok"), (f"{ISSUER}B", "error"), (None, "warning")]
 )
 def test_the_issuer_of_the_cluster(issuer: str | None, level: str) -> None:
-    assert only(cluster.issuer_findings(issuer, ISSUER))[0] == level
+    assert only(cluster.issuer_findings(issuer, ISSUER, "the context c"))[0] == level
+
+
+def test_check_and_the_refusals_of_other_commands_say_the_same_of_another_account_or_cluster() -> None:
+    by_account, by_issuer = account_mismatch("111122223333", "444455556666"), issuer_mismatch(f"{ISSUER}B", ISSUER, "c")
+    assert by_account and by_issuer
+    found = {
+        only(account.account_findings(CALLER, "444455556666"))[1]: f"account: {by_account.error()}",
+        only(cluster.issuer_findings(f"{ISSUER}B", ISSUER, "c"))[1]: f"issuer: {by_issuer.error()}",
+    }
+    assert [*found] == [*found.values()]
 
 
 def cni(*arguments: str) -> dict[str, Any]:

@@ -238,7 +238,8 @@ def test_another_account_hides_what_it_answers(account: CheckedAccount) -> None:
     found = account.findings()
     assert [*found] == ["cluster version", "account"] and found["account"].level == "error"
     with pytest.raises(
-        UserError, match="the preflight found: account: the credentials are of the account 123456789012"
+        UserError,
+        match="the preflight found: account: the credentials of this shell are of the AWS account 123456789012",
     ):
         require_no_errors(findings(account.subject()))
 
