@@ -181,8 +181,9 @@ class Cluster:
 
     def _resource(self, api_version: str, kind: str) -> Any:
         client = self._connected()
+        prefix = "apis" if "/" in api_version else "api"  # or the library asks for version v1 of every group
         with self._lock:
-            return client.resources.get(api_version=api_version, kind=kind)
+            return client.resources.get(prefix=prefix, api_version=api_version, kind=kind)
 
     def _connected(self) -> Any:
         with self._lock:
