@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from components.config.load import from_settings
 from components.core.errors import UserError
 from scripts.checks.finding import Finding, error, ok, warning
+from scripts.checks.subject import Subject
 from scripts.cli.check import check
 from scripts.cli.create import create
 from scripts.cli.tenants.edit import add, set_
@@ -18,9 +19,6 @@ from scripts.context.context import Context
 from scripts.stackfile.file import StackFile
 from tests.support.contexts import FakeContext, WithoutProvider, invoke
 from tests.support.factories import settings
-
-if TYPE_CHECKING:
-    from scripts.checks.subject import Subject
 
 OK, WARNING = ok("region", "us-west-2"), warning("CAA", "not checked", "allow it")
 ERROR = error("subnets", "there is no subnet-1", "correct it")
@@ -136,7 +134,12 @@ def test_a_stand_in_for_aws_is_not_asked_what_only_aws_has(
 
 def test_the_preflight_counts_the_tenants_of_all_stacks(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subjects: list[Subject] = []
-    monkeypatch.setattr("scripts.checks.preflight.findings", lambda subject, _: subjects.append(subject) or [])
+
+    def keep(subject: Subject, _: object) -> list[Finding]:
+        subjects.append(subject)
+        return []
+
+    monkeypatch.setattr("scripts.checks.preflight.findings", keep)
     for tenant in ("a", "b"):
         stack.with_name(f"Pulumi.showdown.{tenant}.yaml").touch()
     made, config = Context(stack.parent), StackFile("showdown", stack.parent).config()
