@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from components.config.base import LARGEST_EXACT
 from components.config.engine_values import engine_value, problems_in
 from components.config.platform.aws import boundary_problem
+from components.config.platform.kms_keys import region_problems
 from components.config.problems import described
 from components.config.stack import (
     CERTIFICATE_NAME_LENGTH,
@@ -69,7 +70,8 @@ def from_settings(settings: Mapping[str, Any], instance: str, read: Reader = no_
         problems += _long_names(config, instance)
         account = account_of(config.cluster.oidc_provider_arn)
         boundary = boundary_problem(config.aws, account)
-        candidates = (cluster_name_problem(config), boundary, *_tenant_problems(config))
+        keys = region_problems(config.aws.keys, config.aws.region)
+        candidates = (cluster_name_problem(config), boundary, *keys, *_tenant_problems(config))
         problems += [problem for problem in candidates if problem]
     if problems or config is None:
         raise refused(problems, instance)

@@ -36,6 +36,7 @@ BUCKET_TYPE = "aws:s3/bucket:Bucket"
 BUCKET_POLICY_TYPE = "aws:s3/bucketPolicy:BucketPolicy"
 PUBLIC_ACCESS_BLOCK_TYPE = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 LIFECYCLE_TYPE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+ENCRYPTION_TYPE = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 ROLE_TYPE = "aws:iam/role:Role"
 ROLE_POLICY_TYPE = "aws:iam/rolePolicy:RolePolicy"
 SECRET_TYPE = "aws:secretsmanager/secret:Secret"
@@ -138,7 +139,7 @@ def tenant_of_bucket(name: str) -> str | None:
 
 
 def bucket_part_name(component: str, kind: str, part: str) -> str:
-    """Return the logical name of a resource that belongs to a bucket: `access`, `policy` or `lifecycle`."""
+    """Return the logical name of a resource that belongs to a bucket: `access`, `policy`, `lifecycle` or `encryption`."""
     return f"{component}-{kind}-{part}"
 
 

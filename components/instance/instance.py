@@ -54,7 +54,13 @@ class Instance(pulumi.ComponentResource):
             opts=child(self),
         )
         keys, limits = config.data_api.pems, config.data_api.limits
-        store = TrustStoreArgs(instance=args.instance, public_keys=keys, limits=limits, tags=self._tags)
+        store = TrustStoreArgs(
+            instance=args.instance,
+            public_keys=keys,
+            limits=limits,
+            tags=self._tags,
+            kms_key=config.aws.keys.secrets,
+        )
         TrustStore(f"{name}-trust-store", store, child(self))
         self._zone_id = self._delegated(name, config.aws.parent_zone_id, zone)
         self._entrance = Entrance(f"{name}-entrance", self._entrance_args(args), child(self))

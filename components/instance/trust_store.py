@@ -12,15 +12,23 @@ from components.core.resource_names import TRUST_STORE_TYPE
 from components.core.scopes import KeyLimits, key_limits_set
 from components.shared.options import child
 
+# The plugin never takes a key off a secret (hashicorp/terraform-provider-aws#21623), so the update replaces the secret. The
+# old one goes first, because both have the same name.
+BACK_TO_THE_DEFAULT = pulumi.ResourceOptions(replace_on_changes=["kmsKeyId"], delete_before_replace=True)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrustStoreArgs:
-    """The keys of an instance: `public_keys` maps key ids to PEM texts, `limits` to the limits of the key's tokens."""
+    """The keys of an instance: `public_keys` maps key ids to PEM texts, `limits` to the limits of the key's tokens.
+
+    `kms_key` is the ARN of the key that encrypts the secrets, None for that of Secrets Manager.
+    """
 
     instance: str
     public_keys: Mapping[str, str]
     limits: Mapping[str, KeyLimits]
     tags: Mapping[str, str]
+    kms_key: str | None = None
 
 
 class TrustStore(pulumi.ComponentResource):
@@ -31,7 +39,7 @@ class TrustStore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TrustStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(TRUST_STORE_TYPE, name, None, opts)
-        self._tags = dict(args.tags)
+        self._tags, self._kms_key = dict(args.tags), args.kms_key
         self.secret_arn = self._secret(
             name,
             public_keys_secret(args.instance),
@@ -54,8 +62,9 @@ class TrustStore(pulumi.ComponentResource):
             description=description,
             # The stack's configuration holds the content too, so nothing is lost, and the name is free at once.
             recovery_window_in_days=0,
+            kms_key_id=self._kms_key,
             tags=self._tags,
-            opts=child(self),
+            opts=child(self, more=None if self._kms_key else BACK_TO_THE_DEFAULT),
         )
         aws.secretsmanager.SecretVersion(
             f"{name}-version",

@@ -8,7 +8,7 @@ import pulumi
 import tenacity
 
 from components.core.errors import HALF_WRITTEN, HALF_WRITTEN_SECONDS
-from components.core.resource_names import READ_STACK_OUTPUTS
+from components.core.resource_names import READ_STACK_OUTPUTS, READ_STACK_RESOURCE_OUTPUTS
 
 
 def full_stack_name() -> str:
@@ -42,3 +42,14 @@ def recorded_outputs() -> Mapping[str, Any]:
     package `pulumi` in the state, and nothing else.
     """
     return dict(read_state(READ_STACK_OUTPUTS, {"name": full_stack_name()}).get("outputs") or {})
+
+
+@cache
+def recorded_resources() -> Mapping[str, Any]:
+    """Return the type and the outputs of each resource in this stack's state, by URN.
+
+    The function is the engine's own, too. It fails for a stack without any update, which has no recorded outputs either.
+    """
+    if not recorded_outputs():
+        return {}
+    return dict(read_state(READ_STACK_RESOURCE_OUTPUTS, {"stackName": full_stack_name()})["outputs"])

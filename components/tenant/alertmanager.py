@@ -33,6 +33,7 @@ from components.tenant.backend import (
     server,
 )
 from components.tenant.cortex import GRPC_PORT, cortex_limits, s3_storage
+from components.tenant.encryption import UNENCRYPTED, ObjectKeys
 from components.tenant.iam_role import IdentityArgs, Issuer, RoleRules, bucket_policy, declare_role
 from components.tenant.preview_notices import reaches_every_pod
 
@@ -57,6 +58,7 @@ class AlertmanagerArgs:
         store: the tenant's store.
         issuer: the issuer of the cluster's service account tokens.
         rules: what the account wants of the role.
+        keys: the keys of the objects in the tenant's buckets.
         url: the URL of the tenant's Cortex API; the Alertmanager answers below it.
         tags: the tags of the role.
         enforces_network_policies: whether the cluster's network plugin enforces them.
@@ -65,6 +67,7 @@ class AlertmanagerArgs:
     store: StoreArgs
     issuer: Issuer
     rules: RoleRules
+    keys: ObjectKeys
     url: str
     tags: Mapping[str, str]
     enforces_network_policies: bool
@@ -109,7 +112,7 @@ def alertmanager_config(store: StoreArgs, config_bucket: str, url: str) -> dict[
     }
 
 
-def alerts_policy(tenant: str, bucket: str, account: str) -> str:
+def alerts_policy(tenant: str, bucket: str, account: str, keys: ObjectKeys = UNENCRYPTED) -> str:
     """Return the IAM policy that reads and writes the Alertmanager's own objects and nothing else, as JSON.
 
     It also lists the bucket: without that permission, S3 answers 403 instead of 404 for a missing object.
@@ -121,6 +124,7 @@ def alerts_policy(tenant: str, bucket: str, account: str) -> str:
         ("s3:ListBucket", arn),
         ("s3:GetObject", f"{arn}/{PREFIX}*"),
         (objects, f"{arn}/{PREFIX}{tenant}"),
+        keys=keys.statements([arn, f"{arn}/{PREFIX}*"]),
     )
 
 
@@ -206,7 +210,7 @@ class Alertmanager(pulumi.ComponentResource):
             issuer=args.issuer,
             rules=args.rules,
             policy=store.buckets["config"].apply(
-                lambda bucket: alerts_policy(store.tenant, bucket, args.issuer.account)
+                lambda bucket: alerts_policy(store.tenant, bucket, args.issuer.account, args.keys)
             ),
             tags=args.tags,
         )

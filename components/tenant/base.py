@@ -14,6 +14,7 @@ from components.config.platform.settings import NO_PLATFORM, PlatformSettings
 from components.config.stack import ClusterConfig
 from components.config.tenant import TenantSettings
 from components.shared.pods import Aws
+from components.tenant.encryption import ObjectKeys
 from components.tenant.iam_role import Issuer, RoleRules
 
 
@@ -88,6 +89,11 @@ class TenantBase:
     def role_rules(self) -> RoleRules:
         """What the account wants of the roles of tenants."""
         return RoleRules(path=self.aws.role_path, permissions_boundary=self.aws.permissions_boundary)
+
+    @property
+    def object_keys(self) -> ObjectKeys:
+        """The keys of the objects in the buckets of tenants."""
+        return ObjectKeys(keys=self.aws.keys, region=self.aws.region)
 
     @property
     def pod_aws(self) -> Aws:

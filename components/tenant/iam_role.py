@@ -1,8 +1,9 @@
 """The IAM roles that a tenant's pods assume by web identity."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -52,10 +53,13 @@ class IdentityArgs:
     tags: Mapping[str, str]
 
 
-def bucket_policy(account: str, *statements: tuple[str | list[str], str | list[str]]) -> str:
+def bucket_policy(
+    account: str, *statements: tuple[str | list[str], str | list[str]], keys: Sequence[Mapping[str, Any]] = ()
+) -> str:
     """Return the IAM policy that allows actions on resources of S3, as JSON, in buckets of the account alone.
 
-    Every account may take the name of a deleted bucket. The condition keeps the role from writing to such a bucket.
+    Every account may take the name of a deleted bucket. The condition keeps the role from writing to such a bucket. `keys` are
+    further statements, about the keys of the buckets: these may belong to another account.
     """
     allowed = [
         {
@@ -66,7 +70,7 @@ def bucket_policy(account: str, *statements: tuple[str | list[str], str | list[s
         }
         for actions, resources in statements
     ]
-    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
+    return json.dumps({"Version": "2012-10-17", "Statement": [*allowed, *keys]})
 
 
 def trust_policy(tenant: str, service_account: str, issuer: Issuer) -> str:

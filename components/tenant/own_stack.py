@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from components.config.load import TenantStack
 from components.config.stack import alertmanager_problem, context_problem
 from components.core.errors import ConfigError
+from components.shared.recorded_outputs import recorded_resources
 from components.tenant.base import TenantBase
+from components.tenant.encryption import require_former_keys
 from components.tenant.tenant import TenantArgs
 
 
@@ -18,7 +20,8 @@ async def args_of(stack: TenantStack) -> TenantArgs:
     The exported values are awaited, because they decide which resources the program declares.
 
     Raises:
-        ConfigError: the instance exports nothing, has a tenant of that name or no context, or cannot give this one an Alertmanager.
+        ConfigError: the instance exports nothing, has a tenant of that name or no context, cannot give this one an Alertmanager, or
+            no longer names a key of its data.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack.instance}"
     reference = pulumi.StackReference(stack.instance, stack_name=name)
@@ -44,6 +47,7 @@ async def args_of(stack: TenantStack) -> TenantArgs:
         raise ConfigError(
             f"{problem}. Set it in the stack {stack.instance}: `pulumi up --stack {stack.instance}` exports it"
         )
+    require_former_keys(base.aws.keys, recorded_resources())
     settings = stack.settings.with_defaults(base.defaults)
     if problem := alertmanager_problem(stack.tenant, settings, base.cluster):
         raise ConfigError(f"{problem}, in the stack {stack.instance}")

@@ -15,7 +15,6 @@ from components.config.tenant import TenantSettings
 from components.core.recorded_retention import retention_hours
 from components.core.resource_names import (
     BUCKET_TYPE,
-    READ_STACK_RESOURCE_OUTPUTS,
     TENANT_TYPE,
     child_type,
     logical_name,
@@ -23,7 +22,7 @@ from components.core.resource_names import (
     tenant_of,
     tenant_of_bucket,
 )
-from components.shared.recorded_outputs import full_stack_name, read_state, recorded_outputs
+from components.shared.recorded_outputs import recorded_resources
 from components.tenant.change_summary import Fate, done_to_tenants, fate, fate_of, headline, with_fates
 
 TAKEN = "the host at that address may get the data of every tenant and the permission to read it"
@@ -57,7 +56,7 @@ def tenants_that_change(settings: Mapping[str, TenantSettings]) -> None:
     if not pulumi.runtime.is_dry_run():
         return
     try:
-        text, loses_data = _tenant_notice(settings, _recorded(_state()))
+        text, loses_data = _tenant_notice(settings, _recorded(recorded_resources()))
     except Exception as error:  # an error in a notice must not stop an update
         pulumi.log.warn(
             "this preview cannot tell which tenants the update deletes and whether it deletes their data: "
@@ -77,17 +76,6 @@ def _tenant_notice(settings: Mapping[str, TenantSettings], recorded: Mapping[str
         return "", False
     fates = {name: fate(tenant.fate, len(tenant.purges)) for name, tenant in deleted.items()}
     return with_fates(line, fates), any(tenant.fate != "retain" for tenant in deleted.values())
-
-
-def _state() -> Mapping[str, Any]:
-    """Return the type and the outputs of each resource in this stack's state, by URN.
-
-    The function is the engine's own (pulumi/pkg/resource/deploy/builtins.go, 3.255). It fails for a stack without any
-    update, which has no recorded outputs either.
-    """
-    if not recorded_outputs():
-        return {}
-    return dict(read_state(READ_STACK_RESOURCE_OUTPUTS, {"stackName": full_stack_name()})["outputs"])
 
 
 def _recorded(state: Mapping[str, Any]) -> dict[str, Recorded]:

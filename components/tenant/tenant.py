@@ -28,6 +28,7 @@ from components.tenant.backend import SERVICE_ACCOUNT, Backend, StoreArgs
 from components.tenant.base import TenantBase
 from components.tenant.buckets import BucketsArgs, declare_buckets, read_write_policy
 from components.tenant.cortex import Cortex
+from components.tenant.encryption import EncryptionArgs, declare_encryption
 from components.tenant.iam_role import IdentityArgs, declare_role
 from components.tenant.loki import Loki
 
@@ -67,25 +68,29 @@ class Tenant(pulumi.ComponentResource):
         self.namespace = self._namespace(name, args)
         base, tags = args.base, args.tags
         buckets = BucketsArgs(instance=base.instance, tenant=args.tenant, settings=args.settings, tags=tags)
-        self.buckets = declare_buckets(name, buckets, self)
+        names = declare_buckets(name, buckets, self)
         identity = IdentityArgs(
             role=role_name(base.instance, args.tenant),
             tenant=args.tenant,
             service_account=SERVICE_ACCOUNT,
             issuer=base.issuer,
             rules=base.role_rules,
-            policy=pulumi.Output.all(*self.buckets.values()).apply(
-                lambda names: read_write_policy(names, base.issuer.account)
+            policy=pulumi.Output.all(*names.values()).apply(
+                lambda names: read_write_policy(names, base.issuer.account, base.object_keys)
             ),
             tags=tags,
         )
+        role_arn = declare_role(name, identity, self)
+        # The role may use a new key before the buckets use it, and no pod writes before that.
+        encryption = EncryptionArgs(keys=base.aws.keys, allowed=role_arn, retain=args.settings.on_delete == "retain")
+        self.buckets = declare_encryption(name, encryption, names, self)
         store = StoreArgs(
             instance=base.instance,
             tenant=args.tenant,
             settings=args.settings,
             namespace=self.namespace,
             buckets=self.buckets,
-            role_arn=declare_role(name, identity, self),
+            role_arn=role_arn,
             aws=base.pod_aws,
             storage_class=base.cluster.storage_class,
             domain=base.domain,
@@ -97,6 +102,7 @@ class Tenant(pulumi.ComponentResource):
                 store=store,
                 issuer=base.issuer,
                 rules=base.role_rules,
+                keys=base.object_keys,
                 url=api_url("cortex", args.tenant, base.domain, base.port),
                 tags=tags,
                 enforces_network_policies=bool(base.cluster.enforces_network_policies),

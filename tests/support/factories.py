@@ -24,6 +24,11 @@ CLUSTER = {
 LOAD_BALANCER = {"vpcId": "vpc-1", "subnetIds": ["subnet-1"], "autoscalingGroups": ["nodes"]}
 
 
+def kms_key(number: int, region: str = "us-west-2") -> str:
+    """Return the ARN of a key of KMS."""
+    return f"arn:aws:kms:{region}:123456789012:key/1234abcd-12ab-34cd-56ef-{number:012d}"
+
+
 def settings(**changes: Any) -> dict[str, Any]:
     """Return valid settings of a stack, with `changes` in place of theirs."""
     base: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from components.shared.recorded_outputs import recorded_outputs
+from components.shared.recorded_outputs import recorded_outputs, recorded_resources
 from scripts.stackfile.file import StackFile
 from tests.support import factories
 from tests.support.contexts import FakeContext
@@ -27,6 +27,7 @@ def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def _next_program() -> None:
     """Let each test be a program of its own, which reads the recorded outputs once."""
     recorded_outputs.cache_clear()
+    recorded_resources.cache_clear()
 
 
 @pytest.fixture

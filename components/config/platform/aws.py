@@ -1,12 +1,13 @@
-"""The settings of the AWS account: region, endpoints, and the rules for IAM roles."""
+"""The settings of the AWS account: region, endpoints, the rules for IAM roles, and the keys."""
 
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from components.config.base import Section, endpoint_host, value_without_problems
+from components.config.platform.kms_keys import NO_KEYS, KmsKeys
 
-SERVICES = ("acm", "autoscaling", "ec2", "eks", "elbv2", "iam", "route53", "s3", "secretsmanager", "sts")
+SERVICES = ("acm", "autoscaling", "ec2", "eks", "elbv2", "iam", "kms", "route53", "s3", "secretsmanager", "sts")
 REGION_PATTERN = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 ZONE_PATTERN = r"^Z[A-Z0-9]+$"
 BOUNDARY_PATTERN = r"^arn:aws:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+$"
@@ -63,6 +64,15 @@ class AwsConfig(Section):
             max_length=512,
         ),
     ] = None
+
+    kms_keys: Annotated[
+        KmsKeys | None, Field(description="KMS keys of buckets and secrets. Default: none, keys of AWS.")
+    ] = None
+
+    @property
+    def keys(self) -> KmsKeys:
+        """The KMS keys, which are none by default."""
+        return self.kms_keys or NO_KEYS
 
     @field_validator("region")
     @classmethod

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from components.config.backend_limits import MetricsLimits
 from components.config.engine_values import shown_path
 from components.config.load import TenantStack, from_engine, from_settings, tenant_stack
+from components.config.platform.kms_keys import KEY_PATTERN
 from components.config.problems import FORMS
 from components.config.recorded_name import require_recorded_name
 from components.config.schema import json_schema
@@ -280,9 +281,9 @@ def test_an_update_on_aws_needs_a_context_and_the_error_has_the_command_that_pri
 
 
 def test_every_pattern_has_a_form_in_words() -> None:
-    """Two patterns are for editors only: the validators of these settings have their own texts."""
+    """Three patterns are for editors only: the validators of these settings have their own texts."""
     patterns = set(re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', json.dumps(json_schema())))
-    assert {json.loads(pattern) for pattern in patterns} - {DOMAIN_PATTERN, TENANT_PATTERN} <= {*FORMS}
+    assert {json.loads(pattern) for pattern in patterns} - {DOMAIN_PATTERN, TENANT_PATTERN, KEY_PATTERN} <= {*FORMS}
 
 
 def test_every_setting_has_a_description() -> None:

@@ -21,7 +21,7 @@ from components.core.public_keys import canonical_pem, key_id
 from components.core.units import hours
 from scripts.tokens.parse import looks_like_token
 from scripts.ui import durations
-from tests.support.factories import KEY
+from tests.support.factories import KEY, kms_key
 from tests.support.shell import ROOT
 
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -100,6 +100,7 @@ FULL: dict[str, Any] = {
         "caBundle": canonical_pem(KEY),
         "permissionsBoundary": "arn:aws:iam::123456789012:policy/bounds",
         "rolePath": "/observability/",
+        "kmsKeys": {"buckets": kms_key(1), "former": [kms_key(2)], "secrets": kms_key(3)},
     },
     "images": {
         "registry": "mirror.example.com:5000/all",
