@@ -18,6 +18,7 @@ from moto.s3.responses import ACTION_MAP, S3Response
 from moto.sts.models import STSBackend
 from moto.sts.responses import TokenResponse
 
+from localcloud.moto.authorization.object_keys import checking_keys
 from localcloud.moto.authorization.policies import is_action_permitted
 from localcloud.moto.authorization.refusals import DENIED, MISSING, RefusedError
 from localcloud.moto.authorization.web_identity import WebIdentity, make_session
@@ -86,7 +87,10 @@ def enforce(identity: WebIdentity) -> None:
     _replace(
         S3Response,
         "_authenticate_and_authorize_s3_action",
-        _also_check_copy_source(ActionAuthenticatorMixin._authenticate_and_authorize_s3_action),
+        checking_keys(
+            _also_check_copy_source(ActionAuthenticatorMixin._authenticate_and_authorize_s3_action),
+            is_session=lambda request: request.environ.get(CALLER) == SESSION,
+        ),
     )
     _replace(
         S3Response, "_bucket_response_delete_keys", _check_each_deleted_key(S3Response._bucket_response_delete_keys)

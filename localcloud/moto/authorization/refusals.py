@@ -85,6 +85,9 @@ OTHER_BODY = Reason(
 DENIED = Reason(
     "AccessDenied", "AccessDeniedException", "AccessDenied", "The session's role does not permit this request."
 )
+UNUSABLE_KEY = Reason(
+    "KMS.KMSInvalidStateException", "KMSInvalidStateException", "KMSInvalidState", "The key cannot be used.", 400
+)
 TOO_LARGE = Reason("EntityTooLarge", "RequestTooLarge", "RequestTooLarge", "The body is too large.", 413)
 NO_SUCH_CALL = Reason(
     "MethodNotAllowed",

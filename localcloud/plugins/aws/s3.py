@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from components.core.resource_names import BUCKET_POLICY_TYPE, BUCKET_TYPE, LIFECYCLE_TYPE, PUBLIC_ACCESS_BLOCK_TYPE
+from components.core.resource_names import (
+    BUCKET_POLICY_TYPE,
+    BUCKET_TYPE,
+    ENCRYPTION_TYPE,
+    LIFECYCLE_TYPE,
+    PUBLIC_ACCESS_BLOCK_TYPE,
+)
 from localcloud.plugins.aws.api import AwsApi, ResourceType, keeping_id, none_if, tag_dict, tag_list
 from localcloud.plugins.provider import Properties, ProviderError
 
@@ -129,6 +135,30 @@ def _lifecycle_from_aws(answer: dict[str, Any]) -> Properties:
     return {"rules": rules}
 
 
+def _encryption_to_aws(inputs: Properties) -> dict[str, Any]:
+    rules = []
+    for rule in inputs["rules"]:
+        default = rule["applyServerSideEncryptionByDefault"]
+        entry = {"SSEAlgorithm": default["sseAlgorithm"]}
+        if default.get("kmsMasterKeyId"):
+            entry["KMSMasterKeyID"] = default["kmsMasterKeyId"]
+        enabled = rule.get("bucketKeyEnabled", False)
+        rules.append({"ApplyServerSideEncryptionByDefault": entry, "BucketKeyEnabled": enabled})
+    return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+
+
+def _encryption_from_aws(answer: dict[str, Any]) -> Properties:
+    rules = []
+    for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]:
+        default = rule["ApplyServerSideEncryptionByDefault"]
+        entry = {"sseAlgorithm": default["SSEAlgorithm"]}
+        if "KMSMasterKeyID" in default:
+            entry["kmsMasterKeyId"] = default["KMSMasterKeyID"]
+        enabled = rule.get("BucketKeyEnabled", False)
+        rules.append({"applyServerSideEncryptionByDefault": entry, "bucketKeyEnabled": enabled})
+    return {"rules": rules}
+
+
 TYPES = {
     BUCKET_TYPE: ResourceType(
         required=("bucket",),
@@ -175,5 +205,15 @@ TYPES = {
         "NoSuchLifecycleConfiguration",
         to_aws=_lifecycle_to_aws,
         from_aws=_lifecycle_from_aws,
+    ),
+    # AWS always has one: after the deletion it is S3's default.
+    ENCRYPTION_TYPE: _part_of_bucket(
+        "put_bucket_encryption",
+        "get_bucket_encryption",
+        "delete_bucket_encryption",
+        "rules",
+        "ServerSideEncryptionConfigurationNotFoundError",
+        to_aws=_encryption_to_aws,
+        from_aws=_encryption_from_aws,
     ),
 }

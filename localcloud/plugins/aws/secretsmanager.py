@@ -9,20 +9,28 @@ no_secret = none_if("ResourceNotFoundException")
 
 def _create_secret(api: AwsApi, inputs: Properties, timeout: float) -> str:
     answer = api.secretsmanager.create_secret(
-        Name=inputs["name"], Description=inputs.get("description", ""), Tags=tag_list(inputs.get("tags", {}))
+        Name=inputs["name"],
+        Description=inputs.get("description", ""),
+        Tags=tag_list(inputs.get("tags", {})),
+        **_key(inputs),
     )
     return str(answer["ARN"])
+
+
+def _key(inputs: Properties) -> dict[str, str]:
+    return {"KmsKeyId": inputs["kmsKeyId"]} if inputs.get("kmsKeyId") else {}
 
 
 def _read_secret(api: AwsApi, identity: str, properties: Properties) -> Properties | None:
     described = no_secret(lambda: api.secretsmanager.describe_secret(SecretId=identity))
     if described is None or described.get("DeletedDate"):
         return None
-    tags = tag_dict(described.get("Tags", []))
+    tags, key = tag_dict(described.get("Tags", [])), described.get("KmsKeyId", "")
     return {
         "name": described["Name"],
         "arn": described["ARN"],
         "description": described.get("Description", ""),
+        **({"kmsKeyId": key} if key or properties.get("kmsKeyId") else {}),
         "region": api.region,
         "tags": tags,
         "tagsAll": tags,
@@ -30,7 +38,8 @@ def _read_secret(api: AwsApi, identity: str, properties: Properties) -> Properti
 
 
 def _update_secret(api: AwsApi, identity: str, old: Properties, new: Properties) -> None:
-    api.secretsmanager.update_secret(SecretId=identity, Description=new.get("description", ""))
+    # Like the official plugin, leave the key as it is where the inputs have none (hashicorp/terraform-provider-aws#21623).
+    api.secretsmanager.update_secret(SecretId=identity, Description=new.get("description", ""), **_key(new))
     removed = sorted({*old.get("tags", {})} - {*new.get("tags", {})})
     if removed:
         api.secretsmanager.untag_resource(SecretId=identity, TagKeys=removed)
@@ -88,7 +97,7 @@ def _update_secret_version(api: AwsApi, identity: str, old: Properties, new: Pro
 TYPES = {
     SECRET_TYPE: ResourceType(
         required=("name",),
-        optional=("description", "tags", "recoveryWindowInDays"),
+        optional=("description", "kmsKeyId", "tags", "recoveryWindowInDays"),
         fixed=("name",),
         computed=("arn",),
         write_only=("recoveryWindowInDays",),

@@ -11,11 +11,14 @@ from botocore.exceptions import ClientError
 from components.core.resource_names import (
     ATTACHMENT_TYPE,
     BUCKET_TYPE,
+    ENCRYPTION_TYPE,
     INGRESS_RULE_TYPE,
     LISTENER_CERTIFICATE_TYPE,
     LOAD_BALANCER_TYPE,
     RECORD_TYPE,
     ROLE_TYPE,
+    SECRET_TYPE,
+    SECRET_VERSION_TYPE,
     TARGET_GROUP_TYPE,
     ZONE_TYPE,
 )
@@ -24,6 +27,7 @@ from localcloud.plugins.aws.__main__ import Aws
 from localcloud.plugins.aws.api import AwsApi
 from localcloud.plugins.aws.resource_types import TYPES
 from localcloud.plugins.provider import ProviderError
+from tests.support.factories import kms_key
 
 KEYS = {"accessKey": "testing", "secretKey": "testing"}
 
@@ -271,3 +275,69 @@ def test_a_protected_load_balancer_is_not_deleted_until_an_update_takes_the_prot
     kind.update(api, identity, protected, inputs)
     kind.delete(api, identity, inputs)
     assert kind.read(api, identity, inputs) is None
+
+
+def test_the_encryption_of_a_bucket_is_read_as_it_was_written_and_never_missing(corrected: None, api: AwsApi) -> None:
+    kind, key = TYPES[ENCRYPTION_TYPE], api.kms.create_key()["KeyMetadata"]["Arn"]
+    TYPES[BUCKET_TYPE].create(api, {"bucket": "tenant-1"}, 10)
+    default = {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": key}
+    inputs = {
+        "bucket": "tenant-1",
+        "rules": [{"applyServerSideEncryptionByDefault": default, "bucketKeyEnabled": True}],
+    }
+    s3s_own = [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": False}]
+
+    def rules() -> Any:
+        return (kind.read(api, "tenant-1", inputs) or {})["rules"]
+
+    assert rules() == s3s_own  # before, and once somebody took the key off by hand
+    assert kind.create(api, inputs, 10) == "tenant-1" and rules() == inputs["rules"]
+    assert kind.update
+    kind.update(api, "tenant-1", inputs, inputs | {"rules": s3s_own})
+    assert rules() == s3s_own
+    kind.update(api, "tenant-1", inputs, inputs)
+    kind.delete(api, "tenant-1", inputs)
+    assert rules() == s3s_own
+    TYPES[BUCKET_TYPE].delete(api, "tenant-1", {})
+    kind.delete(api, "tenant-1", inputs)
+    assert kind.read(api, "tenant-1", inputs) is None
+
+
+def test_a_secret_changes_its_key_but_never_loses_it_in_place(corrected: None, api: AwsApi) -> None:
+    """Like the official plugin (hashicorp/terraform-provider-aws#21623)."""
+    kind = TYPES[SECRET_TYPE]
+    first, second = (api.kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    inputs = {"name": "keys", "kmsKeyId": first}
+    identity = kind.create(api, inputs, 10)
+
+    def key() -> Any:
+        return (kind.read(api, identity, inputs) or {}).get("kmsKeyId")
+
+    assert key() == first and kind.update
+    kind.update(api, identity, inputs, inputs | {"kmsKeyId": second})
+    assert key() == second
+    kind.update(api, identity, inputs, {"name": "keys", "description": "x"})
+    assert key() == second
+    plain = {"name": "plain"}
+    assert "kmsKeyId" not in (kind.read(api, kind.create(api, plain, 10), plain) or {})
+
+
+def test_a_secret_takes_no_value_under_a_key_that_cannot_be_used(corrected: None, api: AwsApi) -> None:
+    key = api.kms.create_key()["KeyMetadata"]["Arn"]
+    secret = TYPES[SECRET_TYPE].create(api, {"name": "keys", "kmsKeyId": key}, 10)
+    version = {"secretId": secret, "secretString": "{}"}
+    kind = TYPES[SECRET_VERSION_TYPE]
+    identity = kind.create(api, version, 10)
+    api.kms.disable_key(KeyId=key)
+    with pytest.raises(ClientError, match=r"\(EncryptionFailure\).* is disabled"):
+        kind.create(api, version | {"secretString": "other"}, 10)
+    with pytest.raises(ClientError, match="DecryptionFailure"):
+        kind.read(api, identity, version)
+    TYPES[SECRET_TYPE].update(api, secret, {}, {"description": "needs no key"})  # type: ignore[misc]  # it has an update
+    with pytest.raises(ClientError, match="EncryptionFailure"):
+        api.secretsmanager.update_secret(SecretId=secret, KmsKeyId=kms_key(9))
+    api.kms.enable_key(KeyId=key)
+    assert kind.read(api, identity, version)
+    api.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    with pytest.raises(ClientError, match=r"\(DecryptionFailure\).* is pending deletion"):
+        kind.read(api, identity, version)
