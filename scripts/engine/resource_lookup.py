@@ -13,6 +13,7 @@ from components.core.resource_names import (
     BUCKET_TYPE,
     CERTIFICATE_TYPE,
     EGRESS_RULE_TYPE,
+    ENCRYPTION_TYPE,
     INGRESS_RULE_TYPE,
     KUBERNETES_PREFIX,
     LIFECYCLE_TYPE,
@@ -47,6 +48,14 @@ def _is_ours(tags: list[dict[str, str]], inputs: Inputs) -> bool:
 def _bucket(aws: Clients, inputs: Inputs) -> Iterator[str]:
     aws["s3"].head_bucket(Bucket=inputs["bucket"])  # the random suffix of its name makes it ours
     yield inputs["bucket"]
+
+
+def _encryption(aws: Clients, inputs: Inputs) -> Iterator[str]:
+    """Find the encryption of a bucket. S3 gives every bucket one, so it is ours only by the key."""
+    found = aws["s3"].get_bucket_encryption(Bucket=inputs["bucket"])["ServerSideEncryptionConfiguration"]["Rules"]
+    keys = [rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID") for rule in found]
+    if keys == [rule["applyServerSideEncryptionByDefault"].get("kmsMasterKeyId") for rule in inputs["rules"]]:
+        yield inputs["bucket"]
 
 
 def _role(aws: Clients, inputs: Inputs) -> Iterator[str]:
@@ -167,6 +176,7 @@ FINDERS: dict[str, Find] = {
     BUCKET_POLICY_TYPE: _id_from("{bucket}"),
     PUBLIC_ACCESS_BLOCK_TYPE: _id_from("{bucket}"),
     LIFECYCLE_TYPE: _id_from("{bucket}"),
+    ENCRYPTION_TYPE: _encryption,
     ROLE_TYPE: _role,
     ROLE_POLICY_TYPE: _id_from("{role}:{name}"),
     SECRET_TYPE: _secret,

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from bench import terraform_project
 from components.core.resource_names import type_token
@@ -86,8 +85,7 @@ def resources(stack: Stack) -> list[dict[str, Any]]:
     settings["cluster"]["enforcesNetworkPolicies"] = True
     settings["dataApi"]["allowedCidrs"] = ["198.51.100.0/24", "203.0.113.0/24"]
     settings |= {"tenants": [TENANT], "tags": {"stage": "test"}}
-    with stack.file.open("w") as file:
-        YAML().dump({"config": {f"opstrace:{name}": value for name, value in settings.items()}}, file)
+    stack.write_settings(settings)
     stack.engine().ensure_stack()
     stack.run(*stack.command("create"))
     return stack.resources()

@@ -1,11 +1,9 @@
 """Node groups of EKS that are replaced, and pods as targets, on a bare cloud with a real engine and API server."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from components.config.load import from_settings
 from components.core.names import GATEWAY_NAMESPACE
@@ -91,8 +89,7 @@ class Deployed:
         others = {name: value for name, value in settings["loadBalancer"].items() if name != "autoscalingGroups"}
         cluster = settings["cluster"] | {"name": EKS}
         settings |= {"cluster": cluster, "loadBalancer": others | balancer}
-        with self.stack.file.open("w") as file:
-            YAML().dump({"config": {f"opstrace:{name}": value for name, value in settings.items()}}, file)
+        self.stack.write_settings(settings)
         return settings
 
     def subject(self, settings: dict[str, Any]) -> Subject:
@@ -100,30 +97,14 @@ class Deployed:
         config, environment = from_settings(settings, INSTANCE), self.stack.environment
         return Subject(INSTANCE, config, Account(Clients(environment, config)), Cluster(environment, config))
 
-    def up(self, *options: str, check: bool = True) -> str:
-        """Run the plain engine; return its output in one line. Without `check`, it must fail."""
-        command = ("pulumi", "--non-interactive", "up", "--yes", "--skip-preview", *options, "--stack", INSTANCE)
-        done = self.stack.run(*command, check=check)
-        assert check or done.returncode, done.stdout
-        return " ".join((done.stdout + done.stderr).split())
-
-    def changes(self) -> dict[str, int]:
-        """Return how often a preview would make each kind of change."""
-        text = self.stack.run("pulumi", "--non-interactive", "preview", "--json", "--stack", INSTANCE).stdout
-        summary = json.loads(text[text.index("{") :])["changeSummary"]
-        return {kind: count for kind, count in summary.items() if kind != "same"}
-
     def targets_of(self, group: str) -> list[str]:
         described = self._scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]
         return [arn for entry in described for arn in entry.get("TargetGroupARNs", [])]
 
-    def of_type(self, kind: str) -> list[dict[str, Any]]:
-        return [entry for entry in self.stack.resources() if entry["type"] == kind]
-
     def is_attached(self) -> bool:
         """Tell whether the one attachment of the state, and of AWS, is that of the node group as it is now."""
-        (target,) = self.of_type(TARGET_GROUP_TYPE)
-        attached = [entry["inputs"]["autoscalingGroupName"] for entry in self.of_type(ATTACHMENT_TYPE)]
+        (target,) = self.stack.of_type(TARGET_GROUP_TYPE)
+        attached = [entry["inputs"]["autoscalingGroupName"] for entry in self.stack.of_type(ATTACHMENT_TYPE)]
         return attached == [self.group] and self.targets_of(self.group) == [target["id"]]
 
 
@@ -134,7 +115,7 @@ def deployed(bare_stack: Stack) -> Iterator[Deployed]:
     instance.write(targets="pods")
     bare_stack.engine().ensure_stack()
     bare_stack.cloud.kubernetes.request("POST", CRDS, CRD)
-    instance.up()
+    instance.stack.up()
     yield instance
     if bare_stack.engine().exists():
         bare_stack.opstrace("destroy", "aws", INSTANCE, "--purge", "--yes", "--force")
@@ -144,14 +125,14 @@ def deployed(bare_stack: Stack) -> Iterator[Deployed]:
 def test_pods_are_targets_by_a_binding(deployed: Deployed) -> None:
     api, namespace = deployed.stack.cloud.kubernetes, f"namespaces/{GATEWAY_NAMESPACE}"
     binding = api.get(f"/apis/elbv2.k8s.aws/v1beta1/{namespace}/targetgroupbindings/gateway")
-    (target,) = deployed.of_type(TARGET_GROUP_TYPE)
+    (target,) = deployed.stack.of_type(TARGET_GROUP_TYPE)
     assert binding and binding["spec"] == {
         "serviceRef": {"name": "gateway", "port": "http"},
         "targetGroupARN": target["id"],
         "targetType": "ip",
     }
     assert (target["inputs"]["targetType"], target["inputs"]["port"]) == ("ip", LISTEN_PORT)
-    assert deployed.of_type(ATTACHMENT_TYPE) == [] and deployed.targets_of(deployed.group) == []
+    assert deployed.stack.of_type(ATTACHMENT_TYPE) == [] and deployed.targets_of(deployed.group) == []
     service = api.get(f"/api/v1/{namespace}/services/gateway")
     assert service and service["spec"]["type"] == "ClusterIP" and "nodePort" not in service["spec"]["ports"][0]
 
@@ -160,7 +141,7 @@ def test_nodes_take_the_place_of_pods_which_the_preflight_refuses_without_a_cont
     subject = deployed.subject(deployed.write(targets="pods"))
     assert [one.level for one in find_targets(subject)] == ["ok"]
     deployed.write(autoscalingGroups=[deployed.group])
-    deployed.up()
+    deployed.stack.up()
     assert deployed.is_attached()
     deployed.remove_kind()
     (refused,) = find_targets(deployed.subject(deployed.write(targets="pods")))
@@ -169,8 +150,8 @@ def test_nodes_take_the_place_of_pods_which_the_preflight_refuses_without_a_cont
 
 def test_groups_that_were_named_by_hand_are_taken_over_without_a_change(deployed: Deployed) -> None:
     deployed.write(nodeGroups=[WORKERS])
-    assert deployed.changes() == {}
-    deployed.up()
+    assert deployed.stack.changes() == {}
+    deployed.stack.up()
     assert deployed.is_attached()
 
 
@@ -187,7 +168,7 @@ def test_what_cannot_be_a_target_is_refused_before_anything_changes(
     groups = {setting: [name.format(group=deployed.group) for name in names] for setting, names in balancer.items()}
     deployed.write(**groups)
     try:
-        output = deployed.up(check=False)
+        output = deployed.stack.up(check=False)
         assert told in output and "Traceback" not in output, output
         assert deployed.is_attached()
     finally:
@@ -196,13 +177,13 @@ def test_what_cannot_be_a_target_is_refused_before_anything_changes(
 
 def test_a_replaced_node_group_gets_requests_at_once_and_a_refresh_forgets_the_former_one(deployed: Deployed) -> None:
     deployed.replace_node_group()
-    failed = deployed.up(check=False)
+    failed = deployed.stack.up(check=False)
     assert (
         "AutoScalingGroup name not found" in failed
     )  # like the official plugin, which detaches from a group that is gone
     assert deployed.targets_of(deployed.group)
-    deployed.up("--refresh")
-    assert deployed.is_attached() and deployed.changes() == {}
+    deployed.stack.up("--refresh")
+    assert deployed.is_attached() and deployed.stack.changes() == {}
 
 
 def test_commands_forget_the_former_group_themselves(deployed: Deployed) -> None:

@@ -15,6 +15,7 @@ from components.core.resource_names import (
     CERTIFICATE_VALIDATION_TYPE,
     COMPONENT_PREFIX,
     EGRESS_RULE_TYPE,
+    ENCRYPTION_TYPE,
     ENGINE_PREFIX,
     INGRESS_RULE_TYPE,
     KUBERNETES_PREFIX,
@@ -84,6 +85,10 @@ def _parts(client: Any, bucket: str) -> Iterator[str]:
         except client.exceptions.ClientError as error:
             if not error.response["Error"]["Code"].startswith("NoSuch"):
                 raise
+    # S3 gives every bucket an encryption by its own keys.
+    (rule,) = client.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    if "KMSMasterKeyID" in rule["ApplyServerSideEncryptionByDefault"]:
+        yield ENCRYPTION_TYPE
 
 
 def _storage(cloud: BareCloud) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from components.core.resource_names import (
     DEPLOYMENT_TYPE,
     DISRUPTION_BUDGET_TYPE,
     EGRESS_RULE_TYPE,
+    ENCRYPTION_TYPE,
     INGRESS_RULE_TYPE,
     LIFECYCLE_TYPE,
     LISTENER_CERTIFICATE_TYPE,
@@ -58,6 +59,9 @@ NOTHING_TO_CHANGE = {
     RANDOM_ID_TYPE: "the random bytes are in the state alone",
     CERTIFICATE_VALIDATION_TYPE: "the wait for a certificate, which is another resource",
 }
+
+# Types that an instance of the end-to-end tests does not have, and where their drift is tried.
+ELSEWHERE = {ENCRYPTION_TYPE: "tests/integration/test_kms_keys.py, because it needs a key"}
 
 
 @dataclass(frozen=True)

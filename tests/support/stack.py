@@ -81,11 +81,31 @@ class Stack:
 
     def write(self, phase: str) -> None:
         """Write the stack file for the end of a phase."""
+        self.write_settings(self.settings(phase))
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write the stack file with these settings; what the engine wrote into it stays."""
         yaml = YAML()
         content = yaml.load(self.file.read_text()) if self.file.exists() else {}
-        content["config"] = {f"opstrace:{name}": value for name, value in self.settings(phase).items()}
+        content["config"] = {f"opstrace:{name}": value for name, value in settings.items()}
         with self.file.open("w") as file:
             yaml.dump(content, file)
+
+    def up(self, *options: str, check: bool = True) -> str:
+        """Update by the plain engine; return its output in one line. Without `check`, it must fail."""
+        done = self.run(*self.command("up"), *options, check=check)
+        assert check or done.returncode, done.stdout
+        return " ".join((done.stdout + done.stderr).split())
+
+    def changes(self) -> dict[str, int]:
+        """Return how often a preview would make each kind of change."""
+        text = self.run("pulumi", "--non-interactive", "preview", "--json", "--stack", INSTANCE).stdout
+        summary = json.loads(text[text.index("{") :])["changeSummary"]
+        return {kind: count for kind, count in summary.items() if kind != "same"}
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        """Return the resources of one type in the state."""
+        return [entry for entry in self.resources() if entry["type"] == kind]
 
     def engine(self) -> Engine:
         """Return the engine as the command uses it."""

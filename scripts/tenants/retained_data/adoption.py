@@ -18,6 +18,7 @@ from components.core.names import BUCKET_KINDS, tenant_name_problem
 from components.core.resource_names import (
     BUCKET_POLICY_TYPE,
     BUCKET_TYPE,
+    ENCRYPTION_TYPE,
     LIFECYCLE_TYPE,
     PROVIDER_PREFIX,
     PUBLIC_ACCESS_BLOCK_TYPE,
@@ -42,6 +43,7 @@ from scripts.ui.terminal import note
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from components.config.platform.kms_keys import KmsKeys
     from components.config.stack import StackConfig
     from scripts.clients.aws import Clients
     from scripts.context.context import Context, Target
@@ -53,6 +55,8 @@ PARTS: dict[str, tuple[str, str]] = {
     "policy": (BUCKET_POLICY_TYPE, "get_bucket_policy"),
     "lifecycle": (LIFECYCLE_TYPE, "get_bucket_lifecycle_configuration"),
 }
+# S3 gives every bucket one, so it is imported only where the program declares it.
+ENCRYPTION = {"encryption": (ENCRYPTION_TYPE, "get_bucket_encryption")}
 KINDS_WITH_RETENTION = ("metrics", "logs")
 HOURS_PER_DAY = 24
 
@@ -63,7 +67,7 @@ def adopt_retained(
     """Create a tenant with its retained data; return what was done, as `--json` has it.
 
     The tenant's entry is added to the stack file where there is none. Raises `UserError` where the tenant exists with
-    other data, where data is missing, or where the entry's retention would delete data.
+    other data, where data is missing or cannot be decrypted, or where the entry's retention would delete data.
     """
     problem = tenant_name_problem(tenant)
     if problem:
@@ -77,6 +81,8 @@ def adopt_retained(
         )
     store, resumed = _store_to_adopt(tenant, identity, target)
     require_complete(store)
+    keys = before.aws.keys
+    require_readable(store, keys, target.aws)
     keep_retention(store, file, before, target.aws)
     tokens = live_tokens(provider_name, instance, tenant, before)
     tokens.tell_of_next()
@@ -86,7 +92,7 @@ def adopt_retained(
         target.settle()
     if store.adopting or not resumed:  # otherwise the tenant owns the buckets, and they would keep the mark
         with context.terminal.step(f"taking the buckets of {tenant} ({store.id}) into the state"):
-            import_store(store, target.engine, target.aws)
+            import_store(store, target.engine, target.aws, keys)
     file.write()
     target.update()
     note(f"The tenant {tenant} exists again, with its data.")
@@ -146,6 +152,16 @@ def require_complete(store: Store) -> None:
         )
 
 
+def require_readable(store: Store, keys: KmsKeys, aws: Clients) -> None:
+    """Raise `UserError` where the store is encrypted by a key that the settings do not name: no role could read it."""
+    used = {buckets.key_of(aws, bucket) for bucket in store.buckets.values()} - {None, *keys.of_objects}
+    if used:
+        raise UserError(
+            f"the data of {store.tenant} ({store.id}) is encrypted by {', '.join(sorted(map(str, used)))}, which opstrace:aws.kmsKeys "
+            "does not name, so the back ends could not read it; add it to opstrace:aws.kmsKeys.former first"
+        )
+
+
 def keep_retention(store: Store, file: StackFile, config: StackConfig, aws: Clients) -> None:
     """Give the tenant's entry the retention that is recorded with its data; add an entry where there is none.
 
@@ -178,20 +194,21 @@ def keep_retention(store: Store, file: StackFile, config: StackConfig, aws: Clie
             )
 
 
-def import_store(store: Store, engine: Engine, aws: Clients) -> None:
+def import_store(store: Store, engine: Engine, aws: Clients, keys: KmsKeys) -> None:
     """Import the store's buckets into the state as those of its tenant; resources in the state stay as they are."""
     for bucket in store.buckets.values():
         buckets.mark(aws, bucket, ADOPTING_TAG)
     providers = {package: urn for package, urn in _providers(engine).items() if package in ("aws", "random")}
-    engine.adopt(import_file(store, providers, aws))
+    engine.adopt(import_file(store, providers, aws, keys))
 
 
-def import_file(store: Store, providers: dict[str, str], aws: Clients) -> dict[str, Any]:
+def import_file(store: Store, providers: dict[str, str], aws: Clients, keys: KmsKeys) -> dict[str, Any]:
     """Return the content for `pulumi import --file`: the tenant's component, its random suffix and its buckets.
 
-    `providers` maps `aws` and `random` to the URNs of the program's own providers, where it has such.
+    `providers` maps `aws` and `random` to the URNs of the program's own providers, where it has such. `keys` are those of
+    the settings.
     """
-    name = tenant_name(store.tenant)
+    name, parts = tenant_name(store.tenant), PARTS | (ENCRYPTION if keys.of_objects else {})
     suffix = base64.urlsafe_b64encode(bytes.fromhex(store.id)).decode().rstrip("=")
     resources: list[dict[str, Any]] = [
         {"type": TENANT_TYPE, "name": name, "component": True},
@@ -199,7 +216,7 @@ def import_file(store: Store, providers: dict[str, str], aws: Clients) -> dict[s
     ]
     for kind, bucket in store.buckets.items():
         resources.append(_import_entry(BUCKET_TYPE, bucket_name(name, kind), bucket, name, providers))
-        for part, (resource_type, read) in PARTS.items():
+        for part, (resource_type, read) in parts.items():
             if _exists(getattr(aws["s3"], read), bucket):
                 resources.append(
                     _import_entry(resource_type, bucket_part_name(name, kind, part), bucket, name, providers)

@@ -156,6 +156,19 @@ def retention_days(aws: Clients, bucket: str) -> int | None:
     return int(days) if days.isdecimal() else None
 
 
+def key_of(aws: Clients, bucket: str) -> str | None:
+    """Return the KMS key by which a bucket encrypts its objects, None for S3's own keys."""
+    try:
+        answer = aws["s3"].get_bucket_encryption(Bucket=bucket)
+    except ClientError as error:
+        if is_code(error, "ServerSideEncryptionConfigurationNotFoundError"):  # of services in the place of S3
+            return None
+        raise
+    (rule,) = answer["ServerSideEncryptionConfiguration"]["Rules"]
+    key: str | None = rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID")
+    return key
+
+
 def expire(aws: Clients, bucket: str, day: datetime.date) -> None:
     """Let S3 empty a bucket on `day` (UTC), and keep its other lifecycle rules."""
     rule = {

@@ -6,10 +6,12 @@ from bench.terraform_graph import configuration
 from components.core.resource_names import (
     BUCKET_TYPE,
     CERTIFICATE_TYPE,
+    ENCRYPTION_TYPE,
     INSTANCE_TYPE,
     LIFECYCLE_TYPE,
     NAMESPACE_TYPE,
     RECORD_TYPE,
+    SECRET_TYPE,
     TENANT_TYPE,
     ZONE_TYPE,
     build_urn,
@@ -18,6 +20,7 @@ from components.core.resource_names import (
     type_token,
 )
 from components.core.tags import INSTANCE_TAG
+from tests.support.factories import kms_key
 
 BUCKET = build_urn("x", child_type(TENANT_TYPE, BUCKET_TYPE), "tenant-a-metrics-bucket")
 RULES = BUCKET.replace(BUCKET_TYPE, LIFECYCLE_TYPE)
@@ -99,3 +102,23 @@ def test_what_terraform_has_no_provider_for_is_in_the_graph_without_any_work() -
             "depends_on": ["aws_s3_bucket.tenant_a_metrics_bucket"],
         }
     }
+
+
+def test_the_keys_of_buckets_and_secrets_have_terraform_s_names() -> None:
+    default = {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": kms_key(1)}
+    rule = {"applyServerSideEncryptionByDefault": default, "bucketKeyEnabled": True}
+    encryption = build_urn("x", child_type(TENANT_TYPE, ENCRYPTION_TYPE), "tenant-a-metrics-encryption")
+    secret = build_urn("x", SECRET_TYPE, "keys")
+    resources = configuration(
+        [
+            resource(encryption, {"bucket": "a-bucket", "rules": [rule]}),
+            resource(secret, {"name": "keys", "kmsKeyId": kms_key(2)}),
+        ]
+    )
+    translated = resources["aws_s3_bucket_server_side_encryption_configuration"]["tenant_a_metrics_encryption"]
+    named = {"sse_algorithm": "aws:kms", "kms_master_key_id": kms_key(1)}
+    assert translated == {
+        "bucket": "a-bucket",
+        "rule": [{"apply_server_side_encryption_by_default": named, "bucket_key_enabled": True}],
+    }
+    assert resources["aws_secretsmanager_secret"]["keys"] == {"name": "keys", "kms_key_id": kms_key(2)}

@@ -9,6 +9,7 @@ from moto import mock_aws
 from components.core.resource_names import (
     CERTIFICATE_TYPE,
     CONFIG_MAP_TYPE,
+    ENCRYPTION_TYPE,
     RANDOM_ID_TYPE,
     ROLE_TYPE,
     SECURITY_GROUP_TYPE,
@@ -19,6 +20,7 @@ from components.core.resource_names import (
 )
 from components.core.tags import INSTANCE_TAG
 from scripts.engine.pending_creates import UNKNOWN, adopt_planned, settle_pending
+from tests.support.factories import kms_key
 
 TAGS = {INSTANCE_TAG: "showdown"}
 URN = build_urn("showdown", "t", "n")
@@ -126,6 +128,21 @@ def test_the_new_half_of_a_replacement_marks_the_old_half_for_deletion() -> None
 def test_a_create_that_does_no_harm_twice_is_dropped() -> None:
     changed, _, dropped, _ = settle_pending(state(RANDOM_ID_TYPE, {"byteLength": 4}), NO_AWS, cluster(None))
     assert ids(changed) == [] and dropped == [URN]
+
+
+@pytest.mark.parametrize(("wanted", "is_ours"), [(kms_key(1), True), (kms_key(2), False), (None, False)])
+def test_the_encryption_that_every_bucket_has_is_ours_only_by_its_key(wanted: str | None, is_ours: bool) -> None:
+    def rules(key: str | None) -> list[dict[str, Any]]:
+        own = {"kmsMasterKeyId": key} if key else {}
+        return [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms" if key else "AES256"} | own}]
+
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": kms_key(1)}
+    found = {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]}
+    aws: Any = {"s3": Answers({"ServerSideEncryptionConfiguration": found})}
+    pending = state(ENCRYPTION_TYPE, {"bucket": "tenant-1", "rules": rules(wanted)})
+    changed, taken, dropped, _ = settle_pending(pending, aws, cluster(None))
+    assert ids(changed) == (["tenant-1"] if is_ours else [])
+    assert (taken, dropped) == (([URN], []) if is_ours else ([], [URN]))
 
 
 def certificates(*arns: str) -> Any:

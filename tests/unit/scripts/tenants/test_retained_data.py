@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 
 from components.config.load import from_settings
+from components.config.platform.kms_keys import NO_KEYS, KmsKeys
 from components.config.tenant import TenantSettings
 from components.core.errors import UserError
-from components.core.resource_names import BUCKET_TYPE, TENANT_TYPE, bucket_name, build_urn, child_type
+from components.core.resource_names import (
+    BUCKET_TYPE,
+    ENCRYPTION_TYPE,
+    TENANT_TYPE,
+    bucket_name,
+    build_urn,
+    child_type,
+)
 from components.core.tags import ADOPTING_TAG, INSTANCE_LABEL, INSTANCE_TAG, KIND_TAG, TENANT_TAG
 from scripts.context.context import Target
 from scripts.stackfile.file import StackFile
@@ -22,7 +30,7 @@ from scripts.tenants.retained_data.purge import purge_store
 from scripts.tenants.retained_data.stores import choose, facts, retained, tagged_stores
 from scripts.tenants.safety import require_no_other_purge
 from tests.support.contexts import Counting, EmptyCluster, FakeContext, fake_target
-from tests.support.factories import settings
+from tests.support.factories import kms_key, settings
 from tests.support.s3_stores import ID, make_bucket, make_store, record_retention
 
 SOMEBODYS_RULE = {"ID": "somebodys", "Status": "Enabled", "Filter": {"Prefix": "a/"}, "Expiration": {"Days": 900}}
@@ -300,3 +308,43 @@ def test_data_that_has_begun_to_expire_is_not_adopted(aws: Any) -> None:
     config, file = from_settings(settings(), "showdown"), Path()
     with pytest.raises(UserError, match=r"expires since .* so it is incomplete"):
         adoption.keep_retention(kept, file, config, target.aws)  # type: ignore[arg-type]  # the data is refused before the file is read
+
+
+def encrypt(aws: Any, bucket: str, key: str) -> None:
+    """Let a bucket encrypt its objects by a key."""
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
+    aws["s3"].put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+
+
+def test_data_is_adopted_only_where_the_roles_may_use_its_key(aws: Any) -> None:
+    kept, key, other = make_store(aws), kms_key(1), kms_key(2)
+    adoption.require_readable(kept, NO_KEYS, aws)
+    encrypt(aws, kept.buckets["logs"], key)
+    for keys in (KmsKeys(buckets=key), KmsKeys(buckets=other, former=[key]), KmsKeys(former=[key])):
+        adoption.require_readable(kept, keys, aws)
+    for keys in (NO_KEYS, KmsKeys(buckets=other), KmsKeys(secrets=key)):
+        with pytest.raises(UserError, match=rf"of default \({kept.id}\) is encrypted by {key}, which .* add it to"):
+            adoption.require_readable(kept, keys, aws)
+
+
+def test_the_encryption_of_adopted_buckets_is_imported_where_the_program_declares_it(aws: Any) -> None:
+    kept = make_store(aws)
+    for bucket in kept.buckets.values():
+        encrypt(aws, bucket, kms_key(1))
+    for keys, count in ((NO_KEYS, 0), (KmsKeys(secrets=kms_key(1)), 0), (KmsKeys(former=[kms_key(1)]), 3)):
+        entries = adoption.import_file(kept, {}, aws, keys)["resources"]
+        imported = [entry for entry in entries if entry["type"] == ENCRYPTION_TYPE]
+        assert len(imported) == count
+    assert {(entry["name"], entry["id"], entry["parent"]) for entry in imported} == {
+        (f"tenant-default-{kind}-encryption", bucket, "tenant-default") for kind, bucket in kept.buckets.items()
+    }
+
+
+def test_data_under_a_key_that_is_gone_is_purged(aws: Any) -> None:
+    kept = make_store(aws)
+    encrypt(aws, kept.buckets["logs"], kms_key(1))
+    aws["s3"].put_object(Bucket=kept.buckets["logs"], Key="a", Body=b"x")
+    target = fake_target(FakeContext(Path("nowhere"), aws=aws))
+    purge_store(kept, buckets.contents(aws, kept.buckets.values()), target)
+    assert tagged_stores(aws, "showdown") == []
