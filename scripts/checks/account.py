@@ -1,4 +1,4 @@
-"""Checks of the AWS account: whose credentials these are, the region, and the identity provider of the cluster."""
+"""Checks of the AWS account: whose credentials these are, the region, the identity provider of the cluster, and the keys."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from components.core.names import account_of
-from scripts.checks.finding import Finding, error, ok, or_ok
+from scripts.checks.finding import Finding, error, ok, or_ok, warning
 from scripts.checks.subject import Subject
 from scripts.clients.aws import is_code
 from scripts.clients.mismatches import account_mismatch
@@ -14,6 +14,12 @@ from scripts.clients.mismatches import account_mismatch
 AUDIENCE = "sts.amazonaws.com"  # of the tokens with which pods assume roles
 EKS_ISSUER = "https://oidc.eks."
 OPTED_OUT = "not-opted-in"
+KEYS = "KMS keys"
+SYMMETRIC = {"KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT"}
+TO_ENABLE = {
+    "Disabled": "`aws kms enable-key --key-id {}`",
+    "PendingDeletion": "`aws kms cancel-key-deletion --key-id {0}`, then `aws kms enable-key --key-id {0}`",
+}
 
 
 def find_account(subject: Subject) -> list[Finding]:
@@ -83,3 +89,44 @@ def provider_findings(arn: str, provider: Mapping[str, Any] | None, issuer: str)
         command = f"aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id {AUDIENCE}"
         found.append(error(name, f"{arn} does not have the audience {AUDIENCE}", f"add it: `{command}`"))
     return or_ok(found, name, f"of {issuer}, with the audience {AUDIENCE}")
+
+
+def find_keys(subject: Subject) -> list[Finding]:
+    """Check the KMS keys of buckets and secrets. S3 does not: it takes any key, and refuses each write later."""
+    keys = subject.config.aws.keys
+    described: dict[str, Mapping[str, Any] | None] = {}
+    for _, key in keys.by_setting():
+        try:
+            described[key] = subject.account.ask("kms", "describe_key", KeyId=key)["KeyMetadata"]
+        except ClientError as refused:
+            if not is_code(refused, "NotFoundException"):
+                raise
+            described[key] = None
+    found = [one for setting, key in keys.by_setting() for one in key_findings(setting, key, described[key])]
+    return or_ok(
+        found, KEYS, f"{len(described)} enabled" if described else "none: S3 and Secrets Manager use their own"
+    )
+
+
+def key_findings(setting: str, key: str, described: Mapping[str, Any] | None) -> list[Finding]:
+    """Return what KMS's description of a key means; None where there is no such key. `setting` is below aws.kmsKeys."""
+    where = f"opstrace:aws.kmsKeys.{setting}"
+    level = warning if setting.startswith("former") else error  # its data may have expired
+    if described is None:
+        return [level(KEYS, f"KMS has no key {key}", f"correct {where}")]
+    if any(described.get(name, wanted) != wanted for name, wanted in SYMMETRIC.items()):
+        kind = f"{described.get('KeySpec')} for {described.get('KeyUsage')}"
+        return [
+            level(KEYS, f"{key} is {kind}, but AWS encrypts by symmetric keys alone", f"name such a key in {where}")
+        ]
+    if described["KeyState"] != "Enabled":
+        remedy = TO_ENABLE.get(described["KeyState"], f"make it usable, or name another key in {where}").format(key)
+        return [
+            level(KEYS, f"{key} of {where} is {described['KeyState']}, so nothing is encrypted or read by it", remedy)
+        ]
+    if described.get("KeyManager") == "AWS":
+        message = (
+            f"{key} of {where} is a key of AWS, which one service alone may use, and whose policy nobody can change"
+        )
+        return [warning(KEYS, message, "name a key that you manage")]
+    return []

@@ -23,6 +23,7 @@ CHECKS: tuple[Check, ...] = (
     VERSION,
     Check("issuer", cluster.find_issuer),
     Check("identity provider", account.find_identity_provider),
+    Check(account.KEYS, account.find_keys),
     Check("storage class", cluster.find_storage_class),
     Check(policy_probe.NAME, cluster.find_policies),
     Check("instance metadata", nodes.find_metadata),

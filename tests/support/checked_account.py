@@ -184,6 +184,17 @@ class CheckedAccount:
         )
         return str(answer["OpenIDConnectProviderArn"])
 
+    def make_key(self, setting: str = "buckets", **options: Any) -> str:
+        """Create a key and name it in the settings; return its ARN."""
+        arn = str(self.services["kms"].create_key(**options)["KeyMetadata"]["Arn"])
+        self.name_key(setting, arn)
+        return arn
+
+    def name_key(self, setting: str, arn: str | list[str]) -> None:
+        """Name a key in the settings, beside those that are there."""
+        account = self.settings["aws"]
+        self.settings["aws"] = account | {"kmsKeys": account.get("kmsKeys", {}) | {setting: arn}}
+
     def make_route(self) -> None:
         """Create the route to the internet gateway."""
         self.services["ec2"].create_route(

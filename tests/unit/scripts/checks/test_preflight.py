@@ -16,6 +16,7 @@ from scripts.checks.finding import Finding, ok
 from scripts.checks.preflight import CHECKS, findings, require_no_errors
 from scripts.checks.subject import DENIED, Account, Check, NoAnswerError, Subject, action_of
 from tests.support.checked_account import ISSUER, REGION, CheckedAccount, Denying, Recorded, Services
+from tests.support.factories import kms_key
 from tests.support.shell import ROOT
 
 SERVICES = ("acm", "autoscaling", "ec2", "eks", "iam", "route53", "s3", "service-quotas", "sts")
@@ -62,6 +63,7 @@ def test_the_page_lists_the_iam_actions_of_the_checks(account: CheckedAccount) -
     findings(replace(subject))  # what it was told before is forgotten
     undo()
     account.make_eks_cluster("observability")
+    account.make_key()
     findings(replace(account.subject(), account=subject.account))
     section = (ROOT / "docs" / "how-to" / "aws.md").read_text().partition("\n## Check the account\n")[2]
     listed = re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", section.partition("\n## ")[0])
@@ -224,6 +226,55 @@ def test_each_failure_is_found_alone(
             undo()
     assert {name: one.level for name, one in found.items() if one.level != "ok"} == expected
     assert all(one.remedy for one in found.values() if one.level != "ok")
+
+
+def test_keys_that_can_be_used_are_ok(account: CheckedAccount) -> None:
+    assert account.findings()["KMS keys"].message == "none: S3 and Secrets Manager use their own"
+    account.make_key()
+    account.make_key("secrets")
+    assert account.findings()["KMS keys"].in_words() == "KMS keys: 2 enabled"
+
+
+@pytest.mark.parametrize("setting", ["buckets", "secrets", "former"])
+def test_keys_that_cannot_be_used_are_found_before_s3_refuses_to_write(account: CheckedAccount, setting: str) -> None:
+    kms, made = account.services["kms"], account.make_key()
+    account.settings["aws"] = {"region": REGION}
+    account.name_key(setting, [made] if setting == "former" else made)
+
+    def found() -> Finding:
+        return account.findings()["KMS keys"]
+
+    assert found().level == "ok"
+    kms.disable_key(KeyId=made.rpartition("/")[2])  # moto takes no ARN
+    level = "warning" if setting == "former" else "error"
+    assert found().level == level and f"enable-key --key-id {made}" in found().remedy
+    kms.schedule_key_deletion(KeyId=made.rpartition("/")[2], PendingWindowInDays=7)
+    assert found().level == level and f"cancel-key-deletion --key-id {made}" in found().remedy
+    other = kms_key(9)
+    account.name_key(setting, [other] if setting == "former" else other)
+    assert found().level == level and f"KMS has no key {other}" in found().message
+    for options in (
+        {"KeyUsage": "SIGN_VERIFY", "KeySpec": "RSA_2048"},
+        {"KeyUsage": "GENERATE_VERIFY_MAC", "KeySpec": "HMAC_256"},
+    ):
+        wrong = kms.create_key(**options)["KeyMetadata"]["Arn"]
+        account.name_key(setting, [wrong] if setting == "former" else wrong)
+        assert found().level == level and "AWS encrypts by symmetric keys alone" in found().message
+
+
+def test_a_key_that_aws_manages_is_a_warning(account: CheckedAccount) -> None:
+    made = account.make_key()
+    described = account.services["kms"].describe_key(KeyId=made)["KeyMetadata"]
+    answer = {"KeyMetadata": described | {"KeyManager": "AWS"}}
+    account.services["kms"] = Recorded(account.services["kms"], describe_key=answer)
+    assert account.findings()["KMS keys"].level == "warning"
+
+
+def test_without_the_permission_keys_are_not_checked(account: CheckedAccount) -> None:
+    account.make_key()
+    account.services["kms"] = Denying("kms", "AccessDeniedException")
+    found = account.findings()["KMS keys"]
+    assert (found.level, found.remedy) == ("warning", "allow the IAM action kms:DescribeKey")
 
 
 def test_groups_of_another_cluster_are_found(account: CheckedAccount) -> None:
