@@ -51,7 +51,7 @@ class AwsConfig(Section):
         str | None,
         Field(
             description="ARN of the IAM policy that bounds what the roles of tenants may do. It must allow what their pods do in "
-            "S3. A change takes effect without a restart. Default: none.",
+            "S3, and with `kmsKeys` in KMS. A change takes effect without a restart. Default: none.",
             pattern=BOUNDARY_PATTERN,
         ),
     ] = None
