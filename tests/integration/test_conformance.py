@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench import terraform_project
-from components.core.resource_names import type_token
+from components.core.resource_names import ENCRYPTION_TYPE, type_token
 from localcloud.settings import DOMAIN
 from scripts.engine.pulumi import COLLECTOR
 from tests.support.bare_cloud import BareCloud
@@ -82,6 +82,8 @@ def resources(stack: Stack) -> list[dict[str, Any]]:
     parent = stack.cloud.aws("route53").create_hosted_zone(Name=DOMAIN, CallerReference="parent")["HostedZone"]["Id"]
     settings = stack.settings("create")
     settings["aws"]["parentZoneId"] = parent.rpartition("/")[2]
+    key = stack.cloud.aws("kms").create_key()["KeyMetadata"]["Arn"]
+    settings["aws"]["kmsKeys"] = {"buckets": key, "secrets": key}
     settings["cluster"]["enforcesNetworkPolicies"] = True
     settings["dataApi"]["allowedCidrs"] = ["198.51.100.0/24", "203.0.113.0/24"]
     settings |= {"tenants": [TENANT], "tags": {"stage": "test"}}
@@ -142,7 +144,7 @@ def changes(terraform: Terraform) -> dict[str, dict[str, Any]]:
 
 def test_the_instance_has_every_type_that_the_program_declares(resources: list[dict[str, Any]]) -> None:
     recorded = json.loads((ROOT / "tests/unit/components/declarations.json").read_text())
-    declared = {type_token(urn) for part in ("instance", "tenant") for urn in recorded[part]}
+    declared = {type_token(urn) for part in ("instance", "tenant") for urn in recorded[part]} | {ENCRYPTION_TYPE}
     assert {entry["type"] for entry in of_aws(resources)} == {name for name in declared if name.startswith("aws:")}
 
 
