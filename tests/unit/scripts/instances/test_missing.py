@@ -132,7 +132,7 @@ class Stuck(Pods):
     def objects(self, kind: str, namespace: str | None, query: Any) -> list[dict[str, Any]]:
         assert namespace == "opstrace"
         waiting = {"name": "envoy", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}}
-        found = {
+        found: dict[str, list[dict[str, Any]]] = {
             "replicasets": [{"metadata": {"name": "gateway-5d"}}],
             "pods": [{"metadata": {"name": "gateway-5d-a"}, "status": {"containerStatuses": [waiting]}}],
             "events": [
