@@ -16,7 +16,7 @@ from pydantic_core import CoreSchema
 from components.core.names import duplicates
 from components.core.tags import OWN_PREFIX, RESERVED_PREFIX
 from components.core.timestamps import is_of_engine
-from components.core.units import QUANTITY, hours
+from components.core.units import QUANTITY, amount, hours
 
 T = TypeVar("T")
 NAME_PATTERN = r"^\S(.*\S)?$"
@@ -43,6 +43,7 @@ class NotNull:
         return {**nullable, **values}
 
 
+LEAST_BYTES = 2**20  # of memory and volumes: no program runs with less
 LARGEST_EXACT = 2**63  # the engine rounds numbers from here on
 
 
@@ -56,6 +57,18 @@ def _text_of_float(value: Any) -> Any:
 # A quantity of Kubernetes. Not pydantic's ByteSize: it refuses 64Ki, and reads 500m as 500 megabytes. Kubernetes reads half a
 # byte. It may be a number with a fraction, which other texts may not: 1.1 and 1.10 are the same quantity.
 Quantity = Annotated[str, Field(pattern=QUANTITY), BeforeValidator(_text_of_float)]
+
+
+def _whole_mebibytes(value: str) -> str:
+    """Return a quantity of bytes; raises `ValueError` for less than a mebibyte, where a unit was left out."""
+    if amount(value) >= LEAST_BYTES:
+        return value
+    unit = f"it has no unit; write {value}Gi or {value}Mi" if value.isdecimal() else "write 10Gi or 256Mi"
+    raise ValueError(f"{value!r} is {amount(value):g} bytes: {unit}, or another quantity of at least 1Mi")
+
+
+# A quantity of memory or of a volume.
+Bytes = Annotated[Quantity, AfterValidator(_whole_mebibytes)]
 
 # The name of something that the instance uses and does not create.
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]

@@ -64,13 +64,14 @@ NO_TEXTS = {  # values that are no texts in quotes either
     list: "must be one text, but is a list; write the text itself, without brackets and dashes",
     NoneType: "must be a text, but has no value; write one",
 }
+MOST_NAMES = 5  # of settings that a message lists
 LONGEST_VALUE = 80  # characters of a value that a message repeats
 
 
 def described(error: Mapping[str, Any], model: type[Section], settings: Mapping[str, Any]) -> str:
     """Return the text of one of Pydantic's errors about the `settings` of a stack, which `model` describes."""
     is_unknown = error["type"] == "extra_forbidden"
-    path, names = _place(error["loc"], model, is_unknown=is_unknown)
+    path, names, below = _place(error["loc"], model, is_unknown=is_unknown)
     where = shown_path(path, settings)
     if is_unknown and len(path) == 1 and re.split(r"[.\[]", str(path[0]), maxsplit=1)[0] in names:
         return (
@@ -83,6 +84,8 @@ def described(error: Mapping[str, Any], model: type[Section], settings: Mapping[
     if error["type"] == "missing":
         return f"{where}: is required, but not set"
     message, value = _message(error), error.get("input")
+    if error["type"] == "model_type" and below:
+        message += f"; it has {_listed(below)}"
     if isinstance(value, date):
         value = str(value)
     if not isinstance(value, (str, int, float, bool)) or repr(value) in message:
@@ -111,8 +114,8 @@ def _message(error: Mapping[str, Any]) -> str:
 
 def _place(
     location: Sequence[int | str], model: type[BaseModel], *, is_unknown: bool
-) -> tuple[list[int | str], list[str]]:
-    """Return the path of an error in the settings, and the names of the settings beside it.
+) -> tuple[list[int | str], list[str], list[str]]:
+    """Return the path of an error in the settings, and the names of the settings beside it, and of those below it.
 
     Pydantic's location also has parts that are no names: a mark of an error in a key, and the member of a union.
     """
@@ -121,8 +124,7 @@ def _place(
     annotation: Any = model
     for number, part in enumerate(location):
         annotation = _bare(annotation)
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            fields = {field.alias or name: field for name, field in annotation.model_fields.items()}
+        if fields := _fields(annotation):
             if part in fields or (is_unknown and number == len(location) - 1):
                 path.append(part)
                 names = list(fields)
@@ -130,7 +132,21 @@ def _place(
         elif get_origin(annotation) in (dict, list):
             path.append(part)
             annotation = get_args(annotation)[-1]
-    return path, names
+    return path, names, [*_fields(_bare(annotation))]
+
+
+def _fields(annotation: Any) -> dict[str, Any]:
+    """Return the fields of a model by the names of the settings; none of another type."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return {}
+    return {field.alias or name: field for name, field in annotation.model_fields.items()}
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names in words."""
+    if len(names) > MOST_NAMES:
+        return f"{', '.join(names[:MOST_NAMES])} and others"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if names[1:] else names[0]
 
 
 def _bare(annotation: Any) -> Any:

@@ -11,6 +11,7 @@ from components.config.backend_limits import LogsLimits, MetricsLimits
 from components.config.base import (
     TAG_CHARACTER,
     TAG_VALUE_LENGTH,
+    Bytes,
     Duration,
     Quantity,
     Section,
@@ -84,17 +85,17 @@ class BackendSize(Section):
         ),
     ] = "50m"
     memory: Annotated[
-        Quantity,
+        Bytes,
         Field(
             description="Memory request of a pod, in bytes: 256Mi. A change restarts the pods one by one.",
         ),
     ] = "256Mi"
     memory_limit: Annotated[
-        Quantity,
+        Bytes,
         Field(description="Memory limit of a pod, in bytes: 2Gi. A change restarts the pods one by one."),
     ] = "2Gi"
     volume: Annotated[
-        Quantity,
+        Bytes,
         Field(
             description="Size of a pod's volume, in bytes: 10Gi. A change replaces the pods and their volumes.",
         ),

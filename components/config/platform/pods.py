@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from components.config.base import Section, value_without_problems
+from components.config.base import Bytes, Section, value_without_problems
 from components.config.tenant import LABEL_KEY, LABEL_PART
 from components.core.units import QUANTITY, amount
 from components.gateway.settings import CPU_REQUEST, MEMORY_MIB, MEMORY_REQUEST
@@ -62,8 +62,8 @@ class GatewayResources(Section):
         str, Field(description="CPU request, in cores: 500m or 2. There is no CPU limit.", pattern=QUANTITY)
     ] = CPU_REQUEST
     memory: Annotated[
-        str,
-        Field(description=f"Memory request, in bytes: 512Mi, at most the limit of {MEMORY_MIB}Mi.", pattern=QUANTITY),
+        Bytes,
+        Field(description=f"Memory request, in bytes: 512Mi, at most the limit of {MEMORY_MIB}Mi."),
     ] = MEMORY_REQUEST
 
     @field_validator("memory")

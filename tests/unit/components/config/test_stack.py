@@ -189,7 +189,7 @@ def _key(**limits: Any) -> dict[str, Any]:
         ({"tenants": [{"name": "a", "owner": "x" * 300}]}, "must have at most 256 characters (given: 'xxx"),
         (
             {"tenants": [{"name": "a", "size": 3}]},
-            "opstrace:tenants.a.size: must be a mapping of names to values (given: 3)",
+            "opstrace:tenants.a.size: must be a mapping of names to values; it has replicas, metrics and logs (given: 3)",
         ),
     ],
 )
