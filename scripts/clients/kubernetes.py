@@ -27,6 +27,9 @@ RETRIES = urllib3.Retry(
 )
 ANSWER_SECONDS = 5
 ISSUER_PATH = "/.well-known/openid-configuration"  # kubernetes.io, 'Service account issuer discovery'
+METADATA_ALONE = (
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"  # kubernetes.io, 'Kubernetes API Concepts'
+)
 OK, NOT_FOUND = 200, 404
 KINDS = {
     "csidrivers": ("CSIDriver", "storage.k8s.io/v1"),
@@ -112,6 +115,18 @@ class Cluster:
                 f"({ISSUER_PATH}), so AWS cannot trust its pods; use a cluster that does, as EKS does"
             )
         return str(json.loads(answer.data)["issuer"])
+
+    def has_object(self, plural: str, name: str, namespace: str | None = None) -> bool:
+        """Tell whether an object of the core group exists, without reading what it holds; raises as `get` does."""
+        path = f"/api/v1/{f'namespaces/{namespace}/' if namespace else ''}{plural}/{name}"
+
+        def read() -> Any:
+            headers = {"Accept": METADATA_ALONE}
+            return self._connected().request(
+                "get", path, serialize=False, header_params=headers, _request_timeout=ANSWER_SECONDS
+            )
+
+        return self._answer(read, f"get --raw {path}") is not None
 
     def has_kind(self, api_version: str, kind: str) -> bool:
         """Tell whether the cluster has a kind of objects, also by a CustomResourceDefinition; raises as `get` does."""

@@ -1,9 +1,12 @@
 """What the preflight reads of a cluster, from a real API server."""
 
+import base64
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import urllib3
 
 from components.config.load import from_settings
 from components.core.public_keys import canonical_pem, key_id
@@ -73,3 +76,24 @@ def test_objects_of_a_kind_that_the_cluster_lacks_do_not_exist(bare_stack: Stack
 def test_the_stand_in_repeats_the_api_servers_words_where_they_are_plain_text(bare_stack: Stack) -> None:
     with pytest.raises(ApiError, match=r"\A404 page not found\Z"):
         bare_stack.cloud.kubernetes.request("GET", "/apis/none.example.com/v1/things")
+
+
+def test_an_object_is_found_without_what_it_holds(bare_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, reader = bare_stack.cloud.kubernetes, subject(bare_stack).cluster
+    api.request(
+        "POST", "/api/v1/namespaces/default/secrets", {"metadata": {"name": "held"}, "stringData": {"a": "kept"}}
+    )
+    answers: list[bytes] = []
+    request = urllib3.PoolManager.request
+
+    def recorded(*arguments: Any, **options: Any) -> Any:
+        answer = request(*arguments, **options)
+        answers.append(answer.data)
+        return answer
+
+    monkeypatch.setattr(urllib3.PoolManager, "request", recorded)
+    assert reader.has_object("secrets", "held", "default") and reader.has_object("namespaces", "default")
+    assert not reader.has_object("secrets", "other", "default") and not reader.has_object("namespaces", "other")
+    assert any(b"PartialObjectMetadata" in answer for answer in answers)
+    assert not any(base64.b64encode(b"kept") in answer for answer in answers)
+    api.request("DELETE", "/api/v1/namespaces/default/secrets/held")

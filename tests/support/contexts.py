@@ -48,6 +48,9 @@ class EmptyCluster:
     def objects(self, *_: Any) -> list[dict[str, Any]]:
         return []
 
+    def has_object(self, *_: Any) -> bool:
+        return False
+
 
 class Counting(Terminal):
     """Keeps the totals and the steps of a counted task."""
