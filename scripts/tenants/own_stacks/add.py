@@ -152,8 +152,8 @@ def _files(context: Context, instance_file: StackFile, config: StackConfig, addi
 
 
 def _is_complete(update: StackUpdate) -> bool:
-    """Tell whether an update with the tenant has completed: only then its settings are recorded."""
-    return any(one.settings is not None for one in update.deployed.values())
+    """Tell whether the tenant is in a file, and an update with it has completed: only then its settings are recorded."""
+    return update.file.exists() and any(one.settings is not None for one in update.deployed.values())
 
 
 def _announce(updates: Sequence[StackUpdate], instance: str, target: Target) -> None:

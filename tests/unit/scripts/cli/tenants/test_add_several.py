@@ -70,6 +70,18 @@ def test_more_tenants_come_beside_those_that_are_complete(context: FakeContext, 
     assert sorted(backend.of("up")) == STACKS
 
 
+def test_a_stack_whose_file_is_gone_is_applied_to_its_new_file(
+    stack: Path, context: FakeContext, backend: FakeBackend
+) -> None:
+    assert call(context, "a", "b").exit_code == 0
+    stack.with_name("Pulumi.showdown.a.yaml").unlink()
+    backend.calls = []
+    assert call(context, "a", "b", SETTING).exit_code != 0  # b exists with other settings
+    assert call(context, "a", "c", SETTING).exit_code == 0
+    assert sorted(backend.of("up")) == ["showdown.a", "showdown.c"]
+    assert StackFile("showdown.a", stack.parent).tenant_stack().settings.retention.metrics == "30d"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
