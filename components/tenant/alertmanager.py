@@ -33,7 +33,7 @@ from components.tenant.backend import (
     server,
 )
 from components.tenant.cortex import GRPC_PORT, cortex_limits, s3_storage
-from components.tenant.encryption import UNENCRYPTED, ObjectKeys
+from components.tenant.encryption import NO_OBJECT_KEYS, ObjectKeys
 from components.tenant.iam_role import IdentityArgs, Issuer, RoleRules, bucket_policy, declare_role
 from components.tenant.preview_notices import reaches_every_pod
 
@@ -112,7 +112,7 @@ def alertmanager_config(store: StoreArgs, config_bucket: str, url: str) -> dict[
     }
 
 
-def alerts_policy(tenant: str, bucket: str, account: str, keys: ObjectKeys = UNENCRYPTED) -> str:
+def alerts_policy(tenant: str, bucket: str, account: str, keys: ObjectKeys = NO_OBJECT_KEYS) -> str:
     """Return the IAM policy that reads and writes the Alertmanager's own objects and nothing else, as JSON.
 
     It also lists the bucket: without that permission, S3 answers 403 instead of 404 for a missing object.

@@ -15,7 +15,7 @@ from components.core.resource_names import bucket_name, bucket_part_name, bucket
 from components.core.tags import INSTANCE_TAG, KIND_TAG, RETENTION_TAG, TENANT_TAG
 from components.core.units import hours
 from components.shared.options import child
-from components.tenant.encryption import UNENCRYPTED, ObjectKeys
+from components.tenant.encryption import NO_OBJECT_KEYS, ObjectKeys
 from components.tenant.iam_role import bucket_policy
 
 # The lifecycle rules are a safety net behind the compactors, which enforce the retention. They wait longer, because a
@@ -53,7 +53,7 @@ def tls_only_policy(bucket: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def read_write_policy(buckets: list[str], account: str, keys: ObjectKeys = UNENCRYPTED) -> str:
+def read_write_policy(buckets: list[str], account: str, keys: ObjectKeys = NO_OBJECT_KEYS) -> str:
     """Return the IAM policy that reads and writes `buckets` of the account and nothing else, as JSON."""
     arns = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
     objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]

@@ -39,7 +39,7 @@ class ObjectKeys:
         return [{"Effect": "Allow", "Action": actions, "Resource": [*self.keys.of_objects], "Condition": condition}]
 
 
-UNENCRYPTED = ObjectKeys(keys=NO_KEYS, region="")
+NO_OBJECT_KEYS = ObjectKeys(keys=NO_KEYS, region="")
 
 
 def rules(keys: KmsKeys) -> Any:
