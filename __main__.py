@@ -21,7 +21,7 @@ from components.tenant.tenant import Tenant
 
 async def main() -> None:
     """Declare the resources that the stack's configuration describes."""
-    name, config = pulumi.get_stack(), configuration(Path(__file__).parent / "stacks")
+    name, config = pulumi.get_stack(), await configuration(Path(__file__).parent / "stacks")
     if isinstance(config, TenantStack):
         tenants = {config.tenant: await args_of(config)}
         base = tenants[config.tenant].base

@@ -13,7 +13,7 @@ def require_recorded_name(stack: str, outputs: Mapping[str, Any], own: TenantSta
 
     Args:
         stack: The name of the stack.
-        outputs: The outputs of the last update; empty without one.
+        outputs: The outputs of the last update, or their part that resources record; empty without one.
         own: The tenant of the stack; None for the stack of an instance.
     """
     instance, tenants = outputs.get("instance"), [*(outputs.get("tenants") or {})]

@@ -13,6 +13,34 @@ RENAMED = "crashed"
 OWN = stack_name(INSTANCE, TEMPORARY)
 
 
+def test_a_stack_whose_first_update_failed_is_not_replaced_under_another_name(bare_stack: Stack) -> None:
+    """Its file has no `opstrace:name`, and its state no outputs; the tags of what it created name the instance.
+
+    This comes before the tests for which the instance is deployed.
+    """
+    bare_stack.prepare("create")
+    path = bare_stack.file
+    whole = path.read_text()
+    assert "opstrace:name" not in whole
+    subnet = re.findall(r"subnet-\w+", whole)[0]
+    path.write_text(whole.replace(subnet, "subnet-0"))
+    failed = bare_stack.attempt("create")
+    assert failed.returncode and bare_stack.resources(), failed.stdout
+    before = of_cloud(bare_stack.cloud)
+    assert before
+    bare_stack.run("pulumi", "stack", "rename", RENAMED, "--stack", INSTANCE)
+    done = bare_stack.run(
+        "pulumi", "--non-interactive", "up", "--yes", "--skip-preview", "--stack", RENAMED, check=False
+    )
+    output = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode and f"this is the stack of {INSTANCE}, but it is named {RENAMED}" in output, output
+    assert of_cloud(bare_stack.cloud) == before
+    bare_stack.run("pulumi", "stack", "rename", INSTANCE, "--stack", RENAMED)
+    path.write_text(path.read_text().replace("subnet-0", subnet))
+    assert bare_stack.attempt("create").returncode == 0
+    bare_stack.uninterrupted("destroy")
+
+
 @pytest.fixture(scope="module")
 def deployed(bare_stack: Stack) -> Iterator[Stack]:
     for phase in ("create", "add"):
