@@ -1,20 +1,23 @@
-"""Checks of the cluster: its version, its issuer of tokens, its storage class, and whether network policies are switched off."""
+"""Checks of the cluster: its version, issuer of tokens, storage class and pull secrets, and whether network policies are off."""
 
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from components.core.names import GATEWAY_NAMESPACE, SYSTEM, namespace
 from scripts.checks.account import EKS_ISSUER
 from scripts.checks.finding import Finding, error, ok, warning
 from scripts.checks.storage_class import storage_class_finding
 from scripts.checks.subject import Subject
-from scripts.clients.kubernetes import ISSUER_PATH
+from scripts.clients.kubernetes import ISSUER_PATH, Cluster
 from scripts.clients.mismatches import issuer_mismatch
 
 OLDEST = (1, 30)  # docs/how-to/aws.md
 SOON = timedelta(days=60)
 UPGRADE = "upgrade the cluster, one minor version at a time: `aws eks update-cluster-version`"
+PULL_SECRETS = "pull secrets"
+PULL_SECRETS_GUIDE = "docs/how-to/platform.md, 'Take images from your registry'"
 VPC_CNI = ("apps/v1", "DaemonSet", "aws-node", "kube-system")
 
 
@@ -78,6 +81,42 @@ def issuer_findings(issuer: str | None, expected: str, where: str) -> list[Findi
 def find_storage_class(subject: Subject) -> list[Finding]:
     """Check that volumes of the back ends can be created."""
     return [storage_class_finding(subject.cluster, subject.config.cluster.storage_class)]
+
+
+def find_pull_secrets(subject: Subject) -> list[Finding]:
+    """Check each namespace that exists. An update creates the others, so what will be in them is unknown.
+
+    A missing Secret is no error: the kubelet then pulls without it, or a node has the image.
+    """
+    secrets = subject.config.images.pull_secrets
+    if not secrets:
+        return [ok(PULL_SECRETS, "none in use")]
+    names = [
+        GATEWAY_NAMESPACE,
+        *(namespace(tenant) for tenant in (SYSTEM, *(one.name for one in subject.config.tenants))),
+    ]
+    existing = [name for name in names if subject.cluster.has_object("namespaces", name)]
+    if not existing:
+        message = f"the update creates the namespaces {', '.join(names)}, and each needs {', '.join(secrets)}"
+        return [
+            warning(
+                PULL_SECRETS,
+                message,
+                f"let an operator copy them, or create them while the update waits: {PULL_SECRETS_GUIDE}",
+            )
+        ]
+    found = [_missing(subject.cluster, secret, existing) for secret in secrets]
+    return [one for one in found if one] or [ok(PULL_SECRETS, f"in the {len(existing)} namespaces that exist")]
+
+
+def _missing(cluster: Cluster, secret: str, namespaces: list[str]) -> Finding | None:
+    """Return a warning where namespaces lack a Secret."""
+    without = [name for name in namespaces if not cluster.has_object("secrets", secret, name)]
+    if not without:
+        return None
+    return warning(
+        PULL_SECRETS, f"{', '.join(without)} have no Secret {secret}", f"create it there: {PULL_SECRETS_GUIDE}"
+    )
 
 
 def find_policies(subject: Subject) -> list[Finding]:

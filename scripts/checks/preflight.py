@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.core.errors import UserError
-from scripts.checks import account, cluster, domain, network, nodes, policy_probe, pull_secrets, quotas, targets
+from scripts.checks import account, cluster, domain, network, nodes, policy_probe, quotas, targets
 from scripts.checks.finding import Finding, error, warning
 from scripts.checks.subject import Check, DeniedError, NoAnswerError, Subject
 
@@ -25,7 +25,7 @@ CHECKS: tuple[Check, ...] = (
     Check("identity provider", account.find_identity_provider),
     Check(account.KEYS, account.find_keys),
     Check("storage class", cluster.find_storage_class),
-    Check(pull_secrets.NAME, pull_secrets.find_pull_secrets),
+    Check(cluster.PULL_SECRETS, cluster.find_pull_secrets),
     Check(policy_probe.NAME, cluster.find_policies),
     Check("instance metadata", nodes.find_metadata),
     Check(targets.TARGETS, targets.find_targets),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.config.load import from_settings
-from scripts.checks.pull_secrets import find_pull_secrets
+from scripts.checks.cluster import find_pull_secrets
 from scripts.checks.subject import Subject
 from tests.support.contexts import EmptyCluster
 from tests.support.factories import settings
