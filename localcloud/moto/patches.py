@@ -12,7 +12,7 @@ from moto.autoscaling.models import AutoScalingBackend
 from moto.core.request import normalize_request
 from moto.core.responses import BaseResponse
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, TooManyCertificatesError
-from moto.elbv2.models import ELBv2Backend, FakeAction, FakeHealthStatus
+from moto.elbv2.models import ELBv2Backend, FakeAction, FakeHealthStatus, FakeLoadBalancer
 from moto.elbv2.responses import ELBV2Response
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import IAMBackend
@@ -51,7 +51,7 @@ TARGET_SECONDS = "OPSTRACE_LOCAL_TARGET_SECONDS"  # how long a target takes unti
 @functools.cache
 def correct() -> None:
     """Patch moto in this process so that it answers as AWS does; a second call changes nothing."""
-    _replace(ELBv2Backend, "create_load_balancer", _with_attributes(ELBv2Backend.create_load_balancer))
+    _replace(ELBv2Backend, "create_load_balancer", _as_its_type(ELBv2Backend.create_load_balancer))
     ELBV2Response.RESPONSE_KEY_PATH_TO_TRANSFORMER |= {
         f"{call}ListenerOutput.Listeners.Listener.Certificates": _default_certificate for call in ("Create", "Modify")
     } | {"DescribeListenersOutput.Listeners.Listener.Certificates": _default_certificate}
@@ -83,16 +83,26 @@ def _replace(owner: type, method: str, by: Any) -> None:
     setattr(owner, method, by)
 
 
-def _with_attributes(create: Any) -> Any:
-    """Give network load balancers the attributes that AWS gives them; moto knows none of their own."""
+def _as_its_type(create: Any) -> Any:
+    """Give network load balancers the ARN and the attributes that AWS gives them; moto gives those of application ones."""
 
     def create_load_balancer(backend: Any, *arguments: Any, **options: Any) -> Any:
         balancer = create(backend, *arguments, **options)
         if balancer.type == "network":
             balancer.attrs = NETWORK_ATTRIBUTES | balancer.attrs
+            _rename(backend, balancer, balancer.arn.replace(":loadbalancer/app/", ":loadbalancer/net/"))
         return balancer
 
     return create_load_balancer
+
+
+def _rename(backend: ELBv2Backend, balancer: FakeLoadBalancer, arn: str) -> None:
+    """Give a new load balancer another ARN."""
+    tagging, former = backend.tagging_service, balancer.arn
+    tagging.tag_resource(arn, tagging.list_tags_for_resource(former)["Tags"])
+    tagging.delete_all_tags_for_resource(former)
+    backend.load_balancers[arn] = backend.load_balancers.pop(former)
+    balancer.arn = arn
 
 
 def _default_certificate(arns: list[str]) -> list[dict[str, str]] | None:

@@ -1,4 +1,4 @@
-"""Enforcement of IAM policies: the policies of a role limit the actions of its sessions.
+"""Enforcement of IAM policies: the policies of a role limit the actions of its sessions, those of a user its own.
 
 `localcloud.moto.authorization.gate` has already identified the caller. moto determines the requested actions; this module
 adds those that moto leaves out. Source: 'Actions, resources, and condition keys for Amazon S3' (Service Authorization
@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlparse
 
 import xmltodict  # type: ignore[import-untyped]  # xmltodict has no types
 from moto.core.authorization import ActionAuthenticatorMixin
-from moto.iam.access_control import IAMPolicyStatement
+from moto.iam.access_control import IAMPolicy, IAMPolicyStatement, PermissionResult
 from moto.iam.exceptions import NotFoundException
+from moto.iam.models import User
 from moto.s3.exceptions import BucketAccessDeniedError, InvalidArgumentError, NoSuchUpload
 from moto.s3.responses import ACTION_MAP, S3Response
 from moto.sts.models import STSBackend
@@ -20,12 +21,15 @@ from moto.sts.responses import TokenResponse
 
 from localcloud.moto.authorization.object_keys import checking_keys
 from localcloud.moto.authorization.policies import is_action_permitted
-from localcloud.moto.authorization.refusals import DENIED, MISSING, RefusedError
+from localcloud.moto.authorization.refusals import DENIED, MISSING, RefusedError, not_authorized
+from localcloud.moto.authorization.requested import requested
+from localcloud.moto.authorization.users import make_key
 from localcloud.moto.authorization.web_identity import WebIdentity, make_session
 
 CALLER = "opstrace.caller"  # in a request's WSGI environment
-ADMINISTRATOR, SESSION, WEB_IDENTITY = "administrator", "session", "web identity"
+ADMINISTRATOR, SESSION, USER, WEB_IDENTITY = "administrator", "session", "user", "web identity"
 UNSIGNED_ACTION = "AssumeRoleWithWebIdentity"
+ALWAYS_PERMITTED = "sts:GetCallerIdentity"  # also where a policy denies it (AWS STS API reference)
 # Additions to moto's `ACTION_MAP`: which IAM action a request needs, by kind of resource, HTTP method and query parameter.
 # Without them, moto would check the method's default action, or an action under a name that IAM does not have.
 ACTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
@@ -97,6 +101,7 @@ def enforce(identity: WebIdentity) -> None:
     )
     _replace(TokenResponse, "assume_role_with_web_identity", identity.wrap(TokenResponse.assume_role_with_web_identity))
     _replace(STSBackend, "assume_role", make_session(STSBackend.assume_role))
+    _replace(User, "create_access_key", make_key(User.create_access_key))
 
 
 def _replace(owner: type, method: str, by: Any) -> None:
@@ -115,8 +120,11 @@ def authorize(response: Any, kind: Any, resource: str = "*") -> None:
         return
     if caller == WEB_IDENTITY and isinstance(response, TokenResponse) and action == UNSIGNED_ACTION:
         return
-    if caller != SESSION:
+    if caller not in (SESSION, USER):
         raise RefusedError(MISSING, request)
+    if caller == USER and not isinstance(response, S3Response):
+        _require_all(response, kind, action)
+        return
     for each in _actions(response, action):
         check = kind(
             account_id=response.current_account,
@@ -131,6 +139,24 @@ def authorize(response: Any, kind: Any, resource: str = "*") -> None:
             check.check_action_permitted(resource)
         except NotFoundException as error:  # the role was deleted, and its sessions with it
             raise RefusedError(DENIED, request, response.service_name) from error
+
+
+def _require_all(response: Any, kind: Any, action: str) -> None:
+    """Raise a refusal unless the policies of a user permit everything that a request asks for; S3 has its own check."""
+    if not action:  # moto will answer that there is no such operation
+        return
+    check = kind(response.current_account, response.method, response.raw_path, {}, b"", response.headers, action)
+    policies = [IAMPolicy(policy) for policy in check._access_key.collect_policies()]
+    for asked in requested(response):
+        if asked.action == ALWAYS_PERMITTED:
+            continue
+        results = [policy.is_action_permitted(asked.action, asked.resource, None, asked.values) for policy in policies]  # type: ignore[arg-type]  # moto types the values as str
+        if PermissionResult.PERMITTED not in results or PermissionResult.DENIED in results:
+            raise RefusedError(
+                not_authorized(check._access_key.arn, asked.action, asked.resource),
+                response.normalized_request,
+                response.boto3_service_name,
+            )
 
 
 def _actions(response: Any, action: str) -> list[str]:
@@ -155,7 +181,7 @@ def _also_check_copy_source(check: Any) -> Any:
     """
 
     def authorize_s3(response: S3Response, bucket_name: str | None = None, key_name: str | None = None) -> None:
-        is_identified = response.normalized_request.environ.get(CALLER) in (ADMINISTRATOR, SESSION)
+        is_identified = response.normalized_request.environ.get(CALLER) in (ADMINISTRATOR, SESSION, USER)
         if is_identified and response.data.get("Action") == "DeleteObject" and key_name is None:
             return
         check(response, bucket_name=bucket_name, key_name=key_name)

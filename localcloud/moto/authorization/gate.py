@@ -1,12 +1,14 @@
 """Authentication of requests to the embedded AWS: only requests with a valid signature reach moto.
 
 - The administrator's credentials permit everything, including moto's own control paths.
+- An access key of an IAM user reaches the services of `localcloud.moto.authorization.requested`, as far as the user's
+  policies permit.
 - A role's session reaches S3 and STS, where `localcloud.moto.authorization.enforcement` checks the role's policies.
 - `sts:AssumeRoleWithWebIdentity` needs no signature, as on AWS: its token is the proof.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -15,12 +17,22 @@ from moto.core.request import Request
 from moto.utilities.utils import get_partition
 from werkzeug.exceptions import HTTPException
 
-from localcloud.moto.authorization.enforcement import ADMINISTRATOR, CALLER, SESSION, UNSIGNED_ACTION, WEB_IDENTITY
+from localcloud.moto.authorization.enforcement import (
+    ADMINISTRATOR,
+    CALLER,
+    SESSION,
+    UNSIGNED_ACTION,
+    USER,
+    WEB_IDENTITY,
+)
 from localcloud.moto.authorization.refusals import DENIED, EXPIRED, MALFORMED, TOO_LARGE, UNKNOWN_KEY, RefusedError
+from localcloud.moto.authorization.requested import SERVICES
 from localcloud.moto.authorization.signatures import Signature, Verifier, check_token
+from localcloud.moto.authorization.users import key_of
 from localcloud.moto.authorization.web_identity import PARTITION, has_ended, session_of
 
-FOR_SESSIONS = ("s3", "sts")  # services in which moto checks policies for every action
+# Services in which policies are checked for every action, by the kind of caller.
+PERMITTED = {SESSION: ("s3", "sts"), USER: ("s3", *SERVICES)}
 CONTROL_PATHS = ("/moto-api", "/latest/", "/favicon.ico", "/v20180820/")  # moto's own, and those that no pod may use
 LARGEST_CALL = 1 << 20  # bytes that are read before the signature is checked; S3's signatures do not need the body
 
@@ -58,7 +70,7 @@ class Gate:
             verifier.check()
             body = _read(request)
             verifier.check_body(body)
-        if caller != ADMINISTRATOR and not _is_for_sessions(request, signature):
+        if caller != ADMINISTRATOR and not _is_permitted(request, signature, PERMITTED[caller]):
             raise RefusedError(DENIED, request, signature.service)
         if signature.seconds is not None:  # moto finds the service, and `session_of` the role, by the headers
             request.environ["HTTP_AUTHORIZATION"] = signature.header
@@ -72,6 +84,8 @@ class Gate:
             raise RefusedError(UNKNOWN_KEY, request, signature.service)
         if signature.key == self.administrator["aws_access_key_id"] and not signature.token:
             return ADMINISTRATOR, self.administrator["aws_secret_access_key"]
+        if (key := key_of(signature.key)) and not signature.token:
+            return USER, key.secret_access_key
         session = session_of(signature.key)
         if session is None:
             raise RefusedError(UNKNOWN_KEY, request, signature.service)
@@ -81,9 +95,9 @@ class Gate:
         return SESSION, session.secret_access_key
 
 
-def _is_for_sessions(request: Request, signature: Signature) -> bool:
+def _is_permitted(request: Request, signature: Signature, services: Collection[str]) -> bool:
     is_control = request.path.startswith(CONTROL_PATHS) or "s3-control" in request.host
-    return signature.service in FOR_SESSIONS and not is_control
+    return signature.service in services and not is_control
 
 
 def _is_web_identity(request: Request) -> bool:

@@ -6,7 +6,7 @@ Source: 'IAM JSON policy elements' and 'Policy evaluation logic' (IAM user guide
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,9 @@ import flask
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 
-Values = Mapping[str, str]
+Values = Mapping[str, str | Sequence[str]]
+"""Condition keys with their values. A key whose value is a sequence needs a set operator, such as `ForAllValues`."""
+FOR_ALL = "ForAllValues:"
 
 
 @lru_cache(maxsize=1024)
@@ -42,7 +44,7 @@ def _equals(texts: str | Iterable[str], text: str) -> bool:
 OPERATORS = {"StringEquals": _equals, "StringLike": matches, "Bool": _equals, "ArnEquals": matches, "ArnLike": matches}
 
 
-def _of_request() -> dict[str, str]:
+def _of_request() -> dict[str, str | Sequence[str]]:
     """Return the condition keys that every request has, with their values."""
     secure = flask.has_request_context() and flask.request.is_secure
     return {"aws:SecureTransport": str(secure).lower(), "aws:ResourceAccount": DEFAULT_ACCOUNT_ID}
@@ -53,12 +55,25 @@ def _conditions(statement: Mapping[str, Any], values: Values) -> bool | None:
     are_met: bool | None = True
     for operator, tests in (statement.get("Condition") or {}).items():
         for key, texts in tests.items():
-            compare = OPERATORS.get(operator)
+            compare = OPERATORS.get(operator.removeprefix(FOR_ALL))
             if compare is None:
                 are_met = None
-            elif key not in values or not compare(texts, values[key]):
+            elif not _is_met(compare, texts, values.get(key), of_all=operator.startswith(FOR_ALL)):
                 return False
     return are_met
+
+
+def _is_met(
+    compare: Callable[[str | Iterable[str], str], bool],
+    texts: str | Iterable[str],
+    value: str | Sequence[str] | None,
+    *,
+    of_all: bool,
+) -> bool:
+    """Tell whether a condition on one key is met; `of_all` is that of `ForAllValues`, which a missing key meets."""
+    if of_all:
+        return all(compare(texts, each) for each in ([value] if isinstance(value, str) else value or ()))
+    return isinstance(value, str) and compare(texts, value)
 
 
 def _is_of(principal: Any, caller: str | None) -> bool:

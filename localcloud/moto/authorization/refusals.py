@@ -1,6 +1,6 @@
 """The refusals of the embedded AWS, with AWS's own codes, in each service's format."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import UnknownServiceError
@@ -115,6 +115,11 @@ for _reason in [reason for reason in globals().values() if isinstance(reason, Re
     COMMON_ERROR_CODES.extend((_reason.json, _reason.others))
 
 
+def not_authorized(caller: str, action: str, resource: str) -> Reason:
+    """Return the refusal of an action that no policy of the caller permits, both named by their ARNs."""
+    return replace(DENIED, text=f"User: {caller} is not authorized to perform: {action} on resource: {resource}")
+
+
 class CodedError(ServiceException):
     """An error with a code of AWS. moto derives the service of an error from the module of its class."""
 
@@ -150,8 +155,8 @@ def _serialize(reason: Reason, request: Request, service: str) -> tuple[dict[str
         model = get_service_model("s3")
         protocol = determine_request_protocol(model)
     code = reason.s3 if model.service_name == "s3" else reason.json if "json" in protocol else reason.others
-    if protocol == "ec2" and reason not in (DENIED, NO_SUCH_CALL):
-        code = "AuthFailure"
+    if protocol == "ec2" and reason != NO_SUCH_CALL:
+        code = "UnauthorizedOperation" if reason.others == DENIED.others else "AuthFailure"
     serializer = get_serializer_class(model.service_name, protocol)(operation_model=OperationModel({}, model))
     answer = serializer.serialize(CodedError(code, reason.text))
     return dict(answer["headers"]), "" if request.method == "HEAD" else str(answer["body"])

@@ -7,6 +7,8 @@ import moto
 
 from localcloud.moto import patches
 
+TAGS = [{"Key": "team", "Value": "a"}]
+
 
 def client(service: str) -> Any:
     return boto3.client(service, "us-west-2", aws_access_key_id="testing", aws_secret_access_key="testing")
@@ -16,8 +18,12 @@ def test_a_network_load_balancer_has_its_attributes_and_a_listener_shows_its_def
     patches.correct()
     with moto.mock_aws():
         balancers, subnet = client("elbv2"), client("ec2").describe_subnets()["Subnets"][0]
-        balancer = balancers.create_load_balancer(Name="balancer", Type="network", Subnets=[subnet["SubnetId"]])
+        made = {"Name": "balancer", "Type": "network", "Subnets": [subnet["SubnetId"]]}
+        balancer = balancers.create_load_balancer(**made, Tags=TAGS)
         arn = balancer["LoadBalancers"][0]["LoadBalancerArn"]
+        assert ":loadbalancer/net/balancer/" in arn
+        assert balancers.describe_load_balancers(Names=["balancer"])["LoadBalancers"][0]["LoadBalancerArn"] == arn
+        assert balancers.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"] == TAGS
         attributes = balancers.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
         values = {entry["Key"]: entry["Value"] for entry in attributes}
         assert values["dns_record.client_routing_policy"] == "any_availability_zone"
@@ -37,5 +43,6 @@ def test_a_network_load_balancer_has_its_attributes_and_a_listener_shows_its_def
         balancers.add_listener_certificates(ListenerArn=listener, Certificates=[{"CertificateArn": second}])
         described = balancers.describe_listeners(ListenerArns=[listener])["Listeners"][0]
         every = balancers.describe_listener_certificates(ListenerArn=listener)["Certificates"]
+    assert ":listener/net/balancer/" in listener
     assert described["Certificates"] == [{"CertificateArn": first}]
     assert [entry["CertificateArn"] for entry in every] == [first, second]

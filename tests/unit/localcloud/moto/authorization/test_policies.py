@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto.iam.access_control import PermissionResult
 
-from localcloud.moto.authorization.policies import evaluate
+from localcloud.moto.authorization.policies import Values, evaluate
 
 ACTION = "sts:AssumeRoleWithWebIdentity"
 ARN = "arn:aws:s3:::bucket/alerts/default"
@@ -13,7 +13,7 @@ PERMITTED, DENIED, NEUTRAL = PermissionResult.PERMITTED, PermissionResult.DENIED
 
 
 def result_of(
-    caller: str | None = None, values: dict[str, str] | None = None, action: str = "s3:GetObject", **changed: Any
+    caller: str | None = None, values: Values | None = None, action: str = "s3:GetObject", **changed: Any
 ) -> PermissionResult:
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": ARN} | changed
     statement = {name: value for name, value in statement.items() if value is not None}
@@ -79,6 +79,27 @@ def test_an_unknown_condition_permits_nothing_and_denies(
     values = {"issuer:sub": "me", "issuer:aud": "sts"}
     assert result_of(values=values, Condition=condition) == allow
     assert result_of(values=values, Condition=condition, Effect="Deny") == deny
+
+
+@pytest.mark.parametrize(
+    ("names", "result"),
+    [
+        (["a.example.com"], PERMITTED),
+        (["a.example.com", "example.com"], PERMITTED),
+        (["a.example.com", "other.com"], NEUTRAL),
+        ("other.com", NEUTRAL),
+        (None, PERMITTED),  # the key is not in the request (IAM user guide, 'Multivalued context keys')
+    ],
+)
+def test_a_condition_for_all_values_is_met_by_each_of_them(
+    names: list[str] | str | None, result: PermissionResult
+) -> None:
+    values = {} if names is None else {"acm:DomainNames": names}
+    wanted = {"acm:DomainNames": ["example.com", "*.example.com"]}
+    assert result_of(values=values, Condition={"ForAllValues:StringLike": wanted}) == result
+    if not isinstance(names, str):
+        # A key with several values needs a set operator.
+        assert result_of(values=values, Condition={"StringLike": wanted}) == NEUTRAL
 
 
 def test_a_trust_policy_names_who_may_take_the_role() -> None:
