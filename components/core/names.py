@@ -97,14 +97,19 @@ def account_of(arn: str) -> str:
     return arn.split(":")[4]
 
 
+def secret_prefix(instance: str) -> str:
+    """Return the beginning of the names of the instance's secrets in Secrets Manager."""
+    return f"opstrace/{instance}/"
+
+
 def public_keys_secret(instance: str) -> str:
     """Return the name of the secret in Secrets Manager with the instance's public keys."""
-    return f"opstrace/{instance}/data-api-public-keys"
+    return f"{secret_prefix(instance)}data-api-public-keys"
 
 
 def key_limits_secret(instance: str) -> str:
     """Return the name of the secret in Secrets Manager with the limits of these keys."""
-    return f"opstrace/{instance}/data-api-key-limits"
+    return f"{secret_prefix(instance)}data-api-key-limits"
 
 
 AUDIENCE_PREFIX = "opstrace-cluster-"

@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "scripts.cli.instances",
     "recover": "scripts.cli.instances",
     "check": "scripts.cli.check",
+    "aws-policy": "scripts.cli.aws_policy",
     "tenants": "scripts.cli.tenants.group",
     "env": "scripts.cli.local",
     "ta-create-keypair": "scripts.cli.tokens.create",

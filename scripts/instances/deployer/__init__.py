@@ -1,0 +1,1 @@
+"""The IAM policies of an instance's deployer."""
