@@ -38,8 +38,8 @@ SHARING = {
     "bare": tuple(
         f"tests/integration/test_{name}.py"
         for name in (
-            *("adoption", "cluster_reads", "crash_points", "faults", "move", "node_groups", "object_drift"),
-            *("plain_recovery", "pod_reasons", "renamed_stacks", "storage_class", "up"),
+            *("adoption", "cluster_reads", "crash_points", "deployer_policy", "faults", "move", "node_groups"),
+            *("object_drift", "plain_recovery", "pod_reasons", "renamed_stacks", "storage_class", "up"),
         )
     ),
 }
