@@ -23,8 +23,9 @@ from components.config.base import (
 )
 from components.core.errors import ConfigError
 from components.core.names import TENANT_PATTERN, tenant_name_problem
-from components.core.units import amount, hours
+from components.core.units import amount, hours, interval_seconds
 
+SHORTEST_POLL, LONGEST_POLL = "10s", "1h"
 MINIMUM_RETENTION_HOURS = 24  # Loki refuses a shorter retention
 OWNER_PATTERN = f"^{TAG_CHARACTER}*$"
 LABEL_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"  # Kubernetes, 'Labels and Selectors': syntax
@@ -201,6 +202,14 @@ class TenantSettings(Section):
             "pattern of each stream. A change restarts the pods of the logs back end one by one."
         ),
     ] = True
+    rule_poll_interval: Annotated[
+        str | None,
+        Field(
+            description="How often Cortex and Loki look for changed rules, and the Alertmanager for its configuration: 10s to "
+            "1h, such as 30s or 5m. Each look lists objects in S3, which AWS charges. A change restarts the pods of both back "
+            "ends one by one. Default: 5m on AWS, 15s where the S3 endpoint is not AWS's, as in the embedded cloud."
+        ),
+    ] = None
     on_delete: Annotated[
         OnDelete,
         Field(
@@ -253,6 +262,16 @@ class TenantSettings(Section):
         return value_without_problems(problems, labels)
 
     _tags = field_validator("tags")(checked_tags)
+
+    @field_validator("rule_poll_interval")
+    @classmethod
+    def _interval(cls, interval: str | None) -> str | None:
+        if interval is None:
+            return None
+        shortest, longest = interval_seconds(SHORTEST_POLL), interval_seconds(LONGEST_POLL)
+        if not shortest <= interval_seconds(interval) <= longest:
+            raise ValueError(f"{interval!r} must be {SHORTEST_POLL} at least and {LONGEST_POLL} at most")
+        return interval
 
     @field_validator("owner")
     @classmethod

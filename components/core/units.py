@@ -14,6 +14,7 @@ TOKEN_YEAR = 36_525 * DAY // 100
 
 RETENTION_UNITS = {"h": HOUR, "d": DAY, "w": WEEK, "y": RETENTION_YEAR}
 TOKEN_UNITS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "y": TOKEN_YEAR}
+INTERVAL_UNITS = {"s": 1, "m": MINUTE, "h": HOUR}
 LONGEST_RETENTION = 100 * RETENTION_YEAR  # Cortex and Loki count nanoseconds in 64 bits, which hold 292 years
 
 # Kubernetes, 'Resource units': the forms that people write, without zero.
@@ -49,6 +50,18 @@ def hours(duration: str) -> int:
     if seconds > LONGEST_RETENTION:
         raise ValueError(f"{duration!r} is more than a hundred years; 100y is the longest retention")
     return seconds // HOUR
+
+
+def interval_seconds(interval: str) -> int:
+    """Return an interval such as `30s`, `5m` or `1h` in seconds.
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    parts = re.fullmatch(r"([1-9]\d{0,5})([smh])", interval, re.ASCII)
+    if not parts:
+        raise ValueError(f"{interval!r} is no interval such as 30s, 5m or 1h")
+    return int(parts[1]) * INTERVAL_UNITS[parts[2]]
 
 
 def amount(quantity: str) -> float:

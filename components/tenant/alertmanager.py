@@ -29,6 +29,7 @@ from components.tenant.backend import (
     BackendArgs,
     StoreArgs,
     declare_backend,
+    rule_poll,
     runtime_config,
     server,
 )
@@ -107,6 +108,7 @@ def alertmanager_config(store: StoreArgs, config_bucket: str, url: str) -> dict[
             "enabled_tenants": store.tenant,  # a stored configuration names its tenant itself
             "data_dir": f"{DATA_FOLDER}/alertmanager",
             "cluster": {"listen_address": ""},  # there is one pod
+            **rule_poll(store),
         },
         "alertmanager_storage": s3_storage(store.aws, config_bucket),
     }

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.config.base import endpoint_host
+from components.config.stack import AWS_HOSTS
 from components.config.tenant import BackendSize, TenantSettings
 from components.core.labels import labels, selector
 from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, PORTS, Api, BucketKind
@@ -40,6 +42,8 @@ STOP_SECONDS = 300  # until everything in memory is in the bucket
 DRAIN_SECONDS = 5
 START_SECONDS = 1800  # until a large write-ahead log is replayed after a crash
 ANSWER_SECONDS = 310  # a little longer than the timeout of the gateway
+POLL_AT_AWS = "5m"  # 0.04 USD a month for each program that polls; 0.22 USD at a minute
+POLL_ELSEWHERE = "15s"  # requests are free, and local tests of rules are short
 MESSAGE_BYTES = 100 << 20  # for a large push or query result; the default is 4 MiB, less than clients may send
 
 
@@ -131,6 +135,16 @@ def memberlist(program: str, store: StoreArgs) -> dict[str, Any]:
     # The name resolves to all pods, ready or not. Pods that start at the same time find each other at the next attempt.
     settings = {"join_members": [f"dns+{gossip_name(program)}:{GOSSIP_PORT}"], "bind_port": GOSSIP_PORT}
     return {"memberlist": settings | {"rejoin_interval": "5s", "abort_if_cluster_join_fails": False}}
+
+
+def rule_poll(store: StoreArgs) -> dict[str, str]:
+    """Return the part of a block that says how often the program looks for changed rules or configurations.
+
+    Neither Cortex nor Loki loads what its own API writes before that.
+    """
+    host = endpoint_host(store.aws.endpoints.get("s3", ""))
+    default = POLL_ELSEWHERE if host and not host.endswith(AWS_HOSTS) else POLL_AT_AWS
+    return {"poll_interval": store.settings.rule_poll_interval or default}
 
 
 def alerts_to(store: StoreArgs) -> dict[str, Any]:

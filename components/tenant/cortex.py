@@ -20,6 +20,7 @@ from components.tenant.backend import (
     memberlist,
     ready_after,
     ring_store,
+    rule_poll,
     runtime_config,
     server,
 )
@@ -48,6 +49,7 @@ PROMETHEUS_LIMITS = {
 }
 OWN_DEFAULTS = ALERTMANAGER_LIMITS | PROMETHEUS_LIMITS
 
+CLEANUP_INTERVAL = "30m"  # of the compactor: each time it writes four objects and lists two prefixes
 BLOCKS = {
     "tsdb": {
         "dir": f"{DATA_FOLDER}/tsdb",
@@ -55,8 +57,18 @@ BLOCKS = {
         # For tenants whose limit is 0. With none at the start, a higher limit would wait for the next restart.
         "max_exemplars": 1,
     },
-    # A pod with an empty volume (after `adopt` or a loss) finds the blocks in a minute, not in 15.
-    "bucket_store": {"sync_dir": f"{DATA_FOLDER}/tsdb-sync", "sync_interval": "1m"},
+    "bucket_store": {
+        "sync_dir": f"{DATA_FOLDER}/tsdb-sync",
+        # A pod with an empty volume (after `adopt` or a loss) finds the blocks in a minute or two, not in 15: the compactor
+        # writes an index of the blocks at its start, and reading that is one GET.
+        "sync_interval": "1m",
+        # Four times the interval at which the compactor writes it, as by default. Ingesters keep their blocks for 6 hours, so
+        # what an index of this age lacks, they have.
+        "bucket_index": {"max_stale_period": "2h"},
+    },
+    # By default each synchronization lists the tenants of the bucket, by two LIST. A pod finds its one tenant at its start. If
+    # the bucket was empty then, ingesters have all that is in it, for 6 hours.
+    "users_scanner": {"cache_ttl": "1h"},
 }
 
 
@@ -97,7 +109,12 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
         # The HA tracker takes no store in memory, so one pod has a memberlist too, on loopback.
         **(memberlist("cortex", store) or {"memberlist": {"bind_addr": ["127.0.0.1"], "bind_port": 0}}),
         "blocks_storage": {**s3_storage(store.aws, metrics_bucket), **BLOCKS},
-        "compactor": {"data_dir": f"{DATA_FOLDER}/compactor", "sharding_enabled": shared, "sharding_ring": ring},
+        "compactor": {
+            "data_dir": f"{DATA_FOLDER}/compactor",
+            "cleanup_interval": CLEANUP_INTERVAL,
+            "sharding_enabled": shared,
+            "sharding_ring": ring,
+        },
         "ingester": {
             "lifecycler": {
                 "ring": {**ring, "replication_factor": replicas},
@@ -128,6 +145,7 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
             "enable_api": True,
             "enable_sharding": shared,
             "ring": ring,
+            **rule_poll(store),
             **alerts_to(store),
         },
         # Not the bucket of the blocks: the compactor takes every top-level name in it for a tenant.

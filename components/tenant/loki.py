@@ -20,6 +20,7 @@ from components.tenant.backend import (
     memberlist,
     ready_after,
     ring_store,
+    rule_poll,
     runtime_config,
     server,
 )
@@ -27,6 +28,13 @@ from components.tenant.backend import (
 GRPC_PORT = 9096
 # A chunk has room for all its counts from the start, one each 10 s. The default is an hour: 6 KB for each pattern.
 PATTERN_CHUNK = "15m"
+COMPACTOR = {
+    "retention_enabled": True,
+    "delete_request_store": "s3",
+    "working_directory": f"{DATA_FOLDER}/compactor",
+    # Each time, Loki lists the index of every day, to compact it and again for the retention. The default is 10 minutes.
+    "compaction_interval": "1h",
+}
 SCHEMA_START = "2024-01-01"  # before any instance, so that one schema holds all data
 
 
@@ -44,6 +52,7 @@ def _ruler(store: StoreArgs) -> dict[str, Any]:
         "enable_sharding": store.settings.pods().replicas > 1,
         "wal": {"dir": f"{DATA_FOLDER}/ruler-wal"},
         "remote_write": {"enabled": True, "clients": {"cortex": cortex}},
+        **rule_poll(store),
         **alerts_to(store),
     }
 
@@ -91,11 +100,7 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
         # pod is ready after 10.8 s in place of 0.6 s.
         "query_scheduler": {"use_scheduler_ring": False},
         "frontend_worker": {"frontend_address": f"{'127.0.0.1' if replicas == 1 else gossip_name('loki')}:{GRPC_PORT}"},
-        "compactor": {
-            "retention_enabled": True,
-            "delete_request_store": "s3",
-            "working_directory": f"{DATA_FOLDER}/compactor",
-        },
+        "compactor": COMPACTOR,
         "limits_config": {
             "allow_structured_metadata": True,
             # Each of several pods has its own list of deletion requests, but only one deletes. So requests are refused, not lost.

@@ -15,7 +15,7 @@ from tests.support.receiver import Receiver
 from tests.support.user_session import INSTANCE, UserSession, assert_forbidden, commands, url
 
 TENANT = "default"
-FIRES_SECONDS = 300  # the ruler looks for changed rules once a minute
+FIRES_SECONDS = 180  # rulers and the Alertmanager look for changes every 15 s
 PAGES = url("cortex", TENANT, "/alertmanager/")
 
 

@@ -6,7 +6,7 @@ from tests.support.polling import eventually
 from tests.support.user_session import UserSession, commands, url
 
 TENANT = "default"
-LOADED_SECONDS = 180  # the ruler looks for changed rules once a minute
+LOADED_SECONDS = 120  # the ruler looks for changed rules every 15 s
 
 
 def query_result(walk: UserSession, path: str, tenant: str = TENANT) -> str:

@@ -33,6 +33,7 @@ EXAMPLES: dict[str, Any] = {
     "alertmanager.enabled": True,
     "alertmanager.privateReceivers": ["10.1.0.0/16"],
     "logPatterns": False,
+    "rulePollInterval": "1m",
     "onDelete": "purge",
     "protect": True,
     "owner": "team-a",

@@ -1,5 +1,6 @@
 """A tenant's settings: defaults, checks, and the configuration of the back ends."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -13,8 +14,9 @@ from components.config.load import from_settings
 from components.config.tenant import TenantSettings
 from components.core.errors import ConfigError
 from components.core.tags import NAME_LABEL, TENANT_TAG
-from components.core.units import hours
+from components.core.units import hours, interval_seconds
 from components.shared.pods import Aws
+from components.tenant.alertmanager import alertmanager_config
 from components.tenant.backend import StoreArgs
 from components.tenant.buckets import SAFETY_DAYS, lifecycle
 from components.tenant.cortex import OWN_DEFAULTS, cortex_config, cortex_limits
@@ -114,6 +116,9 @@ def test_no_limit_can_be_said_as_a_number() -> None:
             "'127.0.0.1/32' covers the pod itself",
         ),
         ({"alertmanager": {"enable": True}}, "did you mean 'enabled'?"),
+        ({"rulePollInterval": "5"}, "'5' is no interval such as 30s, 5m or 1h"),
+        ({"rulePollInterval": "9s"}, "'9s' must be 10s at least and 1h at most"),
+        ({"rulePollInterval": "61m"}, "'61m' must be 10s at least and 1h at most"),
         ({"onDelete": "keep"}, "'retain' or 'purge' (given: 'keep')"),
         ({"labels": {NAME_LABEL: "x"}}, "is reserved for Kubernetes or Opstrace"),
         ({"labels": {"a": "b c"}}, "'b c' is not a label value"),
@@ -218,3 +223,43 @@ def test_loki_takes_structured_metadata() -> None:
 @pytest.mark.parametrize(("settings", "enabled"), [({}, True), ({"logPatterns": False}, False)])
 def test_loki_finds_patterns_unless_it_is_told_not_to(settings: dict[str, Any], enabled: bool) -> None:
     assert loki_config(_store(settings), "l")["pattern_ingester"]["enabled"] is enabled
+
+
+S3_AT_AWS = "https://bucket.vpce-1.s3.us-west-2.vpce.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "own", "interval"),
+    [
+        ({}, {}, "5m"),
+        ({"s3": S3_AT_AWS}, {}, "5m"),
+        ({"s3": "http://127.0.0.1:5000"}, {}, "15s"),
+        ({}, {"rulePollInterval": "30s"}, "30s"),
+        ({"s3": "http://127.0.0.1:5000"}, {"rulePollInterval": "1h"}, "1h"),
+    ],
+)
+def test_rules_are_polled_rarely_where_aws_charges_for_it(
+    endpoints: dict[str, str], own: dict[str, Any], interval: str
+) -> None:
+    store = dataclasses.replace(_store(own), aws=Aws(region="us-west-2", endpoints=endpoints))
+    polled = (
+        cortex_config(store, "m", "c")["ruler"],
+        loki_config(store, "l")["ruler"],
+        alertmanager_config(store, "c", "https://cortex.example.com")["alertmanager"],
+    )
+    assert {block["poll_interval"] for block in polled} == {interval}
+
+
+INGESTERS_KEEP_BLOCKS = 6 * 3600  # Cortex's default of `blocks_storage.tsdb.retention_period`
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_queries_use_an_index_of_blocks_only_while_ingesters_have_what_it_lacks(replicas: int) -> None:
+    config = cortex_config(_store({"size": {"replicas": replicas}}), "m", "c")
+    store = config["blocks_storage"]
+    oldest = interval_seconds(store["bucket_store"]["bucket_index"]["max_stale_period"])
+    written = interval_seconds(config["compactor"]["cleanup_interval"])
+    scanned = interval_seconds(store["users_scanner"]["cache_ttl"])
+    assert written + scanned + oldest < INGESTERS_KEEP_BLOCKS
+    assert 3 * written < oldest  # two updates may fail
+    assert "retention_period" not in store["tsdb"]

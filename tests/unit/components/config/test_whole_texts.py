@@ -52,6 +52,7 @@ TENANT: dict[str, Any] = {
     "limits": {"metrics": _limits(MetricsLimits), "logs": _limits(LogsLimits)},
     "size": {"replicas": 3, "metrics": POD, "logs": POD},
     "alertmanager": {"enabled": True, "privateReceivers": ["10.1.0.0/16"]},
+    "rulePollInterval": "30s",
     "onDelete": "purge",
     "owner": "team-a",
     "labels": {"example.com/team": "a"},

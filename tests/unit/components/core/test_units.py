@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 
-from components.core.units import LONGEST_RETENTION, QUANTITY, RETENTION_UNITS, TOKEN_UNITS, amount, hours
+from components.core.units import (
+    LONGEST_RETENTION,
+    QUANTITY,
+    RETENTION_UNITS,
+    TOKEN_UNITS,
+    amount,
+    hours,
+    interval_seconds,
+)
 from scripts.ui.durations import seconds_of
 
 
@@ -38,3 +46,10 @@ def test_every_duration_up_to_100_years_is_accepted(count: int, unit: str) -> No
 @given(st.from_regex(QUANTITY.removesuffix("$") + r"\Z"))
 def test_a_quantity_is_what_kubernetes_reads(quantity: str) -> None:
     assert math.isclose(amount(quantity), parse_quantity(quantity), rel_tol=1e-12)  # type: ignore[no-untyped-call]  # the client of Kubernetes has no type there
+
+
+def test_an_interval_is_in_seconds_minutes_or_hours() -> None:
+    assert [interval_seconds(text) for text in ("45s", "5m", "1h")] == [45, 300, 3600]
+    for text in ("5", "5 m", "0s", "1d", "5m "):
+        with pytest.raises(ValueError, match="is no interval such as 30s, 5m or 1h"):
+            interval_seconds(text)
