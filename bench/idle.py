@@ -1,8 +1,9 @@
-"""Requests to S3 and memory of a tenant without clients: `.venv/bin/python -m bench.idle [MINUTES]`, tools cached.
+"""Requests to S3 and memory of tenants without clients: `.venv/bin/python -m bench.idle [MINUTES]`, as root, tools cached.
 
-Runs a Cortex and a Loki with their pods' configuration against moto, which records their requests. A month has 30 days.
-Prices: 0.005 USD for 1,000 PUT, COPY, POST or LIST requests, 0.0004 USD for 1,000 others (Amazon S3 pricing, us-west-2,
-S3 Standard).
+Runs back ends with their pods' configuration against moto, which records their requests: those of a new tenant, those of a
+tenant that has stored data for six days, and an Alertmanager. Requests of the first minutes are those of a start, and do not
+count. Compactors work once an hour, so fewer minutes than by default count too little. A month has 30 days. Prices: 0.005 USD
+for 1,000 PUT, COPY, POST or LIST requests, 0.0004 USD for 1,000 others (Amazon S3 pricing, us-west-2, S3 Standard).
 """
 
 import json
@@ -14,40 +15,111 @@ import time
 import urllib.parse
 from collections import Counter
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+import boto3
 import requests
 from rich.console import Console
 from rich.table import Table
 
 from bench.machine import machine
-from components.config.tenant import TenantSettings
-from tests.support.backend import Backend
+from bench.pods import AT_AWS, Difference, Memory, PodBackend, cold_copy
+from components.core.units import DAY
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+from tests.support.backend import KEYS, TENANT, Backend
+from tests.support.remote_write import HEADERS, request
 from tests.support.s3_server import s3_server
 
 logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 PROGRAMS = ("cortex", "loki")
-SETTLING_SECONDS = 60  # requests at the start are not those of an idle tenant
+NEW, FILLED, ALERTS = "new", "filled", "alertmanager"
+SETTLING_MINUTES = 8  # Cortex compacts for the first time in the first 6
+MINUTES = 70  # one compaction of each back end, one retention of Loki
 MINUTES_A_MONTH = 30 * 24 * 60
 PRICES = {"GET": 0.0004 / 1000, "HEAD": 0.0004 / 1000, "DELETE": 0.0}
 OTHER_PRICE = 0.005 / 1000  # also of LIST
 MOST_DOLLARS = 0.25
 MOST_MIB = 120
 
+DAYS = 6  # less than the retention
+SERIES = 10
 
-class IdleBackend(Backend):
-    """A back end that works as rarely as in a pod."""
 
-    waits: ClassVar[Mapping[str, dict[str, Any]]] = {}
+def places(tenant: str) -> dict[str, dict[str, Any]]:
+    """Return the part of each program's configuration that names the tenant's own buckets, and this machine."""
+    metrics, logs, config = (f"{tenant}-{kind}" for kind in ("metrics", "logs", "config"))
+    return {
+        "cortex": {
+            "ingester": {"lifecycler": {"address": "127.0.0.1"}},
+            "blocks_storage": {"s3": {"bucket_name": metrics}},
+            "ruler_storage": {"s3": {"bucket_name": config}},
+        },
+        "loki": {"common": {"storage": {"s3": {"bucketnames": logs}}}},
+        "alertmanager": {"alertmanager_storage": {"s3": {"bucket_name": config}}},
+    }
+
+
+class Filler(Backend):
+    """A back end with the buckets of the tenant `filled`."""
+
+    changes: Mapping[str, dict[str, Any]] = places(FILLED)
+
+
+def fill(folder: Path, endpoint: str) -> None:
+    """Store samples and lines of some days for the tenant `filled`: a block and an index table for each day."""
+    now = time.time()
+    moments = [now - days * DAY for days in range(DAYS, -1, -1)]
+    for program, push in (("cortex", _push_sample), ("loki", _push_line)):
+        (folder / program).mkdir()
+        backend = Filler(program, folder / program, endpoint, AT_AWS)
+        backend.start()
+        try:
+            for moment in moments:
+                push(backend, moment)
+            backend.stop()  # which writes all to the bucket
+        finally:
+            backend.kill()
+
+
+def _push_sample(cortex: Backend, moment: float) -> None:
+    series = [({"__name__": "up", "number": str(number)}, [(moment, 1.0)]) for number in range(SERIES)]
+    headers = {**HEADERS, "X-Scope-OrgID": TENANT}
+    status, text = cortex.ask("POST", "/api/v1/push", body=request(*series), headers=headers)
+    if status != HTTPStatus.OK:
+        raise RuntimeError(text)
+
+
+def _push_line(loki: Backend, moment: float) -> None:
+    stream = {"stream": {"job": "test"}, "values": [[str(int(moment * 1e9)), "a line"]]}
+    headers = {"Content-Type": "application/json", "X-Scope-OrgID": TENANT}
+    status, text = loki.ask("POST", "/loki/api/v1/push", body=json.dumps({"streams": [stream]}), headers=headers)
+    if status != HTTPStatus.NO_CONTENT:
+        raise RuntimeError(text)
+
+
+def _client(endpoint: str) -> Any:
+    keys = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
+    return boto3.client("s3", KEYS["AWS_REGION"], endpoint_url=endpoint, **keys)
+
+
+def _make_buckets(endpoint: str) -> None:
+    place = {"LocationConstraint": KEYS["AWS_REGION"]}
+    for tenant in (NEW, FILLED, ALERTS):
+        for kind in ("metrics", "logs", "config"):
+            _client(endpoint).create_bucket(Bucket=f"{tenant}-{kind}", CreateBucketConfiguration=place)
 
 
 def _kind(method: str, url: str) -> tuple[str, str, str]:
-    """Return the bucket, the kind of a request and its price class."""
+    """Return the bucket, the kind of a request and the first part of its key or prefix."""
     parts = urllib.parse.urlsplit(url)
     bucket, _, key = parts.path.strip("/").partition("/")
-    return bucket, "LIST" if method == "GET" and not key else method, key.split("/")[0]
+    if method == "GET" and not key:
+        method, key = "LIST", urllib.parse.parse_qs(parts.query).get("prefix", [""])[0]
+    return bucket, method, key.split("/")[0]
 
 
 def _recorded(url: str) -> Counter[tuple[str, str, str]]:
@@ -56,50 +128,75 @@ def _recorded(url: str) -> Counter[tuple[str, str, str]]:
     return Counter(_kind(entry["method"], entry["url"]) for entry in entries)
 
 
-def _dollars_a_month(counted: Counter[tuple[str, str, str]], minutes: float) -> float:
-    price = sum(number * PRICES.get(kind, OTHER_PRICE) for (_, kind, _), number in counted.items())
-    return price / minutes * MINUTES_A_MONTH
+def dollars_a_month(counted: Mapping[tuple[str, str, str], int], minutes: float, tenant: str) -> float:
+    """Return the list price of the requests to the buckets of a tenant."""
+    prices = (
+        number * PRICES.get(kind, OTHER_PRICE)
+        for (bucket, kind, _), number in counted.items()
+        if bucket.startswith(f"{tenant}-")
+    )
+    return sum(prices) / minutes * MINUTES_A_MONTH
 
 
-def _measured(minutes: float, folder: Path) -> tuple[Counter[tuple[str, str, str]], dict[str, int]]:
-    """Return the requests of the minutes by bucket, kind and first part of the key, and each program's MiB."""
+def _start(pods: list[tuple[str, PodBackend]], folder: Path, url: str) -> None:
+    """Start the pods one by one, those of the new tenant the first on their node; add each to `pods` with its tenant."""
+    files = {
+        "cortex": cold_copy(ensure(catalog.CORTEX) / "cortex", folder),
+        "loki": cold_copy(ensure(catalog.LOKI) / "loki", folder),
+    }
+    for tenant, programs in ((NEW, PROGRAMS), (FILLED, PROGRAMS), (ALERTS, ("alertmanager",))):
+        (folder / tenant).mkdir()
+        for name in programs:
+            (folder / tenant / name).mkdir()
+            file = files["loki" if name == "loki" else "cortex"]
+            pod = PodBackend(name, folder / tenant / name, url, file, Difference(places(tenant)[name]))
+            pods.append((tenant, pod))
+            pod.start()
+
+
+def _measured(minutes: float, folder: Path) -> tuple[Counter[tuple[str, str, str]], dict[tuple[str, str], Memory]]:
+    """Return the requests by bucket, kind and first part of the key, and the memory of each pod at the end."""
     os.environ["MOTO_RECORDER_FILEPATH"] = str(folder / "recording")
     with s3_server() as (url, _):
-        backends = []
+        _make_buckets(url)
+        (folder / "filling").mkdir()
+        fill(folder / "filling", url)
+        pods: list[tuple[str, PodBackend]] = []
         try:
-            for program in PROGRAMS:
-                (folder / program).mkdir()
-                backends.append(IdleBackend(program, folder / program, url, TenantSettings()))
-                backends[-1].start()
-            time.sleep(SETTLING_SECONDS)
-            requests.post(f"{url}/moto-api/recorder/reset-recording", timeout=60).raise_for_status()
+            _start(pods, folder, url)
+            time.sleep(SETTLING_MINUTES * 60)
             requests.post(f"{url}/moto-api/recorder/start-recording", timeout=60).raise_for_status()
             time.sleep(minutes * 60)
             requests.post(f"{url}/moto-api/recorder/stop-recording", timeout=60).raise_for_status()
-            memory = {one.name: one.memory() for one in backends}
-            return _recorded(url), memory
+            return _recorded(url), {(tenant, pod.name): pod.pod_memory() for tenant, pod in pods}
         finally:
-            for backend in backends:
-                backend.kill()
+            for _, pod in pods:
+                pod.close()
 
 
 def main() -> None:
-    """Measure, print the table, and exit with the limits that were missed."""
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 31.0
+    """Measure, print the tables, and exit with the limits that were missed."""
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
     with tempfile.TemporaryDirectory(prefix="idle") as folder:
         counted, memory = _measured(minutes, Path(folder))
-    table = Table("bucket", "request", "first part of the key", "each hour", title=machine())
+    table = Table("bucket", "request", "first part of the key", "each hour", title=f"Requests to S3, on {machine()}")
     for (bucket, kind, key), number in sorted(counted.items()):
         table.add_row(bucket, kind, key, f"{number / minutes * 60:.1f}")
+    pods = Table("tenant", "pod", "working set, MiB", "of it anonymous, MiB", title="Memory as the kubelet counts it")
+    for (tenant, name), used in memory.items():
+        pods.add_row(tenant, name, f"{used.working_set:.0f}", f"{used.anonymous:.0f}")
     console = Console()
-    console.print(table)
-    dollars = _dollars_a_month(counted, minutes)
-    console.print(f"{dollars:.2f} USD a month at list prices, at most {MOST_DOLLARS}")
-    console.print(f"{memory} MiB resident, at most {MOST_MIB} in all")
-    missed = [
-        *(["requests to S3"] if dollars > MOST_DOLLARS else []),
-        *(["memory"] if sum(memory.values()) > MOST_MIB else []),
-    ]
+    console.print(table, pods)
+    dollars = {tenant: dollars_a_month(counted, minutes, tenant) for tenant in (NEW, FILLED, ALERTS)}
+    for tenant, price in dollars.items():
+        console.print(f"{tenant}: {price:.2f} USD a month at list prices, at most {MOST_DOLLARS}")
+    sums = {
+        tenant: sum(used.working_set for (its, _), used in memory.items() if its == tenant) for tenant in (NEW, FILLED)
+    }
+    for tenant, mebibytes in sums.items():
+        console.print(f"{tenant}: {mebibytes:.0f} MiB, at most {MOST_MIB}")
+    missed = [f"requests of {tenant}" for tenant, price in dollars.items() if price > MOST_DOLLARS]
+    missed += [f"memory of {tenant}" for tenant, mebibytes in sums.items() if mebibytes > MOST_MIB]
     if missed:
         sys.exit(f"missed: {', '.join(missed)}")
 

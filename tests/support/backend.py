@@ -5,7 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import psutil
 import pulumi
@@ -64,10 +64,12 @@ def _configuration(program: str, store: StoreArgs) -> tuple[dict[str, Any], dict
 class Backend:
     """A back end whose files are in one folder; it can be stopped and started again.
 
-    `services` are the addresses of the Services that its configuration names.
+    `services` are the addresses of the Services that its configuration names. `changes` are merged into the configuration,
+    by program. `environment` is that of the process.
     """
 
-    waits: ClassVar[Mapping[str, dict[str, Any]]] = SHORT_WAITS
+    changes: Mapping[str, dict[str, Any]] = SHORT_WAITS
+    environment: Mapping[str, str] = KEYS
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class Backend:
         self._program, self._folder, self.name = program, folder, program
         self._http = urllib3.PoolManager(headers={"X-Scope-OrgID": TENANT})
         (folder / "runtime.yaml").write_text(json.dumps({"overrides": {TENANT: limits}}))
-        config = merged(config, self.waits.get(program, {}))
+        config = merged(config, self.changes.get(program, {}))
         http, grpc = free_ports(2)
         shipped = config["server"]["grpc_listen_port"]
         config["server"] |= {"http_listen_port": http, "grpc_listen_port": grpc, "http_listen_address": "127.0.0.1"}
@@ -110,11 +112,16 @@ class Backend:
         self.port = http
         self._url = f"http://127.0.0.1:{http}"
 
-    def start(self) -> None:
+    def command(self) -> list[str]:
+        """Return the command line of the program."""
         program = ensure(catalog.LOKI) / "loki" if self._program == "loki" else ensure(catalog.CORTEX) / "cortex"
+        return [str(program), f"-config.file={self._folder}/config.yaml"]
+
+    def start(self) -> None:
         with (self._folder / "log").open("a") as log:
-            command = [str(program), f"-config.file={self._folder}/config.yaml"]
-            self._process = subprocess.Popen(command, cwd=self._folder, env=KEYS, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self.command(), cwd=self._folder, env=self.environment, stdout=log, stderr=log
+            )
         self.until(lambda: self.ask("GET", "/ready")[0] == 200 and self._modules_run())
 
     def _modules_run(self) -> bool:

@@ -91,6 +91,10 @@ class PodCgroup:
         used = self._number("memory.usage_in_bytes") + self._number(SOCKETS_USED)
         return used - self._stat("total_inactive_file")
 
+    def anonymous(self) -> int:
+        """Return the bytes in use that no file backs: heap, stacks and data of the programs."""
+        return self._stat("anon" if self._is_v2 else "total_rss")
+
     def _stat(self, name: str) -> int:
         lines = (self._memory / "memory.stat").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(f"{name} "))
