@@ -23,8 +23,13 @@ HOST_FOLDERS = (*PRIVATE_FOLDERS, "/usr/libexec/kubernetes")
 TARGET_SECONDS = "20"  # the load balancer is slow, as on AWS, but not as slow
 COMMAND_SECONDS = 3600  # the first run may build the tools from source
 
+
+def _integration(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/integration/test_{name}.py" for name in names)
+
+
 # Groups of tests; a group runs in one process, as does each other module. Two groups have an embedded cloud with an
-# instance. One group has a bare cloud (tests/support/bare_cloud.py). "cost" measures the gateway, which no other
+# instance. Two groups have a bare cloud each (tests/support/bare_cloud.py). "cost" measures the gateway, which no other
 # measurement may disturb.
 SHARING = {
     "cost": ("tests/security/cost/",),  # first: its folder is inside one of another group
@@ -35,12 +40,11 @@ SHARING = {
         "tests/security/",
     ),
     "embedded, first half": ("tests/e2e/", "tests/integration/test_plugins.py"),
-    "bare": tuple(
-        f"tests/integration/test_{name}.py"
-        for name in (
-            *("adoption", "cluster_reads", "crash_points", "deployer_policy", "faults", "move", "node_groups"),
-            *("object_drift", "plain_recovery", "pod_reasons", "renamed_stacks", "storage_class", "up"),
-        )
+    "bare, first half": _integration(
+        *("adoption", "cluster_reads", "crash_points", "faults", "node_groups", "object_drift", "plain_recovery")
+    ),
+    "bare, second half": _integration(
+        *("deployer_policy", "kms_keys", "move", "pod_reasons", "renamed_stacks", "storage_class", "up")
     ),
 }
 
