@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What pulumi 3.255 prints: a line for each step of a resource, and at the end the number of each operation.
 STEP = re.compile(
-    r"\s(?:created|updated|deleted|replaced|imported|read|refreshed?) \([\d.]+m?s\)|\s(?:create|update|delete|replace)\s*$"
+    r"\s(?:created|updated|deleted|replaced|imported|read|refreshed?) \([\d.]+m?s\)|\s(?:create|update|delete|replace)\s*\Z"
 )
 OPERATION = re.compile(r"^(?:Previewing|Updating|Refreshing|Importing|Destroying)\b")
 RESOURCES = "Resources:"
