@@ -23,6 +23,7 @@ KUBERNETES_PROGRAMS = (
 )
 LANGUAGE_HOST = "pulumi-language-python"
 CNI_PLUGINS = ("bridge", "host-local", "loopback")
+PROMETHEUS_PROGRAMS = ("prometheus", "promtool")
 CONTAINERD_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", *CNI_PLUGINS)
 
 
@@ -241,9 +242,9 @@ NFTABLES = Tool(
 PROMETHEUS = Tool(
     "prometheus",
     "debian",
-    ("prometheus",),
-    (DebianPackages(("prometheus",), {"prometheus": "usr/bin/prometheus"}),),
-    _installed(["prometheus"], "2.40.0", newer=True),
+    PROMETHEUS_PROGRAMS,
+    (DebianPackages(("prometheus",), {name: f"usr/bin/{name}" for name in PROMETHEUS_PROGRAMS}),),
+    _installed(PROMETHEUS_PROGRAMS, "2.40.0", newer=True),
 )
 
 WRK = Tool(

@@ -18,6 +18,7 @@ COMPONENTS = {
     "receivers": {"file_log", "filelog", "k8s_cluster", "kubeletstats", "otlp", "prometheus"},
     "processors": {"k8s_attributes", "k8sattributes", "resource", "transform"},
     "exporters": {"debug", "otlp_http", "otlphttp", "prometheusremotewrite"},
+    "connectors": {"routing"},
     "extensions": {"bearertokenauth", "file_storage", "health_check"},
 }
 
@@ -45,7 +46,7 @@ def test_the_collector_names_its_version_which_is_that_of_its_components(program
     assert isinstance(source, GoModule)
     required = (source.directory / "go.mod").read_text().partition("require (")[2].partition(")")[0]
     contributed = re.findall(r"opentelemetry-collector-contrib/\S+ (v\S+)", required)
-    assert len(contributed) == 11 and {*contributed} == {f"v{version}"}
+    assert len(contributed) == 12 and {*contributed} == {f"v{version}"}
 
 
 def test_a_configuration_that_is_valid_passes(program: str, tmp_path: Path) -> None:
