@@ -8,16 +8,20 @@ import urllib3
 TIMEOUT_SECONDS = 5.0
 
 
-def pool(url: str, ca_file: Path | None, timeout: float = TIMEOUT_SECONDS) -> urllib3.HTTPSConnectionPool:
-    """Return connections to the host of `url`; an answer may take `timeout` seconds.
+def address_of(host: str) -> str:
+    """Return what to connect to for a host name: the name, or this machine's loopback address for names under `localhost`.
 
-    Names under `localhost` are this machine's loopback address (RFC 6761). curl and browsers resolve them so, but the
-    system's resolver may not.
+    RFC 6761 has it so. curl and browsers resolve these names, but the system's resolver may not.
     """
+    return "127.0.0.1" if host.endswith(".localhost") else host
+
+
+def pool(url: str, ca_file: Path | None, timeout: float = TIMEOUT_SECONDS) -> urllib3.HTTPSConnectionPool:
+    """Return connections to the host of `url`; an answer may take `timeout` seconds."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return urllib3.HTTPSConnectionPool(
-        "127.0.0.1" if host.endswith(".localhost") else host,
+        address_of(host),
         parts.port or 443,
         ca_certs=str(ca_file) if ca_file else None,
         server_hostname=host,

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from components.config.stack import StackConfig
     from scripts.checks.finding import Finding
     from scripts.clients.aws import Clients
+    from scripts.clients.gateway_client import GatewayClient
     from scripts.clients.gateway_state import PodState
     from scripts.clients.kubernetes import Cluster
+    from scripts.clients.reach import Obstacle
     from scripts.engine.process import Engines
     from scripts.engine.pulumi import Engine
 
@@ -154,6 +156,18 @@ class Context:
         from scripts.clients.gateway_probe import status_of
 
         return status_of(url, provider.ca_file, token)
+
+    def obstacle(self, url: str, ca_file: Path | None) -> Obstacle | None:
+        """Return what keeps this machine from the host of `url`, None for nothing."""
+        from scripts.clients.reach import obstacle
+
+        return obstacle(url, ca_file)
+
+    def gateway_client(self, ca_file: Path | None, token: str) -> GatewayClient:
+        """Return a client of tenants' APIs with a token."""
+        from scripts.clients.gateway_client import GatewayClient
+
+        return GatewayClient(ca_file, token)
 
     def target(self, provider_name: str, instance: str, config: StackConfig, stack: str | None = None) -> Target:
         """Return the parts of an instance, with the engine on its stack, or on `stack`.

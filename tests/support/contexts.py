@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from scripts.checks.finding import Finding
 from scripts.clients.providers import Provider, Start
+from scripts.clients.reach import Obstacle
 from scripts.context.context import Context, Target
 from scripts.ui.terminal import Terminal
 
@@ -81,6 +82,8 @@ class FakeContext(Context):
         super().__init__(stacks, terminal or Terminal())
         self.bucket_gone_seconds = 2
         self.findings: list[Finding] = []  # of the preflight
+        self.found_obstacle: Obstacle | None = None  # between this machine and the gateway
+        self.gateway: Any = None  # the client of tenants' APIs
         self._engine, self._provider = engine, provider or Provider({})
         self.aws: Any = aws or {"s3": EmptyS3()}
         self._cloud = cloud
@@ -113,6 +116,13 @@ class FakeContext(Context):
 
     def gateway_pods(self, provider: Provider, config: Any, instance: str) -> dict[str, Any]:
         return {}
+
+    def obstacle(self, url: str, ca_file: Path | None) -> Obstacle | None:
+        return self.found_obstacle
+
+    def gateway_client(self, ca_file: Path | None, token: str) -> Any:
+        assert self.gateway, "the test has no gateway"
+        return self.gateway(token)
 
     def http_status(self, provider: Provider, url: str, token: str | None = None) -> int | None:
         return 200

@@ -1,0 +1,60 @@
+"""What keeps a client from a host: its name, the connection, the certificate."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from pytest_httpserver import HTTPServer
+
+from localcloud.certificate_authority import Authority
+from localcloud.settings import Settings
+from scripts.clients.gateway_client import GatewayClient
+from scripts.clients.reach import obstacle
+from tests.support.certificates import served
+from tests.support.ports import free_port
+
+NAME = "cortex.default.showdown.opstrace.localhost"
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.of(Settings(3, tmp_path / "cloud"))
+
+
+@pytest.fixture
+def ca_file(tmp_path: Path, authority: Authority) -> Path:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    return file
+
+
+def test_a_host_with_a_trusted_certificate_is_reached(tmp_path: Path, authority: Authority, ca_file: Path) -> None:
+    with served(tmp_path, authority.issue("server", names=[NAME])) as port:
+        assert obstacle(f"https://{NAME}:{port}", ca_file) is None
+        client = GatewayClient(ca_file, "token")
+        assert client.request("POST", f"https://{NAME}:{port}/path?query=1", "{}") == (200, "")
+
+
+def test_a_certificate_of_another_ca_is_told_from_one_for_another_name(
+    tmp_path: Path, authority: Authority, ca_file: Path
+) -> None:
+    other = Authority.of(Settings(3, tmp_path / "other")).certificate.public_bytes(Encoding.PEM)
+    (tmp_path / "other.pem").write_bytes(other)
+    with served(tmp_path, authority.issue("server", names=[NAME])) as port:
+        for ca, name, stage, remedy in (
+            (None, NAME, "TLS", "name that CA with --ca-file"),
+            (tmp_path / "other.pem", NAME, "TLS", "in place of"),
+            (ca_file, f"other-{NAME}", "host name", "apply the tenant"),
+        ):
+            found = obstacle(f"https://{name}:{port}", ca)
+            assert found and found.stage == stage and remedy in found.in_words()
+
+
+def test_a_closed_port_is_told_from_a_name_without_an_address(ca_file: Path) -> None:
+    closed = obstacle(f"https://{NAME}:{free_port()}", ca_file)
+    assert closed and closed.stage == "connection" and "127.0.0.1" in closed.reason
+    with HTTPServer("127.0.0.1", 0) as server:  # which speaks no TLS
+        plain = obstacle(f"https://{NAME}:{server.port}", ca_file)
+    assert plain and plain.stage == "connection" and "no TLS connection" in plain.reason
+    unknown = obstacle("https://cortex.default.showdown.opstrace.invalid", ca_file)
+    assert unknown and unknown.stage == "DNS" and "has no address" in unknown.reason
