@@ -1,7 +1,6 @@
 """The OpenTelemetry Collector with the configuration that the page on clients shows."""
 
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from pytest_httpserver import HTTPServer
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.tokens.key_files import write_secret
+from tests.support.client_process import running
 from tests.support.user_session import blocks
 
 PAGE, SECTION = "how-to/connect-clients.md", "OpenTelemetry Collector"
@@ -56,20 +56,8 @@ class Collector:
         assert program == "otelcol-contrib"
         # The port of its own metrics may be in use.
         words = [f"{ensure(catalog.OTELCOL)}/otelcol", *options, "--set=service::telemetry::metrics::level=none"]
-        if hosts:
-            (self.folder / "hosts").write_text(hosts)
-            script = f"mount --bind hosts /etc/hosts && exec {' '.join(words)}"
-            words = ["unshare", "--mount", "sh", "-c", script]
-        with self.log.open("a") as log:
-            process = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log)
-        try:
+        with running(words, self.folder, self.log, hosts):
             yield
-            assert process.poll() is None, self.said()
-            process.terminate()
-            assert process.wait(30) == 0, self.said()
-        finally:
-            process.kill()
-            process.wait()
 
     def write_lines(self, *lines: str) -> None:
         """Add lines to the log file that the Collector follows."""
