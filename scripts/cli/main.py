@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "scripts.cli.check",
     "aws-policy": "scripts.cli.aws_policy",
     "tenants": "scripts.cli.tenants.group",
+    "integrations": "scripts.cli.integrations.group",
     "env": "scripts.cli.local",
     "ta-create-keypair": "scripts.cli.tokens.create",
     "ta-create-token": "scripts.cli.tokens.create",

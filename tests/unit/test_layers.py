@@ -12,7 +12,7 @@ LAYERS = {
     "components": [["instance"], ["tenant"], ["config"], ["gateway"], ["shared"], ["core"]],
     "scripts": [
         ["cli"],
-        ["instances", "trust"],
+        ["instances", "integrations", "trust"],
         ["tenants"],
         ["updates"],
         ["context"],
@@ -34,7 +34,7 @@ MAY_IMPORT = {
 }
 # Modules of scripts/cli that other modules of scripts/cli may import: no command imports another command.
 NO_COMMANDS = {"scripts.cli.failures", "scripts.cli.options", "scripts.cli.tokens.options"}
-GROUPS = {"scripts/cli/main.py", "scripts/cli/tenants/group.py"}
+GROUPS = {"scripts/cli/main.py", "scripts/cli/tenants/group.py", "scripts/cli/integrations/group.py"}
 # A type error or a rule of ruff that is ignored, with nothing but white space after the codes.
 IGNORED = r"# (type: ignore(\[[\w, -]+\])?|noqa(: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*)?)\s*$"
 MOST_MODULES = 12  # in a folder of the product

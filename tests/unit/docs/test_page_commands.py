@@ -29,6 +29,7 @@ FOLLOWED = {
     "how-to/rules.md": "e2e/test_rules.py",
     "how-to/alerts.md": "e2e/test_alerts.py",
     "reference/metrics.md": "e2e/test_metrics.py",
+    "how-to/integrations.md": "e2e/test_integrations.py",
 }
 # Page to the test that runs equivalent commands, where no test can run the page's own.
 NOT_FOLLOWED = {

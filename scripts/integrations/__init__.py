@@ -1,0 +1,1 @@
+"""Client configurations: written for a tenant, and checked by the data that arrives."""

@@ -1,0 +1,1 @@
+"""The formats of client configurations: what each is, and the content of its file."""

@@ -1,0 +1,67 @@
+"""The tokens of an integration: checked before a client gets them, or made for it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from components.config.stack import StackConfig
+from components.core.errors import UserError
+from components.core.names import SUBJECT_PREFIX, token_subject
+from components.core.scopes import SCOPES, UNLIMITED, Scope
+from scripts.tokens.parse import Token, token_in
+from scripts.tokens.verify import refusals
+
+
+def granted_scopes(token: Token, config: StackConfig) -> tuple[Scope, ...]:
+    """Return the scopes that a token has, within the limits of its key."""
+    own = {*SCOPES} if "scope" not in token.claims else {*(token.text_of("scope") or "").split(" ")}
+    limits = config.data_api.limits.get(token.kid or "", UNLIMITED).scopes
+    return tuple(scope for scope in SCOPES if scope in own and (limits is None or scope in limits))
+
+
+def tokens_by_tenant(files: Sequence[Path], tenants: Sequence[str]) -> dict[str, tuple[Path, Token]]:
+    """Return the token file of each tenant and its token, by the subjects of the tokens.
+
+    Raises `UserError` where a tenant has no token, or two, and for a token of any other tenant.
+    """
+    found: dict[str, tuple[Path, Token]] = {}
+    for file in files:
+        token = token_in(str(file))
+        tenant = (token.text_of("sub") or "").removeprefix(SUBJECT_PREFIX)
+        if token.text_of("sub") != token_subject(tenant) or tenant not in tenants:
+            raise UserError(
+                f"{file} is a token of {tenant or 'no tenant'}, but this integration is for {', '.join(tenants)}; name a "
+                "token of that tenant"
+            )
+        if tenant in found:
+            raise UserError(f"{found[tenant][0]} and {file} are both tokens of {tenant}; name one of them")
+        found[tenant] = (file, token)
+    missing = [tenant for tenant in tenants if tenant not in found]
+    if missing:
+        raise UserError(
+            f"there is no token for {', '.join(missing)}; name its file with --token-file, or use --create-token KEYPAIR_FILE"
+        )
+    return found
+
+
+def require_accepted(
+    tokens: Mapping[str, tuple[Path, Token]],
+    needed: Sequence[Scope],
+    config: StackConfig,
+    instance: str,
+    alone: Sequence[str],
+) -> None:
+    """Raise `UserError` with every reason for which an instance refuses a token, or what the token may not do.
+
+    `alone` are the tenants with stacks of their own.
+    """
+    for file, token in tokens.values():
+        problems = refusals(token, config, instance, time.time(), alone)
+        if problems:
+            raise UserError(f"{instance} refuses the token in {file}: {'; '.join(problems)}")
+        lacking = [scope for scope in needed if scope not in granted_scopes(token, config)]
+        if lacking and config.data_api.authentication:
+            raise UserError(
+                f"the token in {file} lacks {', '.join(lacking)}; make one with `./opstrace ta-create-token … --scope "
+                f"{','.join(needed)}`, or use --create-token KEYPAIR_FILE"
+            )

@@ -1,0 +1,297 @@
+"""`integrations write`: one clear error before anything is written, tokens of its own, and updates in place."""
+
+import os
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import pytest
+from click.testing import Result
+
+from scripts.cli.integrations.list import list_
+from scripts.cli.integrations.write import write
+from scripts.clients.providers import Provider
+from scripts.clients.reach import Obstacle
+from scripts.integrations.catalog import FORMATS
+from scripts.integrations.formats.text import id_in
+from scripts.tokens.issued import entries
+from scripts.tokens.key_files import new_key, write_key_pair
+from scripts.tokens.parse import token_in
+from scripts.tokens.signing import Grant, Signer
+from tests.support.contexts import FakeContext, invoke
+from tests.unit.scripts.integrations.conftest import MakeToken
+
+TLS = Obstacle("TLS", "the certificate is not trusted", "name another CA")
+SILENT = Obstacle("DNS", "the name has no address here", "check DNS")
+
+
+def call(context: FakeContext, out: Path, format_name: str, *options: object, tenant: str = "payments") -> Result:
+    return invoke(context, write, "aws", "showdown", tenant, format_name, "--output", out, *options)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "conf"
+
+
+def refused(result: Result, out: Path, *texts: str) -> None:
+    """Fail unless the command was refused with these texts, and wrote nothing."""
+    assert isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit), result.output
+    assert [text for text in texts if text not in str(result.exception)] == [], str(result.exception)
+    assert not out.exists() or not [*out.iterdir()]
+    assert entries() == ([], 0)
+
+
+@pytest.mark.parametrize("name", [name for name, one in FORMATS.items() if not one.in_kubernetes])
+def test_every_format_is_written_with_a_new_id(context: FakeContext, out: Path, token: MakeToken, name: str) -> None:
+    file = token("payments")
+    done = call(context, out, name, "--token-file", file)
+    assert done.exit_code == 0, done.exception
+    text = (out / FORMATS[name].file).read_text()
+    assert id_in(text) == done.stdout.strip()
+    assert str(file) in text or f"path: {file.parent}\n" in text
+    assert file.read_text() not in text and file.read_text() not in done.output
+    assert [path.name for path in out.iterdir()] == [FORMATS[name].file]
+
+
+def test_a_chart_needs_a_secret_and_no_token_of_ours(context: FakeContext, out: Path, token: MakeToken) -> None:
+    refused(call(context, out, "helm"), out, "--secret NAME")
+    done = call(context, out, "helm", "--secret", "opstrace-token", "--namespace-map", "team-a=checkout")
+    assert done.exit_code == 0, done.exception
+    assert (
+        "kubectl create secret generic opstrace-token --from-file=payments.jwt=FILE --from-file=checkout.jwt=FILE"
+        in done.stderr
+    )
+    assert "secretName: opstrace-token" in (out / "values.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        (["prometheus"], ["no token for payments", "--token-file", "--create-token"]),
+        (["prometheus", "--proxy", "http://u:hunter2@proxy:3128"], ["user name or a password"]),
+        (["prometheus", "--token-file", "-"], ["reads the token from a file"]),
+        (["prometheus", "--proxy", "proxy:3128"], ["http://HOST:PORT"]),
+        (["prometheus", "--scrape", "nonsense"], ["--scrape 'nonsense'", "JOB=HOST:PORT"]),
+        (["prometheus", "--log-file", "/var/log/a.log"], ["prometheus does not take --log-file"]),
+        (["prometheus", "--namespace-map", "a=checkout"], ["does not take --namespace-map", "one tenant alone"]),
+        (["prometheus", "--secret", "name"], ["does not take --secret"]),
+        (["prometheus", "--id", "UPPER"], ["--id 'UPPER'"]),
+        (["prometheus", "--client-folder", "relative"], ["the path relative"]),
+        (["prometheus", "--client-folder", "/with space"], ["the path /with space"]),
+        (["fluentd", "--proxy", "http://proxy:3128"], ["does not take --proxy", "environment of Fluentd"]),
+        (["otel", "--log-file", "relative.log"], ["--log-file 'relative.log'", "absolute"]),
+        (["otel", "--namespace-map", "a=checkout,a=payments"], ["a is mapped twice"]),
+        (["otel", "--namespace-map", "a"], ["NAMESPACE=TENANT"]),
+        (["otel", "--namespace-map", "Team=checkout"], ["'Team' is no name of a Kubernetes namespace"]),
+        (["otel", "--namespace-map", "a=nobody"], ["no tenant nobody", "checkout"]),
+        (["otel", "--namespace-map", "a=checkout"], ["no token for payments, checkout"]),
+        (["helm", "--secret", "s", "--client-folder", "/srv"], ["helm does not take --client-folder"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_a_bad_option_is_refused(context: FakeContext, out: Path, options: list[str], texts: list[str]) -> None:
+    result = call(context, out, *options)
+    refused(result, out, *texts)
+    assert "hunter2" not in str(result.exception)
+
+
+def test_an_unknown_tenant_is_refused(context: FakeContext, out: Path, token: MakeToken) -> None:
+    result = call(context, out, "prometheus", "--token-file", token("nobody"), tenant="nobody")
+    refused(result, out, "no tenant nobody", "there are default, payments, checkout")
+
+
+@pytest.mark.parametrize(
+    ("tenant", "scopes", "changes", "texts"),
+    [
+        ("checkout", (), {}, ["is a token of checkout, but this integration is for payments"]),
+        ("payments", ("logs:write",), {}, ["lacks metrics:write"]),
+        ("payments", ("metrics:read",), {}, ["lacks metrics:write"]),
+        ("payments", (), {"instance": "other"}, ["showdown refuses the token", "'opstrace-cluster-other'"]),
+        ("payments", (), {"issued": 1_600_000_000, "seconds": 60}, ["showdown refuses the token", "it ended at 2020-"]),
+    ],
+)
+def test_a_token_that_will_not_do_is_refused(  # noqa: PLR0913, PLR0917 the cases are arguments
+    context: FakeContext,
+    out: Path,
+    token: MakeToken,
+    tenant: str,
+    scopes: tuple[str, ...],
+    changes: dict[str, Any],
+    texts: list[str],
+) -> None:
+    refused(call(context, out, "prometheus", "--token-file", token(tenant, *scopes, **changes)), out, *texts)
+
+
+def test_a_token_of_a_key_that_is_not_trusted_is_refused(context: FakeContext, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "forged").write_text(Signer(new_key()).token(Grant(instance="showdown", tenant="payments")))
+    refused(call(context, out, "prometheus", "--token-file", tmp_path / "forged"), out, "not among publicKeys")
+
+
+def test_two_tokens_of_a_tenant_and_both_ways_to_name_one_are_refused(
+    context: FakeContext, out: Path, token: MakeToken, key_pair: Path
+) -> None:
+    first, second = token("payments"), token("payments", name="second.jwt")
+    options = ["--token-file", first, "--token-file", second]
+    refused(call(context, out, "prometheus", *options), out, "both tokens of payments")
+    refused(call(context, out, "prometheus", *options[:2], "--create-token", key_pair), out, "exclude each other")
+
+
+def test_vector_refuses_a_file_name_that_its_secrets_cannot_have(
+    context: FakeContext, out: Path, token: MakeToken
+) -> None:
+    result = call(context, out, "vector", "--token-file", token("payments", name="pay-ments.jwt"))
+    refused(result, out, "rename the token file pay-ments.jwt")
+
+
+def test_a_token_is_made_with_the_scopes_of_the_format_and_an_end(
+    context: FakeContext, out: Path, key_pair: Path
+) -> None:
+    done = call(context, out, "prometheus", "--create-token", key_pair, "--expires-in", "90d")
+    assert done.exit_code == 0, done.exception
+    file = out / "payments.prometheus.jwt"
+    claims = token_in(str(file)).claims
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert (claims["scope"], claims["sub"]) == ("metrics:write", "tenant-payments")
+    assert claims["exp"] - claims["iat"] == 90 * 86400
+    assert file.read_text() not in done.output
+    (entry,) = entries()[0]
+    assert entry["id"] == claims["jti"] and entry["name"] == f"prometheus integration {done.stdout.strip()}"
+    text = (out / "prometheus.yml").read_text()
+    assert f"credentials_file: {file}" in text and f"--token-file {file}" in text and "--create-token" not in text
+
+
+def test_each_tenant_of_a_map_gets_its_own_token(context: FakeContext, out: Path, key_pair: Path) -> None:
+    done = call(context, out, "otel", "--create-token", key_pair, "--namespace-map", "a=payments,b=checkout")
+    assert done.exit_code == 0, done.exception
+    for tenant in ("payments", "checkout"):
+        claims = token_in(str(out / f"{tenant}.otel.jwt")).claims
+        assert (claims["sub"], claims["scope"]) == (f"tenant-{tenant}", "metrics:write logs:write")
+
+
+def test_data_sources_get_a_token_that_only_reads(context: FakeContext, out: Path, key_pair: Path) -> None:
+    assert call(context, out, "grafana", "--create-token", key_pair).exit_code == 0
+    assert token_in(str(out / "payments.grafana.jwt")).claims["scope"] == "metrics:read logs:read"
+
+
+def test_a_key_pair_that_is_not_trusted_makes_no_token(context: FakeContext, out: Path, tmp_path: Path) -> None:
+    write_key_pair(tmp_path / "other.pem")
+    result = call(context, out, "prometheus", "--create-token", tmp_path / "other.pem")
+    refused(result, out, "not among publicKeys")
+
+
+def test_the_same_id_updates_in_place(context: FakeContext, out: Path, token: MakeToken) -> None:
+    file = token("payments")
+    first = call(context, out, "prometheus", "--token-file", file).stdout.strip()
+    again = call(context, out, "prometheus", "--token-file", file, "--id", first, "--scrape", "10.0.0.1:80")
+    assert again.exit_code == 0 and again.stdout.strip() == first
+    text = (out / "prometheus.yml").read_text()
+    assert "10.0.0.1:80" in text and id_in(text) == first
+
+
+def test_a_file_of_another_integration_is_not_replaced_without_force(
+    context: FakeContext, out: Path, token: MakeToken
+) -> None:
+    file = token("payments")
+    first = call(context, out, "prometheus", "--token-file", file).stdout.strip()
+    before = (out / "prometheus.yml").read_text()
+    for options in ([], ["--id", "another-id-of-mine"]):
+        result = call(context, out, "prometheus", "--token-file", file, *options)
+        assert f"use --id {first}" in str(result.exception) and "--force" in str(result.exception)
+        assert (out / "prometheus.yml").read_text() == before
+    forced = call(context, out, "prometheus", "--token-file", file, "--force")
+    assert forced.exit_code == 0 and forced.stdout.strip() != first
+
+
+def test_a_terminal_is_asked(
+    context: FakeContext, out: Path, token: MakeToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out.mkdir()
+    (out / "prometheus.yml").write_text("global: {}\n")
+    asked: list[str] = []
+
+    def confirm(text: str, *, abort: bool, err: bool) -> None:
+        asked.append(text)
+        raise click.Abort
+
+    monkeypatch.setattr("scripts.integrations.files.click.confirm", confirm)
+    monkeypatch.setattr("scripts.integrations.files.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    assert call(context, out, "prometheus", "--token-file", token("payments")).exit_code == 1
+    assert asked == [f"{out / 'prometheus.yml'} exists already. Replace it?"]
+    assert (out / "prometheus.yml").read_text() == "global: {}\n"
+
+
+def test_a_link_is_not_followed(context: FakeContext, out: Path, token: MakeToken, tmp_path: Path) -> None:
+    out.mkdir()
+    (out / "prometheus.yml").symlink_to(tmp_path / "elsewhere")
+    result = call(context, out, "prometheus", "--token-file", token("payments"), "--force")
+    assert "is no regular file" in str(result.exception) and not (tmp_path / "elsewhere").exists()
+
+
+def test_new_tokens_replace_those_before_and_the_command_tells_how_to_revoke_them(
+    context: FakeContext, out: Path, key_pair: Path
+) -> None:
+    first = call(context, out, "prometheus", "--create-token", key_pair).stdout.strip()
+    before = token_in(str(out / "payments.prometheus.jwt")).claims["jti"]
+    again = call(context, out, "prometheus", "--create-token", key_pair, "--id", first)
+    assert again.exit_code == 0, again.exception
+    assert f"./opstrace ta-revoke-token aws showdown {before}" in again.stderr
+    assert token_in(str(out / "payments.prometheus.jwt")).claims["jti"] != before
+    assert len(entries()[0]) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    context: FakeContext, out: Path, token: MakeToken, key_pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out.write_text("a file")
+    result = call(context, out / "below", "prometheus", "--create-token", key_pair)
+    assert "cannot be made" in str(result.exception) and entries() == ([], 0)
+    out.unlink()
+    out.mkdir()
+    monkeypatch.setattr("scripts.integrations.files.os.access", lambda _, mode: mode == os.R_OK)  # root may write
+    refused(call(context, out, "prometheus", "--create-token", key_pair), out, "cannot be written", "--output")
+
+
+def test_a_ca_of_the_user_is_copied_and_named(context: FakeContext, out: Path, token: MakeToken, ca_file: Path) -> None:
+    done = call(context, out, "otel", "--token-file", token("payments"), "--ca-file", ca_file)
+    assert done.exit_code == 0, done.exception
+    assert (out / "ca.pem").read_bytes() == ca_file.read_bytes()
+    assert f"ca_file: {out / 'ca.pem'}" in (out / "otelcol.yaml").read_text()
+
+
+def test_a_ca_that_does_not_fit_is_refused(context: FakeContext, out: Path, token: MakeToken, ca_file: Path) -> None:
+    context.found_obstacle = TLS
+    options = ["--token-file", token("payments"), "--ca-file", ca_file]
+    refused(call(context, out, "prometheus", *options), out, "does not fit", TLS.reason, TLS.remedy)
+    context.found_obstacle = SILENT
+    done = call(context, out, "prometheus", *options)
+    assert done.exit_code == 0 and SILENT.reason in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate", b"\xff\xfe"])
+def test_a_file_without_a_certificate_is_no_ca(
+    context: FakeContext, out: Path, token: MakeToken, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "bad.pem").write_bytes(content)
+    result = call(context, out, "prometheus", "--token-file", token("payments"), "--ca-file", tmp_path / "bad.pem")
+    refused(result, out, "bad.pem", "no certificate in PEM form")
+
+
+def test_the_local_cloud_fills_in_its_ca_and_port(stack: Path, out: Path, token: MakeToken, ca_file: Path) -> None:
+    context = FakeContext(stack.parent, provider=Provider({}, ca_file=ca_file, is_local=True))
+    done = call(context, out, "prometheus", "--token-file", token("payments"), "--client-folder", "/etc/prometheus")
+    assert done.exit_code == 0, done.exception
+    text = (out / "prometheus.yml").read_text()
+    assert "ca_file: /etc/prometheus/ca.pem" in text and "credentials_file: /etc/prometheus/payments.jwt" in text
+    assert (out / "ca.pem").read_bytes() == ca_file.read_bytes()
+    assert "/etc/hosts" in done.stderr
+
+
+def test_the_list_has_every_format_and_its_mark(context: FakeContext) -> None:
+    lines = invoke(context, list_).stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [*FORMATS]
+    assert [line.rstrip().endswith("not run by us") for line in lines[1:]] == [
+        not one.tested for one in FORMATS.values()
+    ]
