@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bench.machine import machine
 from localcloud.supervisor import until
-from scripts.clients.gateway_probe import status_of
+from scripts.clients.gateway.probe import status_of
 from scripts.stackfile.file import ROOT, StackFile
 
 INSTANCE, SLOT = "bench", "5"

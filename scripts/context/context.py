@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from components.config.stack import StackConfig
     from scripts.checks.finding import Finding
     from scripts.clients.aws import Clients
-    from scripts.clients.gateway_client import GatewayClient
-    from scripts.clients.gateway_state import PodState
+    from scripts.clients.gateway.client import GatewayClient
+    from scripts.clients.gateway.reach import Obstacle
+    from scripts.clients.gateway.state import PodState
     from scripts.clients.kubernetes import Cluster
-    from scripts.clients.reach import Obstacle
     from scripts.engine.process import Engines
     from scripts.engine.pulumi import Engine
 
@@ -147,25 +147,25 @@ class Context:
 
         AWS is not asked. Raises `UserError` where the cluster does not answer.
         """
-        from scripts.clients.gateway_state import gateway_pods
+        from scripts.clients.gateway.state import gateway_pods
 
         return gateway_pods(self.cluster(provider, config), instance)
 
     def http_status(self, provider: Provider, url: str, token: str | None = None) -> int | None:
         """Return the HTTP status that the gateway answers to a GET, None where it does not answer."""
-        from scripts.clients.gateway_probe import status_of
+        from scripts.clients.gateway.probe import status_of
 
         return status_of(url, provider.ca_file, token)
 
     def obstacle(self, url: str, ca_file: Path | None) -> Obstacle | None:
         """Return what keeps this machine from the host of `url`, None for nothing."""
-        from scripts.clients.reach import obstacle
+        from scripts.clients.gateway.reach import obstacle
 
         return obstacle(url, ca_file)
 
     def gateway_client(self, ca_file: Path | None, token: str) -> GatewayClient:
         """Return a client of tenants' APIs with a token."""
-        from scripts.clients.gateway_client import GatewayClient
+        from scripts.clients.gateway.client import GatewayClient
 
         return GatewayClient(ca_file, token)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from components.config.stack import StackConfig
     from components.config.tenant import TenantSettings
-    from scripts.clients.gateway_state import PodState
+    from scripts.clients.gateway.state import PodState
     from scripts.clients.kubernetes import Cluster
     from scripts.clients.providers import Provider
     from scripts.context.context import Context

@@ -16,7 +16,7 @@ from scripts.integrations.probe_bodies import JOB, METRIC
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scripts.clients.gateway_client import GatewayClient
+    from scripts.clients.gateway.client import GatewayClient
     from scripts.clients.kubernetes import Cluster
 
 APIS: dict[Kind, Api] = {"metrics": "cortex", "logs": "loki"}

@@ -15,7 +15,8 @@ from scripts.integrations.files import certificates_in
 from scripts.integrations.integration import KINDS, Kind
 from scripts.integrations.probe_bodies import logs_body, metrics_body
 from scripts.integrations.tokens import granted_scopes
-from scripts.tenants.locate import own_stack_tenants, require_tenant, unknown_tenants
+from scripts.stackfile.file import own_stack_tenants
+from scripts.tenants.locate import require_tenant, unknown_tenants
 from scripts.tokens.parse import token_in
 from scripts.tokens.verify import refusals
 

@@ -14,7 +14,8 @@ from scripts.integrations import files, request
 from scripts.integrations.formats.collector import TOKENS
 from scripts.integrations.integration import Destination, Integration
 from scripts.integrations.tokens import require_accepted, tokens_by_tenant
-from scripts.tenants.locate import own_stack_tenants, require_tenant, unknown_tenants
+from scripts.stackfile.file import own_stack_tenants
+from scripts.tenants.locate import require_tenant, unknown_tenants
 from scripts.tokens.issued import record
 from scripts.tokens.key_files import read_key_pair
 from scripts.tokens.parse import Token, read_token, token_in

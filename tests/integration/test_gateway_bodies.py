@@ -10,7 +10,7 @@ from components.core.names import TAIL
 from components.gateway.limits import MOST_UNDECLARED_BYTES, GatewayLimits, Rate, TenantRates
 from components.gateway.listeners import UNDECLARED
 from components.gateway.routes import ALERTS
-from scripts.clients.gateway_state import PodState
+from scripts.clients.gateway.state import PodState
 from tests.support.gateway import KID, LABELS, PUSH, RULES, Gateway, Variant, signed
 
 OK = (200, "ok")

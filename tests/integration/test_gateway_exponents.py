@@ -12,7 +12,7 @@ from components.core.errors import KeyFileError
 from components.core.public_keys import canonical_pem, key_id, public_key
 from components.core.scopes import UNLIMITED
 from components.gateway.watched_files import ACCESS, TOKEN, access_file, keys_file
-from scripts.clients.gateway_state import PodState
+from scripts.clients.gateway.state import PodState
 from scripts.tokens.key_files import read_key_pair, read_public_key
 from scripts.tokens.signing import Grant, Signer
 from tests.support.gateway import BAD, KEYS, KID, Gateway, signed

@@ -12,7 +12,7 @@ from components.core.public_keys import SECRET_BYTES, flat_key_set
 from components.core.scopes import UNLIMITED, KeyLimits
 from components.gateway.limits import GatewayLimits, Rate, TenantRates, limits_bytes
 from components.gateway.watched_files import ACCESS, TOKEN, access_file, keys_file
-from scripts.clients.gateway_state import PodState
+from scripts.clients.gateway.state import PodState
 from tests.support.gateway import (
     BAD,
     BOTH,

@@ -11,7 +11,7 @@ import pytest
 
 from components.gateway.limits import GatewayLimits, Rate, TenantRates
 from components.gateway.lua_filters import MOST_BYTES
-from scripts.clients.gateway_state import PodState
+from scripts.clients.gateway.state import PodState
 from tests.support.gateway import KEYS, KID, LABELS, PUSH, Gateway, Variant, signed
 from tests.support.kept_connection import Client
 from tests.support.polling import eventually

@@ -15,7 +15,7 @@ from components.core.scopes import KeyLimits
 from components.gateway.limits import GatewayLimits, Rate, TenantRates
 from components.gateway.settings import DRAIN_SECONDS
 from components.gateway.tails.listener import CHANGED, TAILS
-from scripts.clients.gateway_state import PodState
+from scripts.clients.gateway.state import PodState
 from scripts.tokens.signing import Grant, Signer
 from tests.support.backend import Backend
 from tests.support.gateway import BAD, BOTH, KEYS, KID, LOKI_LABELS, OTHER_KEY, SETTINGS, Gateway, Variant, signed

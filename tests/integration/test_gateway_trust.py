@@ -7,7 +7,7 @@ import pytest
 
 from components.core.scopes import KeyLimits
 from components.gateway.watched_files import TOKEN, keys_file
-from scripts.clients.gateway_state import PodState
+from scripts.clients.gateway.state import PodState
 from scripts.tokens.signing import Grant, Signer
 from tests.support.gateway import (
     BAD,

@@ -9,8 +9,8 @@ import click
 from click.testing import CliRunner, Result
 
 from scripts.checks.finding import Finding
+from scripts.clients.gateway.reach import Obstacle
 from scripts.clients.providers import Provider, Start
-from scripts.clients.reach import Obstacle
 from scripts.context.context import Context, Target
 from scripts.ui.terminal import Terminal
 

@@ -35,7 +35,7 @@ from components.gateway.watched_files import (
 )
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from scripts.clients.gateway_state import PodState, configuration_in, pod_state
+from scripts.clients.gateway.state import PodState, configuration_in, pod_state
 from scripts.tokens.key_files import new_key
 from scripts.tokens.signing import Grant, Signer
 from tests.support.name_server import with_name_server

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from scripts.clients.gateway_probe import pool
+from scripts.clients.gateway.probe import pool
 from tests.support.polling import eventually
 from tests.support.remote_write import HEADERS, request
 from tests.support.user_session import UserSession, url

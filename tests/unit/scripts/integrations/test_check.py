@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from scripts.cli.integrations.check import check
-from scripts.clients.reach import Obstacle
+from scripts.clients.gateway.reach import Obstacle
 from scripts.integrations import check as service
 from tests.support.contexts import FakeContext, invoke
 from tests.unit.scripts.integrations.conftest import MakeToken

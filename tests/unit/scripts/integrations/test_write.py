@@ -12,8 +12,8 @@ from click.testing import Result
 
 from scripts.cli.integrations.list import list_
 from scripts.cli.integrations.write import write
+from scripts.clients.gateway.reach import Obstacle
 from scripts.clients.providers import Provider
-from scripts.clients.reach import Obstacle
 from scripts.integrations.catalog import FORMATS
 from scripts.integrations.formats.text import id_in
 from scripts.tokens.issued import entries

@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from components.core.names import HTTPS_PORT
-from scripts.clients.gateway_probe import TIMEOUT_SECONDS, address_of
+from scripts.clients.gateway.probe import TIMEOUT_SECONDS, address_of
 
 Stage = Literal["DNS", "connection", "TLS", "host name"]
 HOSTNAME_MISMATCH = 62  # X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL

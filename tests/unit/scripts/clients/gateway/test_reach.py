@@ -8,8 +8,8 @@ from pytest_httpserver import HTTPServer
 
 from localcloud.certificate_authority import Authority
 from localcloud.settings import Settings
-from scripts.clients.gateway_client import GatewayClient
-from scripts.clients.reach import obstacle
+from scripts.clients.gateway.client import GatewayClient
+from scripts.clients.gateway.reach import obstacle
 from tests.support.certificates import served
 from tests.support.ports import free_port
 

@@ -10,7 +10,7 @@ from components.core.scopes import UNLIMITED
 from components.gateway.limits import GatewayLimits
 from components.gateway.tails.listener import TAILS, tails_file
 from components.gateway.watched_files import ACCESS, TOKEN, WatchedFile, access_file, keys_file, limits_files
-from scripts.clients.gateway_state import Configuration, PodState, configuration_in, pod_state
+from scripts.clients.gateway.state import Configuration, PodState, configuration_in, pod_state
 from tests.support.placeholder_keys import placeholder_keys
 
 KEYS = placeholder_keys(1)

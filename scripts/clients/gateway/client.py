@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from components.core.errors import UserError
-from scripts.clients.gateway_probe import pool
+from scripts.clients.gateway.probe import pool
 
 SECONDS = 30.0  # for an answer: a query may take longer than a page
 
