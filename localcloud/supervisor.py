@@ -32,13 +32,17 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """A program that runs as long as its supervisor. With `on_host_network` it serves this machine's loopback."""
+    """A program that runs as long as its supervisor, or until it succeeds if it `ends`.
+
+    With `on_host_network` it has this machine's network: it serves its loopback, and reaches what this machine reaches.
+    """
 
     name: str
     command: list[str]
     ready: Check = lambda: True
     environment: Mapping[str, str] = field(default_factory=dict)
     on_host_network: bool = False
+    ends: bool = False
 
 
 def answers(url: str, context: ssl.SSLContext | None = None) -> Check:
@@ -132,7 +136,10 @@ class Supervisor:
             with self._lock:
                 entry = self._running.pop(pid, None)
             if entry:
-                service = entry[0]
-                say(f"{service.name} ended with {os.waitstatus_to_exitcode(status)}; starting it again")
+                service, code = entry[0], os.waitstatus_to_exitcode(status)
+                if service.ends and code == 0:
+                    say(f"{service.name} is done")
+                    continue
+                say(f"{service.name} ended with {code}; starting it again")
                 time.sleep(RESTART_SECONDS)
                 self.start(service)
