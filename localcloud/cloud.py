@@ -13,13 +13,14 @@ from localcloud.errors import LocalCloudError, ToolError
 from localcloud.files import write_whole
 from localcloud.moto.account import Account
 from localcloud.moto.authorization import credentials
+from localcloud.node.images import LATER_SERVICE
 from localcloud.node.services import POLICIES_ENFORCED
 from localcloud.node.volumes import STORAGE_CLASS
 from localcloud.plugins.install import install, install_official, stand_ins
 from localcloud.progress import SILENT, Progress
 from localcloud.settings import DOMAIN, REGION, STS_HOST, Settings, not_running, settings_from_environment
 from localcloud.toolchain import catalog
-from localcloud.toolchain.store import ensure
+from localcloud.toolchain.store import cached, ensure
 
 NODE_PORT = 30443
 
@@ -278,6 +279,16 @@ def stack_settings(settings: Settings) -> dict[str, Any]:
             "port": settings.https_port,
         },
     }
+
+
+def collectors_wait(settings: Settings) -> str | None:
+    """Return what the collectors on this cloud's node wait for, None if their program is built."""
+    if settings.user_cluster or cached(catalog.OTELCOL):
+        return None
+    return (
+        "once their program is built, which takes 5 to 10 minutes in the background; its log is "
+        f"{settings.logs / f'{LATER_SERVICE}.log'}"
+    )
 
 
 def ca_file(settings: Settings) -> Path:

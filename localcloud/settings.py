@@ -190,6 +190,11 @@ class Settings:
         return self.node / "volume-plugins"
 
     @property
+    def collector_queues(self) -> Path:
+        """The folder of what the node's collectors have not sent yet."""
+        return self.node / "collectors"
+
+    @property
     def logs(self) -> Path:
         """The folder of the log files."""
         return self.home / "logs"

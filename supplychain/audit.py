@@ -91,7 +91,7 @@ def _last_line(text: str) -> str:
 
 def go_modules() -> dict[str, GoModule]:
     """Return the Go module of each tool that is built from one, by the tool's name."""
-    tools: tuple[Tool, ...] = (*catalog.ENGINE, *catalog.NODE, *catalog.SERVICES, *catalog.MAINTENANCE)
+    tools: tuple[Tool, ...] = (*catalog.ENGINE, *catalog.NODE, *catalog.SERVICES, *catalog.LATER, *catalog.MAINTENANCE)
     return {tool.name: source for tool in tools for source in tool.sources if isinstance(source, GoModule)}
 
 

@@ -27,7 +27,14 @@ from localcloud.toolchain.store import Tool
 from supplychain.locks import COMMAND, LOCAL, LOCKS, ROOT
 
 FILE = ROOT / "sbom.cdx.json"
-TOOLS: tuple[Tool, ...] = (*catalog.ENGINE, *catalog.NODE, *catalog.SERVICES, *catalog.MAINTENANCE, catalog.WRK)
+TOOLS: tuple[Tool, ...] = (
+    *catalog.ENGINE,
+    *catalog.NODE,
+    *catalog.SERVICES,
+    *catalog.LATER,
+    *catalog.MAINTENANCE,
+    catalog.WRK,
+)
 REQUIRED = re.compile(r"^(?:require\s+)?([^\s()]+) (v\S+)(?: // indirect)?$")
 REPLACED = re.compile(r"^(?:replace\s+)?(\S+)(?: v\S+)? => (\S+) (v\S+)$")
 

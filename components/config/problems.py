@@ -13,6 +13,7 @@ from components.config.backend_limits import DURATION_PATTERN, LABEL_PATTERN, SI
 from components.config.base import NAME_PATTERN, Section
 from components.config.engine_values import shown_path
 from components.config.platform.aws import BOUNDARY_PATTERN, REGION_PATTERN, ROLE_PATH_PATTERN, ZONE_PATTERN
+from components.config.platform.collectors import JOB_PATTERN, NAMESPACE_PATTERN, SCRAPE_PATH_PATTERN
 from components.config.platform.images import DIGEST_PATTERN, REGISTRY_PREFIX_PATTERN
 from components.config.platform.pods import LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, OBJECT_NAME_PATTERN
 from components.config.stack import (
@@ -42,6 +43,9 @@ FORMS = {
     ROLE_PATH_PATTERN: "a path that begins and ends with a slash, such as /observability/",
     LABEL_KEY_PATTERN: "the key of a label such as dedicated or example.com/pool",
     LABEL_VALUE_PATTERN: "the value of a label: at most 63 letters, digits and _.-",
+    NAMESPACE_PATTERN: "the name of a namespace: 1 to 63 characters of a-z, 0-9 and '-', without '-' at either end",
+    JOB_PATTERN: "a name of 1 to 63 letters, digits and _./-, with a letter or a digit at both ends",
+    SCRAPE_PATH_PATTERN: "a path such as /metrics, of letters, digits and /._~-",
     OBJECT_NAME_PATTERN: "the name of a Kubernetes object, at most 253 characters of a-z, 0-9, '-' and '.'",
 }
 KINDS = {

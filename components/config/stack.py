@@ -21,6 +21,7 @@ from components.config.base import (
 from components.config.data_api import DataApiConfig
 from components.config.load_balancer import LoadBalancerConfig
 from components.config.platform.aws import AwsConfig
+from components.config.platform.collectors import CollectorsConfig
 from components.config.platform.images import ImagesConfig
 from components.config.platform.pods import PodsConfig
 from components.config.platform.settings import PlatformSettings
@@ -178,6 +179,9 @@ class StackConfig(Section):
     pods: Annotated[PodsConfig, Field(description="Scheduling, priority and service accounts of the pods.")] = (
         PodsConfig()
     )
+    collectors: Annotated[
+        CollectorsConfig, Field(description="What is collected from the cluster for the tenant `system`.")
+    ] = CollectorsConfig()
     tags: Annotated[
         dict[str, str],
         Field(

@@ -8,8 +8,9 @@ from pathlib import Path
 CORTEX_IMAGE = "quay.io/cortexproject/cortex:v1.21.1"
 LOKI_IMAGE = "docker.io/grafana/loki:3.7.8"
 ENVOY_IMAGE = "docker.io/envoyproxy/envoy:v1.40.0"
-IMAGES = (CORTEX_IMAGE, LOKI_IMAGE, ENVOY_IMAGE)
-PROGRAMS = {"cortex": CORTEX_IMAGE, "loki": LOKI_IMAGE, "envoy": ENVOY_IMAGE}
+COLLECTOR_IMAGE = "docker.io/otel/opentelemetry-collector-k8s:0.149.0"
+IMAGES = (CORTEX_IMAGE, LOKI_IMAGE, ENVOY_IMAGE, COLLECTOR_IMAGE)
+PROGRAMS = {"cortex": CORTEX_IMAGE, "loki": LOKI_IMAGE, "envoy": ENVOY_IMAGE, "collector": COLLECTOR_IMAGE}
 UPSTREAM_REGISTRIES = tuple(sorted({image.split("/")[0] for image in IMAGES}))
 
 DIGESTS_FILE = Path(__file__).parent / "image_digests.json"  # written by localcloud/toolchain/pin.py

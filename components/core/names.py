@@ -10,6 +10,7 @@ TENANT_PATTERN = r"^[a-z0-9]{1,30}$"
 DOMAIN_PATTERN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
 SYSTEM = "system"
 GATEWAY_NAMESPACE = "opstrace"
+COLLECTORS_NAMESPACE = "opstrace-collectors"
 
 BUCKET_NAME_LENGTH = 63  # Amazon S3 user guide, 'Bucket naming rules'
 HASH_LENGTH = 8

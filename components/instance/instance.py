@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.collectors.collectors import Collectors
+from components.collectors.settings import CollectorsArgs
 from components.config.load_balancer import LoadBalancerConfig
 from components.config.stack import StackConfig
 from components.core.names import SYSTEM, instance_domain
@@ -32,7 +34,7 @@ class InstanceArgs:
 
 
 class Instance(pulumi.ComponentResource):
-    """Hosted zone, trust store, load balancer, gateway and system tenant."""
+    """Hosted zone, trust store, load balancer, gateway, system tenant and collectors."""
 
     domain: str
     base: TenantBase
@@ -82,6 +84,8 @@ class Instance(pulumi.ComponentResource):
         self.trusted_key_ids = sorted(keys)
         self._args = args
         Tenant("system", self.tenant_args(SYSTEM), child(self))
+        if config.collectors.enabled:
+            Collectors("collectors", self._collectors_args(args), child(self))
         self.register_outputs({"domain": self.domain, "name_servers": self.name_servers})
 
     def _delegated(self, name: str, parent_zone_id: str | None, zone: aws.route53.Zone) -> pulumi.Output[str]:
@@ -164,4 +168,19 @@ class Instance(pulumi.ComponentResource):
 
     def tenant_args(self, tenant: str) -> TenantArgs:
         """Return the arguments of one of the configuration's tenants."""
-        return TenantArgs(base=self.base, tenant=tenant, settings=self._args.config.settings_of(tenant))
+        config = self._args.config
+        collected = tenant == SYSTEM and config.collectors.enabled
+        return TenantArgs(base=self.base, tenant=tenant, settings=config.settings_of(tenant), collected=collected)
+
+    def _collectors_args(self, args: InstanceArgs) -> CollectorsArgs:
+        collectors = args.config.collectors
+        return CollectorsArgs(
+            instance=args.instance,
+            domain=self.domain,
+            logs=collectors.logs,
+            metrics=collectors.metrics,
+            excluded_namespaces=collectors.namespaces.exclude,
+            extra_scrape=[scrape.scrape_job for scrape in collectors.extra_scrape],
+            resources=collectors.resources.of_each_pod,
+            pods=args.config.platform.pod_settings,
+        )

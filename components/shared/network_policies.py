@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.core.names import ALERTMANAGER, GATEWAY_NAMESPACE
+from components.core.names import ALERTMANAGER, COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.core.tags import NAME_LABEL
 
 # Of EC2 ('Instance metadata'): it hands out the credentials of the node's role. Pods need none of them: theirs come from
@@ -18,6 +18,12 @@ def ingress_of_tenant() -> list[dict[str, Any]]:
     """Return the rules that admit the gateway and the tenant's own pods, except its Alertmanager."""
     gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": GATEWAY_NAMESPACE}}}
     return [{"from": [gateway, {"podSelector": NOT_ALERTMANAGER}]}]
+
+
+def ingress_of_collectors() -> list[dict[str, Any]]:
+    """Return the rule that admits the collectors to the APIs of the system tenant. No other namespace can have their name."""
+    collectors = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": COLLECTORS_NAMESPACE}}}
+    return [{"from": [collectors], "ports": [{"protocol": "TCP", "port": port} for port in PORTS.values()]}]
 
 
 def egress_without_metadata() -> list[dict[str, Any]]:

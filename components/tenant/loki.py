@@ -7,7 +7,7 @@ import pulumi
 from components.config.backend_limits import LOGS_LIMIT_NAMES, LOGS_RETENTION
 from components.config.tenant import TenantSettings
 from components.core.images import LOKI_IMAGE
-from components.core.names import PORTS
+from components.core.names import PORTS, SYSTEM
 from components.core.resource_names import LOKI_TYPE
 from components.core.units import hours
 from components.tenant.backend import (
@@ -35,13 +35,27 @@ COMPACTOR = {
     # Each time, Loki lists the index of every day, to compact it and again for the retention. The default is 10 minutes.
     "compaction_interval": "1h",
 }
+# The labels of the logs that the collectors send. Loki's own list has the pod's name and the service's instance, of which
+# each is a new stream. They stay structured metadata.
+CLUSTER_LABELS = (
+    "service.name",
+    *(f"k8s.{name}.name" for name in ("namespace", "deployment", "statefulset", "daemonset", "cronjob", "container")),
+)
 SCHEMA_START = "2024-01-01"  # before any instance, so that one schema holds all data
 
 
-def loki_limits(settings: TenantSettings) -> dict[str, Any]:
+def loki_limits(settings: TenantSettings, tenant: str) -> dict[str, Any]:
     """Return the tenant's limits, under Loki's names."""
     limits = settings.limits.logs.model_dump(exclude_none=True)
-    return limits | {LOGS_RETENTION: f"{hours(settings.retention.logs)}h"}
+    return limits | {LOGS_RETENTION: f"{hours(settings.retention.logs)}h"} | _otlp_labels(tenant)
+
+
+def _otlp_labels(tenant: str) -> dict[str, Any]:
+    """Return which attributes of OTLP become labels, for the system tenant alone; clients of others may use Loki's list."""
+    if tenant != SYSTEM:
+        return {}
+    labels = [{"action": "index_label", "attributes": list(CLUSTER_LABELS)}]
+    return {"otlp_config": {"resource_attributes": {"ignore_defaults": True, "attributes_config": labels}}}
 
 
 def _ruler(store: StoreArgs) -> dict[str, Any]:
@@ -123,7 +137,7 @@ class Loki(pulumi.ComponentResource):
     def __init__(self, name: str, args: StoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(LOKI_TYPE, name, None, opts)
         config = args.buckets["logs"].apply(lambda bucket: loki_config(args, bucket))
-        limits = loki_limits(args.settings)
+        limits = loki_limits(args.settings, args.tenant)
         backend = api_backend("loki", LOKI_IMAGE, args, config=config, limits=limits)
         self.running = declare_backend(name, backend, self)
         self.service = "loki"

@@ -20,7 +20,12 @@ from components.core.names import (
 from components.core.resource_names import TENANT_TYPE
 from components.core.tags import OWNER_ANNOTATION, OWNER_TAG, TENANT_LABEL, TENANT_TAG
 from components.shared.certificate import RECORD_TTL_SECONDS, CertificateArgs, validated_certificate
-from components.shared.network_policies import NOT_ALERTMANAGER, egress_without_metadata, ingress_of_tenant
+from components.shared.network_policies import (
+    NOT_ALERTMANAGER,
+    egress_without_metadata,
+    ingress_of_collectors,
+    ingress_of_tenant,
+)
 from components.shared.options import child, manifest, protected
 from components.shared.pods import NAMESPACE_POD_SECURITY
 from components.tenant.alertmanager import Alertmanager, AlertmanagerArgs
@@ -40,6 +45,7 @@ class TenantArgs:
     Attributes:
         base: the facts of the instance.
         settings: the tenant's settings with the instance's defaults in them.
+        collected: whether the collectors send to it without a token; of the system tenant alone.
         metrics: declares the back end of metrics; by default a Cortex of the tenant's own.
         logs: declares the back end of logs; by default a Loki of the tenant's own.
     """
@@ -47,6 +53,7 @@ class TenantArgs:
     base: TenantBase
     tenant: str
     settings: TenantSettings
+    collected: bool = False
     metrics: Callable[[str, StoreArgs, pulumi.ResourceOptions], Backend] = Cortex
     logs: Callable[[str, StoreArgs, pulumi.ResourceOptions], Backend] = Loki
 
@@ -144,7 +151,7 @@ class Tenant(pulumi.ComponentResource):
             spec=manifest(
                 podSelector=NOT_ALERTMANAGER,
                 policyTypes=["Ingress", "Egress"],
-                ingress=ingress_of_tenant(),
+                ingress=[*ingress_of_tenant(), *(ingress_of_collectors() if args.collected else [])],
                 egress=egress_without_metadata(),
             ),
             opts=child(self),

@@ -16,7 +16,7 @@ def write_all(settings: Settings, containerd: Path) -> None:
 
     `containerd` is the folder of the programs of containerd and of the CNI plugins.
     """
-    for folder in (settings.node / "cni", settings.node / "volumes"):
+    for folder in (settings.node / "cni", settings.node / "volumes", settings.collector_queues):
         folder.mkdir(exist_ok=True)
     _write_certificates(settings)
     _write_containerd(settings, containerd)
@@ -122,10 +122,10 @@ def _write_kubernetes(settings: Settings) -> None:
         "enforceNodeAllocatable": [],
         "authentication": {
             "anonymous": {"enabled": False},
-            "webhook": {"enabled": False},
+            "webhook": {"enabled": True},  # the collectors come with tokens of service accounts
             "x509": {"clientCAFile": str(settings.ca)},
         },
-        "authorization": {"mode": "AlwaysAllow"},  # every client has a certificate of this authority
+        "authorization": {"mode": "Webhook"},
         "tlsCertFile": f"{settings.node}/kubelet-server.pem",
         "tlsPrivateKeyFile": f"{settings.node}/kubelet-server-key.pem",
         "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",

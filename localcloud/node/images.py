@@ -1,22 +1,36 @@
-"""Container images built from local programs, under the names that they have in their registries."""
+"""Container images built from local programs, under the names that they have in their registries.
+
+Run as `python -m localcloud.node.images SETTINGS_HOME SLOT CONTAINERD`, it builds the program that the node started
+without, and gives the node its image. CONTAINERD is the folder of containerd's programs.
+"""
 
 import hashlib
 import io
 import json
 import re
 import subprocess
+import sys
 import tarfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from components.core.images import COLLECTOR_IMAGE
+from components.core.names import COLLECTORS_NAMESPACE
+from localcloud.errors import ToolError
+from localcloud.node.services import Cluster
+from localcloud.settings import Settings
+from localcloud.supervisor import Service, StartError, say
 from localcloud.toolchain import catalog
-from localcloud.toolchain.store import cache_home, private_folder
+from localcloud.toolchain.store import cache_home, ensure, private_folder
 
 PAUSE = "registry.k8s.io/pause:3.10"
 PASSWD = b"root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"
+LATER_SERVICE = "collector-image"
+RETRY_SECONDS = 300  # after a build that failed
 LINKED = re.compile(r"(?:=> )?(/\S+) \(0x")
 
 
@@ -41,7 +55,10 @@ def _libraries(program: Path) -> list[str]:
 
 
 def images(programs: Mapping[str, str]) -> list[Image]:
-    """Return every image that the cluster runs; `programs` are the folders of the tools by their names."""
+    """Return every image that the cluster runs; `programs` are the folders of the tools by their names.
+
+    That of the collector is missing where its tool is.
+    """
     tools = (catalog.PAUSE, catalog.CORTEX, catalog.LOKI, catalog.ENVOY)
     pause, cortex, loki, envoy = (Path(programs[tool.name]) for tool in tools)
     return [
@@ -49,7 +66,12 @@ def images(programs: Mapping[str, str]) -> list[Image]:
         Image(f"quay.io/cortexproject/cortex:v{catalog.CORTEX.version}", cortex / "cortex", "/bin/cortex"),
         Image(f"docker.io/grafana/loki:{catalog.LOKI.version}", loki / "loki", "/usr/bin/loki"),
         Image(f"docker.io/envoyproxy/envoy:v{catalog.ENVOY.version}", envoy / "envoy", "/usr/local/bin/envoy"),
+        *([_collector(Path(programs[name]))] if (name := catalog.OTELCOL.name) in programs else []),
     ]
+
+
+def _collector(folder: Path) -> Image:
+    return Image(COLLECTOR_IMAGE, folder / "otelcol", "/otelcol-k8s")
 
 
 def _entry(path: str, mode: int, size: int = 0, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
@@ -107,3 +129,42 @@ def _write_archive(image: Image, final: Path) -> None:
     layer.unlink()
     # Not by `write_whole`: it takes the content from memory, and an archive has over a hundred megabytes.
     partial.replace(final)
+
+
+def import_archive(containerd: str, archive: Path) -> None:
+    """Give the node an image; raises `StartError` where containerd, whose programs are in `containerd`, refuses it."""
+    started = time.monotonic()
+    command = [f"{containerd}/ctr", "-n", "k8s.io", "images", "import", str(archive)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise StartError(f"the image {archive.name} cannot be imported: {result.stderr.strip()}")
+    say(f"{archive.stem} is imported after {time.monotonic() - started:.1f} s")
+
+
+def later(settings: Settings, containerd: str, python: str) -> Service:
+    """Return the service that builds the collector's program, below all other work, and gives the node its image."""
+    command = ["nice", "-n", "19", python, "-P", "-m", "localcloud.node.images"]
+    # The modules come from the network of this machine; the node has none.
+    return Service(
+        LATER_SERVICE,
+        [*command, str(settings.home), str(settings.slot), containerd],
+        on_host_network=True,
+        ends=True,
+    )
+
+
+def main() -> None:
+    """Build the collector's program, import its image, and start its pods; exit 1 after a pause where that fails."""
+    settings, containerd = Settings(int(sys.argv[2]), Path(sys.argv[1])), sys.argv[3]
+    try:
+        import_archive(containerd, archive(_collector(ensure(catalog.OTELCOL))))
+    except (ToolError, StartError) as error:
+        say(f"{error}; trying again in {RETRY_SECONDS} s")
+        time.sleep(RETRY_SECONDS)
+        sys.exit(1)
+    # The kubelet looks for a missing image again after up to five minutes; for new pods, at once.
+    Cluster(settings).call("DELETE", f"/api/v1/namespaces/{COLLECTORS_NAMESPACE}/pods")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,24 +9,26 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from components.collectors.settings import HOST_FOLDER
 from localcloud.moto import services as aws
-from localcloud.node import network
+from localcloud.node import images, network
 from localcloud.node.services import Cluster, services
 from localcloud.node.volumes import storage_class
 from localcloud.settings import Settings
-from localcloud.supervisor import StartError, Supervisor, say, wait
+from localcloud.supervisor import Supervisor, wait
+from localcloud.toolchain import catalog
 
 HOST_NETWORK = 3
-# Kubelet and CNI write to these folders with any settings. Another node may use them on this machine.
+# Kubelet, CNI and the collectors' pods write to these folders with any settings. Another node may use them on this machine.
 PRIVATE_FOLDERS = (
     "/var/lib/cni",
     "/var/lib/kubelet",
     "/var/log/containers",
     "/var/log/pods",
+    HOST_FOLDER,
 )
 
 
@@ -35,7 +37,9 @@ def _prepare(settings: Settings) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     Path("/run/containerd").mkdir()
     for folder in PRIVATE_FOLDERS:
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+        # The queues of the collectors grow to a gigabyte, so they are on the disk.
+        on_disk = ["--bind", str(settings.collector_queues)] if folder == HOST_FOLDER else ["-t", "tmpfs", "tmpfs"]
+        subprocess.run(["mount", *on_disk, folder], check=True)
     subprocess.run(["hostname", settings.name], check=True)
     hosts = settings.node / "hosts"
     # Servers look up the node's name, which no name server knows.
@@ -43,15 +47,6 @@ def _prepare(settings: Settings) -> None:
     subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
     wait("the node's network", lambda: network.configure_inside(settings), 10)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-
-
-def _import_image(containerd: str, archive: str) -> None:
-    started = time.monotonic()
-    command = [f"{containerd}/ctr", "-n", "k8s.io", "images", "import", archive]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise StartError(f"the image {Path(archive).name} cannot be imported: {result.stderr.strip()}")
-    say(f"{Path(archive).stem} is imported after {time.monotonic() - started:.1f} s")
 
 
 def main() -> None:
@@ -80,7 +75,7 @@ def _start(settings: Settings, supervisor: Supervisor, programs: dict[str, str],
     supervisor.start(by_name["kube-apiserver"])
     wait("containerd", by_name["containerd"].ready)
     importer = ThreadPoolExecutor(max_workers=len(archives))  # in parallel: unpacking waits for the disk
-    imports = [importer.submit(_import_image, programs["containerd"], archive) for archive in archives]
+    imports = [importer.submit(images.import_archive, programs["containerd"], Path(archive)) for archive in archives]
     wait("kube-apiserver", by_name["kube-apiserver"].ready)
     Cluster(settings).call("POST", "/apis/storage.k8s.io/v1/storageclasses", storage_class())
     aws.make_account(settings, api)
@@ -92,6 +87,8 @@ def _start(settings: Settings, supervisor: Supervisor, programs: dict[str, str],
         supervisor.start(service)
     for future in imports:
         future.result()
+    if catalog.OTELCOL.name not in programs:
+        supervisor.start(images.later(settings, programs["containerd"], sys.executable))
     wait("the node", by_name["kubelet"].ready)
     wait("enforcing network policies", by_name["policies"].ready)
 

@@ -303,8 +303,11 @@ NODE = (KUBERNETES, PAUSE, ETCD, CONTAINERD, NFTABLES)
 SERVICES = (COREDNS, CORTEX, LOKI, ENVOY)
 """The programs that run in the cluster, or beside it."""
 
+LATER = (OTELCOL,)
+"""The programs without which a cloud starts. It builds those that are not cached while it runs."""
+
 AWS = (COREDNS, ENVOY)
 """The programs of the embedded AWS beside moto."""
 
-MAINTENANCE = (PROMETHEUS, OTELCOL, GOVULNCHECK)
+MAINTENANCE = (PROMETHEUS, GOVULNCHECK)
 """The tools that only the tests and the maintainers' commands need."""

@@ -5,7 +5,7 @@ import time
 import click
 from rich.table import Table
 
-from components.core.names import APIS
+from components.core.names import APIS, SYSTEM
 from scripts.cli.options import OFFICIAL_PLUGINS, TRUST_RELEASE_HOST, pass_context
 from scripts.clients.providers import PROVIDER, Start
 from scripts.context.context import Context
@@ -70,6 +70,9 @@ def show_created(created: Created, seconds: float) -> None:
         file = token_file(tenant)
         table.add_row(tenant, *(created.url(api, tenant) for api in APIS), str(file) if file.exists() else ELSEWHERE)
     show_table(table)
+    if created.config.collectors.enabled:
+        wait = created.provider.collectors_wait
+        note(f"The cluster's own logs and metrics follow in the tenant {SYSTEM}{f' {wait}' if wait else ''}.")
     first, ca_file = created.tenants[0], created.provider.ca_file
     ca = f"--cacert {ca_file} " if ca_file else ""
     if ca_file:

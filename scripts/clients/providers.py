@@ -28,13 +28,14 @@ class Provider:
     """The environment in which the engine runs, and the initial settings of a new stack.
 
     `ca_file`: a certificate authority that clients must trust in addition to the public ones, if there is one. `is_local`:
-    whether it is the embedded cloud.
+    whether it is the embedded cloud. `collectors_wait`: what the collectors wait for, if their image is not there yet.
     """
 
     environment: Mapping[str, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
     ca_file: Path | None = None
     is_local: bool = False
+    collectors_wait: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,13 @@ def provider(name: str, start: Start | None = None) -> Provider:
     cloud = embedded_cloud(must_run=not start)
     running = _start(cloud, start) if start else cloud.require_running()
     environment = os.environ | cloud.environment(running, TERMINAL)
-    return Provider(environment, cloud.stack_settings(running), cloud.ca_file(running), is_local=True)
+    return Provider(
+        environment,
+        cloud.stack_settings(running),
+        cloud.ca_file(running),
+        is_local=True,
+        collectors_wait=cloud.collectors_wait(running),
+    )
 
 
 def _start(cloud: ModuleType, start: Start) -> Any:

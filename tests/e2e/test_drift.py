@@ -14,14 +14,14 @@ from tests.support.user_session import INSTANCE, LABELS, UserSession, url
 
 
 def _one_of_each(resources: list[Resource]) -> dict[str, Resource]:
-    """Return a resource of every type that exists in the cloud, preferably one of the tenant."""
+    """Return a resource of every type that exists in the cloud, preferably one of the tenant or the gateway."""
     chosen: dict[str, Resource] = {}
     for resource in sorted(resources, key=lambda entry: entry["urn"]):  # the state has the order of the update
         kind = resource["type"]
         if kind in NOTHING_TO_CHANGE or kind.startswith(COMPONENT_PREFIX):
             continue
-        of_tenant = logical_name(resource["urn"]).startswith(f"{tenant_name(TENANT)}-")
-        if kind not in chosen or of_tenant:
+        is_preferred = logical_name(resource["urn"]).startswith((f"{tenant_name(TENANT)}-", "instance-gateway-"))
+        if kind not in chosen or is_preferred:
             chosen[kind] = resource
     return chosen
 

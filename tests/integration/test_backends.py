@@ -114,7 +114,7 @@ def test_every_limit_is_known_to_its_back_end_and_changes_while_it_runs(
     if program == "cortex":
         limits["ha_cluster_label"] = "other"  # than ha_replica_label
     settings = TenantSettings.model_validate({"limits": {kind: limits}, "retention": {kind: "40d"}})
-    expected = cortex_limits(settings) if program == "cortex" else loki_limits(settings)
+    expected = cortex_limits(settings) if program == "cortex" else loki_limits(settings, TENANT)
     (tmp_path / "runtime.yaml").write_text(json.dumps({"overrides": {TENANT: expected}}))
 
     def effective() -> dict[str, Any]:

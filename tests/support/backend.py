@@ -57,7 +57,7 @@ def _configuration(program: str, store: StoreArgs) -> tuple[dict[str, Any], dict
     if program == "cortex":
         return cortex_config(store, "metrics", "config"), cortex_limits(store.settings)
     if program == "loki":
-        return loki_config(store, "logs"), loki_limits(store.settings)
+        return loki_config(store, "logs"), loki_limits(store.settings, store.tenant)
     return alertmanager_config(store, "config", ALERTS_URL), alertmanager_limits(store.settings)
 
 

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.resource_names import (
+    ADMISSION_BINDING_TYPE,
+    ADMISSION_POLICY_TYPE,
     ATTACHMENT_TYPE,
     BUCKET_POLICY_TYPE,
     BUCKET_TYPE,
     CERTIFICATE_TYPE,
     CERTIFICATE_VALIDATION_TYPE,
+    CLUSTER_ROLE_BINDING_TYPE,
+    CLUSTER_ROLE_TYPE,
     CONFIG_MAP_TYPE,
+    DAEMON_SET_TYPE,
     DEPLOYMENT_TYPE,
     DISRUPTION_BUDGET_TYPE,
     EGRESS_RULE_TYPE,
@@ -45,6 +50,7 @@ from tests.support.user_session import UserSession
 
 Resource = dict[str, Any]
 TENANT = "default"
+ELSEWHERE = {"kubernetes.io/metadata.name": "other"}
 ANYBODY = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
@@ -305,6 +311,12 @@ KINDS: dict[str, Kind] = {
     DISRUPTION_BUDGET_TYPE: _object({"spec": {"maxUnavailable": 2}}),
     # Scaled to zero, as people do to save cost: with a broken image its pod would never become ready again.
     STATEFUL_SET_TYPE: _object({"spec": {"replicas": 0}}),
+    CLUSTER_ROLE_TYPE: _object({"rules": []}),
+    CLUSTER_ROLE_BINDING_TYPE: _object({"subjects": []}),
+    ADMISSION_POLICY_TYPE: _object({"spec": {"failurePolicy": "Ignore"}}),
+    # Its actions are a set: a heal would add to what was put there by hand.
+    ADMISSION_BINDING_TYPE: _object({"spec": {"matchResources": {"namespaceSelector": {"matchLabels": ELSEWHERE}}}}),
+    DAEMON_SET_TYPE: _object({"spec": {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}}}),
     # A broken image does not stop a Deployment: the old pods stay until the new ones are ready.
     DEPLOYMENT_TYPE: Kind(_image_edited, _object({}).look),
 }

@@ -4,5 +4,5 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.ui.terminal import TERMINAL
 
-for tool in (*catalog.ENGINE, *catalog.NODE, *catalog.SERVICES, *catalog.MAINTENANCE):
+for tool in (*catalog.ENGINE, *catalog.NODE, *catalog.SERVICES, *catalog.LATER, *catalog.MAINTENANCE):
     ensure(tool, TERMINAL)

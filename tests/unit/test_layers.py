@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 # From top to bottom. Packages of one layer do not import each other.
 LAYERS = {
-    "components": [["instance"], ["tenant"], ["config"], ["gateway"], ["shared"], ["core"]],
+    "components": [["instance"], ["tenant"], ["config"], ["collectors", "gateway"], ["shared"], ["core"]],
     "scripts": [
         ["cli"],
         ["instances", "integrations", "trust"],

@@ -37,7 +37,7 @@ def licence_of(package: str) -> str:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_each_pinned_server_is_listed_with_its_version_and_licence(image: str) -> None:
-    name, version = re.findall(r"/([a-z]+):v?([0-9.]+)$", image)[0]
+    name, version = re.findall(r"/([a-z0-9-]+):v?([0-9.]+)$", image)[0]
     found, licence, source = rows("Servers")[name]
     assert found == version and source.startswith("https://")
     assert licence == ("AGPL-3.0-only" if name == "loki" else "Apache-2.0")

@@ -30,7 +30,12 @@ class ImageDigests(Section):
         Digest | None, Field(description="Of Envoy, the gateway. A change replaces its pods one by one.")
     ] = None
 
-    @field_validator("cortex", "loki", "envoy")
+    collector: Annotated[
+        Digest | None,
+        Field(description="Of the OpenTelemetry Collector. A change replaces the collectors node by node."),
+    ] = None
+
+    @field_validator("cortex", "loki", "envoy", "collector")
     @classmethod
     def _of_the_tag(cls, digest: str | None, info: ValidationInfo) -> str | None:
         image = PROGRAMS[str(info.field_name)]
@@ -69,7 +74,8 @@ class ImagesConfig(Section):
     pull_secrets: Annotated[
         list[ObjectName],
         Field(
-            description="Names of image pull Secrets. They must exist in the namespace `opstrace` and in each tenant's; "
+            description="Names of image pull Secrets. They must exist in the namespaces `opstrace` and `opstrace-collectors`, and in each "
+            "tenant's; "
             "Opstrace does not create them. A change restarts the pods. Default: none."
         ),
     ] = []

@@ -9,6 +9,7 @@ COMPONENTS = Path(__file__).parent.parent.parent.parent / "components"
 # Type tokens are parts of URNs: another token would replace every resource below it. They do not follow module names.
 TOKENS = {
     "Alertmanager": ("ALERTMANAGER_TYPE", "opstrace:alertmanager:Alertmanager"),
+    "Collectors": ("COLLECTORS_TYPE", "opstrace:collectors:Collectors"),
     "Cortex": ("CORTEX_TYPE", "opstrace:cortex:Cortex"),
     "Entrance": ("ENTRANCE_TYPE", "opstrace:entrance:Entrance"),
     "Gateway": ("GATEWAY_TYPE", "opstrace:gateway:Gateway"),

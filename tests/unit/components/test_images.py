@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from components.config.load import from_settings
 from components.core import images as versions
 from components.core.errors import ConfigError
-from components.core.images import CORTEX_IMAGE, ENVOY_IMAGE, LOKI_IMAGE, PUBLIC, tag_of
+from components.core.images import COLLECTOR_IMAGE, CORTEX_IMAGE, ENVOY_IMAGE, LOKI_IMAGE, PUBLIC, tag_of
 from components.tenant.base import TenantBase
 from scripts.checks.policy_probe import manifests
 from tests.support.factories import settings
@@ -29,7 +29,7 @@ def pods(**changes: Any) -> list[dict[str, Any]]:
 
 def images(wanted: dict[str, Any], **changes: Any) -> set[str]:
     found = pods(images=wanted, **changes)
-    assert len(found) == 6  # the gateway, two back ends of each of two tenants, one Alertmanager
+    assert len(found) == 8  # the gateway, two back ends of each of two tenants, one Alertmanager, two collectors
     return {container["image"] for pod in found for container in pod["containers"]}
 
 
@@ -44,6 +44,7 @@ def test_a_pull_through_cache_takes_the_place_of_each_registry() -> None:
         f"{ECR}/quay/cortexproject/cortex:{tag_of(CORTEX_IMAGE)}@{PINNED}",
         f"{ECR}/docker-hub/grafana/loki:{tag_of(LOKI_IMAGE)}@{PINNED}",
         f"{ECR}/docker-hub/envoyproxy/envoy:{tag_of(ENVOY_IMAGE)}@{PINNED}",
+        f"{ECR}/docker-hub/otel/opentelemetry-collector-k8s:{tag_of(COLLECTOR_IMAGE)}@{PINNED}",
     }
 
 
@@ -53,26 +54,28 @@ def test_one_prefix_takes_the_place_of_all_registries_that_have_none_of_their_ow
         f"{ECR}/quay/cortexproject/cortex:{tag_of(CORTEX_IMAGE)}@{PINNED}",
         f"mirror.example.com:5000/all/grafana/loki:{tag_of(LOKI_IMAGE)}@{PINNED}",
         f"mirror.example.com:5000/all/envoyproxy/envoy:{tag_of(ENVOY_IMAGE)}@{PINNED}",
+        f"mirror.example.com:5000/all/otel/opentelemetry-collector-k8s:{tag_of(COLLECTOR_IMAGE)}@{PINNED}",
     }
 
 
 def test_a_digest_precedes_the_pinned_one_also_on_this_machine() -> None:
     wanted = {"digests": {"loki": f"{tag_of(LOKI_IMAGE)}@{OWN}"}}
-    assert images(wanted) == {f"{CORTEX_IMAGE}@{PINNED}", f"{LOKI_IMAGE}@{OWN}", f"{ENVOY_IMAGE}@{PINNED}"}
-    assert images(wanted, domain="opstrace.localhost") == {CORTEX_IMAGE, f"{LOKI_IMAGE}@{OWN}", ENVOY_IMAGE}
+    others = (CORTEX_IMAGE, ENVOY_IMAGE, COLLECTOR_IMAGE)
+    assert images(wanted) == {f"{LOKI_IMAGE}@{OWN}", *(f"{image}@{PINNED}" for image in others)}
+    assert images(wanted, domain="opstrace.localhost") == {f"{LOKI_IMAGE}@{OWN}", *others}
 
 
 def test_an_image_with_a_digest_of_the_stack_file_counts_as_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "DIGESTS", {})
     wanted = {"digests": {"loki": f"{tag_of(LOKI_IMAGE)}@{OWN}"}}
     config = from_settings(settings(images=wanted), "showdown")
-    assert config.images.source.without_digest() == [CORTEX_IMAGE, ENVOY_IMAGE]
+    assert config.images.source.without_digest() == [CORTEX_IMAGE, ENVOY_IMAGE, COLLECTOR_IMAGE]
 
 
 def test_every_pod_names_the_pull_secrets_the_probe_of_network_policies_too() -> None:
     wanted = {"pullSecrets": ["mirror", "other.example"]}
     named = [{"name": "mirror"}, {"name": "other.example"}]
-    assert [pod["imagePullSecrets"] for pod in pods(images=wanted)] == [named] * 6
+    assert [pod["imagePullSecrets"] for pod in pods(images=wanted)] == [named] * 8
     config = from_settings(settings(images=wanted), "showdown")
     _, *probe = manifests("x", "image", config.platform.pod_settings)
     assert [pod["spec"]["imagePullSecrets"] for pod in probe] == [named] * 2

@@ -9,7 +9,7 @@ import pytest
 
 from components.config.load import from_engine, from_settings
 from components.core.errors import ConfigError
-from components.core.resource_names import DEPLOYMENT_TYPE, NETWORK_POLICY_TYPE, STATEFUL_SET_TYPE
+from components.core.resource_names import NETWORK_POLICY_TYPE, WORKLOAD_PREFIX
 from components.instance.providers import providers
 from localcloud.node.policy_rules import selects
 from tests.support.factories import CLUSTER, settings
@@ -45,7 +45,7 @@ def policies(recorded: list[pulumi.runtime.MockResourceArgs], workload: Workload
 
 
 def workloads(recorded: list[pulumi.runtime.MockResourceArgs]) -> list[Workload]:
-    found = [entry.inputs for entry in recorded if entry.typ in (STATEFUL_SET_TYPE, DEPLOYMENT_TYPE)]
+    found = [entry.inputs for entry in recorded if entry.typ.startswith(WORKLOAD_PREFIX)]
     return [(each["metadata"]["namespace"], each["spec"]["template"]["metadata"]["labels"]) for each in found]
 
 
@@ -69,7 +69,7 @@ def within(address: str, ranges: list[str]) -> bool:
 
 def test_no_pod_reaches_the_credentials_of_its_node(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
     pods = workloads(recorded)
-    assert len(pods) == 6  # the gateway, two back ends of two tenants, an Alertmanager
+    assert len(pods) == 8  # the gateway, two back ends of two tenants, an Alertmanager, two collectors
     for pod in pods:
         egress = policies(recorded, pod, "Egress")
         assert egress and not any(reaches(policy, METADATA, 80) for policy in egress), pod
@@ -77,7 +77,7 @@ def test_no_pod_reaches_the_credentials_of_its_node(recorded: list[pulumi.runtim
 
 def test_pods_reach_aws_each_other_and_pod_identity(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
     pods = [pod for pod in workloads(recorded) if pod[1]["app.kubernetes.io/name"] != "alertmanager"]
-    assert len(pods) == 5
+    assert len(pods) == 7
     for address in ("52.218.0.1", "10.0.0.1", "169.254.20.10", POD_IDENTITY):
         for pod in pods:
             assert any(reaches(policy, address, 443) for policy in policies(recorded, pod, "Egress"))
@@ -102,10 +102,33 @@ def test_every_pod_of_a_tenant_admits_the_gateway_and_pods_but_the_alertmanager(
     assert len(tenants) == 5
     for pod in (*tenants, ("default-tenant", {"app": "unknown"})):
         (policy,) = policies(recorded, pod, "Ingress")
-        ((gateway, own),) = (rule["from"] for rule in policy["ingress"])
+        (gateway, own), *others = (rule["from"] for rule in policy["ingress"])
+        is_collected = pod[0] == "system-tenant" and pod[1]["app.kubernetes.io/name"] != "alertmanager"
+        assert len(others) == is_collected
         assert gateway["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "opstrace"}
         assert not selects(own["podSelector"], {"app.kubernetes.io/name": "alertmanager"})
         assert selects(own["podSelector"], {"app.kubernetes.io/name": "cortex"})
+
+
+@pytest.mark.parametrize(
+    ("collectors", "rules"), [({}, 1), ({"logs": False}, 1), ({"logs": False, "metrics": False}, 0)]
+)
+def test_the_system_tenant_admits_the_collectors_to_its_apis_while_there_are_any(
+    collectors: dict[str, bool], rules: int
+) -> None:
+    resources = declared(settings(collectors=collectors))
+    (policy,) = policies(resources, ("system-tenant", {"app.kubernetes.io/name": "loki"}), "Ingress")
+    _, *opened = policy["ingress"]
+    expected = {
+        "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "opstrace-collectors"}}}],
+        "ports": [{"protocol": "TCP", "port": 9009}, {"protocol": "TCP", "port": 3100}],
+    }
+    assert opened == [expected] * rules
+
+
+def test_nobody_reaches_the_collectors(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:
+    (policy,) = policies(recorded, ("opstrace-collectors", {"app": "unknown"}), "Ingress")
+    assert "ingress" not in policy
 
 
 @pytest.mark.parametrize(

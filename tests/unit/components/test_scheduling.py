@@ -8,7 +8,7 @@ import pytest
 from components.config.load import from_settings
 from components.config.platform.settings import PlatformSettings
 from components.core.errors import ConfigError
-from components.core.resource_names import DEPLOYMENT_TYPE, PRIORITY_CLASS_TYPE
+from components.core.resource_names import DEPLOYMENT_TYPE, PRIORITY_CLASS_TYPE, SERVICE_ACCOUNT_TYPE
 from scripts.checks.policy_probe import manifests
 from tests.support.factories import settings
 from tests.support.pulumi_mocks import Resources, declared
@@ -28,8 +28,9 @@ PODS = {
 
 
 def specs(resources: Resources) -> dict[str, dict[str, Any]]:
-    """Return the spec of each workload's pods, by the workload's type and name."""
-    found = {(entry.typ, entry.name): entry.inputs.get("spec") for entry in resources}
+    """Return the spec of each workload's pods except the collectors', by the workload's type and name."""
+    others = [entry for entry in resources if not entry.name.startswith("collectors-")]
+    found = {(entry.typ, entry.name): entry.inputs.get("spec") for entry in others}
     return {
         name: spec["template"]["spec"] | {"type": kind}
         for (kind, name), spec in found.items()
@@ -52,7 +53,11 @@ def test_every_pod_follows_the_platform() -> None:
         requests = pod["containers"][0]["resources"]["requests"]
         assert (requests == PODS["gateway"]) == is_gateway
     assert PRIORITY_CLASS_TYPE not in {entry.typ for entry in resources}
-    accounts = [entry.inputs["metadata"] for entry in resources if entry.typ.endswith(":ServiceAccount")]
+    accounts = [
+        entry.inputs["metadata"]
+        for entry in resources
+        if entry.typ == SERVICE_ACCOUNT_TYPE and not entry.name.startswith("collectors-")
+    ]
     assert [account["annotations"] for account in accounts] == [PODS["serviceAccountAnnotations"]] * 3
 
 
@@ -61,7 +66,11 @@ def test_without_these_settings_pods_run_on_any_node() -> None:
     for pod in specs(resources).values():
         assert not pod.keys() & {"nodeSelector", "tolerations", "imagePullSecrets"}
         assert ("priorityClassName" in pod) == (pod["type"] == DEPLOYMENT_TYPE)
-    accounts = [entry.inputs["metadata"] for entry in resources if entry.typ.endswith(":ServiceAccount")]
+    accounts = [
+        entry.inputs["metadata"]
+        for entry in resources
+        if entry.typ == SERVICE_ACCOUNT_TYPE and not entry.name.startswith("collectors-")
+    ]
     assert accounts and not any("annotations" in account for account in accounts)
 
 

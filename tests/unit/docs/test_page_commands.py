@@ -28,6 +28,7 @@ FOLLOWED = {
     "how-to/rotate-a-key.md": "e2e/test_tokens.py",
     "how-to/rules.md": "e2e/test_rules.py",
     "how-to/alerts.md": "e2e/test_alerts.py",
+    "how-to/watch-the-cluster.md": "e2e/test_collectors.py",
     "reference/metrics.md": "e2e/test_metrics.py",
     "how-to/integrations.md": "e2e/test_integrations.py",
 }

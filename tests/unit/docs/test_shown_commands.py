@@ -116,7 +116,9 @@ def test_what_create_prints_sends_the_token_and_shows_it_to_nobody(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_secret(token_file("default"), b"the-token-of-the-tenant")
-    config: Any = SimpleNamespace(domain="example.com", load_balancer=SimpleNamespace(port=443))
+    config: Any = SimpleNamespace(
+        domain="example.com", load_balancer=SimpleNamespace(port=443), collectors=SimpleNamespace(enabled=False)
+    )
     show_created(Created("showdown", config, Provider({}), ["default"]), 1)
     _, _, printed = capsys.readouterr().err.partition("Try it:\n")
     assert "curl" in printed and APIS[0] in printed

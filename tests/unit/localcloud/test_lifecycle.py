@@ -85,9 +85,35 @@ def test_tools_come_from_releases_without_a_pin_only_if_you_trust_their_hosts(
         raise EnoughError
 
     monkeypatch.setattr(lifecycle, "ensure", ensure)
+    monkeypatch.setattr(lifecycle, "cached", lambda _: None)
     monkeypatch.setattr(namespaces, "require_root", lambda: None)
     monkeypatch.setattr(images, "images", stop)
     with pytest.raises(EnoughError):
         lifecycle.start(Settings(3, tmp_path / "home"), SILENT, trust_release_host=trust)
     releases = [source for tool in asked for source in tool.sources if isinstance(source, Release)]
     assert len(releases) == 4 and {release.is_trusted for release in releases} == {trust}
+
+
+def test_a_start_takes_the_collector_if_it_is_built_and_never_builds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class EnoughError(Exception):
+        pass
+
+    def ensure(tool: Tool, progress: object) -> Path:
+        asked.append(tool.name)
+        return tmp_path
+
+    def stop(programs: dict[str, str]) -> None:
+        assert programs["otelcol"] == str(tmp_path / "otelcol")
+        raise EnoughError
+
+    monkeypatch.setattr(lifecycle, "ensure", ensure)
+    monkeypatch.setattr(lifecycle, "cached", lambda tool: tmp_path / tool.name)
+    monkeypatch.setattr(namespaces, "require_root", lambda: None)
+    monkeypatch.setattr(images, "images", stop)
+    with pytest.raises(EnoughError):
+        lifecycle.start(Settings(3, tmp_path / "home"), SILENT)
+    assert asked and "otelcol" not in asked

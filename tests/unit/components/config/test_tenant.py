@@ -46,7 +46,7 @@ def test_a_tenant_s_own_settings_stand_upon_the_defaults_name_by_name() -> None:
         "max_exemplars": 7,
         "compactor_blocks_retention_period": "720h",
     }
-    assert loki_limits(result) == {"retention_period": "48h"}
+    assert loki_limits(result, "default") == {"retention_period": "48h"}
     config = from_settings(settings(tenantDefaults=defaults), "showdown")
     assert config.settings_of("system").retention.metrics == "30d"
 

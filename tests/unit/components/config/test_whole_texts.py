@@ -119,6 +119,11 @@ FULL: dict[str, Any] = {
         "gateway": {"cpu": "500m", "memory": "512Mi"},
         "serviceAccountAnnotations": {"example.com/owner": "platform"},
     },
+    "collectors": {
+        "namespaces": {"exclude": ["kube-system"]},
+        "extraScrape": [{"job": "database", "targets": ["db.example.com:9187"], "path": "/metrics", "scheme": "https"}],
+        "resources": {"cpu": "100m", "memory": "256Mi", "memoryLimit": "1Gi"},
+    },
     "tags": {"team": "observability"},
 }
 ALONE: dict[str, Any] = {"tenantOf": "showdown", "name": "team", "tenant": TENANT}

@@ -204,6 +204,24 @@ def test_a_finished_instance_that_does_not_answer_yet_is_waited_for_and_shown(cl
     assert (tmp_path / "Pulumi.showdown.yaml").read_text() == before and kid("default") == token
 
 
+@pytest.mark.parametrize(
+    ("wait", "collectors", "told"),
+    [
+        (None, {}, "The cluster's own logs and metrics follow in the tenant system.\n"),
+        ("once their program is built", {}, "follow in the tenant system once their program is built.\n"),
+        ("once their program is built", {"logs": False, "metrics": False}, ""),
+    ],
+)
+def test_create_does_not_wait_for_the_collectors_and_says_so(
+    cloud: Engine, tmp_path: Path, wait: str | None, collectors: dict[str, bool], told: str
+) -> None:
+    provider = Provider({}, CLOUD | {"collectors": collectors}, collectors_wait=wait)
+    cloud.context = FakeContext(tmp_path, lambda _: cloud, provider=provider)
+    done = create(cloud, "--tenant", "default")
+    assert done.exit_code == 0 and told in done.stderr
+    assert ("tenant system" in done.stderr) == bool(told)
+
+
 def test_a_finished_instance_is_waited_for_where_its_token_files_are_not(
     cloud: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,10 +138,15 @@ def test_create_starts_the_embedded_cloud_with_the_options_that_you_gave(
         return None
 
     cloud = SimpleNamespace(
-        up=up, environment=lambda *_: {}, stack_settings=lambda _: {}, ca_file=lambda _: None, require_running=None
+        up=up,
+        environment=lambda *_: {},
+        stack_settings=lambda _: {},
+        ca_file=lambda _: None,
+        require_running=None,
+        collectors_wait=lambda _: "once their program is built",
     )
     monkeypatch.setattr(providers, "embedded_cloud", lambda **_: cloud)
-    providers.provider("local", start)
+    assert providers.provider("local", start).collectors_wait == "once their program is built"
     assert started == [(start.cluster_context, start.official_plugins, start.trust_release_host)]
 
 

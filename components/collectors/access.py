@@ -1,0 +1,59 @@
+"""What the collectors may read in the cluster: nothing of Secrets and ConfigMaps, and they may change nothing."""
+
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.collectors.settings import CLUSTER, NODE
+from components.core.names import COLLECTORS_NAMESPACE
+from components.shared.options import child, manifest
+
+READ = ["get", "list", "watch"]
+
+
+def _rule(group: str, *resources: str, verbs: list[str] = READ) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": verbs}
+
+
+RULES: dict[str, list[dict[str, Any]]] = {
+    NODE: [
+        _rule("", "pods"),
+        _rule("", "nodes/metrics", verbs=["get"]),  # of the kubelet; `nodes/proxy` would also open `exec`
+    ],
+    CLUSTER: [
+        _rule("", "namespaces", "nodes", "pods", "replicationcontrollers", "resourcequotas", "services"),
+        _rule("apps", "daemonsets", "deployments", "replicasets", "statefulsets"),
+        _rule("batch", "cronjobs", "jobs"),
+        _rule("autoscaling", "horizontalpodautoscalers"),
+        _rule("discovery.k8s.io", "endpointslices"),
+        {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
+    ],
+}
+
+
+def declare_account(
+    name: str, program: str, namespace: pulumi.Input[str], marks: dict[str, str], parent: pulumi.Resource
+) -> list[pulumi.Resource]:
+    """Declare the service account of a collector, its role, and the binding of both."""
+    account = kubernetes.core.v1.ServiceAccount(
+        f"{name}-{program}-service-account",
+        metadata=manifest(name=program, namespace=namespace, labels=marks),
+        automount_service_account_token=False,
+        opts=child(parent),
+    )
+    cluster_wide = f"{COLLECTORS_NAMESPACE}-{program}"
+    role = kubernetes.rbac.v1.ClusterRole(
+        f"{name}-{program}-role",
+        metadata=manifest(name=cluster_wide, labels=marks),
+        rules=RULES[program],
+        opts=child(parent),
+    )
+    binding = kubernetes.rbac.v1.ClusterRoleBinding(
+        f"{name}-{program}-role-binding",
+        metadata=manifest(name=cluster_wide, labels=marks),
+        role_ref=manifest(apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name=cluster_wide),
+        subjects=[{"kind": "ServiceAccount", "name": program, "namespace": COLLECTORS_NAMESPACE}],
+        opts=child(parent, role),
+    )
+    return [account, binding]

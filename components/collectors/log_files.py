@@ -1,0 +1,117 @@
+"""Reading the containers' log files, in the format of the Container Runtime Interface (CRI).
+
+The receiver's own operator `container` is not used. It passes lines on from memory up to 100 ms later, while the offset
+behind them may be saved already: a kill in between loses them (Collector 0.149, pkg/stanza/operator/parser/container). The
+operators here pass each batch on before the offset is saved, together with the feature gate `SYNCHRONOUS`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from components.collectors.export import STORAGE
+from components.collectors.settings import LOGS_FOLDER, NODE_NAME
+
+SYNCHRONOUS = "stanza.synchronousLogEmitter"
+PATH = 'attributes["log.file.path"]'
+LINE = r"(?s)^(?P<time>[^ ]+) (?P<stream>stdout|stderr) (?P<logtag>[^ ]+) ?(?P<log>.*)"
+TIME_LAYOUT = "2006-01-02T15:04:05.999999999Z07:00"
+# /var/log/pods/NAMESPACE_POD_UID/CONTAINER/RESTARTS.log, and after a rotation RESTARTS.log.TIME
+FILE = r"/(?P<namespace>[^/_]+)_(?P<pod>[^/_]+)_(?P<uid>[^/_]+)/(?P<container>[^/]+)/(?P<restarts>\d+)\.log"
+FROM_FILE = {
+    "namespace": "k8s.namespace.name",
+    "pod": "k8s.pod.name",
+    "uid": "k8s.pod.uid",
+    "container": "k8s.container.name",
+    "restarts": "k8s.container.restart_count",
+}
+WORKLOADS = ("deployment", "statefulset", "daemonset", "cronjob", "job")
+
+
+def receiver(excluded: Sequence[str], folder: str = LOGS_FOLDER) -> dict[str, Any]:
+    """Return the receiver of all containers' log files in `folder`, but those of excluded namespaces."""
+    # A rotated file is read to its end, as long as the kubelet has not compressed it.
+    unread = [f"{folder}/*/*/*.gz", f"{folder}/*/*/*.tmp"]
+    return {
+        "include": [f"{folder}/*/*/*.log*"],
+        "exclude": unread + [f"{folder}/{name}_*/*/*" for name in excluded],
+        "start_at": "beginning",
+        "include_file_path": True,
+        "include_file_name": False,
+        "storage": STORAGE,
+        "retry_on_failure": {"enabled": True, "max_interval": "5s", "max_elapsed_time": "0s"},
+        "operators": [*_line_operators(), *_file_operators()],
+    }
+
+
+def _line_operators() -> list[dict[str, Any]]:
+    """Return the operators that parse a line, and put the parts of a long one together again."""
+    is_parsed = "attributes.log != nil"
+    return [
+        {
+            "type": "regex_parser",
+            "regex": LINE,
+            "on_error": "send_quiet",  # a line in another format is sent as it is
+            "timestamp": {"parse_from": "attributes.time", "layout_type": "gotime", "layout": TIME_LAYOUT},
+        },
+        {
+            "type": "recombine",
+            "if": is_parsed,
+            "combine_field": "attributes.log",
+            "combine_with": "",
+            "is_last_entry": "attributes.logtag != 'P'",
+            "source_identifier": PATH,
+            "max_log_size": "1MiB",
+        },
+        {"type": "move", "if": is_parsed, "from": "attributes.log", "to": "body"},
+        {
+            "type": "move",
+            "if": "attributes.stream != nil",
+            "from": "attributes.stream",
+            "to": 'attributes["log.iostream"]',
+        },
+        *(
+            {"type": "remove", "if": f"attributes.{name} != nil", "field": f"attributes.{name}"}
+            for name in ("time", "logtag")
+        ),
+    ]
+
+
+def _file_operators() -> list[dict[str, Any]]:
+    """Return the operators that name the pod and the container by the file's path."""
+    parsed = {"type": "regex_parser", "regex": FILE, "parse_from": PATH, "on_error": "send_quiet"}
+    moves = [
+        {
+            "type": "move",
+            "if": f"attributes.{part} != nil",
+            "from": f"attributes.{part}",
+            "to": f'resource["{attribute}"]',
+        }
+        for part, attribute in FROM_FILE.items()
+    ]
+    return [parsed, *moves, {"type": "remove", "field": PATH}]
+
+
+def pod_attributes() -> dict[str, Any]:
+    """Return the processor that adds the pods' workloads, from the API server."""
+    by_name = ["k8s.namespace.name", "k8s.pod.name"]
+    return {
+        "filter": {"node_from_env_var": NODE_NAME},
+        # Without it, lines that are read at the start would have no workload. Until it starts, they stay in their files.
+        "wait_for_metadata": True,
+        "extract": {
+            "metadata": [*(f"k8s.{workload}.name" for workload in WORKLOADS), "k8s.node.name"],
+            "deployment_name_from_replicaset": True,  # or each node would watch all ReplicaSets
+        },
+        "pod_association": [
+            {"sources": [{"from": "resource_attribute", "name": "k8s.pod.uid"}]},
+            # The uid in the path of a static pod is not that of its object.
+            {"sources": [{"from": "resource_attribute", "name": name} for name in by_name]},
+        ],
+    }
+
+
+def service_name() -> dict[str, Any]:
+    """Return the processor that names the service, by which Loki's clients group streams: after the container."""
+    named = 'set(resource.attributes["service.name"], resource.attributes["k8s.container.name"])'
+    unnamed = 'where resource.attributes["service.name"] == nil and resource.attributes["k8s.container.name"] != nil'
+    return {"log_statements": [{"context": "resource", "statements": [f"{named} {unnamed}"]}]}

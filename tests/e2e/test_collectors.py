@@ -1,0 +1,87 @@
+"""The cluster watches itself: logs of any pod and the metrics of containers are in the system tenant, by the page's commands."""
+
+import json
+import time
+import uuid
+from typing import Any
+from urllib.parse import urlencode
+
+from components.core.names import COLLECTORS_NAMESPACE
+from tests.support.polling import eventually
+from tests.support.user_session import UserSession, commands, url
+
+PAGE = "how-to/watch-the-cluster.md"
+SOON = 30  # seconds from a line or a sample to the answer that has it
+START_SECONDS = 180  # until the collectors run, on a busy machine
+
+
+def asked(walk: UserSession, api: str, path: str, **query: str) -> list[dict[str, Any]]:
+    status, text = walk.curl(f"{url(api, 'system', path)}?{urlencode(query)}", token=walk.token("system"))
+    return list(json.loads(text)["data"]["result"]) if status == 200 else []
+
+
+def lines(walk: UserSession, query: str) -> list[str]:
+    found = asked(walk, "loki", "/loki/api/v1/query_range", query=query, limit="1000")
+    return [line for stream in found for _, line in stream["values"]]
+
+
+def series(walk: UserSession, query: str) -> list[dict[str, str]]:
+    return [entry["metric"] for entry in asked(walk, "cortex", "/api/v1/query", query=query)]
+
+
+def said(walk: UserSession) -> str:
+    pods = walk.kubectl("-n", COLLECTORS_NAMESPACE, "get", "pods", "-o", "wide")
+    logs = walk.kubectl("-n", COLLECTORS_NAMESPACE, "logs", "-l", "app.kubernetes.io/component=collectors", "--tail=20")
+    return f"{pods}\n{logs}"
+
+
+def test_create_says_that_the_collectors_follow(walk: UserSession) -> None:
+    assert "The cluster's own logs and metrics follow in the tenant system" in walk.created
+
+
+def test_the_queries_of_the_page_have_answers(walk: UserSession) -> None:
+    eventually(lambda: lines(walk, '{k8s_namespace_name="opstrace"}') != [], START_SECONDS, detail=lambda: said(walk))
+    cpu = 'rate(container_cpu_usage_seconds_total{container!=""}[2m])'
+    eventually(lambda: series(walk, cpu) != [], START_SECONDS, detail=lambda: said(walk))
+    _, output = walk.follow(commands(PAGE)[:2], walk.folder / "tenant-api-token-system")
+    logs, metrics = (json.loads(text) for text in output.replace("}{", "}\n{").splitlines())
+    assert logs["data"]["result"] and metrics["data"]["result"]
+
+
+def test_a_line_of_a_pod_is_found_soon(walk: UserSession) -> None:
+    mark = f"m{uuid.uuid4().hex}"
+    walk.curl(url("cortex", "default", f"/api/v1/label/{mark}/values"), token=walk.token("default"))
+    query = f'{{k8s_namespace_name="opstrace", k8s_container_name="envoy"}} |= "{mark}"'
+    assert eventually(lambda: len(lines(walk, query)) == 1, detail=lambda: said(walk)) < SOON
+    (stream,) = asked(walk, "loki", "/loki/api/v1/query_range", query=query)
+    labels = stream["stream"]
+    assert labels["k8s_deployment_name"] == "gateway" and labels["k8s_pod_name"].startswith("gateway-")
+    names = json.loads(walk.curl(url("loki", "system", "/loki/api/v1/labels"), token=walk.token("system"))[1])["data"]
+    assert not [name for name in names if "pod" in name or "instance" in name]
+
+
+def test_the_cpu_of_containers_is_not_older_than_that(walk: UserSession) -> None:
+    query = 'timestamp(container_cpu_usage_seconds_total{namespace="opstrace",container="envoy"})'
+    found = asked(walk, "cortex", "/api/v1/query", query=query)
+    assert len({entry["metric"]["pod"] for entry in found}) == 2
+    newest = max(float(entry["value"][1]) for entry in found)
+    assert time.time() - newest < SOON
+
+
+def test_each_job_has_series(walk: UserSession) -> None:
+    def jobs() -> set[str]:
+        return {entry["job"] for entry in series(walk, "group by (job) ({job!=''})")}
+
+    eventually(lambda: jobs() >= {"apiserver", "cadvisor", "collector", "kubelet", "kubernetes"}, detail=jobs)
+    eventually(lambda: series(walk, "up == 0") == [], 2 * SOON, detail=lambda: series(walk, "up == 0"))
+    gateway = (
+        'k8s_deployment_available{namespace="opstrace",deployment="gateway"}'  # at the first scrape, none is ready
+    )
+    eventually(lambda: series(walk, f"{gateway} == 2") != [], 3 * SOON, detail=lambda: series(walk, gateway))
+    assert series(walk, "target_info{job!='gateway'}") == []
+
+
+def test_no_other_pod_runs_in_the_collectors_namespace(walk: UserSession) -> None:
+    command = ("-n", COLLECTORS_NAMESPACE, "run", "other", "--image=registry.example.com/other:1")
+    done = walk.in_project("kubectl", *command, check=False)
+    assert done.returncode and "opstrace-collectors admits a pod only if" in done.stderr

@@ -1,0 +1,134 @@
+"""A collector of the cluster as a process of this machine: its own configuration, with other folders and addresses."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.collectors.configuration import cluster_configuration, node_configuration
+from components.collectors.log_files import SYNCHRONOUS
+from components.collectors.settings import (
+    HEALTH_PORT,
+    LOGS_FOLDER,
+    NODE,
+    OWN_METRICS_PORT,
+    QUEUE_FOLDER,
+    SERVICE_ACCOUNT_FOLDER,
+    CollectorResources,
+    CollectorsArgs,
+    ScrapeJob,
+)
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+from tests.support.ports import free_ports
+
+VARIABLES = {"NODE_NAME": "node-1", "NODE_IP": "127.0.0.1", "POD_NAME": "collector-1"}
+RESOURCES = CollectorResources(cpu="50m", memory="160Mi", memory_limit="512Mi")
+
+
+def arguments(**changes: Any) -> CollectorsArgs:
+    """Return the arguments of the collectors of an instance, with these changes."""
+    usual: dict[str, Any] = {"instance": "showdown", "domain": "showdown.example.com", "logs": True, "metrics": True}
+    usual |= {"excluded_namespaces": (), "extra_scrape": (), "resources": RESOURCES}
+    return CollectorsArgs(**usual | changes)
+
+
+def scrape_job(target: str) -> ScrapeJob:
+    """Return a job of one further target, which is scraped each second."""
+    return ScrapeJob(job="database", targets=[target], path="/metrics", scheme="http", interval_seconds=1)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What there is around a collector.
+
+    Attributes:
+        ports: The ports of Cortex and Loki on loopback.
+        without: The processors, receivers and scrape jobs that are left out, because they need a cluster.
+        environment: Variables beside those of a pod.
+    """
+
+    ports: Mapping[str, int] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class ClusterCollector:
+    """The collector of a node or of the cluster, with its files in one folder."""
+
+    def __init__(
+        self, folder: Path, program: str, args: CollectorsArgs, surroundings: Surroundings = Surroundings()
+    ) -> None:
+        self.folder, self.log = folder, folder / "collector.log"
+        self.pods = folder / "pods"
+        self._environment = VARIABLES | dict(surroundings.environment)
+        account = folder / "account"
+        for each in (self.pods, folder / "queue", account):
+            each.mkdir()
+        (account / "token").write_text("token")
+        (account / "ca.crt").touch()
+        whole = node_configuration(args) if program == NODE else cluster_configuration(args)
+        text = json.dumps(_without(whole, surroundings.without))
+        health, own = free_ports(2)
+        changes = {LOGS_FOLDER: str(self.pods), QUEUE_FOLDER: str(folder / "queue")}
+        changes |= {SERVICE_ACCOUNT_FOLDER: str(account), f"0.0.0.0:{HEALTH_PORT}": f"127.0.0.1:{health}"}
+        changes |= {f"127.0.0.1:{OWN_METRICS_PORT}": f"127.0.0.1:{own}", '"serviceAccount"': '"kubeConfig"'}
+        changes[f'"port": {OWN_METRICS_PORT}'] = f'"port": {own}'
+        for service, port in surroundings.ports.items():
+            changes[f"http://{service}.system-tenant.svc.cluster.local"] = f"http://127.0.0.1:{port}"
+        for shipped, used in changes.items():
+            text = text.replace(shipped, used)
+        self._file = folder / "config.yaml"
+        self._file.write_text(text)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _command(self, *words: str) -> list[str]:
+        program = ensure(catalog.OTELCOL) / "otelcol"
+        return [str(program), *words, f"--config={self._file}", f"--feature-gates={SYNCHRONOUS}"]
+
+    def validated(self) -> subprocess.CompletedProcess[str]:
+        """Let the Collector check the configuration."""
+        environment = os.environ | self._environment
+        return subprocess.run(self._command("validate"), env=environment, capture_output=True, text=True, check=False)
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                self._command(), env=os.environ | self._environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """End the process as a crash does."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def said(self) -> str:
+        """Return the end of the collector's log."""
+        return self.log.read_text()[-3000:] if self.log.exists() else ""
+
+    def log_file(self, namespace: str, pod: str, container: str) -> Path:
+        """Return the log file of a container, whose folder exists, as a kubelet names it."""
+        folder = self.pods / f"{namespace}_{pod}_0a1b2c3d-0000-4000-8000-000000000000" / container
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / "0.log"
+
+
+def _without(configuration: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a configuration without these components and scrape jobs, and without the pipelines that have no receiver."""
+    pipelines = {}
+    for name, pipeline in configuration["service"]["pipelines"].items():
+        rest = {kind: [each for each in parts if each not in names] for kind, parts in pipeline.items()}
+        if rest["receivers"]:
+            pipelines[name] = rest
+    kinds = ("receivers", "processors")
+    parts = {kind: {n: part for n, part in configuration[kind].items() if n not in names} for kind in kinds}
+    prometheus = parts["receivers"].get("prometheus")
+    if prometheus:
+        jobs = [job for job in prometheus["config"]["scrape_configs"] if job["job_name"] not in names]
+        parts["receivers"]["prometheus"] = {"config": {"scrape_configs": jobs}}
+    service = configuration["service"] | {"pipelines": pipelines}
+    return configuration | parts | {"service": service}
