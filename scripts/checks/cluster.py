@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from components.core.names import GATEWAY_NAMESPACE, SYSTEM, namespace
+from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, SYSTEM, namespace
 from scripts.checks.account import EKS_ISSUER
 from scripts.checks.finding import Finding, error, ok, warning
 from scripts.checks.storage_class import storage_class_finding
@@ -93,6 +93,7 @@ def find_pull_secrets(subject: Subject) -> list[Finding]:
         return [ok(PULL_SECRETS, "none in use")]
     names = [
         GATEWAY_NAMESPACE,
+        *([COLLECTORS_NAMESPACE] if subject.config.collectors.enabled else []),
         *(namespace(tenant) for tenant in (SYSTEM, *(one.name for one in subject.config.tenants))),
     ]
     existing = [name for name in names if subject.cluster.has_object("namespaces", name)]

@@ -35,7 +35,7 @@ ALL = [(namespace, "one") for namespace in NAMESPACES]
             ["one"],
             Holding(()),
             "warning",
-            "creates the namespaces opstrace, system-tenant, default-tenant, and each needs one",
+            "creates the namespaces opstrace, opstrace-collectors, system-tenant, default-tenant, and each needs one",
         ),
         (["one"], Holding(NAMESPACES, *ALL), "ok", "in the 3 namespaces that exist"),
         (["one"], Holding(NAMESPACES[:2], *ALL[:2]), "ok", "in the 2 namespaces that exist"),
