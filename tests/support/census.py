@@ -45,7 +45,7 @@ NOT_IN_THE_CLOUD = (COMPONENT_PREFIX, ENGINE_PREFIX, RANDOM_ID_TYPE, CERTIFICATE
 # Kinds whose objects controllers create, and remove after their owners.
 OF_CONTROLLERS = (
     *("Event", "Lease", "Endpoints", "EndpointSlice", "ReplicaSet", "ControllerRevision", "Pod"),
-    *("PersistentVolumeClaim", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
+    *("PersistentVolumeClaim", "Role", "RoleBinding"),
     *("FlowSchema", "PriorityLevelConfiguration", "APIService", "IPAddress", "ServiceCIDR", "ComponentStatus"),
 )
 KEPT_PARTS = (BUCKET_POLICY_TYPE, PUBLIC_ACCESS_BLOCK_TYPE)  # the parts that a retained bucket keeps
@@ -53,6 +53,7 @@ PARTS_OF_A_BUCKET = (*KEPT_PARTS, LIFECYCLE_TYPE)
 BUILT_IN_TTL = 172_800  # of the NS record of a new zone (Route 53 developer guide)
 BUILT_IN_OBJECTS = re.compile(
     r"(default|kube-\S+)(/\S*)?|system-(cluster|node)-critical|\S+/(default|kube-root-ca\.crt)"
+    r"|system:\S+|cluster-admin|admin|edit|view"  # the API server's own cluster roles
 )
 
 

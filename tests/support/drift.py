@@ -50,7 +50,7 @@ from tests.support.user_session import UserSession
 
 Resource = dict[str, Any]
 TENANT = "default"
-ELSEWHERE = {"kubernetes.io/metadata.name": "other"}
+OTHER_NAMESPACE = {"kubernetes.io/metadata.name": "other"}
 ANYBODY = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
@@ -315,7 +315,9 @@ KINDS: dict[str, Kind] = {
     CLUSTER_ROLE_BINDING_TYPE: _object({"subjects": []}),
     ADMISSION_POLICY_TYPE: _object({"spec": {"failurePolicy": "Ignore"}}),
     # Its actions are a set: a heal would add to what was put there by hand.
-    ADMISSION_BINDING_TYPE: _object({"spec": {"matchResources": {"namespaceSelector": {"matchLabels": ELSEWHERE}}}}),
+    ADMISSION_BINDING_TYPE: _object(
+        {"spec": {"matchResources": {"namespaceSelector": {"matchLabels": OTHER_NAMESPACE}}}}
+    ),
     DAEMON_SET_TYPE: _object({"spec": {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}}}),
     # A broken image does not stop a Deployment: the old pods stay until the new ones are ready.
     DEPLOYMENT_TYPE: Kind(_image_edited, _object({}).look),
