@@ -16,7 +16,9 @@ from localcloud.settings import PREFIX, SLOTS, Settings
 from localcloud.supervisor import until
 
 UNSHARE = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--mount-proc", "--kill-child")
-DISCONNECT_SECONDS = 15
+FIRST_PROCESS = "localcloud.node.pid1"
+FOREIGN_SECONDS = 15
+DISCONNECT_SECONDS = 120
 NAMESPACES_SECONDS = 5
 
 
@@ -39,7 +41,7 @@ def prepare(settings: Settings, programs: Mapping[str, str]) -> None:
 def command(settings: Settings, programs: Mapping[str, str], archives: list[str]) -> list[str]:
     """Return the command that creates the namespaces and runs the node's first process in them."""
     inside = [
-        *("unshare", *UNSHARE, sys.executable, "-P", "-m", "localcloud.node.pid1"),
+        *("unshare", *UNSHARE, sys.executable, "-P", "-m", FIRST_PROCESS),
         *(str(settings.home), str(settings.slot), json.dumps(dict(programs)), json.dumps(archives)),
     ]
     return ["sh", "-c", f'exec {HOST_NETWORK}</proc/self/ns/net && exec "$@"', "sh", *inside]
@@ -58,13 +60,27 @@ def remove_traces(settings: Settings) -> None:
 
 
 def require_own(settings: Settings) -> None:
-    """Raise `LocalCloudError` where a cloud of this slot runs that belongs to another user or state folder."""
-    # The kernel removes the network interface of a node that has ended, but not at once.
-    if not until(lambda: not network.is_connected(settings), DISCONNECT_SECONDS, 0.2):
+    """Raise `LocalCloudError` where a cloud of this slot runs that belongs to another user or state folder.
+
+    The kernel removes the network interface of a node that has ended, but not at once: processes end only after their last
+    write to a disk, which may be busy.
+    """
+    if not until(lambda: not _runs(settings) or not network.is_connected(settings), FOREIGN_SECONDS, 0.2):
         raise LocalCloudError(
             f"slot {settings.slot} has an embedded cloud with another HOME or XDG_STATE_HOME; end it with the same values, "
             f"or set OPSTRACE_LOCAL_SLOT to another number from 0 to {SLOTS - 1}"
         )
+    if not until(lambda: not network.is_connected(settings), DISCONNECT_SECONDS, 0.2):
+        raise LocalCloudError(
+            f"the kernel has not removed the network interface {settings.name} of an ended node in {DISCONNECT_SECONDS} s; "
+            "run this again"
+        )
+
+
+def _runs(settings: Settings) -> bool:
+    """Tell whether the first process of a node of this slot runs, whoever started it."""
+    commands = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return any(FIRST_PROCESS in command and str(settings.slot) in command for command in commands)
 
 
 def _inner_process(pid: int) -> int:

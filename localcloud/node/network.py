@@ -1,6 +1,8 @@
 """The pair of virtual interfaces (veth) between this machine and the node's network namespace."""
 
-from pyroute2 import IPRoute
+import errno
+
+from pyroute2 import IPRoute, NetlinkError
 
 from localcloud.settings import Settings
 
@@ -32,7 +34,11 @@ def disconnect(settings: Settings) -> None:
     """Remove the pair of interfaces, if the kernel has not yet removed it with the node's namespace."""
     with IPRoute() as routes:
         for index in routes.link_lookup(ifname=settings.name):
-            routes.link("del", index=index)
+            try:
+                routes.link("del", index=index)
+            except NetlinkError as error:
+                if error.code != errno.ENODEV:  # the kernel was faster
+                    raise
 
 
 def configure_inside(settings: Settings) -> bool:

@@ -1,0 +1,54 @@
+"""A slot is taken while its node runs, and until the kernel has removed what an ended node leaves."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from localcloud.errors import LocalCloudError
+from localcloud.node import namespaces
+from localcloud.settings import Settings
+
+SLOT = 3
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(namespaces, "FOREIGN_SECONDS", 0.1)
+    monkeypatch.setattr(namespaces, "DISCONNECT_SECONDS", 0.5)
+    return Settings(SLOT, tmp_path)
+
+
+def meet(monkeypatch: pytest.MonkeyPatch, *, slot: int | None, connected: list[bool]) -> None:
+    """Let a node of this slot run, None for no node; each question about its interface takes the next answer."""
+    command = ["python", "-m", namespaces.FIRST_PROCESS, "/home/other", str(slot), "{}", "[]"]
+    running = [SimpleNamespace(info={"cmdline": command})] if slot is not None else []
+    ended = SimpleNamespace(info={"cmdline": None})  # psutil's answer about a zombie
+    monkeypatch.setattr(namespaces.psutil, "process_iter", lambda _: [ended, *running])
+    monkeypatch.setattr(
+        namespaces.network, "is_connected", lambda _: connected.pop(0) if connected[1:] else connected[0]
+    )
+
+
+def test_a_free_slot_is_own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    meet(monkeypatch, slot=None, connected=[False])
+    namespaces.require_own(settings)
+
+
+def test_a_running_node_of_another_folder_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    meet(monkeypatch, slot=SLOT, connected=[True])
+    with pytest.raises(LocalCloudError, match="slot 3 has an embedded cloud with another HOME"):
+        namespaces.require_own(settings)
+
+
+def test_the_interface_of_an_ended_node_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = [True, True, False]
+    meet(monkeypatch, slot=SLOT + 1, connected=connected)
+    namespaces.require_own(settings)
+    assert connected == [False]
+
+
+def test_an_interface_that_stays_is_an_error_of_its_own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    meet(monkeypatch, slot=None, connected=[True])
+    with pytest.raises(LocalCloudError, match="the kernel has not removed the network interface opst3"):
+        namespaces.require_own(settings)
