@@ -34,12 +34,16 @@ class Lock:
 
     def is_dead(self) -> bool:
         """Tell whether a process of this machine took the lock and has ended."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            return not psutil.Process(self.pid).name().startswith("pulumi")
-        except psutil.NoSuchProcess:
-            return True
+        return self.host == socket.gethostname() and has_ended(self.pid)
+
+
+def has_ended(engine: int) -> bool:
+    """Tell whether no engine runs as this process. One that nobody has waited for (a zombie) has ended too."""
+    try:
+        process = psutil.Process(engine)
+        return process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("pulumi")
+    except psutil.NoSuchProcess:
+        return True
 
 
 def is_about(line: str) -> bool:

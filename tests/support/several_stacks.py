@@ -15,6 +15,8 @@ from scripts.clients.aws import Clients
 from scripts.clients.kubernetes import Cluster
 from scripts.engine.pulumi import Engine
 from tests.support.census import of_cloud, of_state
+from tests.support.killing import OPERATION_SECONDS
+from tests.support.polling import eventually
 from tests.support.stack import INSTANCE, Stack
 
 Outcomes = dict[str, tuple[str, dict[str, int]]]
@@ -116,3 +118,11 @@ def kill_all(command: int) -> None:
             victim.kill()
         except psutil.NoSuchProcess:
             pass  # it ended with its parent
+    eventually(lambda: all(map(_has_ended, victims)), OPERATION_SECONDS, 0.02)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -2,15 +2,18 @@
 
 import multiprocessing
 import os
+import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from components.core.errors import UserError
 from scripts.engine.locks import Lock, clear_once, dead_locks
+from tests.support.polling import eventually
 
 # The output of pulumi 3.255.
 ERRORS = """error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with `pulumi cancel`.
@@ -81,3 +84,12 @@ def test_a_lock_file_that_a_killed_command_left_blocks_nobody(state: Path) -> No
     calls = []
     clear_once([Lock("root", "here", ended(), "2026-11-26T10:00:00Z")], lambda: calls.append("cancelled"))
     assert calls == ["cancelled"]
+
+
+def test_a_lock_of_an_engine_that_nobody_has_waited_for_is_dead(tmp_path: Path) -> None:
+    engine = tmp_path / "pulumi"
+    shutil.copy(str(shutil.which("true")), engine)
+    with subprocess.Popen([engine]) as process:
+        eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+        assert psutil.Process(process.pid).name() == "pulumi"
+        assert Lock("root", socket.gethostname(), process.pid, "").is_dead()
