@@ -11,7 +11,12 @@ from botocore.model import OperationNotFoundError
 from moto.autoscaling.models import AutoScalingBackend
 from moto.core.request import normalize_request
 from moto.core.responses import BaseResponse
-from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, TooManyCertificatesError
+from moto.elbv2.exceptions import (
+    DuplicateListenerError,
+    DuplicateLoadBalancerName,
+    ELBClientError,
+    TooManyCertificatesError,
+)
 from moto.elbv2.models import ELBv2Backend, FakeAction, FakeHealthStatus, FakeLoadBalancer
 from moto.elbv2.responses import ELBV2Response
 from moto.iam.exceptions import NotFoundException
@@ -84,10 +89,19 @@ def _replace(owner: type, method: str, by: Any) -> None:
 
 
 def _as_its_type(create: Any) -> Any:
-    """Give network load balancers the ARN and the attributes that AWS gives them; moto gives those of application ones."""
+    """Give network load balancers the ARN and the attributes that AWS gives them; moto gives those of application ones.
 
-    def create_load_balancer(backend: Any, *arguments: Any, **options: Any) -> Any:
-        balancer = create(backend, *arguments, **options)
+    A repeated request, as after an answer that was lost, makes no second one (Elastic Load Balancing API reference,
+    CreateLoadBalancer).
+    """
+
+    def create_load_balancer(backend: Any, **options: Any) -> Any:
+        made = next((one for one in backend.load_balancers.values() if one.name == options["name"]), None)
+        if made and (made.type, made.scheme) == (options["loadbalancer_type"], options["scheme"]):
+            return made
+        if made:
+            raise DuplicateLoadBalancerName
+        balancer = create(backend, **options)
         if balancer.type == "network":
             balancer.attrs = NETWORK_ATTRIBUTES | balancer.attrs
             _rename(backend, balancer, balancer.arn.replace(":loadbalancer/app/", ":loadbalancer/net/"))

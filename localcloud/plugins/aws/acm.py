@@ -1,5 +1,7 @@
 """Resource types of ACM: certificates, and the wait for their validation."""
 
+import uuid
+
 from components.core.resource_names import CERTIFICATE_TYPE, CERTIFICATE_VALIDATION_TYPE
 from localcloud.plugins.aws.api import AwsApi, ResourceType, keeping_id, none_if, tag_dict, tag_list, wait_until
 from localcloud.plugins.provider import Properties
@@ -13,6 +15,7 @@ def _create_certificate(api: AwsApi, inputs: Properties, timeout: float) -> str:
         DomainName=inputs["domainName"],
         ValidationMethod=inputs["validationMethod"],
         Tags=tag_list(inputs.get("tags", {})),
+        IdempotencyToken=uuid.uuid4().hex,  # a retry after an answer that was lost requests no second one
         **({"SubjectAlternativeNames": names} if names else {}),
     )["CertificateArn"]
 

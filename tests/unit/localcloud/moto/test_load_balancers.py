@@ -4,6 +4,7 @@ from typing import Any
 
 import boto3
 import moto
+import pytest
 
 from localcloud.moto import patches
 
@@ -22,6 +23,10 @@ def test_a_network_load_balancer_has_its_attributes_and_a_listener_shows_its_def
         balancer = balancers.create_load_balancer(**made, Tags=TAGS)
         arn = balancer["LoadBalancers"][0]["LoadBalancerArn"]
         assert ":loadbalancer/net/balancer/" in arn
+        again = balancers.create_load_balancer(**made, Tags=TAGS)["LoadBalancers"][0]
+        assert again["LoadBalancerArn"] == arn and len(balancers.describe_load_balancers()["LoadBalancers"]) == 1
+        with pytest.raises(balancers.exceptions.DuplicateLoadBalancerNameException):
+            balancers.create_load_balancer(**made | {"Scheme": "internal"})
         assert balancers.describe_load_balancers(Names=["balancer"])["LoadBalancers"][0]["LoadBalancerArn"] == arn
         assert balancers.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"] == TAGS
         attributes = balancers.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
