@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from localcloud.errors import LocalCloudError
@@ -24,7 +25,7 @@ def meet(monkeypatch: pytest.MonkeyPatch, *, slot: int | None, connected: list[b
     command = ["python", "-m", namespaces.FIRST_PROCESS, "/home/other", str(slot), "{}", "[]"]
     running = [SimpleNamespace(info={"cmdline": command})] if slot is not None else []
     ended = SimpleNamespace(info={"cmdline": None})  # psutil's answer about a zombie
-    monkeypatch.setattr(namespaces.psutil, "process_iter", lambda _: [ended, *running])
+    monkeypatch.setattr(psutil, "process_iter", lambda _: [ended, *running])
     monkeypatch.setattr(
         namespaces.network, "is_connected", lambda _: connected.pop(0) if connected[1:] else connected[0]
     )
