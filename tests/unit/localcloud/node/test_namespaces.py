@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from localcloud.errors import LocalCloudError
-from localcloud.node import namespaces
+from localcloud.node import namespaces, network
 from localcloud.settings import Settings
 
 SLOT = 3
@@ -26,9 +26,7 @@ def meet(monkeypatch: pytest.MonkeyPatch, *, slot: int | None, connected: list[b
     running = [SimpleNamespace(info={"cmdline": command})] if slot is not None else []
     ended = SimpleNamespace(info={"cmdline": None})  # psutil's answer about a zombie
     monkeypatch.setattr(psutil, "process_iter", lambda _: [ended, *running])
-    monkeypatch.setattr(
-        namespaces.network, "is_connected", lambda _: connected.pop(0) if connected[1:] else connected[0]
-    )
+    monkeypatch.setattr(network, "is_connected", lambda _: connected.pop(0) if connected[1:] else connected[0])
 
 
 def test_a_free_slot_is_own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
