@@ -22,7 +22,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def meet(monkeypatch: pytest.MonkeyPatch, *, slot: int | None, connected: list[bool]) -> None:
     """Let a node of this slot run, None for no node; each question about its interface takes the next answer."""
-    command = ["python", "-m", namespaces.FIRST_PROCESS, "/home/other", str(slot), "{}", "[]"]
+    command = ["python", "-P", "-m", namespaces.FIRST_PROCESS, "/home/other", str(slot), "{}", "[]"]
     running = [SimpleNamespace(info={"cmdline": command})] if slot is not None else []
     ended = SimpleNamespace(info={"cmdline": None})  # psutil's answer about a zombie
     monkeypatch.setattr(psutil, "process_iter", lambda _: [ended, *running])
