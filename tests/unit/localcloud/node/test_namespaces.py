@@ -1,4 +1,4 @@
-"""A slot is taken while its node runs, and until the kernel has removed what an ended node leaves."""
+"""A slot is taken while its node runs, and not by what an ended node leaves."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,38 +16,29 @@ SLOT = 3
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(namespaces, "FOREIGN_SECONDS", 0.1)
-    monkeypatch.setattr(namespaces, "DISCONNECT_SECONDS", 0.5)
     return Settings(SLOT, tmp_path)
 
 
-def meet(monkeypatch: pytest.MonkeyPatch, *, slot: int | None, connected: list[bool]) -> None:
-    """Let a node of this slot run, None for no node; each question about its interface takes the next answer."""
+def meet(monkeypatch: pytest.MonkeyPatch, *, slot: int | None, is_connected: bool) -> None:
+    """Let a node of this slot run, None for no node."""
     command = ["python", "-P", "-m", namespaces.FIRST_PROCESS, "/home/other", str(slot), "{}", "[]"]
     running = [SimpleNamespace(info={"cmdline": command})] if slot is not None else []
     ended = SimpleNamespace(info={"cmdline": None})  # psutil's answer about a zombie
     monkeypatch.setattr(psutil, "process_iter", lambda _: [ended, *running])
-    monkeypatch.setattr(network, "is_connected", lambda _: connected.pop(0) if connected[1:] else connected[0])
+    monkeypatch.setattr(network, "is_connected", lambda _: is_connected)
 
 
 def test_a_free_slot_is_own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    meet(monkeypatch, slot=None, connected=[False])
+    meet(monkeypatch, slot=None, is_connected=False)
     namespaces.require_own(settings)
 
 
 def test_a_running_node_of_another_folder_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    meet(monkeypatch, slot=SLOT, connected=[True])
+    meet(monkeypatch, slot=SLOT, is_connected=True)
     with pytest.raises(LocalCloudError, match="slot 3 has an embedded cloud with another HOME"):
         namespaces.require_own(settings)
 
 
-def test_the_interface_of_an_ended_node_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    connected = [True, True, False]
-    meet(monkeypatch, slot=SLOT + 1, connected=connected)
+def test_the_interface_of_an_ended_node_is_no_node(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    meet(monkeypatch, slot=SLOT + 1, is_connected=True)
     namespaces.require_own(settings)
-    assert connected == [False]
-
-
-def test_an_interface_that_stays_is_an_error_of_its_own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    meet(monkeypatch, slot=None, connected=[True])
-    with pytest.raises(LocalCloudError, match="the kernel has not removed the network interface opst3"):
-        namespaces.require_own(settings)
