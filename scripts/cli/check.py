@@ -2,13 +2,12 @@
 
 import click
 
+from scripts.cli.findings import show
 from scripts.cli.options import pass_context
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
 from scripts.instances.check import check_instance
-from scripts.ui.terminal import JSON_ARRAY, printable, stdout_json
-
-WIDTH = len("warning") + 2
+from scripts.ui.terminal import JSON_ARRAY
 
 
 @click.command(short_help="Check account, network, domain and cluster.")
@@ -23,11 +22,4 @@ def check(context: Context, provider_name: str, instance: str, as_json: bool) ->
     are enforced. The command takes at most 20 seconds, and ends with 1 if it found an error. `create`, `tenants add` and
     `tenants set` run the same checks first, and stop at an error.
     """
-    found = check_instance(context, provider_name, instance)
-    if as_json:
-        stdout_json([finding.plain() for finding in found])
-    else:
-        for finding in found:
-            click.echo(f"{finding.level:{WIDTH}}{printable(finding.in_words())}")
-    if any(finding.level == "error" for finding in found):
-        click.get_current_context().exit(1)
+    show(check_instance(context, provider_name, instance), "warning", as_json=as_json)

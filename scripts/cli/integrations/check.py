@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
+from scripts.cli.findings import show
 from scripts.cli.options import pass_context
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
 from scripts.integrations.check import Options, check_integration
 from scripts.integrations.integration import KINDS, Kind
-from scripts.ui.terminal import JSON_ARRAY, printable, stdout_json
+from scripts.ui.terminal import JSON_ARRAY
 
-WIDTH = len("error") + 2
 LONGEST_WAIT = 3600  # seconds
 
 
@@ -61,11 +61,4 @@ def check(
         ca_file=ca_file,
         seconds=seconds,
     )
-    found = check_integration(context, options)
-    if as_json:
-        stdout_json([finding.plain() for finding in found])
-    else:
-        for finding in found:
-            click.echo(f"{finding.level:{WIDTH}}{printable(finding.in_words())}")
-    if any(finding.level == "error" for finding in found):
-        click.get_current_context().exit(1)
+    show(check_integration(context, options), "error", as_json=as_json)
