@@ -56,7 +56,7 @@ TARGET_SECONDS = "OPSTRACE_LOCAL_TARGET_SECONDS"  # how long a target takes unti
 @functools.cache
 def correct() -> None:
     """Patch moto in this process so that it answers as AWS does; a second call changes nothing."""
-    _replace(ELBv2Backend, "create_load_balancer", _as_its_type(ELBv2Backend.create_load_balancer))
+    _replace(ELBv2Backend, "create_load_balancer", _once(_as_its_type(ELBv2Backend.create_load_balancer)))
     ELBV2Response.RESPONSE_KEY_PATH_TO_TRANSFORMER |= {
         f"{call}ListenerOutput.Listeners.Listener.Certificates": _default_certificate for call in ("Create", "Modify")
     } | {"DescribeListenersOutput.Listeners.Listener.Certificates": _default_certificate}
@@ -88,11 +88,10 @@ def _replace(owner: type, method: str, by: Any) -> None:
     setattr(owner, method, by)
 
 
-def _as_its_type(create: Any) -> Any:
-    """Give network load balancers the ARN and the attributes that AWS gives them; moto gives those of application ones.
+def _once(create: Any) -> Any:
+    """Make no second load balancer where a request is repeated, as after an answer that was lost.
 
-    A repeated request, as after an answer that was lost, makes no second one (Elastic Load Balancing API reference,
-    CreateLoadBalancer).
+    Source: Elastic Load Balancing API reference, CreateLoadBalancer.
     """
 
     def create_load_balancer(backend: Any, **options: Any) -> Any:
@@ -101,6 +100,15 @@ def _as_its_type(create: Any) -> Any:
             return made
         if made:
             raise DuplicateLoadBalancerName
+        return create(backend, **options)
+
+    return create_load_balancer
+
+
+def _as_its_type(create: Any) -> Any:
+    """Give network load balancers the ARN and the attributes that AWS gives them; moto gives those of application ones."""
+
+    def create_load_balancer(backend: Any, **options: Any) -> Any:
         balancer = create(backend, **options)
         if balancer.type == "network":
             balancer.attrs = NETWORK_ATTRIBUTES | balancer.attrs
