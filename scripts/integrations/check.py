@@ -16,7 +16,7 @@ from scripts.integrations.integration import KINDS, Kind
 from scripts.integrations.probe_bodies import logs_body, metrics_body
 from scripts.integrations.tokens import granted_scopes
 from scripts.stackfile.file import own_stack_tenants
-from scripts.tenants.locate import require_tenant, unknown_tenants
+from scripts.tenants.locate import require_tenants
 from scripts.tokens.parse import token_in
 from scripts.tokens.verify import refusals
 
@@ -69,8 +69,7 @@ class Check:
     def __init__(self, context: Context, options: Options) -> None:
         self._context, self._options = context, options
         self._config: StackConfig = context.require_file(options.instance).config()
-        for tenant in unknown_tenants(context, options.instance, [options.tenant]):
-            require_tenant(context, options.instance, tenant)  # raises an error that names those that are there
+        require_tenants(context, options.instance, [options.tenant])
         self._provider = context.provider(options.provider)
         if options.ca_file:
             certificates_in(options.ca_file)

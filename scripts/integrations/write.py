@@ -15,7 +15,7 @@ from scripts.integrations.formats.collector import TOKENS
 from scripts.integrations.integration import Destination, Integration
 from scripts.integrations.tokens import require_accepted, tokens_by_tenant
 from scripts.stackfile.file import own_stack_tenants
-from scripts.tenants.locate import require_tenant, unknown_tenants
+from scripts.tenants.locate import require_tenants
 from scripts.tokens.issued import record
 from scripts.tokens.key_files import read_key_pair
 from scripts.tokens.parse import Token, read_token, token_in
@@ -57,8 +57,7 @@ def write_integration(context: Context, asked: Request) -> Written:
     """
     asked.require_valid()
     config = context.require_file(asked.instance).config()
-    for tenant in unknown_tenants(context, asked.instance, asked.tenants):
-        require_tenant(context, asked.instance, tenant)  # raises an error that names those that are there
+    require_tenants(context, asked.instance, asked.tenants)
     path = asked.output / asked.format.file
     found_id = files.current_id(path)
     integration_id = asked.id or str(uuid.uuid4())

@@ -113,6 +113,12 @@ def unknown_tenants(context: Context, instance: str, names: Iterable[str]) -> li
     return [name for name in names if name not in known]
 
 
+def require_tenants(context: Context, instance: str, names: Iterable[str]) -> None:
+    """Raise `UserError` for a name that is no tenant of an instance, with the names of those that are there."""
+    for tenant in unknown_tenants(context, instance, names):
+        require_tenant(context, instance, tenant)
+
+
 def deployed_tenants(
     context: Context, provider: Provider, instance: str, tenant: str | None = None
 ) -> dict[str, recorded_state.Applied]:
