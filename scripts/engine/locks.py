@@ -34,16 +34,19 @@ class Lock:
 
     def is_dead(self) -> bool:
         """Tell whether a process of this machine took the lock and has ended."""
-        return self.host == socket.gethostname() and has_ended(self.pid)
+        if self.host != socket.gethostname():
+            return False
+        name = name_of_running(self.pid)
+        return name is None or not name.startswith("pulumi")
 
 
-def has_ended(engine: int) -> bool:
-    """Tell whether no engine runs as this process. One that nobody has waited for (a zombie) has ended too."""
+def name_of_running(pid: int) -> str | None:
+    """Return the name of a process, None if it has ended, also if nobody has waited for it (a zombie)."""
     try:
-        process = psutil.Process(engine)
-        return process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("pulumi")
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.name()
     except psutil.NoSuchProcess:
-        return True
+        return None
 
 
 def is_about(line: str) -> bool:

@@ -11,9 +11,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
 from localcloud.files import write_whole
+from scripts.engine.locks import name_of_running
 
 SCHEME = "file://"
 
@@ -55,7 +54,7 @@ def _is_locked(locks: Path) -> bool:
             owner = json.loads(lock.read_text())
         except (OSError, ValueError):
             continue  # truncated too
-        if owner.get("hostname") != socket.gethostname() or psutil.pid_exists(int(owner.get("pid", 0))):
+        if owner.get("hostname") != socket.gethostname() or name_of_running(int(owner.get("pid", 0))):
             return True
     return False
 
