@@ -9,7 +9,7 @@ from typing import Any
 
 from components.config.tenant import TenantSettings
 from components.tenant.backend import POLL_AT_AWS
-from tests.security.cost.cgroup import MIB, PodCgroup
+from tests.security.cost.cgroup import MIB, PodCgroup, drop_page_cache
 from tests.support.backend import KEYS, Backend
 
 POD_BYTES = 2048 * MIB  # the memory limit of a pod of the size `small`
@@ -73,10 +73,5 @@ def cold_copy(program: Path, folder: Path) -> Path:
     On a node, that is the pod that started first of those that run the image.
     """
     copy = Path(shutil.copy(program, folder))
-    descriptor = os.open(copy, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
+    drop_page_cache(copy)
     return copy

@@ -21,6 +21,13 @@ def cpu_seconds(file: Path) -> float:
     return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("usage_usec ")) / 1e6
 
 
+def drop_page_cache(file: Path) -> None:
+    """Drop the page cache of a file that is not in use."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 class CgroupError(Exception):
     """The machine offers no cgroup with a memory limit."""
 

@@ -16,7 +16,7 @@ from typing import Any
 from components.core.names import ALERTMANAGER, APIS
 from components.gateway.limits import GatewayLimits
 from components.gateway.settings import MEMORY_MIB
-from tests.security.cost.cgroup import MIB, PodCgroup
+from tests.security.cost.cgroup import MIB, PodCgroup, drop_page_cache
 from tests.security.cost.figures import BACK_SECONDS, Figures, Result
 from tests.support.gateway import KEYS, Gateway, Variant, signed
 from tests.support.name_server import NameServer
@@ -76,9 +76,7 @@ class PodGateway(Gateway):
 
     def forget_program(self) -> None:
         """Drop the program's page cache that is not in use, as the kernel would before it kills for memory."""
-        with (self.folder / "envoy").open("rb") as file:
-            os.fsync(file.fileno())
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        drop_page_cache(self.folder / "envoy")
 
     def has_all(self) -> bool:
         return self.is_ready()
