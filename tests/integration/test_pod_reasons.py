@@ -65,7 +65,10 @@ def stuck(bare_stack: Stack) -> Iterator[Stack]:
     for name in ("cortex", "loki"):
         api.request("POST", SETS, stateful_set(name, claim))
     yield bare_stack
-    api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
+    path = f"/api/v1/namespaces/{NAMESPACE}"
+    api.request("DELETE", path)
+    # The next module compares inventories of this cloud, in which the objects would disappear.
+    eventually(lambda: api.get(path) is None, 120, detail=lambda: f"{NAMESPACE} is still there")
 
 
 def test_the_quota_and_the_claim_are_named_by_commands_and_by_updates(stuck: Stack) -> None:
