@@ -69,7 +69,10 @@ def http_filters(settings: GatewaySettings) -> list[dict[str, Any]]:
     verified = [TOKEN.declaration(), ACCESS.declaration()]
     too_many = request_header(limits.CONNECTION_HEADER, limits.TOO_MANY)
     # A websocket goes on beyond the length that it declares.
-    without_length = any_of(negated(request_header("content-length", ".+")), request_header("upgrade", ".+"))
+    websocket = request_header("upgrade", ".+")
+    without_length = any_of(negated(request_header("content-length", ".+")), websocket)
+    not_noted = any_of(negated(request_header(limits.BYTES_HEADER, ".+")), websocket)  # by the first filter
+    push_answers = lua_filters.push_answers(legacy_errors=settings.legacy_push_errors)
     return [
         _lua_where("close-refused", lua_filters.close_refused(), response_header(":status", "40[0-4]")),
         _rate_limit("known-connections", limits.known_connections()),
@@ -82,9 +85,9 @@ def http_filters(settings: GatewaySettings) -> list[dict[str, Any]]:
         _lua_where("refuse-connection", lua_filters.refuse_connection(), too_many),
         RATES.declaration(),
         BODIES.declaration(),
-        _lua("before-bytes", lua_filters.before_bytes()),
+        _lua_where("before-bytes", lua_filters.before_bytes(), not_noted),
         BYTES.declaration(),
-        _lua(PUSH_ANSWERS_FILTER, lua_filters.push_answers(legacy_errors=settings.legacy_push_errors)),
+        _lua_where(PUSH_ANSWERS_FILTER, push_answers, response_header(":status", "[45].*")),
         # Answers pass the filters in reverse: after this one, an answer to a push is the 413.
         _lua_where("cut-body", lua_filters.cut_body(), without_length),
         {

@@ -2,8 +2,8 @@
 
 The code of a filter is one text: a table of parameters, followed by the files that the filter consists of. The first
 filter checks host and credentials before the token is verified. The second one decides what a verified token may do.
-Further filters refuse connections beyond a rate, set the length of the body and the name to look up, and cut bodies. Others
-change answers to pushes, and close connections after refusals.
+Further filters refuse connections beyond a rate, set the length of a body that was buffered, and cut bodies. Others change
+answers to pushes, and close connections after refusals.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ OTLP = "otlp"
 ANY_SCOPE = "any"
 # The answer to each refused token; the original's text.
 BAD_TOKEN = "bad authentication token"
-TURN_SECONDS = 45  # how long one of the two spellings of a name is in use: lua/before_bytes.lua
+TURN_SECONDS = 45  # how long one of the two spellings of a name is in use: lua/spelling.lua
 CLOCK_SKEW_SECONDS = 5
 MOST_BYTES = 100 * 2**20  # of a body: Cortex's maximum (distributor.max-recv-msg-size); Loki's is lower
 MOST_ERROR_BYTES = 8 * 2**10  # of an error body that is changed; well below a connection's buffer
@@ -156,14 +156,14 @@ def before_authentication(api: str, domain: str, *, authentication: bool, per_ad
     """
     credentials = CHECKED if authentication else ("no_credentials",)
     host = f"^{api}%.([a-z0-9]+)%.{_end_of_host(domain)}"
-    files = ("host", "log", "log_tenant", "send", *credentials, "at_tenant")
+    files = ("length", "host", "log", "log_tenant", "spelling", "send", *credentials, "at_tenant")
     return _code(*files, api=api, host=host, per_address=per_address)
 
 
 def before_authentication_at_instance(domain: str, *, per_address: bool = False) -> str:
     """Return the first filter at the instance's own name. There the tenant is unknown until the token is verified."""
     host = f"^{_end_of_host(domain)}"
-    return _code("host", "log", *CHECKED, "at_instance", host=host, per_address=per_address)
+    return _code("length", "host", "log", *CHECKED, "at_instance", host=host, per_address=per_address)
 
 
 def _key(limits: KeyLimits) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) 
             half the size and the time of a table.
     """
     table = {kid: _key(limits) for kid, limits in sorted(keys.items())}
-    files = ("log_tenant", "send", "base64", "memoize", "follow", "after_authentication")
+    files = ("log_tenant", "spelling", "send", "base64", "memoize", "follow", "after_authentication")
     ids = " ".join(sorted(revoked))
     version = hashlib.sha256(json.dumps([table, ids]).encode()).hexdigest()[:16]
     code = _code(*files, keys=table, revoked=ids, version=version)
@@ -218,8 +218,8 @@ def closed_path() -> str:
 
 
 def before_bytes() -> str:
-    """Return the filter that sets the length of the body for the byte limit, and the name that Envoy looks up."""
-    return _code("before_bytes")
+    """Return the filter for requests whose length the client does not declare: it sets the length for the byte limit."""
+    return _code("length", "spelling", "before_bytes")
 
 
 def cut_body() -> str:

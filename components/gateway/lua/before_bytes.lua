@@ -1,6 +1,5 @@
--- Sets the length of the body for the byte limit, and the name that Envoy looks up. If the tenant has a byte limit, a body
--- of undeclared length is buffered by now, so its length is known. The limit skips a count of zero, so at least one byte
--- is counted.
+-- Runs for requests of undeclared length and for websockets. If the tenant has a byte limit, the body is buffered by now, so
+-- its length is known. The wait for it can be longer than a turn, so the name is spelled again.
 
 -- Adds the version of the addresses that let a websocket in to the version of the keys and revocations.
 local function note_addresses(handle, headers)
@@ -11,13 +10,8 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local length = tonumber(headers:get("content-length") or "") or 0
-  headers:replace(PARAMETERS.bytes_header, length < 1 and "1" or tostring(length))
-  -- Envoy keeps an address for as long as requests use its name, even after the name is gone. Clients of a deleted tenant
-  -- would reach the next owner of the address. So two spellings of the name take turns: while one is in use, the other
-  -- expires (host_ttl) and is resolved again. The name is set here because no wait for the client follows.
+  note_length(headers, tonumber(headers:get("content-length") or "") or 0)
   local name = headers:get(PARAMETERS.upstream_header)
-  local turn = math.floor(handle:timestamp() / (1000 * PARAMETERS.turn_seconds)) % 2
-  if name and turn == 1 then headers:replace(PARAMETERS.upstream_header, name .. ".") end
+  if name then headers:replace(PARAMETERS.upstream_header, spelled(handle, (name:gsub("%.$", "")))) end
   if headers:get("upgrade") then note_addresses(handle, headers) end
 end

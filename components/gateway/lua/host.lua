@@ -14,11 +14,18 @@ local function refuse(handle, status, text, challenge, retry_after)
   handle:respond(headers, text)
 end
 
+-- Returns whether the declared length is beyond the limit; the request is answered then. Otherwise the length is noted; that
+-- of a body of undeclared length comes later, from before_bytes.lua.
 local function is_too_large(handle)
-  local length = tonumber(handle:headers():get("content-length") or "") or 0
-  if length <= PARAMETERS.most_bytes then return false end
-  refuse(handle, "413", ("a request may have %d bytes"):format(PARAMETERS.most_bytes))
-  return true
+  local headers = handle:headers()
+  local length = tonumber(headers:get("content-length") or "")
+  if not length then return false end
+  if length > PARAMETERS.most_bytes then
+    refuse(handle, "413", ("a request may have %d bytes"):format(PARAMETERS.most_bytes))
+    return true
+  end
+  note_length(headers, length)
+  return false
 end
 
 -- Closes the connection too: a client that could go on using it would be under no limit.
