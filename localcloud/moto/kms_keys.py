@@ -1,7 +1,7 @@
 """Corrections of moto where services use keys of KMS: it encrypts by any key, whether or not the key exists and is enabled."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -11,6 +11,7 @@ from moto.s3.models import S3Backend
 from moto.secretsmanager.models import SecretsManagerBackend
 
 SYMMETRIC = "SYMMETRIC_DEFAULT"
+KEYS = "kms_key_ids"  # in a version of a secret
 S3_DEFAULT = {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
 
 
@@ -22,17 +23,23 @@ class UnusableKeyError(Exception):
         self.code = code
 
 
+def key_named(name: str, region: str) -> Key | None:
+    """Return the key with this ARN, id or alias in a region, None where there is none."""
+    parts = name.split(":")
+    account = parts[4] if len(parts) > 5 else DEFAULT_ACCOUNT_ID  # noqa: PLR2004 the parts of an ARN
+    backend = kms_backends[account][region]
+    return backend.keys.get(str(backend.any_id_to_key_id(name)))
+
+
 def usable_key(name: str, region: str) -> Key:
     """Return the symmetric key that a service may use by this ARN, id or alias; raises `UnusableKeyError`.
 
     Source: KMS API reference, 'Errors' of GenerateDataKey.
     """
     parts = name.split(":")
-    account = parts[4] if len(parts) > 5 else DEFAULT_ACCOUNT_ID  # noqa: PLR2004 the parts of an ARN
     if len(parts) > 5 and parts[3] != region:  # noqa: PLR2004 the parts of an ARN
         raise UnusableKeyError("NotFoundException", f"Invalid arn {parts[3]}")
-    backend = kms_backends[account][region]
-    key = backend.keys.get(str(backend.any_id_to_key_id(name)))
+    key = key_named(name, region)
     if key is None:
         raise UnusableKeyError("NotFoundException", f"Key '{name}' does not exist")
     if key.key_state == "Disabled":
@@ -65,33 +72,69 @@ def with_default_encryption(get: Any) -> Any:
     return get_bucket_encryption
 
 
-def encrypting(call: Any, failure: str) -> Any:
-    """Refuse to write or read a value of a secret whose key cannot be used.
+def storing(call: Any) -> Any:
+    """Wrap an operation that stores a value of a secret, or changes its key: the key must be usable.
 
-    `failure` is Secrets Manager's name of the error. Source: Secrets Manager API reference, PutSecretValue, UpdateSecret and
-    GetSecretValue.
+    After a change, the former key and the new one decrypt the values, if the former one is usable. Sources: Secrets Manager API
+    reference, PutSecretValue and UpdateSecret; its user guide, 'Secret encryption and decryption'.
     """
 
     def called(backend: SecretsManagerBackend, *arguments: Any, **named: Any) -> Any:
         given = inspect.signature(call).bind(backend, *arguments, **named).arguments
-        key = _key_in_use(call.__name__, backend.secrets.get(given["secret_id"]), given)
-        if key and key != backend.DEFAULT_KMS_KEY_ALIAS:
-            try:
-                usable_key(key, backend.region_name)
-            except UnusableKeyError as error:
-                raise JsonRESTError(failure, str(error)) from error
-        return call(backend, *arguments, **named)
+        secret = backend.secrets.get(given["secret_id"])
+        if secret is None:
+            return call(backend, *arguments, **named)
+        key, before = given.get("kms_key_id") or key_of_secret(secret), [*secret.versions]
+        if given.get("secret_string") or (before and given.get("kms_key_id")):
+            _require_usable(backend, [key], "EncryptionFailure")
+        for version in secret.versions.values():
+            version[KEYS] = keys_of_version(secret, version)
+        answer = call(backend, *arguments, **named)
+        for identity, version in secret.versions.items():
+            if identity not in before:
+                version[KEYS] = [key]
+            elif version[KEYS][-1] != key and is_usable(version[KEYS][-1], backend.region_name):
+                version[KEYS] = [*version[KEYS], key]
+        return answer
 
     return called
 
 
-def _key_in_use(operation: str, secret: Any, given: Mapping[str, Any]) -> str | None:
-    """Return the key that Secrets Manager uses in an operation: none for another description, or without any value."""
-    own, has_value = getattr(secret, "kms_key_id", None), bool(getattr(secret, "versions", None))
-    if given.get("secret_string"):
-        return given.get("kms_key_id") or own
-    if not has_value:
-        return None
-    return (
-        own if operation == "get_secret_value" else given.get("kms_key_id")
-    )  # by a new key, the values are encrypted again
+def reading(call: Any) -> Any:
+    """Wrap the operation that reads a value of a secret: a key that decrypts it must be usable."""
+
+    def get_secret_value(backend: SecretsManagerBackend, secret_id: str, version_id: str, version_stage: str) -> Any:
+        answer = call(backend, secret_id, version_id, version_stage)
+        secret: Any = backend.secrets[secret_id]
+        _require_usable(backend, keys_of_version(secret, secret.versions[answer["VersionId"]]), "DecryptionFailure")
+        return answer
+
+    return get_secret_value
+
+
+def keys_of_version(secret: Any, version: Mapping[str, Any]) -> list[str]:
+    """Return the keys that decrypt a version of a secret, the latest last."""
+    return list(version.get(KEYS) or [key_of_secret(secret)])
+
+
+def key_of_secret(secret: Any) -> str:
+    """Return the key of a secret, by default the one that AWS has for Secrets Manager."""
+    return str(secret.kms_key_id or SecretsManagerBackend.DEFAULT_KMS_KEY_ALIAS)
+
+
+def is_usable(key: str, region: str) -> bool:
+    """Tell whether Secrets Manager can use a key."""
+    try:
+        return key == SecretsManagerBackend.DEFAULT_KMS_KEY_ALIAS or bool(usable_key(key, region))
+    except UnusableKeyError:
+        return False
+
+
+def _require_usable(backend: SecretsManagerBackend, keys: Sequence[str], failure: str) -> None:
+    """Raise the error that Secrets Manager names `failure` where none of the keys can be used."""
+    if any(is_usable(key, backend.region_name) for key in keys):
+        return
+    try:
+        usable_key(keys[-1], backend.region_name)
+    except UnusableKeyError as error:
+        raise JsonRESTError(failure, str(error)) from error

@@ -19,7 +19,6 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import ELBv2Backend, FakeAction, FakeHealthStatus, FakeLoadBalancer
 from moto.elbv2.responses import ELBV2Response
-from moto.iam.exceptions import NotFoundException
 from moto.iam.models import IAMBackend
 from moto.kms.models import KmsBackend
 from moto.route53.exceptions import Route53ClientError
@@ -29,9 +28,10 @@ from moto.s3.responses import S3Response
 from moto.s3control.exceptions import AccessPointNotFound
 from moto.secretsmanager.models import SecretsManagerBackend
 
+from localcloud.moto.authorization.identities import require_policy
 from localcloud.moto.authorization.refusals import NO_ACCESS_POINT, NO_SUCH_CALL, NO_SUCH_METHOD, RefusedError
 from localcloud.moto.autoscaling import knowing_its_groups
-from localcloud.moto.kms_keys import by_any_id, encrypting, with_default_encryption
+from localcloud.moto.kms_keys import by_any_id, reading, storing, with_default_encryption
 
 CERTIFICATES = "OPSTRACE_LOCAL_CERTIFICATES"  # the account's quota of certificates for a load balancer
 DEFAULT_CERTIFICATES = 25
@@ -43,12 +43,6 @@ AUTHORITY = {
 NETWORK_ATTRIBUTES = {
     "dns_record.client_routing_policy": "any_availability_zone",
     "zonal_shift.config.enabled": "false",
-}
-# What Secrets Manager answers where it cannot use the key of a secret, by its operation.
-VALUES_OF_SECRETS = {
-    "put_secret_value": "EncryptionFailure",
-    "update_secret": "EncryptionFailure",
-    "get_secret_value": "DecryptionFailure",
 }
 TARGET_SECONDS = "OPSTRACE_LOCAL_TARGET_SECONDS"  # how long a target takes until it is healthy; on AWS 3 to 5 minutes
 
@@ -69,8 +63,9 @@ def correct() -> None:
         _replace(IAMBackend, name, _knowing_its_policies(getattr(IAMBackend, name)))
     stage = SecretsManagerBackend.update_secret_version_stage
     _replace(SecretsManagerBackend, "update_secret_version_stage", _moving_current(stage))
-    for name, failure in VALUES_OF_SECRETS.items():
-        _replace(SecretsManagerBackend, name, encrypting(getattr(SecretsManagerBackend, name), failure))
+    for name in ("put_secret_value", "update_secret"):
+        _replace(SecretsManagerBackend, name, storing(getattr(SecretsManagerBackend, name)))
+    _replace(SecretsManagerBackend, "get_secret_value", reading(SecretsManagerBackend.get_secret_value))
     for name in ("disable_key", "enable_key", "schedule_key_deletion", "cancel_key_deletion"):
         _replace(KmsBackend, name, by_any_id(getattr(KmsBackend, name)))
     _replace(S3Backend, "get_bucket_encryption", with_default_encryption(S3Backend.get_bucket_encryption))
@@ -258,13 +253,11 @@ def _set_state(status: FakeHealthStatus, state: str, reason: str, description: s
 
 
 def _knowing_its_policies(call: Any) -> Any:
-    """Refuse a permissions boundary that does not exist; moto takes any ARN. Source: IAM API reference, CreateRole."""
+    """Refuse a permissions boundary of a role that does not exist."""
 
     def bounded(backend: IAMBackend, *arguments: Any, **named: Any) -> Any:
         given = inspect.signature(call).bind(backend, *arguments, **named).arguments
-        boundary = given["permissions_boundary"]
-        if boundary and boundary not in backend.managed_policies:
-            raise NotFoundException(f"Scope ARN: {boundary} does not exist or is not attachable.")
+        require_policy(backend, given["permissions_boundary"])
         return call(backend, *arguments, **named)
 
     return bounded

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from components.core.names import instance_domain
 from components.core.tags import INSTANCE_TAG
 from localcloud.settings import REGION
 from scripts.instances.deployer.policy import DEPLOYER, document, rights
-from scripts.instances.deployer.rights import Scope
+from scripts.instances.deployer.rights import Scope, keys
 from tests.support.aws_requests import OWN
-from tests.support.aws_users import is_refused, make_user, remove_user
+from tests.support.aws_users import USER, is_refused, make_user, remove_user
 from tests.support.embedded_aws import EmbeddedAws, refusal
 
 INSTANCE, OTHER = "observability", "other"
@@ -111,6 +112,34 @@ def test_a_deployer_reads_and_changes_secrets_of_its_instance_alone(account: Acc
     assert is_refused(secrets.get_secret_value, SecretId=f"opstrace/{OTHER}/keys")
     assert is_refused(secrets.create_secret, Name="another", SecretString="{}")
     admin.delete_secret(SecretId=f"opstrace/{OTHER}/keys", ForceDeleteWithoutRecovery=True)
+
+
+def test_a_deployer_changes_the_key_of_its_secrets_and_needs_the_former_one_no_longer(account: Account) -> None:
+    """With the policies of the new key alone: the stack file has the former one no longer."""
+    kms, admin, name = account.admin("kms"), account.admin("iam"), f"opstrace/{INSTANCE}/keys"
+    former, new, foreign = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(3))
+    allowed = [right.plain() for right in keys(replace(account.scope, secrets_key=former))]
+    put = {"UserName": USER, "PolicyName": "keys"}
+    admin.put_user_policy(**put, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allowed}))
+    secrets, direct = account.deployer("secretsmanager"), account.deployer("kms")
+    arn = secrets.create_secret(Name=name, KmsKeyId=former, SecretString="{}", Tags=TAGS)["ARN"]
+    assert is_refused(secrets.update_secret, SecretId=arn, KmsKeyId=new)
+    allowed = [right.plain() for right in keys(replace(account.scope, secrets_key=new))]
+    admin.put_user_policy(**put, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allowed}))
+    assert secrets.get_secret_value(SecretId=arn)["SecretString"] == "{}"
+    secrets.update_secret(SecretId=arn, KmsKeyId=new)
+    kms.disable_key(KeyId=former)
+    assert secrets.get_secret_value(SecretId=arn)["SecretString"] == "{}"
+    # The keys open nothing else.
+    for key in (new, foreign):
+        assert is_refused(direct.generate_data_key, KeyId=key, KeySpec="AES_256")
+    other = account.admin("secretsmanager").create_secret(Name="other", KmsKeyId=foreign, SecretString="x")["ARN"]
+    assert is_refused(secrets.get_secret_value, SecretId=other)
+    direct.describe_key(KeyId=new)
+    assert is_refused(direct.describe_key, KeyId=foreign)
+    for secret in (arn, other):
+        account.admin("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+    admin.delete_user_policy(**put)
 
 
 def test_a_deployer_changes_records_of_its_names_alone(account: Account) -> None:

@@ -1,4 +1,4 @@
-"""Enforcement of IAM policies: the policies of a role limit the actions of its sessions, those of a user its own.
+"""Enforcement of IAM policies: those of a role limit its sessions, those of a user the user, both within their boundaries.
 
 `localcloud.moto.authorization.gate` has already identified the caller. moto determines the requested actions; this module
 adds those that moto leaves out. Source: 'Actions, resources, and condition keys for Amazon S3' (Service Authorization
@@ -11,20 +11,26 @@ from urllib.parse import unquote, urlparse
 
 import xmltodict  # type: ignore[import-untyped]  # xmltodict has no types
 from moto.core.authorization import ActionAuthenticatorMixin
-from moto.iam.access_control import IAMPolicy, IAMPolicyStatement, PermissionResult
+from moto.core.request import Request
+from moto.iam.access_control import IAMPolicyStatement
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import User
 from moto.s3.exceptions import BucketAccessDeniedError, InvalidArgumentError, NoSuchUpload
 from moto.s3.responses import ACTION_MAP, S3Response
+from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.sts.models import STSBackend
 from moto.sts.responses import TokenResponse
 
+from localcloud.moto.authorization.identities import Caller, bound_users, decide
+from localcloud.moto.authorization.key_policies import may_use
 from localcloud.moto.authorization.object_keys import checking_keys
 from localcloud.moto.authorization.policies import is_action_permitted
 from localcloud.moto.authorization.refusals import DENIED, MISSING, RefusedError, not_authorized
-from localcloud.moto.authorization.requested import requested
+from localcloud.moto.authorization.requested import Requested, requested
+from localcloud.moto.authorization.secret_keys import encrypting_again
 from localcloud.moto.authorization.users import make_key
 from localcloud.moto.authorization.web_identity import WebIdentity, make_session
+from localcloud.moto.kms_keys import key_named
 
 CALLER = "opstrace.caller"  # in a request's WSGI environment
 ADMINISTRATOR, SESSION, USER, WEB_IDENTITY = "administrator", "session", "user", "web identity"
@@ -93,7 +99,7 @@ def enforce(identity: WebIdentity) -> None:
         "_authenticate_and_authorize_s3_action",
         checking_keys(
             _also_check_copy_source(ActionAuthenticatorMixin._authenticate_and_authorize_s3_action),
-            is_session=lambda request: request.environ.get(CALLER) == SESSION,
+            is_limited=_is_limited,
         ),
     )
     _replace(
@@ -102,10 +108,18 @@ def enforce(identity: WebIdentity) -> None:
     _replace(TokenResponse, "assume_role_with_web_identity", identity.wrap(TokenResponse.assume_role_with_web_identity))
     _replace(STSBackend, "assume_role", make_session(STSBackend.assume_role))
     _replace(User, "create_access_key", make_key(User.create_access_key))
+    bound_users()
+    update = encrypting_again(SecretsManagerResponse.update_secret, is_limited=_is_limited)
+    _replace(SecretsManagerResponse, "update_secret", update)
 
 
 def _replace(owner: type, method: str, by: Any) -> None:
     setattr(owner, method, by)
+
+
+def _is_limited(request: Request) -> bool:
+    """Tell whether a user or a role's session made a request; the administrator may use every key."""
+    return request.environ.get(CALLER) in (SESSION, USER)
 
 
 def authorize(response: Any, kind: Any, resource: str = "*") -> None:
@@ -137,8 +151,11 @@ def authorize(response: Any, kind: Any, resource: str = "*") -> None:
         )
         try:
             check.check_action_permitted(resource)
+            within = check._action == ALWAYS_PERMITTED or decide(check._access_key, check._action, resource).is_within
         except NotFoundException as error:  # the role was deleted, and its sessions with it
             raise RefusedError(DENIED, request, response.service_name) from error
+        if not within:
+            check._raise_access_denied()
 
 
 def _require_all(response: Any, kind: Any, action: str) -> None:
@@ -146,17 +163,22 @@ def _require_all(response: Any, kind: Any, action: str) -> None:
     if not action:  # moto will answer that there is no such operation
         return
     check = kind(response.current_account, response.method, response.raw_path, {}, b"", response.headers, action)
-    policies = [IAMPolicy(policy) for policy in check._access_key.collect_policies()]
+    caller: Caller = check._access_key
     for asked in requested(response):
-        if asked.action == ALWAYS_PERMITTED:
-            continue
-        results = [policy.is_action_permitted(asked.action, asked.resource, None, asked.values) for policy in policies]  # type: ignore[arg-type]  # moto types the values as str
-        if PermissionResult.PERMITTED not in results or PermissionResult.DENIED in results:
+        if asked.action != ALWAYS_PERMITTED and not _is_permitted(caller, asked, response.region):
             raise RefusedError(
-                not_authorized(check._access_key.arn, asked.action, asked.resource),
+                not_authorized(caller.arn, asked.action, asked.resource),
                 response.normalized_request,
                 response.boto3_service_name,
             )
+
+
+def _is_permitted(caller: Caller, asked: Requested, region: str) -> bool:
+    """Tell whether a caller may do what it asks for. For a key of KMS, the key's policy decides, too."""
+    key = key_named(asked.resource, region) if asked.action.startswith("kms:") else None
+    if key is not None:
+        return may_use(caller, asked.action, key, asked.values)
+    return decide(caller, asked.action, asked.resource, asked.values).permits
 
 
 def _actions(response: Any, action: str) -> list[str]:

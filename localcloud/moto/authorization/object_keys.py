@@ -1,7 +1,7 @@
 """Use of KMS keys by S3: whoever writes or reads an object that a key encrypts needs a permission for that key.
 
-moto encrypts nothing, and checks no permission. Sources: 'Using server-side encryption with AWS KMS keys (SSE-KMS)' (Amazon
-S3 user guide), 'Key policies in AWS KMS' and 'AWS KMS condition keys' (AWS KMS developer guide).
+moto encrypts nothing, and checks no permission. Source: 'Using server-side encryption with AWS KMS keys (SSE-KMS)' (Amazon
+S3 user guide).
 """
 
 from collections.abc import Callable, Iterator
@@ -9,14 +9,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlparse
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.request import Request
-from moto.iam.access_control import AssumedRoleAccessKey, IAMPolicy, PermissionResult
 from moto.kms.models import Key
 from moto.s3.responses import S3Response
 
+from localcloud.moto.authorization.identities import caller_of
+from localcloud.moto.authorization.key_policies import may_use
 from localcloud.moto.authorization.refusals import DENIED, UNUSABLE_KEY, RefusedError
-from localcloud.moto.authorization.web_identity import PARTITION, session_of
 from localcloud.moto.kms_keys import UnusableKeyError, usable_key
 
 ALGORITHM, KEY_HEADER = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
@@ -34,10 +33,10 @@ class Use(NamedTuple):
     context: str
 
 
-def checking_keys(check: Any, is_session: Callable[[Request], bool]) -> Any:
+def checking_keys(check: Any, is_limited: Callable[[Request], bool]) -> Any:
     """Wrap moto's check of S3's actions so that it also checks the keys of objects.
 
-    `is_session` tells whether a role's session made a request; the administrator may use every key.
+    `is_limited` tells whether a user or a role's session made a request; the administrator may use every key.
     """
 
     def authorize_s3(response: S3Response, bucket_name: str | None = None, key_name: str | None = None) -> None:
@@ -45,52 +44,30 @@ def checking_keys(check: Any, is_session: Callable[[Request], bool]) -> Any:
         if bucket_name is None or key_name is None:
             return
         for use in [*_uses(response, bucket_name, key_name)]:
-            _require(response, use, of_session=is_session(response.normalized_request))
+            _require(response, use, is_limited=is_limited(response.normalized_request))
 
     return authorize_s3
 
 
-def _require(response: S3Response, use: Use, *, of_session: bool) -> None:
-    """Raise a refusal unless the key can be used, and the session's role may use it."""
+def _require(response: S3Response, use: Use, *, is_limited: bool) -> None:
+    """Raise a refusal unless the key can be used, and the caller may use it."""
     request = response.normalized_request
     try:
         key = usable_key(use.key, response.region)
     except UnusableKeyError as error:
         raise RefusedError(replace(UNUSABLE_KEY, s3=f"KMS.{error.code}", text=str(error)), request, "s3") from error
-    if of_session and not _is_permitted(response, use, key):
-        text = f"The session is not authorized to perform: {use.action} on resource: {key.arn}"
+    if is_limited and not _is_permitted(response, use, key):
+        text = f"The caller is not authorized to perform: {use.action} on resource: {key.arn}"
         raise RefusedError(replace(DENIED, text=text), request, "s3")
 
 
 def _is_permitted(response: S3Response, use: Use, key: Key) -> bool:
-    """Tell whether the key's policy permits the use, by itself or together with the role's policies."""
-    credential = response.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
-    session = session_of(credential)
-    if session is None:
-        return False
-    caller = AssumedRoleAccessKey(DEFAULT_ACCOUNT_ID, PARTITION, credential, response.headers)
-    values = {
+    """Tell whether the caller may use the key through S3."""
+    context = {
         "kms:ViaService": f"s3.{response.region}.amazonaws.com",
         "kms:EncryptionContext:aws:s3:arn": use.context,
-        "kms:CallerAccount": DEFAULT_ACCOUNT_ID,
-        "aws:PrincipalAccount": DEFAULT_ACCOUNT_ID,
-        "aws:PrincipalArn": session.role_arn,
-        "aws:ResourceAccount": key.account_id,
     }
-
-    def results(document: Any, *principals: str | None) -> set[PermissionResult]:
-        policy = IAMPolicy(document)
-        return {policy.is_action_permitted(use.action, key.arn, one, values) for one in principals}
-
-    identity = {result for document in caller.collect_policies() for result in results(document, None)}
-    own = results(key.policy, session.role_arn, caller.arn)
-    account = results(key.policy, f"arn:{PARTITION}:iam::{DEFAULT_ACCOUNT_ID}:root", DEFAULT_ACCOUNT_ID)
-    if PermissionResult.DENIED in identity | own | account:
-        return False
-    by_role = PermissionResult.PERMITTED in identity
-    if key.account_id != DEFAULT_ACCOUNT_ID:  # of another account: both must permit it
-        return by_role and PermissionResult.PERMITTED in own | account
-    return PermissionResult.PERMITTED in own or (by_role and PermissionResult.PERMITTED in account)
+    return may_use(caller_of(response), use.action, key, context)
 
 
 def _uses(response: S3Response, bucket: str, name: str) -> Iterator[Use]:

@@ -15,8 +15,10 @@ from moto.core.request import determine_request_protocol
 from moto.core.utils import get_service_model
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
+from moto.secretsmanager.models import secretsmanager_backends
 
 from localcloud.moto.authorization.policies import Values
+from localcloud.moto.authorization.secret_keys import context_of, uses
 from localcloud.moto.authorization.web_identity import PARTITION
 
 # An AWS policy names a resource that is being created by its name and `*`; its id is unknown.
@@ -225,10 +227,14 @@ def _secretsmanager(call: _Call) -> Iterator[Requested]:
     if not name:
         yield call.on()
         return
-    arn = name if name.startswith("arn:") else call.arn(f"secret:{name}-{NEW}")
+    secret = secretsmanager_backends[call.account][call.region].secrets.get(name)
+    new = name if name.startswith("arn:") else call.arn(f"secret:{name}-{NEW}")
+    arn = str(secret.arn) if secret and call.operation != "CreateSecret" else new
     yield call.on(arn, call.request_tags())
     if call.operation == "CreateSecret" and call["Tags"]:
         yield call.on(arn, call.request_tags(), "TagResource")
+    for action, key in uses(call.operation, call, secret, call.region):  # as the caller
+        yield Requested(action, key, context_of(call.region, arn))
 
 
 SERVICES: Mapping[str, Callable[[_Call], Iterator[Requested]]] = {
