@@ -8,6 +8,7 @@ from components.config.base import Name, Section, value_without_problems, withou
 
 Targets = Literal["nodes", "pods"]
 Binding = Literal["elbv2.k8s.aws/v1beta1", "eks.amazonaws.com/v1"]
+VPC_PATTERN = r"^vpc-[0-9a-z]+$"  # a policy names it: no wildcards
 CONTROLLER_BINDING: Binding = "elbv2.k8s.aws/v1beta1"
 AUTO_MODE_BINDING: Binding = "eks.amazonaws.com/v1"
 
@@ -16,7 +17,11 @@ class LoadBalancerConfig(Section):
     """VPC, subnets, targets and ports of the network load balancer."""
 
     vpc_id: Annotated[
-        Name, Field(description="VPC of the cluster. A change replaces the target group and the security group.")
+        str,
+        Field(
+            description="VPC of the cluster. A change replaces the target group and the security group.",
+            pattern=VPC_PATTERN,
+        ),
     ]
     subnet_ids: Annotated[
         list[Name],

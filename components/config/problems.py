@@ -12,13 +12,16 @@ from pydantic import BaseModel
 from components.config.backend_limits import DURATION_PATTERN, LABEL_PATTERN, SIZE_PATTERN
 from components.config.base import NAME_PATTERN, Section
 from components.config.engine_values import shown_path
+from components.config.load_balancer import VPC_PATTERN
 from components.config.platform.aws import BOUNDARY_PATTERN, REGION_PATTERN, ROLE_PATH_PATTERN, ZONE_PATTERN
 from components.config.platform.collectors import JOB_PATTERN, NAMESPACE_PATTERN, SCRAPE_PATH_PATTERN
 from components.config.platform.images import DIGEST_PATTERN, REGISTRY_PREFIX_PATTERN
 from components.config.platform.pods import LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, OBJECT_NAME_PATTERN
 from components.config.stack import (
+    EKS_NAME_PATTERN,
     OIDC_ISSUER_PATTERN,
     OIDC_PROVIDER_PATTERN,
+    SECURITY_GROUP_PATTERN,
 )
 from components.config.tenant import OWNER_PATTERN
 from components.core.scopes import TOKEN_ID_PATTERN
@@ -33,6 +36,9 @@ FORMS = {
     TOKEN_ID_PATTERN: "the id of a token: 8 to 128 characters of A-Z, a-z, 0-9 and ._~-, the first a letter or a digit",
     OIDC_PROVIDER_PATTERN: "an ARN such as arn:aws:iam::111122223333:oidc-provider/HOST/PATH",
     OIDC_ISSUER_PATTERN: "an https URL without a final slash",
+    EKS_NAME_PATTERN: "the name of an EKS cluster: 1 to 100 letters, digits and '-' or '_', the first a letter or a digit",
+    SECURITY_GROUP_PATTERN: "the id of a security group such as sg-0123456789abcdef0",
+    VPC_PATTERN: "the id of a VPC such as vpc-0123456789abcdef0",
     REGION_PATTERN: "a region such as us-west-2",
     ZONE_PATTERN: "the id of a hosted zone such as Z0123456789EXAMPLE",
     OWNER_PATTERN: "a text of letters, digits, spaces and _.:/=+-@",

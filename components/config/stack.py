@@ -31,9 +31,12 @@ from components.core.names import DOMAIN_PATTERN
 PREFIX = "opstrace:"
 AWS_HOSTS = (".amazonaws.com", ".api.aws")  # the ends of the host names of AWS's endpoints, also of a VPC's own
 CERTIFICATE_NAME_LENGTH = 64  # AWS Certificate Manager user guide, 'Quotas': a domain name that is requested
-OIDC_PROVIDER_PATTERN = r"^arn:aws:iam::[0-9]{12}:oidc-provider/\S+$"
+OIDC_PROVIDER_PATTERN = r"^arn:aws:iam::[0-9]{12}:oidc-provider/[^\s*?$]+$"  # a policy names it: no wildcards
+SECURITY_GROUP_PATTERN = r"^sg-[0-9a-z]+$"
 OIDC_ISSUER_PATTERN = r"^https://[^\s/]\S*[^\s/]$"
-EKS_CONTEXT = r"arn:aws:eks:[a-z0-9-]+:[0-9]{12}:cluster/(.+)"  # as `aws eks update-kubeconfig` names it
+EKS_NAME = r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}"  # EKS API reference, CreateCluster
+EKS_NAME_PATTERN = f"^{EKS_NAME}$"
+EKS_CONTEXT = rf"arn:aws:eks:[a-z0-9-]+:[0-9]{{12}}:cluster/({EKS_NAME})"  # as `aws eks update-kubeconfig` names it
 
 
 class HostAlias(Section):
@@ -75,10 +78,11 @@ class ClusterConfig(Section):
         ),
     ] = None
     name: Annotated[
-        Name | None,
+        str | None,
         Field(
             description="Name of the EKS cluster, for loadBalancer.nodeGroups and EKS Auto Mode. Default: the name in "
-            "`context`, if that is the cluster's ARN, as `aws eks update-kubeconfig` writes it."
+            "`context`, if that is the cluster's ARN, as `aws eks update-kubeconfig` writes it.",
+            pattern=EKS_NAME_PATTERN,
         ),
     ] = None
     storage_class: Annotated[
@@ -103,10 +107,11 @@ class ClusterConfig(Section):
         ),
     ]
     node_security_group_id: Annotated[
-        Name,
+        str,
         Field(
             description="Security group of the nodes. The instance adds a rule that admits the load balancer to "
-            "loadBalancer.nodePort, or to the gateway's port 8080 with `loadBalancer.targets: pods`."
+            "loadBalancer.nodePort, or to the gateway's port 8080 with `loadBalancer.targets: pods`.",
+            pattern=SECURITY_GROUP_PATTERN,
         ),
     ]
     enforces_network_policies: Annotated[

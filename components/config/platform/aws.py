@@ -9,6 +9,7 @@ from components.config.platform.kms_keys import NO_KEYS, KmsKeys
 
 SERVICES = ("acm", "autoscaling", "ec2", "eks", "elbv2", "iam", "kms", "route53", "s3", "secretsmanager", "sts")
 REGION_PATTERN = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
+OTHER_PARTITIONS = ("gov", "iso")  # after the country, such as us-gov-west-1, us-iso-east-1 and eu-isoe-west-1
 ZONE_PATTERN = r"^Z[A-Z0-9]+$"
 BOUNDARY_PATTERN = r"^arn:aws:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+$"
 ROLE_PATH_PATTERN = r"^/([A-Za-z0-9+=,.@_-]+/)*$"
@@ -77,7 +78,7 @@ class AwsConfig(Section):
     @field_validator("region")
     @classmethod
     def _partition(cls, region: str) -> str:
-        if region.startswith(("cn-", "us-gov-")):
+        if region.startswith("cn-") or region.split("-")[1].startswith(OTHER_PARTITIONS):
             raise ValueError(
                 f"{region!r} is in another AWS partition, whose ARNs and host names are not supported; choose a region of "
                 "the standard partition, such as us-west-2"

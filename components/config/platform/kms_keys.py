@@ -15,20 +15,21 @@ KEY_PATTERN = (
 EXAMPLE = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
-def _checked_key(arn: str) -> str:
+def checked_key(arn: str) -> str:
+    """Return the ARN of a key; raises `ValueError` for an alias, another partition, and any other text."""
     if re.fullmatch(KEY_PATTERN, arn):
         return arn
+    if re.match("arn:aws-[a-z-]+:kms:", arn):
+        raise ValueError(f"{arn!r} is in another AWS partition, which is not supported; name a key of the standard one")
     if "alias/" in arn:
         raise ValueError(
             f"{arn!r} is an alias; IAM policies cannot name a key by its alias, and an alias can move to another key. Write the "
             f"key's own ARN, which `aws kms describe-key --key-id {arn} --query KeyMetadata.Arn` prints"
         )
-    if arn.startswith(("arn:aws-cn:", "arn:aws-us-gov:")):
-        raise ValueError(f"{arn!r} is in another AWS partition, which is not supported; name a key of the standard one")
     raise ValueError(f"{arn!r} is not the ARN of a KMS key such as {EXAMPLE}")
 
 
-KeyArn = Annotated[str, AfterValidator(_checked_key), Field(json_schema_extra={"pattern": KEY_PATTERN})]
+KeyArn = Annotated[str, AfterValidator(checked_key), Field(json_schema_extra={"pattern": KEY_PATTERN})]
 
 
 class KmsKeys(Section):

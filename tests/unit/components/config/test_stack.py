@@ -105,6 +105,8 @@ def test_the_engine_s_texts_are_read() -> None:
         ({"dataApi": {"publicKeys": {key_id(KEY): PRIVATE}}}, "never put a private key here"),
         ({"domain": f"{'x' * 50}.example.com"}, "ACM gives certificates to 64 at most"),
         ({"aws": {"region": "cn-north-1"}}, "another AWS partition"),
+        ({"aws": {"region": "us-iso-east-1"}}, "another AWS partition"),
+        ({"aws": {"region": "eu-isoe-west-1"}}, "another AWS partition"),
         ({"aws": {"region": "us-west-2", "endpoints": {"s33": "127.0.0.1"}}}, "'127.0.0.1' is not a URL such as"),
         (aliases(("192.0.2.256", ["a.example"])), "'192.0.2.256' is not an IP address such as"),
         (aliases(("192.0.2.1", [])), "cluster.hostAliases.0.hostnames: must have at least 1 item"),

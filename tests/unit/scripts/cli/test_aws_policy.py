@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from components.core.errors import UserError
 from scripts.cli.aws_policy import aws_policy
 from scripts.stackfile.file import StackFile
 from tests.support.contexts import FakeContext, invoke
@@ -55,7 +56,7 @@ def test_without_a_boundary_a_warning_says_how_to_make_one(stack: Path) -> None:
     ("part", "added"),
     [
         ("network", set()),
-        ("data", {"Keys", "SecretsKey", "StateBucket", "State", "StateKey"}),
+        ("data", {"Keys", "SecretsKey", "FormerSecretsKeys", "StateBucket", "State", "StateKey"}),
         ("boundary", {"BucketKeys"}),
     ],
 )
@@ -75,3 +76,44 @@ def test_the_cluster_s_name_comes_from_the_context_of_the_example(tmp_path: Path
     (tmp_path / "Pulumi.showdown.yaml").write_text(example)
     found = statements(run(tmp_path / "x", "data"))["Cluster"]["Resource"]
     assert found[0] == "arn:aws:eks:us-west-2:111122223333:cluster/observability"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--state-bucket", "*", "is no name of a bucket"),
+        ("--state-bucket", "s3://state", "leave out s3://"),
+        ("--state-bucket", "state/prefix", "is no name of a bucket"),
+        ("--state-key", "alias/state", "is an alias"),
+        ("--state-key", "arn:aws:kms:us-west-2:123456789012:key/*", "is not the ARN of a KMS key"),
+        ("--state-key", KEY.replace("aws", "aws-us-gov"), "is in another AWS partition"),
+    ],
+)
+def test_a_bucket_or_a_key_that_a_policy_cannot_name_is_refused(
+    stack: Path, option: str, value: str, problem: str
+) -> None:
+    done = run(stack, "data", option, value)
+    told = str(done.exception)
+    assert isinstance(done.exception, UserError) and done.stdout == ""
+    assert f"{option}: {value!r}" in told and problem in told
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "value"),
+    [
+        ("cluster", "name", "*"),
+        ("cluster", "nodeSecurityGroupId", "sg-*"),
+        ("cluster", "oidcProviderArn", "arn:aws:iam::123456789012:oidc-provider/*"),
+        ("loadBalancer", "vpcId", "vpc-?"),
+    ],
+)
+def test_a_setting_that_a_policy_would_read_as_a_pattern_is_refused(
+    stack: Path, section: str, setting: str, value: str
+) -> None:
+    file = StackFile("showdown", stack.parent)
+    file.entry(section)[setting] = value
+    file.write()
+    done = run(stack, "network")
+    told = str(done.exception)
+    assert isinstance(done.exception, UserError) and done.stdout == ""
+    assert f"opstrace:{section}.{setting}: must be" in told and repr(value) in told

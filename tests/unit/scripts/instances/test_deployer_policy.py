@@ -12,16 +12,19 @@ import pytest
 from botocore import xform_name
 from moto.iam.access_control import PermissionResult
 
+from components.config.platform.kms_keys import KmsKeys
 from components.core import resource_names as names
 from components.core.errors import UserError
 from components.tenant.alertmanager import alerts_policy
 from components.tenant.buckets import read_write_policy
+from components.tenant.encryption import ObjectKeys
 from localcloud.moto.authorization.policies import evaluate
 from localcloud.plugins.aws.resource_types import TYPES
 from reference.deployer_policy import FULL, STATE, TEMPLATE
 from scripts.checks.subject import PREFIXES
 from scripts.instances.deployer.policy import DEPLOYER, LONGEST, PARTS, Part, State, document, rights
 from scripts.instances.deployer.rights import Scope
+from tests.support.factories import kms_key
 from tests.support.shell import ROOT
 
 # What the official plugin calls for a resource type: to create, read, change and delete it, with its tags. Source:
@@ -255,17 +258,21 @@ def statements(policy: str) -> Iterator[tuple[str, str]]:
 
 
 def test_the_boundary_permits_what_the_roles_of_tenants_permit() -> None:
-    boundary = [right.plain() for right in rights("boundary", TEMPLATE)]
+    key = kms_key(1)
+    boundary = [right.plain() for right in rights("boundary", replace(TEMPLATE, bucket_keys=(key,)))]
+    keys = ObjectKeys(keys=KmsKeys(buckets=key), region="us-west-2")
     needed = [
-        *statements(read_write_policy(["INSTANCE-team-metrics-1"], "ACCOUNT")),
-        *statements(alerts_policy("team", "INSTANCE-team-config-1", "ACCOUNT")),
+        *statements(read_write_policy(["INSTANCE-team-metrics-1"], "ACCOUNT", keys)),
+        *statements(alerts_policy("team", "INSTANCE-team-config-1", "ACCOUNT", keys)),
     ]
+    assert ("kms:GenerateDataKey", key) in needed
 
     def is_within(action: str, resource: str, account: str = "ACCOUNT") -> bool:
         values = {"aws:ResourceAccount": account}
         return PermissionResult.PERMITTED in [evaluate(each, action, resource, None, values) for each in boundary]
 
     assert needed and all(is_within(action, resource) for action, resource in needed)
+    assert not is_within("kms:Decrypt", kms_key(2)) and not is_within("kms:Encrypt", key)
     assert not is_within("s3:GetObject", "arn:aws:s3:::OTHER-team-metrics-1/x")
     assert not is_within("s3:GetObject", "arn:aws:s3:::INSTANCE-team-metrics-1/x", "ANOTHER")
     assert not is_within("s3:PutBucketPolicy", "arn:aws:s3:::INSTANCE-team-metrics-1")
