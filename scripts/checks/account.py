@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from components.core.names import account_of
 from scripts.checks.finding import Finding, error, ok, or_ok, warning
-from scripts.checks.subject import Subject
+from scripts.checks.subject import DeniedError, Subject
 from scripts.clients.aws import is_code
 from scripts.clients.mismatches import account_mismatch
 
@@ -94,23 +94,32 @@ def provider_findings(arn: str, provider: Mapping[str, Any] | None, issuer: str)
 def find_keys(subject: Subject) -> list[Finding]:
     """Check the KMS keys of buckets and secrets. S3 does not: it takes any key, and refuses each write later."""
     keys = subject.config.aws.keys
-    described: dict[str, Mapping[str, Any] | None] = {}
-    for _, key in keys.by_setting():
-        try:
-            described[key] = subject.account.ask("kms", "describe_key", KeyId=key)["KeyMetadata"]
-        except ClientError as refused:
-            if not is_code(refused, "NotFoundException"):
-                raise
-            described[key] = None
+    described = {key: _described(subject, key) for key in dict.fromkeys(key for _, key in keys.by_setting())}
     found = [one for setting, key in keys.by_setting() for one in key_findings(setting, key, described[key])]
     return or_ok(
         found, KEYS, f"{len(described)} enabled" if described else "none: S3 and Secrets Manager use their own"
     )
 
 
-def key_findings(setting: str, key: str, described: Mapping[str, Any] | None) -> list[Finding]:
-    """Return what KMS's description of a key means; None where there is no such key. `setting` is below aws.kmsKeys."""
+def _described(subject: Subject, key: str) -> Mapping[str, Any] | DeniedError | None:
+    """Return KMS's description of a key, None where there is no such key, or why the credentials may not ask for this one."""
+    try:
+        description: Mapping[str, Any] = subject.account.ask("kms", "describe_key", KeyId=key)["KeyMetadata"]
+    except DeniedError as denied:
+        return denied
+    except ClientError as refused:
+        if not is_code(refused, "NotFoundException"):
+            raise
+        return None
+    return description
+
+
+def key_findings(setting: str, key: str, described: Mapping[str, Any] | DeniedError | None) -> list[Finding]:
+    """Return what the answer of `_described` about a key means. `setting` is below aws.kmsKeys."""
     where = f"opstrace:aws.kmsKeys.{setting}"
+    if isinstance(described, DeniedError):
+        remedy = f"allow the IAM action {described}, in the policy of the key, too"
+        return [warning(KEYS, f"{key} of {where} is not checked: the credentials may not ask", remedy)]
     level = warning if setting.startswith("former") else error  # its data may have expired
     if described is None:
         return [level(KEYS, f"KMS has no key {key}", f"correct {where}")]

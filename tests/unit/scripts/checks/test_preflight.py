@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import cycle
+from types import SimpleNamespace
 from typing import Any
 
 import moto
@@ -273,7 +274,26 @@ def test_without_the_permission_keys_are_not_checked(account: CheckedAccount) ->
     account.make_key()
     account.services["kms"] = Denying("kms", "AccessDeniedException")
     found = account.findings()["KMS keys"]
-    assert (found.level, found.remedy) == ("warning", "allow the IAM action kms:DescribeKey")
+    assert found.level == "warning" and found.remedy.startswith(
+        "allow the IAM action kms:DescribeKey, in the policy of"
+    )
+
+
+def test_a_key_that_denies_does_not_hide_what_another_key_is(account: CheckedAccount) -> None:
+    disabled, denying = account.make_key(), account.make_key("secrets")
+    kms = account.services["kms"]
+    kms.disable_key(KeyId=disabled.rpartition("/")[2])  # moto takes no ARN
+
+    def describe_key(KeyId: str) -> Any:  # noqa: N803 boto3's name
+        call = Denying("kms", "AccessDeniedException").describe_key if KeyId == denying else kms.describe_key
+        return call(KeyId=KeyId)
+
+    account.services["kms"] = SimpleNamespace(can_paginate=kms.can_paginate, describe_key=describe_key)
+    found = [one for one in findings(account.subject()) if one.name == "KMS keys"]
+    assert [(one.level, key in one.message) for one, key in zip(found, (disabled, denying), strict=True)] == [
+        ("error", True),
+        ("warning", True),
+    ]
 
 
 def test_groups_of_another_cluster_are_found(account: CheckedAccount) -> None:
