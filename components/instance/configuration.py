@@ -7,7 +7,7 @@ import pulumi
 from components.config.load import TenantStack, from_engine
 from components.config.recorded_name import require_recorded_name
 from components.config.stack import StackConfig
-from components.shared.recorded_outputs import recorded_by_tags, recorded_outputs, recorded_resources
+from components.shared.recorded_outputs import named_by_tags, recorded_outputs, state_resources
 from components.tenant.encryption import require_former_keys
 
 
@@ -20,8 +20,9 @@ async def configuration(folder: Path) -> StackConfig | TenantStack:
     name, engine = pulumi.get_stack(), pulumi.runtime.config
     secrets = engine.get_config_secret_keys_env()
     config = from_engine(engine.get_config_env(), name, lambda file: (folder / file).read_text(), secrets)
-    recorded = recorded_outputs() or await recorded_by_tags()
+    resources = await state_resources()
+    recorded = recorded_outputs() or named_by_tags(resources)
     require_recorded_name(name, recorded, config if isinstance(config, TenantStack) else None)
     if isinstance(config, StackConfig):
-        require_former_keys(config.aws.keys, recorded_resources())
+        require_former_keys(config.aws.keys, resources)
     return config

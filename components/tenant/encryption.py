@@ -13,6 +13,7 @@ from components.core.errors import ConfigError
 from components.core.names import BucketKind
 from components.core.resource_names import ENCRYPTION_TYPE, ROLE_POLICY_TYPE, bucket_part_name
 from components.shared.options import child
+from components.shared.recorded_outputs import RecordedResource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,7 @@ def declare_encryption(
     }
 
 
-def require_former_keys(keys: KmsKeys, state: Mapping[str, Any]) -> None:
+def require_former_keys(keys: KmsKeys, state: Mapping[str, RecordedResource]) -> None:
     """Raise `ConfigError` where an update would take a key from the roles by which they still write.
 
     A key that only former objects have may go; that is a warning. The comparison is with the state, so that it holds after an
@@ -106,7 +107,7 @@ def require_former_keys(keys: KmsKeys, state: Mapping[str, Any]) -> None:
 
     Args:
         keys: the keys in the settings.
-        state: the type and the outputs of each resource of the stack, by URN.
+        state: the resources of the stack, by URN.
     """
     permitted, present = {*_permitted(state)}, {*_present(state)}
     lost = permitted - {*keys.of_objects}
@@ -122,18 +123,24 @@ def require_former_keys(keys: KmsKeys, state: Mapping[str, Any]) -> None:
         )
 
 
-def _present(state: Mapping[str, Any]) -> Iterator[str]:
+def _present(state: Mapping[str, RecordedResource]) -> Iterator[str]:
     """Yield the keys by which buckets encrypt new objects."""
     for entry in state.values():
-        for rule in entry["outputs"].get("rules") or () if entry["type"] == ENCRYPTION_TYPE else ():
+        for rule in (entry.outputs.get("rules") or ()) if entry.type == ENCRYPTION_TYPE else ():
             default = rule.get("applyServerSideEncryptionByDefault") or {}
             yield from filter(None, [default.get("kmsMasterKeyId")])
 
 
-def _permitted(state: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the keys that roles may use."""
+def _permitted(state: Mapping[str, RecordedResource]) -> Iterator[str]:
+    """Yield the keys that roles may use. A refresh records policies as somebody else may have written them."""
     for entry in state.values():
-        if entry["type"] == ROLE_POLICY_TYPE:
-            for statement in json.loads(entry["outputs"].get("policy") or "{}").get("Statement", []):
-                if "kms:Decrypt" in statement["Action"]:
-                    yield from statement["Resource"]
+        if entry.type == ROLE_POLICY_TYPE:
+            document = json.loads(entry.outputs.get("policy") or "{}")
+            for statement in _listed(document.get("Statement")):
+                if "kms:Decrypt" in _listed(statement.get("Action")):
+                    yield from _listed(statement.get("Resource"))
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return the values of an element of a policy, where one may stand for a list of one."""
+    return value if isinstance(value, list) else [] if value is None else [value]

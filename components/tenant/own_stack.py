@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from components.config.load import TenantStack
 from components.config.stack import alertmanager_problem, context_problem
 from components.core.errors import ConfigError
-from components.shared.recorded_outputs import recorded_resources
+from components.shared.recorded_outputs import state_resources
 from components.tenant.base import TenantBase
 from components.tenant.encryption import require_former_keys
 from components.tenant.tenant import TenantArgs
@@ -47,7 +47,7 @@ async def args_of(stack: TenantStack) -> TenantArgs:
         raise ConfigError(
             f"{problem}. Set it in the stack {stack.instance}: `pulumi up --stack {stack.instance}` exports it"
         )
-    require_former_keys(base.aws.keys, recorded_resources())
+    require_former_keys(base.aws.keys, await state_resources())
     settings = stack.settings.with_defaults(base.defaults)
     if problem := alertmanager_problem(stack.tenant, settings, base.cluster):
         raise ConfigError(f"{problem}, in the stack {stack.instance}")

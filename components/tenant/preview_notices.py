@@ -22,7 +22,7 @@ from components.core.resource_names import (
     tenant_of,
     tenant_of_bucket,
 )
-from components.shared.recorded_outputs import recorded_resources
+from components.shared.recorded_outputs import RecordedResource, recorded_resources
 from components.tenant.change_summary import Fate, done_to_tenants, fate, fate_of, headline, with_fates
 
 TAKEN = "the host at that address may get the data of every tenant and the permission to read it"
@@ -78,10 +78,10 @@ def _tenant_notice(settings: Mapping[str, TenantSettings], recorded: Mapping[str
     return with_fates(line, fates), any(tenant.fate != "retain" for tenant in deleted.values())
 
 
-def _recorded(state: Mapping[str, Any]) -> dict[str, Recorded]:
+def _recorded(state: Mapping[str, RecordedResource]) -> dict[str, Recorded]:
     """Return the user tenants of a state, by name."""
     tenants = {
-        tenant_of(logical_name(urn)): Recorded((entry["outputs"] or {}).get("settings"))
+        tenant_of(logical_name(urn)): Recorded(entry.outputs.get("settings"))
         for urn, entry in state.items()
         if qualified_type(urn) == TENANT_TYPE  # the system tenant is a child of the instance
     }
@@ -89,7 +89,7 @@ def _recorded(state: Mapping[str, Any]) -> dict[str, Recorded]:
         owned = qualified_type(urn) == child_type(TENANT_TYPE, BUCKET_TYPE)
         tenant = tenant_of_bucket(logical_name(urn)) if owned else None
         if tenant in tenants:
-            tenants[tenant].purges.append(bool(entry["outputs"].get("forceDestroy")))
+            tenants[tenant].purges.append(bool(entry.outputs.get("forceDestroy")))
     return tenants
 
 

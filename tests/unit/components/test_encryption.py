@@ -16,10 +16,12 @@ from components.core.resource_names import (
     ROLE_POLICY_TYPE,
     SECRET_TYPE,
 )
+from components.shared.recorded_outputs import RecordedResource
 from components.tenant.base import TenantBase
 from components.tenant.encryption import ObjectKeys, require_former_keys
 from tests.support.factories import CLUSTER, kms_key, settings
 from tests.support.pulumi_mocks import Resources, declared
+from tests.support.recorded_state import resource
 
 KEY, FORMER, SECRETS = kms_key(1), kms_key(2), kms_key(3)
 TENANTS = [{"name": "default", "alertmanager": {"enabled": True}}]
@@ -99,18 +101,15 @@ def test_a_tenant_in_its_own_stack_uses_the_keys_of_its_instance() -> None:
     assert base.object_keys == ObjectKeys(keys=config.aws.keys, region="us-west-2")
 
 
-def state(present: str | None, *permitted: str) -> dict[str, Any]:
+def state(present: str | None, *permitted: str) -> dict[str, RecordedResource]:
     """Return a state with one bucket, whose encryption is by a key, and a role that may use some."""
     default = {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": present} if present else {"sseAlgorithm": "AES256"}
     keys = ObjectKeys(keys=KmsKeys(former=[*permitted]), region="us-west-2")
     policy = json.dumps({"Version": "2012-10-17", "Statement": keys.statements(["arn:aws:s3:::b"])})
     return {
-        "urn:bucket": {"type": BUCKET_TYPE, "outputs": {"bucket": "b"}},
-        "urn:encryption": {
-            "type": ENCRYPTION_TYPE,
-            "outputs": {"rules": [{"applyServerSideEncryptionByDefault": default}]},
-        },
-        "urn:policy": {"type": ROLE_POLICY_TYPE, "outputs": {"policy": policy}},
+        "urn:bucket": resource(BUCKET_TYPE, {"bucket": "b"}),
+        "urn:encryption": resource(ENCRYPTION_TYPE, {"rules": [{"applyServerSideEncryptionByDefault": default}]}),
+        "urn:policy": resource(ROLE_POLICY_TYPE, {"policy": policy}),
     }
 
 
@@ -144,3 +143,26 @@ def test_a_key_that_somebody_else_gave_to_a_bucket_is_taken_away(warnings: list[
     require_former_keys(KmsKeys(buckets=KEY), state(SECRETS, KEY))
     require_former_keys(NO_KEYS, state(SECRETS))
     assert warnings == []
+
+
+ALLOW = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY}
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_refused"),
+    [
+        ({"Statement": ALLOW}, True),
+        ({"Statement": [ALLOW | {"Action": ["kms:Decrypt"], "Resource": [KEY]}]}, True),
+        ({"Statement": [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}, False),
+        ({"Statement": [{"Effect": "Deny", "Action": "s3:*", "NotResource": "x"}]}, False),
+        ({}, False),
+    ],
+)
+def test_a_policy_that_somebody_else_wrote_is_read_as_iam_reads_it(policy: dict[str, Any], is_refused: bool) -> None:
+    """A refresh records it."""
+    found = state(KEY) | {"urn:policy": resource(ROLE_POLICY_TYPE, {"policy": json.dumps(policy)})}
+    if is_refused:
+        with pytest.raises(ConfigError, match=f"no longer names {KEY}, but"):
+            require_former_keys(NO_KEYS, found)
+    else:
+        require_former_keys(NO_KEYS, found)

@@ -6,10 +6,19 @@ from typing import Any
 
 import pulumi
 import pytest
+from google.protobuf import struct_pb2
+from pulumi.runtime import rpc
 
 from components.core.resource_names import READ_STACK_RESOURCE_OUTPUTS
-from components.shared.recorded_outputs import recorded_by_tags, recorded_outputs
+from components.shared import recorded_outputs as recorded_outputs_module
+from components.shared.recorded_outputs import (
+    named_by_tags,
+    recorded_outputs,
+    recorded_resources,
+    state_resources,
+)
 from tests.support.pulumi_mocks import run_to_end
+from tests.support.recorded_state import answer_with
 
 
 def test_the_engine_reads_the_state_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,9 +26,9 @@ def test_the_engine_reads_the_state_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def invoke(token: str, arguments: dict[str, str]) -> object:
         calls.append((token, arguments))
-        return type("Result", (), {"value": {"outputs": {"instance": "showdown"}}})
+        return {"instance": "showdown"}
 
-    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    answer_with(monkeypatch, invoke)
     assert [recorded_outputs() for _ in range(2)] == [{"instance": "showdown"}] * 2
     assert len(calls) == 1
 
@@ -30,9 +39,9 @@ def test_half_a_state_file_is_read_again(monkeypatch: pytest.MonkeyPatch) -> Non
     def invoke(_token: str, _arguments: dict[str, str]) -> object:
         if errors:
             raise errors.pop()
-        return type("Result", (), {"value": {"outputs": {"instance": "showdown"}}})
+        return {"instance": "showdown"}
 
-    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    answer_with(monkeypatch, invoke)
     assert recorded_outputs() == {"instance": "showdown"}
 
 
@@ -43,10 +52,14 @@ def test_another_failure_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         calls.append(token)
         raise Exception("failed to load checkpoint: permission denied")
 
-    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    answer_with(monkeypatch, invoke)
     with pytest.raises(Exception, match="permission denied"):
         recorded_outputs()
     assert len(calls) == 1
+
+
+async def _named() -> Mapping[str, Any]:
+    return named_by_tags(await state_resources())
 
 
 OWN = {"opstrace:instance": "showdown", "team": "a"}
@@ -58,20 +71,23 @@ def tagged(monkeypatch: pytest.MonkeyPatch, *tags: Mapping[str, str] | None, org
 
     def invoke(token: str, _arguments: dict[str, str]) -> object:
         asked.append(token)
-        outputs = {str(number): {"outputs": None if one is None else {"tags": one}} for number, one in enumerate(tags)}
-        return type("Result", (), {"value": {"outputs": outputs}})
+        return {
+            str(number): {"type": "t", "outputs": None if one is None else {"tags": one}}
+            for number, one in enumerate(tags)
+        }
 
     async def urn() -> str:
         asked.append("the URN of the stack")
         return "urn"
 
     root = SimpleNamespace(urn=SimpleNamespace(future=urn))
-    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    answer_with(monkeypatch, invoke)
+    monkeypatch.setattr(recorded_outputs_module, "recorded_outputs", dict)
     monkeypatch.setattr(pulumi.runtime, "get_root_resource", lambda: root)
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: False)
     for what, value in {"organization": organization, "project": "opstrace", "stack": "showdown2"}.items():
         monkeypatch.setattr(pulumi, f"get_{what}", lambda value=value: value)
-    found = run_to_end(recorded_by_tags())
+    found = run_to_end(_named())
     assert asked in ([], ["the URN of the stack", READ_STACK_RESOURCE_OUTPUTS])
     return found if asked else None
 
@@ -93,4 +109,24 @@ def test_a_preview_reads_no_resources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     monkeypatch.setattr(pulumi.runtime, "get_root_resource", SimpleNamespace)
     monkeypatch.setattr(pulumi, "get_organization", lambda: "organization")
-    assert run_to_end(recorded_by_tags()) == {}
+    monkeypatch.setattr(recorded_outputs_module, "recorded_outputs", dict)
+    assert run_to_end(state_resources()) == {}
+
+
+def test_outputs_are_converted_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The conversion of all of them takes seconds."""
+    state = {"urn": {"type": "a", "outputs": {"size": 2}}, "other": {"type": "b", "outputs": None}}
+    answer_with(monkeypatch, lambda token, _: state if token == READ_STACK_RESOURCE_OUTPUTS else {"instance": "x"})
+    converted, convert = [], rpc.deserialize_properties_unwrap_secrets
+
+    def note(properties: struct_pb2.Struct) -> Any:
+        converted.append(properties)
+        return convert(properties)
+
+    monkeypatch.setattr(rpc, "deserialize_properties_unwrap_secrets", note)
+    found = recorded_resources()
+    assert len(converted) == 1  # the outputs of the stack
+    assert {urn: (entry.type, dict(entry.outputs)) for urn, entry in found.items()} == {
+        "urn": ("a", {"size": 2}),
+        "other": ("b", {}),
+    }
