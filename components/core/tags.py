@@ -11,6 +11,9 @@ TENANT_TAG = "opstrace:tenant"
 OWNER_TAG = "opstrace:owner"
 KIND_TAG = "opstrace:kind"  # of a bucket
 RETENTION_TAG = "opstrace:retention-days"  # of a bucket; it outlives the tenant with the bucket
+FORMER_KEY_TAG = (
+    "opstrace:former-kms-key-"  # and a number; of a bucket, with the ARN of a key that some objects may have
+)
 PURGING_TAG = "opstrace:purging"  # of a bucket whose deletion has begun
 ADOPTING_TAG = "opstrace:adopting"  # of a bucket that is being given back to its tenant
 

@@ -1,7 +1,7 @@
 """A tenant's buckets, and the policies that protect them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import pulumi_random as random
 from components.config.tenant import TenantSettings
 from components.core.names import BUCKET_KINDS, RANDOM_BYTES, BucketKind, bucket_prefix
 from components.core.resource_names import bucket_name, bucket_part_name, bucket_suffix_name
-from components.core.tags import INSTANCE_TAG, KIND_TAG, RETENTION_TAG, TENANT_TAG
+from components.core.tags import FORMER_KEY_TAG, INSTANCE_TAG, KIND_TAG, RETENTION_TAG, TENANT_TAG
 from components.core.units import hours
 from components.shared.options import child
 from components.tenant.encryption import NO_OBJECT_KEYS, ObjectKeys
@@ -26,12 +26,16 @@ UPLOAD_DAYS = 7  # until an unfinished upload is deleted
 
 @dataclass(frozen=True, kw_only=True)
 class BucketsArgs:
-    """The tenant of the buckets; `tags` are those of the stack and the tenant, to which each bucket adds its own."""
+    """The tenant of the buckets; `tags` are those of the stack and the tenant, to which each bucket adds its own.
+
+    `former_keys` are the ARNs of KMS keys by which some objects may be encrypted, beside that of the bucket.
+    """
 
     instance: str
     tenant: str
     settings: TenantSettings
     tags: Mapping[str, str]
+    former_keys: Sequence[str] = ()
 
     def retention_days(self, kind: BucketKind) -> int | None:
         """Return the retention of the bucket's data in days, None if it is kept forever."""
@@ -83,6 +87,8 @@ def _declare_bucket(
     days = args.retention_days(kind)
     own_tags = {INSTANCE_TAG: args.instance, TENANT_TAG: args.tenant, KIND_TAG: kind}
     own_tags |= {} if days is None else {RETENTION_TAG: str(days)}
+    # Data that outlives its tenant needs these keys, too, and nothing else tells who adopts it.
+    own_tags |= {f"{FORMER_KEY_TAG}{number}": key for number, key in enumerate(args.former_keys)}
     retain = args.settings.on_delete == "retain"
     retained = pulumi.ResourceOptions(retain_on_delete=retain)  # the policies of a retained bucket stay, too
     bucket = aws.s3.Bucket(

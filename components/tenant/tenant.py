@@ -74,7 +74,13 @@ class Tenant(pulumi.ComponentResource):
         super().__init__(TENANT_TYPE, name, None, protected(opts, on=args.settings.protect))
         self.namespace = self._namespace(name, args)
         base, tags = args.base, args.tags
-        buckets = BucketsArgs(instance=base.instance, tenant=args.tenant, settings=args.settings, tags=tags)
+        buckets = BucketsArgs(
+            instance=base.instance,
+            tenant=args.tenant,
+            settings=args.settings,
+            tags=tags,
+            former_keys=base.aws.keys.former,
+        )
         names = declare_buckets(name, buckets, self)
         identity = IdentityArgs(
             role=role_name(base.instance, args.tenant),

@@ -12,6 +12,7 @@ from components.config.base import Section, value_without_problems, without_dupl
 KEY_PATTERN = (
     r"^arn:aws:kms:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:key/([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$"
 )
+MOST_FORMER = 20
 EXAMPLE = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -46,7 +47,7 @@ class KmsKeys(Section):
         list[KeyArn],
         Field(
             description="Keys that `buckets` named before. Their objects stay encrypted by them, so the roles of tenants may still "
-            "use them. Default: none."
+            "use them. At most 20. Default: none."
         ),
     ] = []
     secrets: Annotated[
@@ -60,6 +61,11 @@ class KmsKeys(Section):
     @field_validator("former")
     @classmethod
     def _distinct(cls, keys: list[str]) -> list[str]:
+        if len(keys) > MOST_FORMER:
+            raise ValueError(
+                f"has {len(keys)} keys, but at most {MOST_FORMER} fit into the tags of a bucket and the policy of a role; remove those "
+                "whose data has expired"
+            )
         return without_duplicates(keys)
 
     @model_validator(mode="after")

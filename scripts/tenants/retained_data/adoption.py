@@ -154,10 +154,10 @@ def require_complete(store: Store) -> None:
 
 def require_readable(store: Store, keys: KmsKeys, aws: Clients) -> None:
     """Raise `UserError` where the store is encrypted by a key that the settings do not name: no role could read it."""
-    used = {buckets.key_of(aws, bucket) for bucket in store.buckets.values()} - {None, *keys.of_objects}
+    used = {key for bucket in store.buckets.values() for key in buckets.keys_of(aws, bucket)} - {*keys.of_objects}
     if used:
         raise UserError(
-            f"the data of {store.tenant} ({store.id}) is encrypted by {', '.join(sorted(map(str, used)))}, which opstrace:aws.kmsKeys "
+            f"the data of {store.tenant} ({store.id}) is encrypted by {', '.join(sorted(used))}, which opstrace:aws.kmsKeys "
             "does not name, so the back ends could not read it; add it to opstrace:aws.kmsKeys.former first"
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError, WaiterError
 
 from components.core.errors import UserError
-from components.core.tags import PURGING_TAG, RETENTION_TAG
+from components.core.tags import FORMER_KEY_TAG, PURGING_TAG, RETENTION_TAG
 from scripts.clients.aws import Clients, is_code
 from scripts.clients.concurrent import map_concurrently
 from scripts.ui.sizes import in_units
@@ -156,8 +156,14 @@ def retention_days(aws: Clients, bucket: str) -> int | None:
     return int(days) if days.isdecimal() else None
 
 
-def key_of(aws: Clients, bucket: str) -> str | None:
-    """Return the KMS key by which a bucket encrypts its objects, None for S3's own keys."""
+def keys_of(aws: Clients, bucket: str) -> set[str]:
+    """Return the KMS keys by which objects of a bucket may be encrypted: its own, and the former ones that its tags record."""
+    former = {key for tag, key in tags_of(aws, bucket).items() if tag.startswith(FORMER_KEY_TAG)}
+    return former | {*filter(None, [_key_of(aws, bucket)])}
+
+
+def _key_of(aws: Clients, bucket: str) -> str | None:
+    """Return the KMS key by which a bucket encrypts new objects, None for S3's own keys."""
     try:
         answer = aws["s3"].get_bucket_encryption(Bucket=bucket)
     except ClientError as error:

@@ -16,6 +16,7 @@ from components.core.resource_names import (
     ROLE_POLICY_TYPE,
     SECRET_TYPE,
 )
+from components.core.tags import FORMER_KEY_TAG
 from components.shared.recorded_outputs import RecordedResource
 from components.tenant.base import TenantBase
 from components.tenant.encryption import ObjectKeys, require_former_keys
@@ -90,6 +91,14 @@ def test_without_a_present_key_buckets_return_to_s3_s_own_and_roles_keep_the_for
     rule = {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": False}
     assert [entry["rules"] for entry in encryption(found)] == [[rule]] * 6
     assert [use["Resource"] for use in uses(found)] == [[FORMER]] * 3
+
+
+def test_tags_of_buckets_record_the_former_keys_for_whoever_adopts_the_data() -> None:
+    for keys in ({"buckets": KEY, "former": [FORMER, SECRETS]}, {"former": [FORMER, SECRETS]}):
+        tags = [entry.inputs["tags"] for entry in resources(**keys) if entry.typ == BUCKET_TYPE]
+        recorded = [{key: value for key, value in each.items() if key.startswith(FORMER_KEY_TAG)} for each in tags]
+        assert recorded == [{f"{FORMER_KEY_TAG}0": FORMER, f"{FORMER_KEY_TAG}1": SECRETS}] * 6
+    assert not any(FORMER_KEY_TAG in str(entry.inputs) for entry in resources(buckets=KEY))
 
 
 def test_a_tenant_in_its_own_stack_uses_the_keys_of_its_instance() -> None:

@@ -45,6 +45,7 @@ def test_there_are_none_by_default() -> None:
         ({"secrets": kms_key(1, "eu-west-1")}, "name a key in us-west-2"),
         ({"former": [KEY, kms_key(2, "eu-west-1")]}, "opstrace:aws.kmsKeys.former[1]: "),
         ({"former": [KEY, KEY]}, "aws.kmsKeys.former: given more than once"),
+        ({"former": [kms_key(number) for number in range(21)]}, "aws.kmsKeys.former: has 21 keys, but at most 20 fit"),
         ({"buckets": KEY, "former": [KEY]}, f"aws.kmsKeys: {KEY} is `buckets`, too; remove it from `former`"),
         ({"bucket": KEY}, "aws.kmsKeys.bucket: there is no such setting; did you mean 'buckets'?"),
     ],

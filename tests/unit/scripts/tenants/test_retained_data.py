@@ -19,7 +19,7 @@ from components.core.resource_names import (
     build_urn,
     child_type,
 )
-from components.core.tags import ADOPTING_TAG, INSTANCE_LABEL, INSTANCE_TAG, KIND_TAG, TENANT_TAG
+from components.core.tags import ADOPTING_TAG, FORMER_KEY_TAG, INSTANCE_LABEL, INSTANCE_TAG, KIND_TAG, TENANT_TAG
 from scripts.context.context import Target
 from scripts.stackfile.file import StackFile
 from scripts.tenants import recorded_state
@@ -31,7 +31,7 @@ from scripts.tenants.retained_data.stores import choose, facts, retained, tagged
 from scripts.tenants.safety import require_no_other_purge
 from tests.support.contexts import Counting, EmptyCluster, FakeContext, fake_target
 from tests.support.factories import kms_key, settings
-from tests.support.s3_stores import ID, make_bucket, make_store, record_retention
+from tests.support.s3_stores import ID, make_bucket, make_store, record_retention, set_tags, tags_of
 
 SOMEBODYS_RULE = {"ID": "somebodys", "Status": "Enabled", "Filter": {"Prefix": "a/"}, "Expiration": {"Days": 900}}
 
@@ -326,6 +326,18 @@ def test_data_is_adopted_only_where_the_roles_may_use_its_key(aws: Any) -> None:
     for keys in (NO_KEYS, KmsKeys(buckets=other), KmsKeys(secrets=key)):
         with pytest.raises(UserError, match=rf"of default \({kept.id}\) is encrypted by {key}, which .* add it to"):
             adoption.require_readable(kept, keys, aws)
+
+
+def test_data_is_adopted_only_where_the_roles_may_use_the_former_keys_of_its_objects(aws: Any) -> None:
+    """The bucket itself encrypts by the latest key alone, or by none again."""
+    kept, key, former = make_store(aws), kms_key(1), kms_key(2)
+    for kind, bucket in kept.buckets.items():
+        set_tags(aws, bucket, tags_of(kept.tenant, kind) | {f"{FORMER_KEY_TAG}0": former})
+    for keys in (KmsKeys(buckets=key), NO_KEYS):
+        with pytest.raises(UserError, match=rf"is encrypted by {former}, which opstrace:aws.kmsKeys does not name"):
+            adoption.require_readable(kept, keys, aws)
+    for keys in (KmsKeys(buckets=key, former=[former]), KmsKeys(former=[former])):
+        adoption.require_readable(kept, keys, aws)
 
 
 def test_the_encryption_of_adopted_buckets_is_imported_where_the_program_declares_it(aws: Any) -> None:
