@@ -1,4 +1,4 @@
-"""Checks of the cluster: its version, issuer of tokens, storage class and pull secrets, and whether network policies are off."""
+"""Checks of the cluster: its version, issuer, address family, storage class and pull secrets, and whether network policies are off."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,12 +10,14 @@ from scripts.checks.account import EKS_ISSUER
 from scripts.checks.finding import Finding, error, ok, warning
 from scripts.checks.storage_class import storage_class_finding
 from scripts.checks.subject import Subject
+from scripts.clients.cluster_identity import api_addresses
 from scripts.clients.kubernetes import ISSUER_PATH, Cluster
-from scripts.clients.mismatches import issuer_mismatch
+from scripts.clients.mismatches import family_mismatch, issuer_mismatch
 
 OLDEST = (1, 30)  # docs/how-to/aws.md
 SOON = timedelta(days=60)
 UPGRADE = "upgrade the cluster, one minor version at a time: `aws eks update-cluster-version`"
+FAMILY = "address family"
 PULL_SECRETS = "pull secrets"
 PULL_SECRETS_GUIDE = "docs/how-to/platform.md, 'Take images from your registry'"
 VPC_CNI = ("apps/v1", "DaemonSet", "aws-node", "kube-system")
@@ -76,6 +78,14 @@ def issuer_findings(issuer: str | None, expected: str, where: str) -> list[Findi
     if mismatch := issuer_mismatch(issuer, expected, where):
         return [error(name, mismatch.message, mismatch.remedy)]
     return [ok(name, issuer)]
+
+
+def find_family(subject: Subject) -> list[Finding]:
+    """Check that pods have IPv4 addresses."""
+    addresses = api_addresses(subject.cluster)
+    if mismatch := family_mismatch(addresses, subject.cluster.where):
+        return [error(FAMILY, mismatch.message, mismatch.remedy)]
+    return [ok(FAMILY, f"the API server is {', '.join(addresses)}" if addresses else "not told by the cluster")]
 
 
 def find_storage_class(subject: Subject) -> list[Finding]:

@@ -22,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     Check("region", account.find_region),
     VERSION,
     Check("issuer", cluster.find_issuer),
+    Check(cluster.FAMILY, cluster.find_family),
     Check("identity provider", account.find_identity_provider),
     Check(account.KEYS, account.find_keys),
     Check("storage class", cluster.find_storage_class),

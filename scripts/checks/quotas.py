@@ -46,7 +46,8 @@ def find_listener_certificates(subject: Subject) -> list[Finding]:
 def find_certificates(subject: Subject) -> list[Finding]:
     """Check the certificates of the account, those of the instance included."""
     listed = subject.account.ask("acm", "list_certificates")["CertificateSummaryList"]
-    own = [one for one in listed if one["DomainName"].endswith(subject.domain)]
+    names = [one["DomainName"].removeprefix("*.") for one in listed]
+    own = [name for name in names if name == subject.domain or name.endswith(f".{subject.domain}")]
     used = len(listed) - len(own) + max(subject.certificates, len(own))
     return quota_findings("quota of certificates", ACM_CERTIFICATES[1], _quota(subject, ACM_CERTIFICATES), used)
 

@@ -1,10 +1,7 @@
 """Checks that the cluster of the context is the one that the stack file describes, and that an instance can run in it."""
 
-import ipaddress
-
-from components.core.errors import UserError
 from scripts.clients.kubernetes import Cluster
-from scripts.clients.mismatches import issuer_mismatch
+from scripts.clients.mismatches import family_mismatch, issuer_mismatch
 
 API_SERVICE = (
     "v1",
@@ -27,11 +24,11 @@ def _require_issuer(cluster: Cluster) -> None:
 
 
 def _require_ipv4(cluster: Cluster) -> None:
+    if mismatch := family_mismatch(api_addresses(cluster), cluster.where):
+        raise mismatch.error()
+
+
+def api_addresses(cluster: Cluster) -> list[str]:
+    """Return the addresses of the API server inside of the cluster, none where the cluster does not tell them."""
     spec = (cluster.get(*API_SERVICE) or {}).get("spec", {})
-    addresses = [address for address in spec.get("clusterIPs") or [spec.get("clusterIP")] if address]
-    if addresses and not any(ipaddress.ip_address(address).version == 4 for address in addresses):  # noqa: PLR2004 the version of IP
-        raise UserError(
-            f"the cluster of {cluster.where} has IPv6 addresses only (its API server is {', '.join(addresses)}), "
-            "but gateway and back ends listen on IPv4; use a cluster with IPv4 or both families (of EKS: `ipFamily: ipv4`, which "
-            "only a new cluster can get)"
-        )
+    return [address for address in spec.get("clusterIPs") or [spec.get("clusterIP")] if address]

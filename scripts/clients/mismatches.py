@@ -1,5 +1,7 @@
 """How the AWS account and the cluster differ from those of the stack file, in the words of refusals and of `check`."""
 
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.core.errors import UserError
@@ -42,4 +44,15 @@ def issuer_mismatch(issuer: str, expected: str, where: str) -> Mismatch | None:
         f"the cluster of {where} issues tokens as {issuer.rstrip('/')}, but opstrace:cluster.oidcIssuer is {expected}",
         "correct opstrace:cluster.context if it names another cluster than the instance's; for a new instance, set oidcIssuer "
         "and oidcProviderArn to those of this cluster",
+    )
+
+
+def family_mismatch(addresses: Sequence[str], where: str) -> Mismatch | None:
+    """Return the difference where the API server of the cluster of `where` has addresses, but none of IPv4."""
+    if not addresses or any(ipaddress.ip_address(address).version == 4 for address in addresses):  # noqa: PLR2004 the version of IP
+        return None
+    return Mismatch(
+        f"the cluster of {where} has IPv6 addresses only (its API server is {', '.join(addresses)}), but gateway and back ends "
+        "listen on IPv4",
+        "use a cluster with IPv4 or both families (of EKS: `ipFamily: ipv4`, which only a new cluster can get)",
     )

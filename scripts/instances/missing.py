@@ -112,14 +112,20 @@ def _targets(parts: Parts, aws: Clients) -> list[str]:
             if is_code(error, "TargetGroupNotFound"):
                 raise _gone(parts, f"target group {outputs.get('name')}") from error
             raise
-        lines += targets_in_words([target["TargetHealth"] for target in answer["TargetHealthDescriptions"]])
+        healths = [target["TargetHealth"] for target in answer["TargetHealthDescriptions"]]
+        lines += targets_in_words(healths, of_pods=outputs.get("targetType") == "ip")
     return lines
 
 
-def targets_in_words(healths: Sequence[Mapping[str, str]]) -> list[str]:
+def targets_in_words(healths: Sequence[Mapping[str, str]], *, of_pods: bool) -> list[str]:
     """Return how many targets are healthy and why the others are not; nothing where all are."""
     if not healths:
-        return ["the load balancer has no targets: its autoscaling groups have no instance in service"]
+        cause = (
+            "no controller has registered the gateway's pods; `kubectl describe targetgroupbinding -n opstrace` tells why"
+            if of_pods
+            else "its autoscaling groups have no instance in service"
+        )
+        return [f"the load balancer has no targets: {cause}"]
     others = Counter(_health_in_words(health) for health in healths if health["State"] != HEALTHY)
     if not others:
         return []

@@ -98,6 +98,11 @@ def other_cluster(account: CheckedAccount) -> None:
     account.cluster.paths["/.well-known/openid-configuration"] = {"issuer": f"{ISSUER}B"}
 
 
+def ipv6_alone(account: CheckedAccount) -> None:
+    services = {("v1", "Service", "kubernetes", "default"): {"spec": {"clusterIPs": ["fd00::1"]}}}
+    account.cluster.get = lambda *names: services.get(names)  # type: ignore[method-assign]
+
+
 def no_storage_class(account: CheckedAccount) -> None:
     account.cluster.lists["storageclasses"] = []
 
@@ -196,6 +201,7 @@ def small_quotas(account: CheckedAccount) -> None:
         (no_audience, {"identity provider": "error"}),
         (old_version, {"cluster version": "error"}),
         (other_cluster, {"issuer": "error"}),
+        (ipv6_alone, {"address family": "error"}),
         (no_storage_class, {"storage class": "error"}),
         (unenforced, {"network policies": "warning"}),
         (open_metadata, {"instance metadata": "warning"}),
@@ -226,6 +232,15 @@ def test_each_failure_is_found_alone(
             undo()
     assert {name: one.level for name, one in found.items() if one.level != "ok"} == expected
     assert all(one.remedy for one in found.values() if one.level != "ok")
+
+
+def test_certificates_of_a_domain_that_ends_alike_count_as_those_of_others(account: CheckedAccount) -> None:
+    acm, domains = account.services["acm"], ("obs.example.com", "*.shop.obs.example.com", "my-obs.example.com")
+    made = [acm.request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"] for name in domains]
+    own = account.subject().certificates
+    assert f" {own + 1} of" in account.findings()["quota of certificates"].message
+    for arn in made:
+        acm.delete_certificate(CertificateArn=arn)
 
 
 def test_keys_that_can_be_used_are_ok(account: CheckedAccount) -> None:

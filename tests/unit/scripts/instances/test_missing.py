@@ -112,7 +112,13 @@ def test_a_host_that_does_not_resolve_names_the_delegation() -> None:
     ],
 )
 def test_targets_are_counted_with_their_reasons(healths: Any, lines: list[str]) -> None:
-    assert targets_in_words(healths) == lines
+    assert targets_in_words(healths, of_pods=False) == lines
+
+
+def test_pods_that_nothing_registers_are_no_fault_of_autoscaling_groups() -> None:
+    balancers = Recorded(describe_target_health={"TargetHealthDescriptions": []})
+    (line,) = found(Clients(elbv2=balancers), parts(resource(TARGET_GROUP_TYPE, arn="arn", targetType="ip")))
+    assert "no controller has registered the gateway's pods" in line and "autoscaling" not in line
 
 
 class Stuck(Pods):
