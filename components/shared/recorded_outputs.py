@@ -53,7 +53,8 @@ def read_state(function: str, arguments: Mapping[str, Any]) -> struct_pb2.Struct
 
 def ask_engine(request: resource_pb2.ResourceInvokeRequest) -> Any:
     """Return the engine's answer to the request for one of its own functions."""
-    return get_monitor().Invoke(request)  # type: ignore[no-untyped-call]  # the SDK has no types here
+    monitor: Any = get_monitor()
+    return monitor.Invoke(request)
 
 
 def _converted(properties: struct_pb2.Struct) -> dict[str, Any]:

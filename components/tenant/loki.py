@@ -41,6 +41,9 @@ CLUSTER_LABELS = (
     "service.name",
     *(f"k8s.{name}.name" for name in ("namespace", "deployment", "statefulset", "daemonset", "cronjob", "container")),
 )
+# A pod that stops waits until S3 has taken all chunks. By default, each attempt that fails adds 10 s to a minute, and the pod is
+# killed after `STOP_SECONDS`.
+FLUSH_RETRIES = {"min_period": "1s", "max_period": "10s"}
 SCHEMA_START = "2024-01-01"  # before any instance, so that one schema holds all data
 
 
@@ -103,6 +106,7 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
         },
         "ingester": {
             "lifecycler": {"min_ready_duration": ready_after(store), "final_sleep": "0s"},
+            "flush_op_backoff": FLUSH_RETRIES,
             "wal": {
                 "enabled": True,
                 "dir": f"{DATA_FOLDER}/wal",
