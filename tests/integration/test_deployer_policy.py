@@ -16,12 +16,13 @@ PATH = "/observability/"
 
 
 class Deployed(Stack):
-    """The stack of an account that wants a path and a boundary for roles, with the credentials of the deployer."""
+    """The stack of an account that wants a path and a boundary for roles, and keys of its own, with the deployer's credentials."""
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack.cloud, stack.project)
         self.on_delete = "retain"  # `destroy --purge` purges the data then
         self.iam = stack.cloud.aws("iam")
+        self.key = str(stack.cloud.aws("kms").create_key()["KeyMetadata"]["Arn"])
         self.boundary = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:policy/boundary"
         scope = scope_of(INSTANCE, from_settings(self.settings("create"), INSTANCE))
         boundary = json.dumps(document(rights("boundary", scope)))
@@ -32,7 +33,9 @@ class Deployed(Stack):
 
     def settings(self, phase: str) -> dict[str, Any]:
         settings = super().settings(phase)
-        return settings | {"aws": settings["aws"] | {"rolePath": PATH, "permissionsBoundary": self.boundary}}
+        keys = {"buckets": self.key, "secrets": self.key}
+        account = {"rolePath": PATH, "permissionsBoundary": self.boundary, "kmsKeys": keys}
+        return settings | {"aws": settings["aws"] | account}
 
     def permit(self, part: str, policy: dict[str, Any]) -> None:
         """Replace one of the deployer's policies."""

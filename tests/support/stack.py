@@ -16,13 +16,14 @@ from components.config.load import from_settings
 from components.config.tenant import OnDelete
 from components.core.names import BUCKET_KINDS
 from components.core.public_keys import canonical_pem, key_id
+from components.core.resource_names import ENCRYPTION_TYPE
 from localcloud import cloud as embedded
 from scripts.clients.aws import Clients
 from scripts.clients.kubernetes import Cluster
 from scripts.engine.pulumi import Engine
 from scripts.tokens.key_files import new_key
 from tests.support.bare_cloud import BareCloud
-from tests.support.census import Inventory, of_bucket, of_cloud, of_state, portrait
+from tests.support.census import KEPT_PARTS, Inventory, of_bucket, of_cloud, of_state, portrait
 from tests.support.project import Project
 from tests.support.shell import run
 
@@ -227,7 +228,8 @@ def retained(stack: Stack, phase: str) -> Inventory:
     assert len(buckets) == len(BUCKET_KINDS)
     for bucket, (key, content) in itertools.product(buckets, OBJECTS.items()):
         assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == content
-    return set().union(*map(of_bucket, buckets))
+    keys = (ENCRYPTION_TYPE,) if stack.settings("change")["aws"].get("kmsKeys") else ()
+    return set().union(*(of_bucket(bucket, (*KEPT_PARTS, *keys)) for bucket in buckets))
 
 
 def assert_nothing_orphaned_or_lost(stack: Stack, phase: str, resources: list[dict[str, Any]], what: str = "") -> None:
