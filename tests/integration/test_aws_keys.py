@@ -1,6 +1,7 @@
 """The embedded AWS holds roles to the keys of KMS that encrypt their objects, as AWS does."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from components.tenant.buckets import read_write_policy
 from components.tenant.encryption import ObjectKeys
 from components.tenant.iam_role import Issuer, trust_policy
 from localcloud.settings import REGION
+from reference.deployer_policy import TEMPLATE
+from scripts.instances.deployer.policy import document, rights
 from tests.support.aws_requests import TENANT, account_of
 from tests.support.embedded_aws import ISSUER, EmbeddedAws, refusal
 
@@ -167,6 +170,23 @@ def test_an_alertmanager_s_role_uses_the_key_for_its_own_objects(account: Accoun
     account.admin.put_object(Bucket=SETTINGS, Key=f"rules/{TENANT}", Body=b"x")
     assert refusal(s3.get_object, Bucket=SETTINGS, Key=f"rules/{TENANT}") == DENIED
     assert refusal(s3.get_object, **OBJECT) == DENIED
+
+
+@pytest.mark.parametrize("named", ["the key", "another key", "no key"])
+def test_the_boundary_that_the_command_prints_decides_over_the_keys_of_a_role(account: Account, named: str) -> None:
+    s3, iam = account.tenant("keyed-bounded", buckets=account.key), account.aws.client("iam")
+    keys = {"the key": (account.key,), "another key": (account.other,), "no key": ()}[named]
+    scope = replace(TEMPLATE, instance="keyed", account=DEFAULT_ACCOUNT_ID, bucket_keys=keys)
+    policy = json.dumps(document(rights("boundary", scope)))
+    boundary = iam.create_policy(PolicyName="keyed", PolicyDocument=policy)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName="keyed-bounded", PermissionsBoundary=boundary)
+    if named == "the key":
+        write_and_read(s3)
+    else:
+        assert refusal(s3.put_object, **OBJECT, Body=b"x") == DENIED
+        assert refusal(s3.put_object, **OBJECT, Body=b"x", ServerSideEncryption="AES256") is None
+    iam.delete_role_permissions_boundary(RoleName="keyed-bounded")
+    iam.delete_policy(PolicyArn=boundary)
 
 
 def test_a_key_that_cannot_be_used_refuses_everybody_and_deletion_needs_no_key(account: Account) -> None:
