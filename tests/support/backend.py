@@ -139,11 +139,23 @@ class Backend:
     def stop(self) -> None:
         """Stop as Kubernetes does, with SIGTERM: data in memory is written to the bucket."""
         before = len((self._folder / "log").read_text())
-        self._process.terminate()
-        code, log = self._process.wait(60), (self._folder / "log").read_text()[before:]
+        self.terminate()
+        code, log = self.until_ended(60), (self._folder / "log").read_text()[before:]
         # Cortex reports a failure if it cancels a compaction on its way down.
         failures = {*re.findall(r'msg="module failed".* err="([^"]*)', log)}
         assert code == 0 or failures == {"context canceled"}, log[-3000:]
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def is_running(self) -> bool:
+        """Tell whether the process runs."""
+        return self._process.poll() is None
+
+    def until_ended(self, seconds: float) -> int:
+        """Wait until the process has ended; return its exit code. Raises `TimeoutExpired` after `seconds`."""
+        return self._process.wait(seconds)
 
     def kill(self) -> None:
         self._process.kill()
