@@ -10,8 +10,9 @@ import pytest
 from components.core.names import instance_domain
 from components.core.tags import INSTANCE_TAG
 from localcloud.settings import REGION
+from scripts.instances.deployer.key_rights import keys
 from scripts.instances.deployer.policy import DEPLOYER, document, rights
-from scripts.instances.deployer.rights import Scope, keys
+from scripts.instances.deployer.rights import Scope
 from tests.support.aws_requests import OWN
 from tests.support.aws_users import USER, is_refused, make_user, remove_user
 from tests.support.embedded_aws import EmbeddedAws, refusal

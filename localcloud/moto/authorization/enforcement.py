@@ -22,12 +22,12 @@ from moto.sts.models import STSBackend
 from moto.sts.responses import TokenResponse
 
 from localcloud.moto.authorization.identities import Caller, bound_users, decide
-from localcloud.moto.authorization.key_policies import may_use
-from localcloud.moto.authorization.object_keys import checking_keys
+from localcloud.moto.authorization.keys.objects import checking_keys
+from localcloud.moto.authorization.keys.policies import may_use
+from localcloud.moto.authorization.keys.secrets import encrypting_again
 from localcloud.moto.authorization.policies import is_action_permitted
 from localcloud.moto.authorization.refusals import DENIED, MISSING, RefusedError, not_authorized
 from localcloud.moto.authorization.requested import Requested, requested
-from localcloud.moto.authorization.secret_keys import encrypting_again
 from localcloud.moto.authorization.users import make_key
 from localcloud.moto.authorization.web_identity import WebIdentity, make_session
 from localcloud.moto.kms_keys import key_named

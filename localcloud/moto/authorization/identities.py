@@ -96,8 +96,8 @@ def bound_users() -> None:
     }
     for name, operation in operations.items():
         setattr(IamResponse, name, operation)
-    User.permissions_boundary = property(Role.permissions_boundary.fget)  # type: ignore[attr-defined]
-    setattr(User, BOUNDARY, None)
+    for name, value in {"permissions_boundary": Role.permissions_boundary, BOUNDARY: None}.items():
+        setattr(User, name, value)
 
 
 def _with_boundary(create: Any) -> Any:

@@ -17,8 +17,8 @@ from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
+from localcloud.moto.authorization.keys.secrets import context_of, uses
 from localcloud.moto.authorization.policies import Values
-from localcloud.moto.authorization.secret_keys import context_of, uses
 from localcloud.moto.authorization.web_identity import PARTITION
 
 # An AWS policy names a resource that is being created by its name and `*`; its id is unknown.

@@ -14,6 +14,7 @@ from components.config.stack import StackConfig
 from components.core.errors import UserError
 from components.core.names import account_of, instance_domain
 from scripts.instances.deployer import rights as statements
+from scripts.instances.deployer.key_rights import keys
 from scripts.instances.deployer.rights import Right, Scope
 
 LONGEST = 6144  # characters of a managed policy without white space (IAM user guide, 'IAM and AWS STS quotas')
@@ -31,7 +32,7 @@ PARTS: Mapping[Part, tuple[Callable[[Scope], list[Right]], ...]] = {
         statements.storage,
         statements.roles,
         statements.secrets,
-        statements.keys,
+        keys,
     ),
     "boundary": (statements.of_tenants,),
 }

@@ -4,7 +4,7 @@ Names of actions: Service Authorization Reference. They differ from the operatio
 name resources, a statement names the instance's: by their names, or by their tag `opstrace:instance`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,33 +192,6 @@ def secrets(scope: Scope) -> list[Right]:
             (scope.arn("secretsmanager", f"secret:{secret_prefix(scope.instance)}*"),),
         )
     ]
-
-
-def keys(scope: Scope) -> list[Right]:
-    """Return the rights on the keys of KMS, none where AWS's own keys encrypt."""
-    every = dict.fromkeys(filter(None, [*scope.bucket_keys, scope.secrets_key]))
-    found = [Right("Keys", "Looks at the keys of buckets and secrets.", ("kms:DescribeKey",), tuple(every))]
-    return (found if every else []) + ([*_keys_of_secrets(scope, scope.secrets_key)] if scope.secrets_key else [])
-
-
-def _keys_of_secrets(scope: Scope, key: str) -> Iterator[Right]:
-    """Yield the rights on the key of secrets, and on the keys that they had before: these are not in the stack file."""
-    through = {"kms:ViaService": f"secretsmanager.{scope.region}.amazonaws.com"}
-    own = {"kms:EncryptionContext:SecretARN": scope.arn("secretsmanager", f"secret:{secret_prefix(scope.instance)}*")}
-    yield Right(
-        "SecretsKey",
-        "Encrypts the secrets with public keys, through Secrets Manager alone.",
-        _actions("kms", "Decrypt", "Encrypt", "GenerateDataKey"),
-        (key,),
-        {"StringEquals": through},
-    )
-    yield Right(
-        "FormerSecretsKeys",
-        "Reads these secrets under a former key. Otherwise Secrets Manager would not encrypt them by a new one.",
-        ("kms:Decrypt",),
-        (f"arn:aws:kms:{scope.region}:*:key/*",),
-        {"StringEquals": through, "StringLike": own},
-    )
 
 
 def domain_names(scope: Scope) -> list[Right]:

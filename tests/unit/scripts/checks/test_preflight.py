@@ -100,7 +100,7 @@ def other_cluster(account: CheckedAccount) -> None:
 
 def ipv6_alone(account: CheckedAccount) -> None:
     services = {("v1", "Service", "kubernetes", "default"): {"spec": {"clusterIPs": ["fd00::1"]}}}
-    account.cluster.get = lambda *names: services.get(names)  # type: ignore[method-assign]
+    account.cluster.get = lambda *names: services.get(names)  # type: ignore[method-assign]  # of this copy alone
 
 
 def no_storage_class(account: CheckedAccount) -> None:
@@ -356,7 +356,7 @@ def test_a_cluster_that_does_not_answer_is_one_error(account: CheckedAccount) ->
 
 def test_a_cluster_that_hangs_is_an_error_after_the_deadline(account: CheckedAccount) -> None:
     released = threading.Event()
-    account.cluster.read = lambda path: released.wait(60) and None  # type: ignore[method-assign]  # the test's cluster
+    account.cluster.read = lambda path: released.wait(60) and None  # type: ignore[method-assign]  # of this copy alone  # the test's cluster
     found = {one.name: one for one in findings(account.subject(), seconds=1)}
     released.set()
     assert (found["cluster"].level, found["issuer"].level) == ("error", "warning")
@@ -367,7 +367,7 @@ def test_a_refused_kind_of_object_is_named_where_the_cluster_answers(account: Ch
     def refuse(*_: Any) -> Any:
         raise UserError("the cluster of the context eks refuses access: Forbidden")
 
-    account.cluster.nodes = refuse  # type: ignore[method-assign]  # the test's cluster
+    account.cluster.nodes = refuse  # type: ignore[method-assign]  # of this copy alone  # the test's cluster
     found = account.findings()
     assert found["targets"].level == "warning" and "Forbidden" in found["targets"].message
     assert found["cluster version"].level == "ok"
@@ -381,7 +381,7 @@ def test_no_resolver_learns_that_a_new_instance_s_name_does_not_exist(account: C
         asked.append(name)
         return answers(name, kind)
 
-    account.dns.of = of  # type: ignore[method-assign]  # the test's DNS
+    account.dns.of = of  # type: ignore[method-assign]  # of this copy alone  # the test's DNS
     account.findings()
     assert asked and {*asked} == {"example.com", "com"}
 
@@ -390,7 +390,7 @@ def test_a_resolver_that_does_not_answer_is_a_warning(account: CheckedAccount) -
     def silent(name: str, kind: str) -> list[Any]:
         raise NoAnswerError(f"{kind} of {name}: timeout")
 
-    account.dns.of = silent  # type: ignore[method-assign]  # the test's DNS
+    account.dns.of = silent  # type: ignore[method-assign]  # of this copy alone  # the test's DNS
     found = account.findings()
     for name in ("parent zone", "CAA"):
         assert found[name].level == "warning" and "timeout" in found[name].message

@@ -14,7 +14,7 @@ from moto.kms.models import Key
 from moto.s3.responses import S3Response
 
 from localcloud.moto.authorization.identities import caller_of
-from localcloud.moto.authorization.key_policies import may_use
+from localcloud.moto.authorization.keys.policies import may_use
 from localcloud.moto.authorization.refusals import DENIED, UNUSABLE_KEY, RefusedError
 from localcloud.moto.kms_keys import UnusableKeyError, usable_key
 

@@ -12,7 +12,7 @@ from moto.secretsmanager.models import SecretsManagerBackend
 from moto.secretsmanager.responses import SecretsManagerResponse
 
 from localcloud.moto.authorization.identities import caller_of
-from localcloud.moto.authorization.key_policies import may_use
+from localcloud.moto.authorization.keys.policies import may_use
 from localcloud.moto.kms_keys import KEYS, is_usable, key_named, keys_of_version
 
 DECRYPT, ENCRYPT, GENERATE = "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"

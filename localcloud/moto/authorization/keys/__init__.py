@@ -1,0 +1,1 @@
+"""Keys of KMS that S3 and Secrets Manager use as their caller."""
