@@ -3,10 +3,11 @@
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.collectors.settings import CLUSTER, NODE
 from components.core.names import COLLECTORS_NAMESPACE
+from components.core.resource_names import CLUSTER_ROLE_BINDING_TYPE, CLUSTER_ROLE_TYPE, SERVICE_ACCOUNT_TYPE
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import child, manifest
 
 READ = ["get", "list", "watch"]
@@ -36,23 +37,26 @@ def declare_account(
     name: str, program: str, namespace: pulumi.Input[str], marks: dict[str, str], parent: pulumi.Resource
 ) -> list[pulumi.Resource]:
     """Declare the service account of a collector, its role, and the binding of both."""
-    account = kubernetes.core.v1.ServiceAccount(
+    account = KubernetesObject(
+        SERVICE_ACCOUNT_TYPE,
         f"{name}-{program}-service-account",
         metadata=manifest(name=program, namespace=namespace, labels=marks),
-        automount_service_account_token=False,
+        automountServiceAccountToken=False,
         opts=child(parent),
     )
     cluster_wide = f"{COLLECTORS_NAMESPACE}-{program}"
-    role = kubernetes.rbac.v1.ClusterRole(
+    role = KubernetesObject(
+        CLUSTER_ROLE_TYPE,
         f"{name}-{program}-role",
         metadata=manifest(name=cluster_wide, labels=marks),
         rules=RULES[program],
         opts=child(parent),
     )
-    binding = kubernetes.rbac.v1.ClusterRoleBinding(
+    binding = KubernetesObject(
+        CLUSTER_ROLE_BINDING_TYPE,
         f"{name}-{program}-role-binding",
         metadata=manifest(name=cluster_wide, labels=marks),
-        role_ref=manifest(apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name=cluster_wide),
+        roleRef=manifest(apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name=cluster_wide),
         subjects=[{"kind": "ServiceAccount", "name": program, "namespace": COLLECTORS_NAMESPACE}],
         opts=child(parent, role),
     )

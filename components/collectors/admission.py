@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.collectors.settings import HOST_FOLDER, LOGS_FOLDER
 from components.core.names import COLLECTORS_NAMESPACE
+from components.core.resource_names import ADMISSION_BINDING_TYPE, ADMISSION_POLICY_TYPE
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import child, manifest
 
 LOGS_VOLUME, QUEUE_VOLUME = "logs", "queue"
@@ -76,7 +77,8 @@ def declare_policy(
         "resources": ["pods", "pods/ephemeralcontainers"],
     }
     metadata = manifest(name=COLLECTORS_NAMESPACE, labels=marks)
-    policy = kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy(
+    policy = KubernetesObject(
+        ADMISSION_POLICY_TYPE,
         f"{name}-admission-policy",
         metadata=metadata,
         spec=manifest(
@@ -86,7 +88,8 @@ def declare_policy(
         ),
         opts=child(parent),
     )
-    binding = kubernetes.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
+    binding = KubernetesObject(
+        ADMISSION_BINDING_TYPE,
         f"{name}-admission-policy-binding",
         metadata=metadata,
         spec=manifest(policyName=COLLECTORS_NAMESPACE, validationActions=["Deny"], matchResources=only_there),

@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.collectors.access import declare_account
 from components.collectors.admission import LOGS_VOLUME, QUEUE_VOLUME, declare_policy
@@ -26,9 +25,17 @@ from components.collectors.settings import (
 from components.core.images import COLLECTOR_IMAGE
 from components.core.labels import labels, selector
 from components.core.names import COLLECTORS_NAMESPACE
-from components.core.resource_names import COLLECTORS_TYPE
+from components.core.resource_names import (
+    COLLECTORS_TYPE,
+    CONFIG_MAP_TYPE,
+    DAEMON_SET_TYPE,
+    DEPLOYMENT_TYPE,
+    NAMESPACE_TYPE,
+    NETWORK_POLICY_TYPE,
+)
 from components.core.tags import CONFIG_ANNOTATION
 from components.core.units import amount
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.network_policies import egress_without_metadata
 from components.shared.options import SKIP_AWAIT, child, manifest
 from components.shared.pods import Container
@@ -63,13 +70,15 @@ class Collectors(pulumi.ComponentResource):
         marks = labels(COMPONENT, COMPONENT, args.instance)
         image = args.pods.images.pinned(COLLECTOR_IMAGE, args.domain)
         admitted = declare_policy(name, [*configurations], image, marks, self)
-        namespace = kubernetes.core.v1.Namespace(
+        namespace = KubernetesObject(
+            NAMESPACE_TYPE,
             f"{name}-namespace",
             metadata=manifest(name=COLLECTORS_NAMESPACE, labels=marks | NAMESPACE_POD_SECURITY),
             opts=child(self),
         )
-        in_namespace = namespace.metadata.name
-        closed = kubernetes.networking.v1.NetworkPolicy(
+        in_namespace = namespace.physical_name
+        closed = KubernetesObject(
+            NETWORK_POLICY_TYPE,
             f"{name}-network-policy",
             metadata=manifest(name=COMPONENT, namespace=in_namespace, labels=marks),
             # Nobody reaches them. They reach the API server, kubelets, annotated pods and the system tenant.
@@ -88,8 +97,8 @@ class Collectors(pulumi.ComponentResource):
         name, marks = self._name, labels(program, COMPONENT, self._args.instance)
         metadata = manifest(name=program, namespace=namespace, labels=marks)
         rights = declare_account(name, program, namespace, marks, self)
-        config = kubernetes.core.v1.ConfigMap(
-            f"{name}-{program}-config", metadata=metadata, data={CONFIG_FILE: text}, opts=child(self)
+        config = KubernetesObject(
+            CONFIG_MAP_TYPE, f"{name}-{program}-config", metadata=metadata, data={CONFIG_FILE: text}, opts=child(self)
         )
         spec: dict[str, Any] = {
             "selector": {"matchLabels": selector(program, self._args.instance)},
@@ -101,14 +110,14 @@ class Collectors(pulumi.ComponentResource):
                 "spec": _pod(program, self._args, image),
             },
         }
-        kind: Any
         if program == NODE:
-            kind = kubernetes.apps.v1.DaemonSet
+            kind = DAEMON_SET_TYPE
             spec["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
         else:
-            kind = kubernetes.apps.v1.Deployment
+            kind = DEPLOYMENT_TYPE
             spec |= {"replicas": 1, "strategy": {"type": "Recreate"}}  # two would write to one queue
-        kind(
+        KubernetesObject(
+            kind,
             f"{name}-{program}",
             metadata=metadata | {"annotations": SKIP_AWAIT},
             spec=manifest(**spec),

@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.core.images import ENVOY_IMAGE
 from components.core.labels import labels, selector
 from components.core.names import GATEWAY_NAMESPACE
-from components.core.resource_names import GATEWAY_TYPE
+from components.core.resource_names import (
+    CONFIG_MAP_TYPE,
+    DEPLOYMENT_TYPE,
+    DISRUPTION_BUDGET_TYPE,
+    GATEWAY_TYPE,
+    NAMESPACE_TYPE,
+    NETWORK_POLICY_TYPE,
+    PRIORITY_CLASS_TYPE,
+    SERVICE_TYPE,
+)
 from components.core.scopes import KeyLimits
 from components.core.tags import CONFIG_ANNOTATION
 from components.gateway import metrics
@@ -37,6 +45,7 @@ from components.gateway.watched_files import (
     keys_file,
     limits_files,
 )
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.network_policies import egress_without_metadata
 from components.shared.options import SKIP_AWAIT, child, manifest
 from components.shared.pod_settings import PLAIN_PODS, PodSettings
@@ -89,16 +98,18 @@ class Gateway(pulumi.ComponentResource):
         instance = args.settings.instance
         marks = labels("gateway", "gateway", instance)
         gate = args.binding.namespace_labels if args.binding else {}
-        namespace = kubernetes.core.v1.Namespace(
+        namespace = KubernetesObject(
+            NAMESPACE_TYPE,
             f"{name}-namespace",
             metadata=manifest(name=GATEWAY_NAMESPACE, labels=marks | NAMESPACE_POD_SECURITY | gate),
             opts=child(self),
         )
-        in_namespace = namespace.metadata.name
+        in_namespace = namespace.physical_name
         config = bootstrap(args.settings)
         contents = {"config": {"envoy.json": config}, **_parts(_files(args))}
         maps = [
-            kubernetes.core.v1.ConfigMap(
+            KubernetesObject(
+                CONFIG_MAP_TYPE,
                 f"{name}-{part}",
                 metadata=manifest(name=f"gateway-{part}", namespace=in_namespace, labels=marks),
                 data=data,
@@ -106,7 +117,8 @@ class Gateway(pulumi.ComponentResource):
             )
             for part, data in contents.items()
         ]
-        kubernetes.networking.v1.NetworkPolicy(
+        KubernetesObject(
+            NETWORK_POLICY_TYPE,
             f"{name}-network-policy",
             metadata=manifest(name="gateway", namespace=in_namespace, labels=marks),
             spec=_network_policy(instance),
@@ -114,20 +126,23 @@ class Gateway(pulumi.ComponentResource):
         )
         priority = [] if args.pods.priority_class else [self._priority_class(name, marks)]
         metadata = {"name": "gateway", "namespace": in_namespace, "labels": marks}
-        service = kubernetes.core.v1.Service(
+        service = KubernetesObject(
+            SERVICE_TYPE,
             f"{name}-service",
             metadata=manifest(**metadata, annotations=SKIP_AWAIT),
             spec=_service(instance, args),
             opts=child(self),
         )
         bound = [declare_binding(name, args.binding, metadata, service, self)] if args.binding else []
-        kubernetes.apps.v1.Deployment(
+        KubernetesObject(
+            DEPLOYMENT_TYPE,
             f"{name}-deployment",
             metadata=manifest(**metadata),
             spec=_deployment(args, marks, config),
             opts=child(self, *maps, *priority, *bound),
         )
-        kubernetes.policy.v1.PodDisruptionBudget(
+        KubernetesObject(
+            DISRUPTION_BUDGET_TYPE,
             f"{name}-disruption-budget",
             metadata=manifest(name="gateway", namespace=in_namespace, labels=marks),
             spec=manifest(maxUnavailable=1, selector={"matchLabels": selector("gateway", instance)}),
@@ -137,7 +152,8 @@ class Gateway(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
     def _priority_class(self, name: str, marks: Mapping[str, str]) -> pulumi.Resource:
-        return kubernetes.scheduling.v1.PriorityClass(
+        return KubernetesObject(
+            PRIORITY_CLASS_TYPE,
             f"{name}-priority-class",
             metadata=manifest(name=PRIORITY_CLASS, labels=marks),
             value=PRIORITY,

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
+from components.core.resource_names import KUBERNETES_PREFIX
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import child, manifest
 
 
@@ -29,20 +30,18 @@ def declare_binding(
     name: str,
     binding: Binding,
     metadata: Mapping[str, object],
-    service: kubernetes.core.v1.Service,
+    service: KubernetesObject,
     parent: pulumi.Resource,
 ) -> pulumi.Resource:
     """Declare the binding of a Service's port `http`. Only pods that are created after it are held back."""
-    resource: pulumi.Resource = kubernetes.apiextensions.CustomResource(
+    return KubernetesObject(
+        f"{KUBERNETES_PREFIX}{binding.api_version}:TargetGroupBinding",
         f"{name}-target-group-binding",
-        api_version=binding.api_version,
-        kind="TargetGroupBinding",
         metadata=manifest(**metadata),
         spec={
-            "serviceRef": {"name": service.metadata.name, "port": "http"},
+            "serviceRef": {"name": service.physical_name, "port": "http"},
             "targetGroupARN": binding.target_group_arn,
             "targetType": "ip",
         },
         opts=child(parent, service),
     )
-    return resource

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.config.base import endpoint_host
 from components.config.tenant import BackendSize, TenantSettings
 from components.core.images import CORTEX_IMAGE
 from components.core.labels import labels, selector
 from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, PORTS, alerts_role_name
-from components.core.resource_names import ALERTMANAGER_TYPE
+from components.core.resource_names import ALERTMANAGER_TYPE, NETWORK_POLICY_TYPE, SERVICE_ACCOUNT_TYPE
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.network_policies import ingress_of_tenant
 from components.shared.options import child, manifest
 from components.shared.pods import Aws
@@ -188,13 +188,15 @@ class Alertmanager(pulumi.ComponentResource):
         store = args.store
         own_labels = labels(ALERTMANAGER, "alerts", store.instance)
         metadata = manifest(name=ALERTMANAGER, namespace=store.namespace, labels=own_labels)
-        account = kubernetes.core.v1.ServiceAccount(
+        account = KubernetesObject(
+            SERVICE_ACCOUNT_TYPE,
             f"{name}-service-account",
             metadata=metadata | store.pods.annotations(),
-            automount_service_account_token=False,
+            automountServiceAccountToken=False,
             opts=child(self),
         )
-        policy = kubernetes.networking.v1.NetworkPolicy(
+        policy = KubernetesObject(
+            NETWORK_POLICY_TYPE,
             f"{name}-network-policy",
             metadata=metadata,
             spec=manifest(

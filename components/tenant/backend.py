@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.config.base import endpoint_host
 from components.config.stack import AWS_HOSTS
@@ -15,8 +14,16 @@ from components.config.tenant import BackendSize, TenantSettings
 from components.core.labels import labels, selector
 from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, PORTS, Api, BucketKind
 from components.core.recorded_retention import RUNTIME_KEY
-from components.core.resource_names import config_map_name, stateful_set_name
+from components.core.resource_names import (
+    CONFIG_MAP_TYPE,
+    DISRUPTION_BUDGET_TYPE,
+    SERVICE_TYPE,
+    STATEFUL_SET_TYPE,
+    config_map_name,
+    stateful_set_name,
+)
 from components.core.tags import CONFIG_ANNOTATION
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import SKIP_AWAIT, child, manifest
 from components.shared.pod_settings import PLAIN_PODS, PodSettings
 from components.shared.pods import (
@@ -206,26 +213,30 @@ def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> pu
         {CA_FILE.removeprefix(f"{CONFIG_FOLDER}/"): args.store.aws.ca_bundle} if args.store.aws.ca_bundle else {}
     )
     text = args.config.apply(lambda config: json.dumps(config, indent=1))  # YAML too
-    config = kubernetes.core.v1.ConfigMap(
+    config = KubernetesObject(
+        CONFIG_MAP_TYPE,
         config_map_name(name),
         metadata=metadata,
         data={"config.yaml": text, RUNTIME_KEY: _runtime(args), **certificates},
         opts=child(parent, more=shrinking_retention(name, args.store.tenant, args.component)),
     )
-    kubernetes.core.v1.Service(
+    KubernetesObject(
+        SERVICE_TYPE,
         f"{name}-service",
         metadata=metadata | {"annotations": SKIP_AWAIT},
         spec=_service(args),
         opts=child(parent),
     )
     if args.replicas > 1:
-        kubernetes.core.v1.Service(
+        KubernetesObject(
+            SERVICE_TYPE,
             f"{name}-gossip-service",
             metadata=metadata | {"name": gossip_name(args.program), "annotations": SKIP_AWAIT},
             spec=_gossip_service(args),
             opts=child(parent),
         )
-        kubernetes.policy.v1.PodDisruptionBudget(
+        KubernetesObject(
+            DISRUPTION_BUDGET_TYPE,
             f"{name}-disruption-budget",
             metadata=metadata,
             spec=manifest(maxUnavailable=1, selector={"matchLabels": selector(args.program, args.store.instance)}),
@@ -233,7 +244,8 @@ def declare_backend(name: str, args: BackendArgs, parent: pulumi.Resource) -> pu
         )
     # The tenant's limits are not part of the hash: running pods read them again from their file.
     digest = text.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()[:16])
-    pods = kubernetes.apps.v1.StatefulSet(
+    pods = KubernetesObject(
+        STATEFUL_SET_TYPE,
         stateful_set_name(name),
         metadata=metadata,
         spec=_stateful_set(args, own_labels, digest),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_kubernetes as kubernetes
 
 from components.config.tenant import TenantSettings, exported
 from components.core.labels import labels
@@ -17,9 +16,10 @@ from components.core.names import (
     namespace,
     role_name,
 )
-from components.core.resource_names import TENANT_TYPE
+from components.core.resource_names import NAMESPACE_TYPE, NETWORK_POLICY_TYPE, SERVICE_ACCOUNT_TYPE, TENANT_TYPE
 from components.core.tags import OWNER_ANNOTATION, OWNER_TAG, TENANT_LABEL, TENANT_TAG
 from components.shared.certificate import RECORD_TTL_SECONDS, CertificateArgs, validated_certificate
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.network_policies import (
     NOT_ALERTMANAGER,
     egress_without_metadata,
@@ -129,7 +129,8 @@ class Tenant(pulumi.ComponentResource):
     def _namespace(self, name: str, args: TenantArgs) -> pulumi.Output[str]:
         own_labels = labels("tenant", "tenant", args.base.instance) | {TENANT_LABEL: args.tenant}
         owner = {"annotations": {OWNER_ANNOTATION: args.settings.owner}} if args.settings.owner else {}
-        resource = kubernetes.core.v1.Namespace(
+        resource = KubernetesObject(
+            NAMESPACE_TYPE,
             f"{name}-namespace",
             metadata=manifest(
                 name=namespace(args.tenant),
@@ -138,8 +139,9 @@ class Tenant(pulumi.ComponentResource):
             ),
             opts=child(self),
         )
-        physical_name = resource.metadata.name
-        account = kubernetes.core.v1.ServiceAccount(
+        physical_name = resource.physical_name
+        account = KubernetesObject(
+            SERVICE_ACCOUNT_TYPE,
             f"{name}-service-account",
             metadata=manifest(
                 name=SERVICE_ACCOUNT,
@@ -147,11 +149,12 @@ class Tenant(pulumi.ComponentResource):
                 labels=own_labels,
                 **args.base.platform.pod_settings.annotations(),
             ),
-            automount_service_account_token=False,
+            automountServiceAccountToken=False,
             opts=child(self),
         )
         # The Alertmanager has a policy of its own.
-        policy = kubernetes.networking.v1.NetworkPolicy(
+        policy = KubernetesObject(
+            NETWORK_POLICY_TYPE,
             f"{name}-network-policy",
             metadata=manifest(name="gateway-only", namespace=physical_name, labels=own_labels),
             spec=manifest(
