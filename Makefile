@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --emit-build-options \
 	--generate-hashes --no-annotate --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup lint types unit integration e2e security tools test test-nightly schema docs lock audit sbom
+.PHONY: help setup lint types unit integration e2e security tools test test-nightly bench schema docs lock audit sbom
 
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-nightly: setup ## kills, outages, replicas and benches (2 h)
 	$(PYTHON) -m pytest -s -m nightly tests
 	$(PYTHON) -m bench.scale
 	$(PYTHON) -m bench.terraform
+
+bench: setup ## measure everything that has a target (6 h); BENCHES="first_200 gateway" runs some
+	$(PYTHON) -m bench $(BENCHES)
 
 schema: setup ## write stacks/opstrace.schema.json from the typed configuration
 	$(PYTHON) -m components.config.schema > stacks/opstrace.schema.json

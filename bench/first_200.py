@@ -1,10 +1,11 @@
 """Time until a tenant answers 200: `.venv/bin/python -m bench.first_200`, as root, with the tools cached.
 
-Creates its own embedded cloud (slot 5) and instance, measures, and removes both. Each figure comes from one run of the
-command.
+Creates its own embedded cloud (slot 5) and instance, measures, and removes both. What takes little time is repeated;
+every other figure comes from one run of the command.
 """
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,30 +14,31 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from bench.machine import machine
+from bench.figure import Figure, finish
 from localcloud.supervisor import until
 from scripts.clients.gateway.probe import status_of
 from scripts.stackfile.file import ROOT, StackFile
 
 INSTANCE, SLOT = "bench", "5"
 PORT = 8443 + int(SLOT)
-LIMITS = {
-    "create, tools cached, to the first 200": 90.0,
-    "pulumi up that adds a tenant, to its first 200": 45.0,
-    "ta-create-token": 0.4,
-    "ta-create-token, 1,000 at once": 5.0,
-    "pulumi up without changes, three tenants": 10.0,
-}
+TITLE = "Time to the first 200"
+CREATE, ADD = "`create` to the first 200, tools cached", "a tenant added by `pulumi up`, to its first 200"
+TOKEN, TOKENS = "`ta-create-token`", "`ta-create-token`, 1,000 at once"
+UNCHANGED = "`pulumi up` without changes, 3 tenants"
+TARGETS = {CREATE: 28.0, ADD: 11.0, UNCHANGED: 3.0, TOKEN: 0.4, TOKENS: 5.0}  # seconds, at most
+REPEATS = 5  # of what takes little time: the figure is their median
 ANSWER_SECONDS = 120
 
 
-def _timed(work: Callable[[], object]) -> float:
-    started = time.monotonic()
-    work()
-    return time.monotonic() - started
+def _timed(work: Callable[[], object], repeats: int = 1) -> float:
+    """Return the seconds that `work` takes, the median of all repeats."""
+
+    def once() -> float:
+        started = time.monotonic()
+        work()
+        return time.monotonic() - started
+
+    return statistics.median(once() for _ in range(repeats))
 
 
 class Bench:
@@ -76,25 +78,21 @@ class Bench:
             sys.exit(f"{url} did not answer 200 in {ANSWER_SECONDS} s")
 
     def measure(self) -> dict[str, float]:
-        """Return the seconds of each step in `LIMITS`."""
+        """Return the seconds of each step in `TARGETS`."""
         seconds_of: dict[str, float] = {}
 
         def create() -> None:
             self.opstrace("create", "local", INSTANCE, "--tenant", "one")
             self.await_200("one", self._folder / "tenant-api-token-one")
 
-        seconds_of["create, tools cached, to the first 200"] = _timed(create)
+        seconds_of[CREATE] = _timed(create)
         self.enter()
         pair, token = self._folder / "pair.pem", self._folder / "token"
         self.opstrace("ta-create-keypair", str(pair))
-        seconds = [
-            _timed(lambda: self.opstrace("ta-create-token", INSTANCE, "two", str(pair), into=token)) for _ in range(5)
-        ]
-        seconds_of["ta-create-token"] = sorted(seconds)[2]
+        create_token = ("ta-create-token", INSTANCE, "two", str(pair))
+        seconds_of[TOKEN] = _timed(lambda: self.opstrace(*create_token, into=token), REPEATS)
         many = ["--count", "1000", "--out-dir", str(self._folder / "many")]
-        seconds_of["ta-create-token, 1,000 at once"] = _timed(
-            lambda: self.opstrace("ta-create-token", INSTANCE, "two", str(pair), *many)
-        )
+        seconds_of[TOKENS] = _timed(lambda: self.opstrace(*create_token, *many))
         self.opstrace("ta-pubkeys-add", "local", INSTANCE, str(pair))
         self.add_tenant("two")
 
@@ -102,10 +100,10 @@ class Bench:
             self.pulumi_up()
             self.await_200("two", token)
 
-        seconds_of["pulumi up that adds a tenant, to its first 200"] = _timed(add)
+        seconds_of[ADD] = _timed(add)
         self.add_tenant("three")
         self.pulumi_up()
-        seconds_of["pulumi up without changes, three tenants"] = _timed(self.pulumi_up)
+        seconds_of[UNCHANGED] = _timed(self.pulumi_up, REPEATS)
         return seconds_of
 
     def leave(self) -> None:
@@ -115,8 +113,8 @@ class Bench:
         self.opstrace("local", "down")
 
 
-def main() -> None:
-    """Measure, print the table, and exit with an error where a limit is missed."""
+def measure() -> list[Figure]:
+    """Return the seconds of each step in `TARGETS`."""
     if StackFile(INSTANCE).exists():
         sys.exit(f"stacks/{StackFile(INSTANCE).path.name} already exists: a killed bench left it; remove it")
     with tempfile.TemporaryDirectory() as folder:
@@ -125,16 +123,8 @@ def main() -> None:
             seconds_of = bench.measure()
         finally:
             bench.leave()
-    table = Table(title=f"To the first 200, on {machine()}", title_justify="left")
-    for column in ("what", "seconds", "limit", "of the limit"):
-        table.add_column(column)
-    for step, limit in LIMITS.items():
-        table.add_row(step, f"{seconds_of[step]:.2f}", f"{limit:g}", f"{seconds_of[step] / limit:.0%}")
-    Console(width=110).print(table)
-    missed = [step for step, limit in LIMITS.items() if seconds_of[step] > limit]
-    if missed:
-        sys.exit(f"over the time limit: {', '.join(missed)}")
+    return [Figure(step, seconds_of[step], "s", most=most) for step, most in TARGETS.items()]
 
 
 if __name__ == "__main__":
-    main()
+    finish(TITLE, measure())
