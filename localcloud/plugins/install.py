@@ -30,7 +30,8 @@ ROOT = Path(__file__).parent.parent.parent
 def _launcher(plugin: str, extra: str = "") -> str:
     # -P: the engine starts plugins in the project's folder, whose modules they must not import.
     command = f'PYTHONPATH={quote(str(ROOT))} exec {quote(sys.executable)} -P -m localcloud.plugins {plugin} "$@"'
-    return f"#!/bin/sh\n{extra}{command}\n"
+    # Many images set this variable. Each operation would then compile all modules of this project again, in each process.
+    return f"#!/bin/sh\nunset PYTHONDONTWRITEBYTECODE\n{extra}{command}\n"
 
 
 def is_stand_in(home: Path, name: str) -> bool:
