@@ -8,31 +8,25 @@ disable_garbage_collector()
 import pulumi
 
 from components.config.load import TenantStack
-from components.core.resource_names import tenant_name
 from components.instance.configuration import configuration
-from components.instance.instance import Instance, InstanceArgs
-from components.instance.outputs import export_instance, export_tenants
 from components.instance.providers import providers
-from components.shared.program import run_program
-from components.tenant.own_stack import args_of
-from components.tenant.preview_notices import tenants_that_change
-from components.tenant.tenant import Tenant
+from components.shared.program import run_program, send_registrations
 
 
 async def main() -> None:
     """Declare the resources that the stack's configuration describes."""
     name, config = pulumi.get_stack(), await configuration(Path(__file__).parent / "stacks")
     if isinstance(config, TenantStack):
-        tenants = {config.tenant: await args_of(config)}
-        base = tenants[config.tenant].base
-        opts = pulumi.ResourceOptions(providers=providers(base.aws, base.cluster))
+        from components.instance.stacks import declare_own_stack  # noqa: PLC0415 an instance imports it later
+
+        await declare_own_stack(config)
     else:
         opts = pulumi.ResourceOptions(providers=providers(config.aws, config.cluster))
-        instance = Instance("instance", InstanceArgs(instance=name, config=config), opts)
-        base, tenants = instance.base, {entry.name: instance.tenant_args(entry.name) for entry in config.tenants}
-        export_instance(instance)
-    tenants_that_change({tenant: args.settings for tenant, args in tenants.items()})
-    export_tenants({tenant: Tenant(tenant_name(tenant), args, opts) for tenant, args in tenants.items()}, base)
+        await send_registrations()
+        # While this imports the modules of all resources, the engine starts the plugins of the providers.
+        from components.instance.stacks import declare_instance  # noqa: PLC0415
+
+        await declare_instance(name, config, opts)
 
 
 run_program(main)

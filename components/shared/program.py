@@ -1,5 +1,6 @@
 """The entry point of a Pulumi program."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,6 +10,7 @@ import pulumi
 from components.core.errors import UserError
 
 DEBUG_LOG = "OPSTRACE_DEBUG_LOG"
+SENDING_SECONDS = 0.01  # until the SDK has sent what was declared; it sends while the program waits
 
 
 def run_program(main: Callable[[], Awaitable[None]]) -> None:
@@ -22,6 +24,14 @@ def run_program(main: Callable[[], Awaitable[None]]) -> None:
 
     _skip_debug_log()
     pulumi.run(reported)
+
+
+async def send_registrations() -> None:
+    """Let the SDK send the engine the resources that were declared, so that the engine works while the program goes on.
+
+    Without that, the SDK sends nothing before the program has declared everything.
+    """
+    await asyncio.sleep(SENDING_SECONDS)
 
 
 def _skip_debug_log() -> None:

@@ -9,16 +9,6 @@ import pytest
 from components.shared.program import DEBUG_LOG, run_program
 
 
-class Engine:
-    """Keeps the texts of the messages that the SDK sends."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def Log(self, request: Any) -> None:
-        self.messages.append(request.message)
-
-
 async def main() -> None:
     """Log, as the SDK does."""
     pulumi.log.debug("registering")
@@ -29,11 +19,11 @@ async def main() -> None:
 def test_debug_messages_reach_the_engine_on_request_alone(
     monkeypatch: pytest.MonkeyPatch, variable: str, messages: list[str]
 ) -> None:
-    engine, mains = Engine(), list[Any]()
+    sent, mains = list[str](), list[Any]()
     monkeypatch.setenv(DEBUG_LOG, variable)
-    monkeypatch.setattr(pulumi.log, "debug", pulumi.log.debug)  # restored after the test
-    monkeypatch.setattr(pulumi.log, "get_engine", lambda: engine)
+    for severity in ("debug", "warn"):
+        monkeypatch.setattr(pulumi.log, severity, sent.append)
     monkeypatch.setattr(pulumi, "run", mains.append)
     run_program(main)
     asyncio.run(mains[0]())
-    assert engine.messages == messages
+    assert sent == messages
