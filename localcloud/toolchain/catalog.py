@@ -149,7 +149,7 @@ COREDNS = Tool(
             {"coredns": "coredns"},
             listed="https://github.com/coredns/coredns/releases/download/v1.15.0/coredns_1.15.0_linux_amd64.tgz.sha256",
         ),
-        GoModule("coredns", "github.com/coredns/coredns", "coredns", estimate=150),
+        GoModule("coredns", ".", "coredns", estimate=100),
     ),
     _installed(["coredns"], "1.15.0", option="-version"),
 )
