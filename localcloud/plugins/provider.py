@@ -24,7 +24,7 @@ from localcloud.plugins.values import changed_paths, decode, encode
 
 Properties = dict[str, Any]
 PARENT_POLL_SECONDS = 0.5
-POLL_SECONDS = 0.5
+FIRST_POLL_SECONDS, POLL_SECONDS = 0.1, 0.5  # between two checks, at first and at last: most waits are short
 WORKERS = 64  # a call that waits for a workload occupies one
 DEFAULT_TIMEOUT_SECONDS = 600.0
 ANSWER_SECONDS = 30  # for an answer of a cloud's API, before the request is repeated
@@ -41,7 +41,7 @@ def polling(retry: Any, seconds: float) -> tenacity.Retrying:
     return tenacity.Retrying(
         retry=retry,
         stop=tenacity.stop_after_delay(seconds) | tenacity.stop_when_event_set(cancelled),
-        wait=tenacity.wait_fixed(POLL_SECONDS),
+        wait=tenacity.wait_exponential(multiplier=FIRST_POLL_SECONDS, max=POLL_SECONDS),
         sleep=tenacity.sleep_using_event(cancelled),
         reraise=True,
     )
