@@ -22,7 +22,7 @@ from localcloud.progress import Progress
 from localcloud.settings import Settings
 from localcloud.supervisor import until
 from localcloud.toolchain import catalog
-from localcloud.toolchain.store import cached, ensure
+from localcloud.toolchain.store import cached, ensure_all
 
 START_SECONDS = 180
 
@@ -70,7 +70,7 @@ def start(settings: Settings, progress: Progress, *, trust_release_host: bool = 
         namespaces.require_root()
     tools = catalog.AWS if settings.user_cluster else (*catalog.NODE, *catalog.SERVICES)
     accepted = [tool.trusting_hosts() for tool in tools] if trust_release_host else tools
-    programs = {tool.name: str(ensure(tool, progress)) for tool in accepted}
+    programs = {name: str(folder) for name, folder in ensure_all(accepted, progress).items()}
     if not settings.user_cluster:
         programs |= {tool.name: str(folder) for tool in catalog.LATER if (folder := cached(tool))}
     archives = [] if settings.user_cluster else [str(images.archive(image)) for image in images.images(programs)]

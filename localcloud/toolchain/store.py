@@ -7,7 +7,8 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,10 @@ from localcloud.errors import ToolError
 from localcloud.folders import cache_folder
 from localcloud.progress import SILENT, Progress
 from localcloud.toolchain.releases import Origin, Release
-from localcloud.toolchain.sources import Source, UnavailableError
+from localcloud.toolchain.sources import GoModule, Source, UnavailableError
+
+Building = Callable[["Tool"], object]
+"""Called with a tool that is about to be built from source."""
 
 Suitable = Callable[[], Path | None]
 """Looks for a tool on PATH; returns the folder of its programs, or None."""
@@ -129,7 +133,35 @@ def _is_intact(folder: Path, tool: Tool) -> bool:
     return is_own and all((folder / name).exists() for name in tool.programs)
 
 
-def ensure(tool: Tool, progress: Progress = SILENT) -> Path:
+class _FetchAhead:
+    """Fetches the sources of the next tools in the background, once a tool has to be built: compiling leaves the network idle."""
+
+    def __init__(self, tools: Sequence[Tool]) -> None:
+        self._tools = tools
+        self._has_begun = False
+
+    def begin(self, tool: Tool) -> None:
+        """Fetch the sources of the tools after `tool`, unless that has begun."""
+        if not self._has_begun:
+            self._has_begun = True
+            later = self._tools[self._tools.index(tool) + 1 :]
+            threading.Thread(target=self._fetch, args=(later,), daemon=True).start()
+
+    @staticmethod
+    def _fetch(tools: Sequence[Tool]) -> None:
+        for tool in tools:
+            for source in tool.sources if not cached(tool) else ():
+                if isinstance(source, GoModule):
+                    source.fetch()
+
+
+def ensure_all(tools: Sequence[Tool], progress: Progress = SILENT) -> dict[str, Path]:
+    """Return the folder of each tool, by name, as `ensure` does; while one is built, the sources of the next are fetched."""
+    ahead = _FetchAhead(tools)
+    return {tool.name: ensure(tool, progress, ahead.begin) for tool in tools}
+
+
+def ensure(tool: Tool, progress: Progress = SILENT, building: Building = lambda _: None) -> Path:
     """Return the folder of the tool's programs; fetches or builds them where neither PATH nor the cache has them.
 
     Only one process at a time provides a tool, and its folder appears once it is complete. Raises `ToolError` with every
@@ -151,7 +183,7 @@ def ensure(tool: Tool, progress: Progress = SILENT) -> Path:
                     _clear(final)
                 for stale in home.glob(f".partial-{tool.name}-*"):  # left by a process that was killed
                     shutil.rmtree(stale)
-                _provide(tool, home, final, progress)
+                _provide(tool, home, final, progress, building)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ToolError(f"the disk is full: {tool.name} could not be stored in {home}; free space there") from error
@@ -170,12 +202,14 @@ def _clear(final: Path) -> None:
         )
 
 
-def _provide(tool: Tool, home: Path, final: Path, progress: Progress) -> None:
+def _provide(tool: Tool, home: Path, final: Path, progress: Progress, building: Building) -> None:
     reasons = []
     for source in tool.sources:
         partial = Path(tempfile.mkdtemp(prefix=f".partial-{tool.name}-", dir=home))
         try:
             with progress.step(f"{tool.name} {tool.version}: {source.describe()}", source.estimate) as outcome:
+                if isinstance(source, GoModule):
+                    building(tool)
                 try:
                     source.provide(partial)
                 except UnavailableError as unavailable:

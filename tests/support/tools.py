@@ -1,8 +1,7 @@
 """Fetch or build the tools that the tests need, with progress: `python -m tests.support.tools`."""
 
 from localcloud.toolchain import catalog
-from localcloud.toolchain.store import ensure
+from localcloud.toolchain.store import ensure_all
 from scripts.ui.terminal import TERMINAL
 
-for tool in (*catalog.ENGINE, *catalog.NODE, *catalog.SERVICES, *catalog.LATER, *catalog.MAINTENANCE):
-    ensure(tool, TERMINAL)
+ensure_all((*catalog.ENGINE, *catalog.NODE, *catalog.SERVICES, *catalog.LATER, *catalog.MAINTENANCE), TERMINAL)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -76,15 +77,15 @@ def test_tools_come_from_releases_without_a_pin_only_if_you_trust_their_hosts(
     class EnoughError(Exception):
         pass
 
-    def ensure(tool: Tool, progress: object) -> Path:
-        asked.append(tool)
-        return tmp_path
+    def ensure_all(tools: Sequence[Tool], progress: object) -> dict[str, Path]:
+        asked.extend(tools)
+        return {tool.name: tmp_path for tool in tools}
 
     def stop(programs: dict[str, str]) -> None:
         assert programs == {tool.name: str(tmp_path) for tool in asked}  # images have no other programs
         raise EnoughError
 
-    monkeypatch.setattr(lifecycle, "ensure", ensure)
+    monkeypatch.setattr(lifecycle, "ensure_all", ensure_all)
     monkeypatch.setattr(lifecycle, "cached", lambda _: None)
     monkeypatch.setattr(namespaces, "require_root", lambda: None)
     monkeypatch.setattr(images, "images", stop)
@@ -102,15 +103,15 @@ def test_a_start_takes_the_collector_if_it_is_built_and_never_builds_it(
     class EnoughError(Exception):
         pass
 
-    def ensure(tool: Tool, progress: object) -> Path:
-        asked.append(tool.name)
-        return tmp_path
+    def ensure_all(tools: Sequence[Tool], progress: object) -> dict[str, Path]:
+        asked.extend(tool.name for tool in tools)
+        return {tool.name: tmp_path for tool in tools}
 
     def stop(programs: dict[str, str]) -> None:
         assert programs["otelcol"] == str(tmp_path / "otelcol")
         raise EnoughError
 
-    monkeypatch.setattr(lifecycle, "ensure", ensure)
+    monkeypatch.setattr(lifecycle, "ensure_all", ensure_all)
     monkeypatch.setattr(lifecycle, "cached", lambda tool: tmp_path / tool.name)
     monkeypatch.setattr(namespaces, "require_root", lambda: None)
     monkeypatch.setattr(images, "images", stop)
