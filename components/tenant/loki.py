@@ -77,6 +77,7 @@ def _ruler(store: StoreArgs) -> dict[str, Any]:
 def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
     """Return Loki's configuration: one process, chunks in S3, the write-ahead log on the volume."""
     aws, replicas = store.aws, store.settings.pods().replicas
+    lifecycler = {"min_ready_duration": ready_after(store), "final_sleep": "0s"}
     s3: dict[str, Any] = {"bucketnames": bucket, "region": aws.region}
     if aws.s3_is_elsewhere():
         s3 |= {"endpoint": aws.endpoints["s3"], "s3forcepathstyle": True, "insecure": aws.s3_is_plain()}
@@ -105,7 +106,7 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
             ]
         },
         "ingester": {
-            "lifecycler": {"min_ready_duration": ready_after(store), "final_sleep": "0s"},
+            "lifecycler": lifecycler,
             "flush_op_backoff": FLUSH_RETRIES,
             "wal": {
                 "enabled": True,
@@ -125,7 +126,12 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
             **({"deletion_mode": "disabled"} if replicas > 1 else {}),
         },
         "ruler": _ruler(store),
-        "pattern_ingester": {"enabled": store.settings.log_patterns, "max_chunk_age": PATTERN_CHUNK},
+        # Its ring is another one. By default, it lets the pod be ready 15 s after its own start.
+        "pattern_ingester": {
+            "enabled": store.settings.log_patterns,
+            "lifecycler": lifecycler,
+            "max_chunk_age": PATTERN_CHUNK,
+        },
         # The limits that /config/tenant/v1/limits shows; it shows the caller's own alone.
         "tenant_limits_allow_publish": sorted(LOGS_LIMIT_NAMES),
         "analytics": {"reporting_enabled": False},

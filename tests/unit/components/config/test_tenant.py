@@ -225,6 +225,13 @@ def test_loki_finds_patterns_unless_it_is_told_not_to(settings: dict[str, Any], 
     assert loki_config(_store(settings), "l")["pattern_ingester"]["enabled"] is enabled
 
 
+@pytest.mark.parametrize(("size", "seconds"), [("small", "0s"), ("large", "10s")])
+def test_a_single_loki_is_ready_at_once_and_one_of_several_once_it_knows_the_others(size: str, seconds: str) -> None:
+    config = loki_config(_store({"size": size}), "l")
+    waits = {part: config[part]["lifecycler"]["min_ready_duration"] for part in ("ingester", "pattern_ingester")}
+    assert waits == {"ingester": seconds, "pattern_ingester": seconds}
+
+
 S3_AT_AWS = "https://bucket.vpce-1.s3.us-west-2.vpce.amazonaws.com"
 
 
