@@ -24,6 +24,7 @@ for module in COMMANDS.values():
     [
         # Loading it takes as long as the rest of the program; `pulumi_aws.ec2` itself is a lazy module.
         pytest.param(PROGRAM, "pulumi_aws.ec2.outputs", id="the program, for one resource"),
+        pytest.param(PROGRAM, "pulumi_kubernetes.core.v1", id="the program, for the objects of Kubernetes"),
         pytest.param(COMMAND, "pulumi", id="the command, which declares nothing"),
     ],
 )
