@@ -1,13 +1,13 @@
 """The cost of one more tenant with Terraform: `.venv/bin/python -m bench.terraform [TENANTS]`, after `make setup`.
 
-Creates the same resources in the same moto by Terraform (`bench/terraform_project.py`). Without a `terraform` on PATH it
-prints a note and ends. All of Terraform's tenants are really created, because Terraform reads each from AWS
+Creates the same resources in the same moto by Terraform (`bench/terraform_project.py`). Without a `terraform` on PATH or its
+provider it prints the reason and ends. All of Terraform's tenants are really created, because Terraform reads each from AWS
 before it plans. For one more tenant beside others, Pulumi's are copies, as in `bench.scale`. For all tenants from nothing,
 Pulumi creates them in stacks of their own, as the documentation recommends.
 """
 
+import os
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from bench.scale import (
     new_bench,
     renamed,
 )
-from bench.terraform_project import SETTINGS, command, write
+from bench.terraform_project import SETTINGS, command, missing, write
 from scripts.engine.pulumi import COLLECTOR
 
 ITS_INSTANCE = "benchother"  # the other instance in the same account
@@ -124,9 +124,10 @@ def figures(rows: Sequence[Row], waits: float, count: int) -> list[Figure]:
 
 
 def measure(count: int = 100) -> list[Figure]:
-    """Measure, print the table, and return the ratios; raises `SkippedError` without Terraform."""
-    if not shutil.which("terraform"):
-        raise SkippedError("no `terraform` on PATH")
+    """Measure, print the table, and return the ratios; raises `SkippedError` without Terraform or its provider."""
+    with tempfile.TemporaryDirectory() as folder:
+        if reason := missing(Path(folder), os.environ):
+            raise SkippedError(reason)
     forget_files()
     with new_bench() as bench:
         rows, waits = compared(bench, count)
