@@ -13,7 +13,8 @@ from scripts.cli.create import create
 from tests.support.shell import ROOT
 
 NOTICE = (ROOT / "NOTICE").read_text()
-SPDX = {"MIT style": "MIT", "Apache Software License": "Apache-2.0"}  # where a package's metadata has other words
+# Where a package's metadata has other words.
+SPDX = {"MIT style": "MIT", "Apache Software License": "Apache-2.0", "BSD License": "BSD-3-Clause"}
 COPYLEFT = re.compile(r"GPL|MPL|EPL|CDDL|EUPL|OSL")
 
 
