@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 from components.config.load import require_update_settings
 from scripts.tenants import recorded_state
 from scripts.tenants.safety import check_update_is_safe
-from scripts.ui.terminal import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scripts.context.context import Context, Target
     from scripts.stackfile.file import StackFile
+    from scripts.ui.terminal import Terminal
 
 Result = TypeVar("Result")
 
@@ -39,10 +39,13 @@ class InstanceEdit:
         write_and_apply(self.context, self.file, self.provider_name, no_apply=self.no_apply)
 
 
-def show_difference(file: StackFile) -> None:
-    """Print the change that writing the file would make in it, as a unified diff."""
+def show_difference(file: StackFile, terminal: Terminal) -> None:
+    """Show the change that writing the file would make in it, as a unified diff."""
     difference = file.difference()
-    note(difference.rstrip() if difference else f"{file.path.name} stays as it is.")
+    if difference:
+        terminal.difference(difference.rstrip())
+    else:
+        terminal.note(f"{file.path.name} stays as it is.")
 
 
 def write_and_apply(
@@ -77,6 +80,7 @@ def write_and_apply(
         result = before(target)
     else:
         check_update_is_safe(file, config, recorded_state.tenants(target.engine.state()), target.cluster)
+    context.terminal.review()
     file.write()
     if file.is_tenants:
         target.engine.ensure_stack(select=False, secrets_provider=owner.secrets_provider)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import click
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
@@ -23,7 +22,6 @@ from scripts.tenants.locate import own_file, require_tenant, user_settings_by_te
 from scripts.tenants.plan import Plan, announce, outcome
 from scripts.tenants.safety import Allowed
 from scripts.tokens.of_tenant import live_tokens
-from scripts.ui.terminal import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,8 +96,8 @@ def add_tenant(context: Context, edit: Edit, *, own_stack: bool) -> dict[str, An
     begun = _begun(context, instance_file, edit, config, own_stack=own_stack)
     file = begun or _with_new_tenant(context, instance_file, edit, own_stack=own_stack)
     file.check()
-    show_difference(file)
-    tokens = live_tokens(edit.provider_name, edit.instance, edit.tenant, config)
+    show_difference(file, context.terminal)
+    tokens = live_tokens(edit.provider_name, edit.instance, edit.tenant, config, context.terminal)
     tokens.tell_of_next()
     before = announce(file, config, added=None if begun else edit.tenant)
     plan = write_and_apply(context, file, edit.provider_name, no_apply=edit.no_apply, before=before)
@@ -132,7 +130,9 @@ def _begun(
             f"the tenant {edit.tenant} stands in {place.file.path.name} with other settings, and no update with it has "
             "completed; `./opstrace tenants set` changes and applies them"
         )
-    note(f"The tenant {edit.tenant} stands in {place.file.path.name}, but no update with it has completed: it resumes.")
+    context.terminal.note(
+        f"The tenant {edit.tenant} stands in {place.file.path.name}, but no update with it has completed: it resumes."
+    )
     return place.file
 
 
@@ -167,7 +167,7 @@ def change_tenant(context: Context, edit: Edit, *, yes: bool, force: bool) -> di
     place.file.require_editable()
     assign_all(place.entry, edit.settings)
     place.file.check()
-    show_difference(place.file)
+    show_difference(place.file, context.terminal)
     before = _confirmed(place.file, config, Allowed(replace=edit.tenant if force else None), yes=yes)
     plan = write_and_apply(context, place.file, edit.provider_name, no_apply=edit.no_apply, before=before)
     return outcome(edit.tenant, place.file, plan=plan)
@@ -180,13 +180,12 @@ def _confirmed(file: StackFile, config: StackConfig, allowed: Allowed, *, yes: b
     def before(target: Target) -> Plan:
         intended = announcement(target)
         if intended.shorter and not yes:
-            click.confirm("Delete the older data?", abort=True, err=True)
+            target.context.terminal.confirm("Delete the older data?")
         return intended
 
     return before
 
 
-def note_next_step(edit: Edit) -> None:
-    """Print the command that makes a token for a new tenant."""
-    token = f"{edit.tenant}.jwt"
-    note(f"A token for it: ./opstrace ta-create-token {edit.instance} {edit.tenant} KEYPAIR_FILE --out {token}")
+def token_command(instance: str, tenant: str) -> str:
+    """Return the command that makes a token for a tenant."""
+    return f"./opstrace ta-create-token {instance} {tenant} KEYPAIR_FILE --out {tenant}.jwt"

@@ -11,7 +11,6 @@ from scripts.tenants.impact import shorter_retention
 from scripts.tenants.locate import settings_by_tenant
 from scripts.tenants.retained_data import buckets, stores
 from scripts.tenants.safety import NOTHING, Allowed, check_update_is_safe
-from scripts.ui.terminal import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -108,7 +107,7 @@ def announce(
     added: str | None = None,
     adopted: str | None = None,
 ) -> Callable[[Target], Plan]:
-    """Return a function that checks an update, prints its plan and returns the plan, before anything changes.
+    """Return a function that checks an update, shows its plan and returns the plan, before anything changes.
 
     Args:
         file: The stack file with the edit.
@@ -120,29 +119,29 @@ def announce(
     The function raises `UserError` as `check_update_is_safe` does.
     """
 
-    def check_and_print(target: Target) -> Plan:
+    def check_and_show(target: Target) -> Plan:
         state = recorded_state.tenants(target.engine.state())
         deployed = {name: one for name, one in state.items() if name != adopted}
         check_update_is_safe(file, config, deployed, target.cluster, allowed)
         intended = plan(settings_by_tenant(file, config), deployed, target.aws)
-        note(f"{intended}")
+        target.context.terminal.plan(f"{intended}")
         if added:
             note_retained_data(added, file.owner, deployed, target)
         return intended
 
-    return check_and_print
+    return check_and_show
 
 
 def note_retained_data(
     tenant: str, instance: str, deployed: Mapping[str, recorded_state.Applied], target: Target
 ) -> None:
-    """Print a note where S3 has data of an earlier tenant of that name, which no deployed tenant uses."""
+    """Give a note where S3 has data of an earlier tenant of that name, which no deployed tenant uses."""
     used = {bucket for one in deployed.values() for bucket in one.buckets.values()}
     ids = ", ".join(
         store.id for store in stores.tagged_stores(target.aws, instance, tenant) if not used & {*store.buckets.values()}
     )
     if ids:
-        note(
+        target.context.terminal.note(
             f"Data of an earlier tenant {tenant} is retained ({ids}); this one does not see it. Tokens of the earlier one "
             "open this one unless they were revoked. Tokens that were issued on other machines are not listed here. "
             "To make the tenant with the earlier data, run `./opstrace tenants data adopt` instead."

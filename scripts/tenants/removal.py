@@ -15,7 +15,6 @@ from scripts.tenants.readiness import require_ready
 from scripts.tenants.retained_data import buckets, stores
 from scripts.tenants.safety import Allowed, check_update_is_safe
 from scripts.tokens.of_tenant import Answer, Decision, Tokens, decide, live_tokens
-from scripts.ui.terminal import confirm_by_name, note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from components.tenant.change_summary import Fate
     from scripts.context.context import Context, Target
     from scripts.stackfile.file import StackFile
+    from scripts.ui.terminal import Terminal
 
 FATES: Mapping[Fate, str] = {"purge": "deleted", "retain": "kept", "mixed": "deleted in part"}
 
@@ -54,7 +54,7 @@ def remove_tenant(
         context.file_to_edit(instance)
     if place:
         _require_removable(place, config, tenant, provider_name)
-    tokens = live_tokens(provider_name, instance, tenant, config)
+    tokens = live_tokens(provider_name, instance, tenant, config, context.terminal)
     if options.no_apply:
         return _remove_entry(context, place or require_tenant(context, instance, tenant), tokens, options)
     file = place.file if place else context.require_file(instance)
@@ -86,10 +86,11 @@ def _remove_entry(context: Context, place: Place, tokens: Tokens, options: Remov
             "--no-apply only edits an entry of the instance's file. It cannot remove a stack of the tenant's own, or change "
             "what the last update recorded about the data. Leave out --no-apply, or --purge and --retain"
         )
-    decision = decide(tokens, options.tokens, yes=options.yes, alone=place.alone, read=context.require_file)
+    read = context.require_file
+    decision = decide(tokens, options.tokens, yes=options.yes, alone=place.alone, read=read)
     place.file.entry("tenants").remove(place.entry)
     decision.write(place.file)
-    show_difference(place.file)
+    show_difference(place.file, context.terminal)
     write_and_apply(context, place.file, tokens.provider, no_apply=True)
     decision.tell()
     return outcome(tokens.tenant, place.file, plan=None) | {"tokens": decision.plain()}
@@ -123,6 +124,10 @@ class Removal:
         return self.tokens.tenant
 
     @property
+    def _terminal(self) -> Terminal:
+        return self.target.context.terminal
+
+    @property
     def _is_under_way(self) -> bool:
         """Whether an earlier removal has begun. An update that records a policy would then create deleted parts again."""
         deployed = self.deployed
@@ -144,7 +149,9 @@ class Removal:
         read = self.target.context.require_file
         decision = decide(self.tokens, options.tokens, yes=options.yes, alone=alone, read=read)
         if policy == "purge" and not options.yes:
-            confirm_by_name(self.tenant, f"All data of {self.tenant} will be deleted for good: {contents}.")
+            self._terminal.confirm_by_name(
+                self.tenant, f"All data of {self.tenant} will be deleted for good: {contents}."
+            )
         # Read the state again: somebody may have updated the stack during the question.
         current = recorded_state.tenants(self.target.engine.state())
         allowed = Allowed(self.tenant, self.tenant if options.force or policy == "purge" else None)
@@ -175,12 +182,12 @@ class Removal:
                 f"a removal of {self.tenant} has begun, and the last update recorded that its data is to be {fate}. "
                 f"To complete it, run `./opstrace tenants remove {self.tokens.provider} {self.file.owner} {self.tenant}`"
             )
-        note(f"An earlier removal of {self.tenant} has begun, and resumes.")
+        self._terminal.note(f"An earlier removal of {self.tenant} has begun, and resumes.")
         return "purge" if recorded and recorded != {"retain"} else "retain"
 
     def _record(self, policy: OnDelete, place: Place) -> None:
         """Record the policy for the data in the state, because a deletion follows the policy of the last update."""
-        note(f"Recording that the data of {self.tenant} is to be {FATES[policy]}:")
+        self._terminal.note(f"Recording that the data of {self.tenant} is to be {FATES[policy]}:")
         place.entry["onDelete"] = policy
         self.file.check()
         self.file.write()
@@ -194,7 +201,7 @@ class Removal:
         if self.place and self.place.alone:
             deployed = recorded_state.user_tenants(self.target.engine.state())
             intended = plan({}, deployed, self.target.aws)
-            note(f"{intended}")
+            self._terminal.plan(f"{intended}")
             if self.target.engine.exists():
                 self.target.destroy()
             self.file.remove()
@@ -203,7 +210,7 @@ class Removal:
             self.file.entry("tenants").remove(self.place.entry)
         decision.write(self.file)
         if self.file.difference():
-            show_difference(self.file)
+            show_difference(self.file, self._terminal)
         before = announce(self.file, self.config, Allowed(self.tenant))
         return write_and_apply(self.target.context, self.file, self.tokens.provider, no_apply=False, before=before)
 
@@ -211,7 +218,7 @@ class Removal:
         """Print what S3 has of a tenant without buckets in the state: an earlier tenant's, or its own after a kill."""
         tagged = stores.tagged_stores(self.target.aws, self.file.owner, self.tenant)
         ids = ", ".join(store.id for store in tagged)
-        note(
+        self._terminal.note(
             f"No bucket of {self.tenant} was left in the state. "
             + (f"Retained is {ids}: `./opstrace tenants data` manages it." if ids else "None is retained.")
         )
@@ -225,15 +232,17 @@ def read_back(
     `names` are the buckets by kind, `contents` is what they held before. Raises `UserError` with each bucket that
     is gone but was to be kept, or remains but was to be deleted.
     """
-    aws, seconds = target.aws, target.context.bucket_gone_seconds
-    with target.context.terminal.step(f"reading back what is left of {tenant}"):
+    aws, seconds, terminal = target.aws, target.context.bucket_gone_seconds, target.context.terminal
+    with terminal.step(f"reading back what is left of {tenant}"):
         if policy == "purge":
             left = {kind: bucket for kind, bucket in names.items() if not buckets.is_gone(aws, bucket, seconds)}
         else:
             left = {kind: bucket for kind, bucket in names.items() if buckets.exists(aws, bucket)}
     if policy == "retain":
         kept = buckets.contents(aws, left.values())
-        note(f"The data of {tenant} is kept in {len(left)} buckets: {kept}. `./opstrace tenants data` manages it.")
+        terminal.note(
+            f"The data of {tenant} is kept in {len(left)} buckets: {kept}. `./opstrace tenants data` manages it."
+        )
         lost = ", ".join(names[kind] for kind in names if kind not in left)
         if lost:
             raise UserError(f"the data of {tenant} was to be kept, but {lost} no longer exists")
@@ -245,7 +254,7 @@ def read_back(
             f"{remaining.versions:,} old versions and {remaining.uploads:,} unfinished uploads. "
             "To delete it, run `./opstrace tenants data purge`"
         )
-    note(
+    terminal.note(
         f"Nothing is left of the data of {tenant}: {len(names)} buckets are gone. They held {contents}, {contents.versions:,} old "
         f"versions and {contents.uploads:,} unfinished uploads, besides the last writes of its pods."
     )

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import click
-
 from components.config.stack import StackConfig
 from components.core.errors import UserError
 from components.core.scopes import is_token_id
@@ -18,7 +16,7 @@ from components.core.timestamps import format_rfc3339, instant
 from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import chosen, entries, path
 from scripts.tokens.pruning import prune
-from scripts.ui.terminal import note, printable
+from scripts.ui.terminal import TERMINAL, Terminal, printable
 
 Answer = Literal["revoke", "keep"]
 
@@ -39,7 +37,7 @@ class LiveToken:
 class Tokens:
     """The live tokens of one tenant that were issued on this machine, the first to expire first.
 
-    `unread` lines of the ledger are invalid, and may have been more of them.
+    `unread` lines of the ledger are invalid, and may have been more of them. `terminal` shows them, and asks about them.
     """
 
     provider: str
@@ -47,6 +45,7 @@ class Tokens:
     tenant: str
     live: Sequence[LiveToken]
     unread: int = 0
+    terminal: Terminal = TERMINAL
 
     def sentence(self, one: str, many: str) -> str:
         """Return a sentence with the number of tokens and the verb for one or for many."""
@@ -76,10 +75,12 @@ class Tokens:
             opens = self.sentence(
                 "was issued here before, and opens this one", "were issued here before, and open this one"
             )
-            note(f"Warning: {opens}:\n{self.listed()}\nIf that is not meant: {self.revocation()}")
+            self.terminal.note(f"Warning: {opens}:\n{self.listed()}\nIf that is not meant: {self.revocation()}")
 
 
-def live_tokens(provider: str, instance: str, tenant: str, config: StackConfig) -> Tokens:
+def live_tokens(
+    provider: str, instance: str, tenant: str, config: StackConfig, terminal: Terminal = TERMINAL
+) -> Tokens:
     """Return the tokens of a tenant that were issued here and are neither expired nor revoked, alone or with their key."""
     listed, broken = entries()
     api, now = config.data_api, time.time()
@@ -91,10 +92,9 @@ def live_tokens(provider: str, instance: str, tenant: str, config: StackConfig) 
         elif token.expires > now and token.id not in api.revoked_tokens and entry["key"] in api.public_keys:
             live[token.id] = token
     if broken:
-        note(f"skipped lines of {path()} that are no entries, perhaps because a command was killed: {broken}")
-    return Tokens(
-        provider, instance, tenant, sorted(live.values(), key=lambda token: (token.expires, token.id)), broken
-    )
+        terminal.note(f"skipped lines of {path()} that are no entries, perhaps because a command was killed: {broken}")
+    by_end = sorted(live.values(), key=lambda token: (token.expires, token.id))
+    return Tokens(provider, instance, tenant, by_end, broken, terminal)
 
 
 def _of_entry(token_id: str, expires: str, name: object) -> LiveToken | None:
@@ -124,11 +124,11 @@ class Decision:
     def tell(self) -> None:
         """Report the result."""
         if self.revoke:
-            note(f"{self.tokens.sentence('is revoked', 'are revoked')}.")
+            self.tokens.terminal.note(f"{self.tokens.sentence('is revoked', 'are revoked')}.")
         elif self.tokens.live:
             stays = self.tokens.sentence("stays valid, and opens", "stay valid, and open")
             whose = f"The administrator of {self.tokens.instance} revokes" if self.alone else "To revoke"
-            note(
+            self.tokens.terminal.note(
                 f"Warning: {stays} any later tenant of this name. {whose}: {self.tokens.revocation(anywhere=self.alone)}"
             )
 
@@ -152,10 +152,12 @@ def decide(
         )
     if not tokens.live:
         if yes or answer == "revoke":
-            note(f"No live token of {tokens.tenant} is known on this machine; tokens made elsewhere stay valid.")
+            tokens.terminal.note(
+                f"No live token of {tokens.tenant} is known on this machine; tokens made elsewhere stay valid."
+            )
         return Decision(tokens, revoke=False, alone=alone)
     valid = tokens.sentence("is valid and was issued here", "are valid and were issued here")
-    note(f"{valid}:\n{tokens.listed()}")
+    tokens.terminal.note(f"{valid}:\n{tokens.listed()}")
     if alone and answer == "revoke":
         raise UserError(
             f"{tokens.tenant} has a stack of its own, so its removal does not edit the file of {tokens.instance}, which lists "
@@ -165,7 +167,7 @@ def decide(
         revoke = answer == "revoke"
     else:
         question = "Revoke with this removal? (--revoke-tokens or --keep-tokens answers)"
-        revoke = bool(click.confirm(question, default=None, err=True))
+        revoke = tokens.terminal.ask(question)
     decision = Decision(tokens, revoke, alone)
     if revoke:  # before any change, because the list may be full
         copy = read(tokens.instance)

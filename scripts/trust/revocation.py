@@ -16,13 +16,13 @@ from scripts.tokens.issued import entries
 from scripts.tokens.parse import Token, looks_like_token, token_in
 from scripts.tokens.pruning import PRUNE_AFTER_SECONDS, prune
 from scripts.tokens.verify import in_words, signature_problem
-from scripts.ui.terminal import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from components.config.data_api import DataApiConfig
     from scripts.tenants.apply import InstanceEdit
+    from scripts.ui.terminal import Terminal
 
 LAST_INSTANT = instant("9999-12-31T23:59:59Z")  # the last one that RFC 3339 can write
 OWN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)  # as `ta-create-token` makes them
@@ -47,12 +47,14 @@ class Revocation:
         api: Its keys and its list of revoked tokens.
         expires: The end that the user gives for tokens whose end is unknown; None where none is given.
         now: The time of the command.
+        terminal: Where it is told how ends are found.
     """
 
     instance: str
     api: DataApiConfig
     expires: int | None
     now: float
+    terminal: Terminal
 
     def of_argument(self, name: str) -> Revoked:
         """Return the token that an argument names, by its id or by a file; raises `UserError` where its end is unknown."""
@@ -74,7 +76,7 @@ class Revocation:
         ends = [certain for certain in (issued, self.expires) if certain is not None]
         doubt = problem or _doubt(str(token.kid), self.api.limits[str(token.kid)], self.now)
         if doubt:
-            _require_end(f"{name}: {doubt}", token_id, issued, self.expires)
+            self._require_end(f"{name}: {doubt}", token_id, issued)
         if end is not None and problem is None:  # the gateway accepts a token with a valid signature until then
             ends.append(min(end, LAST_INSTANT))
         return Revoked(token_id, max(ends))
@@ -90,11 +92,22 @@ class Revocation:
             + (f"and {problem}" if problem else f"only the removal of its key revokes it: {remedy}")
         )
 
+    def _require_end(self, doubt: str, token_id: str, issued: int | None) -> None:
+        """Tell the source of the end of a doubtful token; raises `UserError` where there is none."""
+        if issued is None and self.expires is None:
+            raise UserError(
+                f"{doubt}, so the end that it states cannot be trusted, and {LEDGER} does not have its id. "
+                "Give --expires with an instant that is surely later"
+            )
+        source = "--expires" if issued is None else LEDGER
+        both = " or --expires, whichever is later" if issued is not None and self.expires is not None else ""
+        self.terminal.note(f"{doubt}; the end of {token_id} is taken from {source}{both}")
+
     def _of_id(self, token_id: str) -> Revoked:
         """Return the token of an id; raises `UserError` where its end is unknown."""
         is_file = Path(token_id).exists()
         if is_file:
-            note(f"{token_id} is read as an id; ./{token_id} is the file of that name")
+            self.terminal.note(f"{token_id} is read as an id; ./{token_id} is the file of that name")
         issued = _issued_end(token_id, self.instance)
         ends = [end for end in (issued, self.expires) if end is not None]
         if not ends:
@@ -116,7 +129,7 @@ def revoke_tokens(edit: InstanceEdit, names: Sequence[str], expires: int | None)
     file = edit.file
     now = time.time()
     api = file.config().data_api
-    revocation = Revocation(edit.instance, api, expires, now)
+    revocation = Revocation(edit.instance, api, expires, now, edit.context.terminal)
     named = [revocation.of_argument(name) for name in names]
     # The holder of a trusted key can sign a second token with the id of the first and an earlier end.
     tokens = [Revoked(entry.id, max(entry.expires, api.revoked_tokens.get(entry.id, 0))) for entry in named]
@@ -128,7 +141,7 @@ def revoke_tokens(edit: InstanceEdit, names: Sequence[str], expires: int | None)
             listed[entry.id] = format_rfc3339(entry.expires)
     file.set_revoked_tokens(listed)
     edit.apply()
-    _note_result(tokens, live, pruned)
+    _note_result(tokens, live, pruned, edit.context.terminal)
 
 
 def _is_id(name: str) -> bool:
@@ -151,29 +164,17 @@ def _doubt(kid: str, limits: KeyLimits, now: float) -> str | None:
     return None
 
 
-def _require_end(doubt: str, token_id: str, issued: int | None, expires: int | None) -> None:
-    """Print the source of the end of a doubtful token; raises `UserError` where there is none."""
-    if issued is None and expires is None:
-        raise UserError(
-            f"{doubt}, so the end that it states cannot be trusted, and {LEDGER} does not have its id. "
-            "Give --expires with an instant that is surely later"
-        )
-    source = "--expires" if issued is None else LEDGER
-    both = " or --expires, whichever is later" if issued is not None and expires is not None else ""
-    note(f"{doubt}; the end of {token_id} is taken from {source}{both}")
-
-
 def _issued_end(token_id: str, instance: str) -> int | None:
     """Return the end of a token by the ledger of issued tokens, None where the ledger does not have it."""
     ends = [entry["expires"] for entry in entries()[0] if (entry["id"], entry["instance"]) == (token_id, instance)]
     return max(map(instant, ends), default=None)
 
 
-def _note_result(tokens: Iterable[Revoked], live: list[Revoked], pruned: int) -> None:
+def _note_result(tokens: Iterable[Revoked], live: list[Revoked], pruned: int, terminal: Terminal) -> None:
     for entry in live:
-        note(f"{entry.id} is revoked; its entry can go after {format_rfc3339(entry.expires)}")
+        terminal.note(f"{entry.id} is revoked; its entry can go after {format_rfc3339(entry.expires)}")
     for entry in tokens:
         if entry not in live:
-            note(f"{entry.id} ended at {format_rfc3339(entry.expires)}, so there is nothing to revoke")
+            terminal.note(f"{entry.id} ended at {format_rfc3339(entry.expires)}, so there is nothing to revoke")
     if pruned:
-        note(f"entries of tokens that have ended, now taken out of the list: {pruned}")
+        terminal.note(f"entries of tokens that have ended, now taken out of the list: {pruned}")

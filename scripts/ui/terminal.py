@@ -137,12 +137,39 @@ def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda number: progress.advance(task, number)
 
 
+def confirm(question: str) -> None:
+    """Prompt for yes or no; raises `click.Abort` for no."""
+    click.confirm(question, abort=True, err=True)
+
+
+def ask(question: str) -> bool:
+    """Prompt for yes or no until the user answers; return the answer."""
+    return bool(click.confirm(question, default=None, err=True))
+
+
 class Terminal:
-    """Shows progress on stderr, of the command and of the embedded cloud (`localcloud.progress.Progress`)."""
+    """What a service says and asks: notes, progress (as `localcloud.progress.Progress`), and questions, all on stderr.
+
+    A subclass may show them elsewhere, and get the answers from there.
+    """
 
     note = staticmethod(note)
     step = staticmethod(step)
     counted = staticmethod(counted)
+    confirm = staticmethod(confirm)
+    ask = staticmethod(ask)
+    confirm_by_name = staticmethod(confirm_by_name)
+
+    def difference(self, text: str) -> None:
+        """Show the change of a stack file, a unified diff."""
+        self.note(text)
+
+    def plan(self, text: str) -> None:
+        """Show what an update does to tenants and their data."""
+        self.note(text)
+
+    def review(self) -> None:
+        """Take notice that difference and plan are complete, and that the change begins. It may raise, and so prevent that."""
 
 
 TERMINAL = Terminal()

@@ -8,7 +8,7 @@ import click
 from scripts.cli.options import NO_APPLY, PARALLEL, pass_context
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
-from scripts.tenants.edit import Edit, add_tenant, change_tenant, note_next_step
+from scripts.tenants.edit import Edit, add_tenant, change_tenant, token_command
 from scripts.tenants.own_stacks.add import Addition, add_tenants
 from scripts.ui.terminal import JSON_OBJECT, note, stdout_json
 
@@ -59,7 +59,7 @@ def add(
     if as_json:
         stdout_json(added)
     if not no_apply:
-        note_next_step(edit)
+        note(f"A token for it: {token_command(instance, tenant)}")
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -81,7 +81,7 @@ def _add_several(context: Context, addition: Addition, *, as_json: bool) -> None
         stdout_json(added.plain())
     if added.results:
         added.results.report()
-        note(f"Tokens for them: ./opstrace ta-create-token {addition.instance} TENANT KEYPAIR_FILE --out TENANT.jwt")
+        note(f"Tokens for them: {token_command(addition.instance, 'TENANT')}")
 
 
 @click.command("set", short_help="Change a tenant's settings.")

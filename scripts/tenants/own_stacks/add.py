@@ -21,7 +21,6 @@ from scripts.tenants.locate import own_file, user_settings_by_tenant
 from scripts.tenants.own_stacks.update import StackUpdate, planned
 from scripts.tenants.plan import merged, note_retained_data
 from scripts.tokens.of_tenant import Tokens, live_tokens
-from scripts.ui.terminal import note
 from scripts.updates.batch import Batch
 from scripts.updates.one_at_a_time import one_at_a_time
 from scripts.updates.parallelism import default_parallelism
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from components.config.stack import StackConfig
     from scripts.context.context import Context, Target
     from scripts.stackfile.file import StackFile
+    from scripts.ui.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,10 @@ def add_tenants(context: Context, addition: Addition) -> Added:
     instance_file = context.require_file(addition.instance)
     config = instance_file.config()
     files = _files(context, instance_file, config, addition)
-    tokens = [live_tokens(addition.provider_name, addition.instance, name, config) for name in addition.tenants]
+    about = (addition.provider_name, addition.instance)
+    tokens = [live_tokens(*about, name, config, context.terminal) for name in addition.tenants]
     if addition.no_apply:
-        _write(files, tokens)
+        _write(files, tokens, context.terminal)
         return Added(addition, files, tokens, None)
     require_update_settings(config, addition.instance)
     target = context.target(addition.provider_name, addition.instance, config)
@@ -104,7 +105,7 @@ def add_tenants(context: Context, addition: Addition) -> Added:
         pending = [update for update in updates if update not in complete]
         _announce(pending, addition.instance, target)
         target.engine.require_programs()
-        _write(files, tokens)
+        _write(files, tokens, context.terminal)
         batch = Batch(context, target.provider, folder, addition.parallel or default_parallelism())
         jobs = [update.job(target, instance_file.secrets_provider) for update in pending]
         done = {result.stack: result for result in batch.run(f"adding {len(jobs)} tenants", jobs)}
@@ -158,20 +159,21 @@ def _is_complete(update: StackUpdate) -> bool:
 
 def _announce(updates: Sequence[StackUpdate], instance: str, target: Target) -> None:
     """Print what is added, what resumes, and which earlier data the new tenants do not see."""
-    note(f"{merged([update.plan for update in updates if update.plan])}")
+    terminal = target.context.terminal
+    terminal.plan(f"{merged([update.plan for update in updates if update.plan])}")
     if resumed := [update.name for update in updates if update.file.exists()]:
-        note(f"No update has completed for {', '.join(resumed)}: it resumes.")
+        terminal.note(f"No update has completed for {', '.join(resumed)}: it resumes.")
     new = [update.file.tenant_stack().tenant for update in updates if not update.file.exists()]
     map_concurrently(lambda tenant: note_retained_data(tenant, instance, {}, target), new)
 
 
-def _write(files: Sequence[StackFile], tokens: Sequence[Tokens]) -> None:
+def _write(files: Sequence[StackFile], tokens: Sequence[Tokens], terminal: Terminal) -> None:
     """Write the files of new tenants, and warn of earlier tokens with their names."""
     new = [file for file in files if not file.exists()]
     for file in new[:1]:
-        show_difference(file)
+        show_difference(file, terminal)
     if len(new) > 1:
-        note(f"The same for {', '.join(file.path.name for file in new[1:])}.")
+        terminal.note(f"The same for {', '.join(file.path.name for file in new[1:])}.")
     for of_tenant in tokens:
         of_tenant.tell_of_next()
     for file in new:

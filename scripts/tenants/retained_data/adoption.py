@@ -38,7 +38,6 @@ from scripts.tenants.plan import announce, outcome
 from scripts.tenants.retained_data import buckets
 from scripts.tenants.retained_data.stores import Store, choose, tagged_stores
 from scripts.tokens.of_tenant import live_tokens
-from scripts.ui.terminal import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -84,7 +83,7 @@ def adopt_retained(
     keys = before.aws.keys
     require_readable(store, keys, target.aws)
     keep_retention(store, file, before, target.aws)
-    tokens = live_tokens(provider_name, instance, tenant, before)
+    tokens = live_tokens(provider_name, instance, tenant, before, context.terminal)
     tokens.tell_of_next()
     plan = announce(file, before, adopted=tenant)(target)
     if resumed:
@@ -95,7 +94,7 @@ def adopt_retained(
             import_store(store, target.engine, target.aws, keys)
     file.write()
     target.update()
-    note(f"The tenant {tenant} exists again, with its data.")
+    context.terminal.note(f"The tenant {tenant} exists again, with its data.")
     return outcome(tenant, file, plan=plan) | {"tokens": tokens.plain()}
 
 
@@ -112,7 +111,7 @@ def _store_to_adopt(tenant: str, identity: str | None, target: Target) -> tuple[
         )
     if begun:
         progress = "began earlier" if begun.adopting else "is nearly complete"
-        note(f"The adoption of the data of {tenant} ({begun.id}) {progress}: it resumes.")
+        target.context.terminal.note(f"The adoption of the data of {tenant} ({begun.id}) {progress}: it resumes.")
         return begun, True
     if tenant in recorded_state.tenants(resources):
         raise UserError(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from components.core.errors import UserError
 from scripts.tenants.retained_data import buckets
 from scripts.tenants.retained_data.stores import Store, choose, facts
-from scripts.ui.terminal import confirm_by_name, note
 
 if TYPE_CHECKING:
     from scripts.context.context import Target
@@ -18,7 +17,8 @@ def purge_retained(tenant: str, identity: str | None, target: Target, *, yes: bo
     store = choose(tenant, identity, target)
     contents = buckets.contents(target.aws, store.buckets.values())
     if not yes:
-        confirm_by_name(tenant, f"The retained data of {tenant} ({store.id}) will be deleted for good: {contents}.")
+        loss = f"The retained data of {tenant} ({store.id}) will be deleted for good: {contents}."
+        target.context.terminal.confirm_by_name(tenant, loss)
         store = choose(tenant, store.id, target)  # another command may have adopted it during the question
     deleted = facts(store, target, contents)
     purge_store(store, contents, target)
@@ -40,7 +40,7 @@ def purge_store(store: Store, contents: buckets.Contents, target: Target) -> Non
         raise UserError(
             f"{', '.join(left)} of {store.tenant} still exists, with {buckets.contents(target.aws, left)}; run this again"
         )
-    note(
+    target.context.terminal.note(
         f"Nothing is left of the retained data of {store.tenant} ({store.id}): {len(store.buckets)} buckets, {contents}, "
         f"{contents.versions:,} old versions and {contents.uploads:,} unfinished uploads are gone."
     )

@@ -16,7 +16,6 @@ from components.core.names import BUCKET_KINDS, HASH_LENGTH, RANDOM_BYTES, bucke
 from components.core.tags import ADOPTING_TAG, INSTANCE_LABEL, INSTANCE_TAG, KIND_TAG, PURGING_TAG, TENANT_TAG
 from scripts.tenants.locate import deployed_tenants
 from scripts.tenants.retained_data import buckets
-from scripts.ui.terminal import note
 
 if TYPE_CHECKING:
     from scripts.clients.aws import Clients
@@ -145,5 +144,7 @@ def expire_store(
     day = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=days)
     for bucket in store.buckets.values():
         buckets.expire(target.aws, bucket, day)
-    note(f"S3 empties the {len(store.buckets)} buckets of {tenant} ({store.id}) on {day} (UTC).")
+    target.context.terminal.note(
+        f"S3 empties the {len(store.buckets)} buckets of {tenant} ({store.id}) on {day} (UTC)."
+    )
     return facts(store, target) if with_facts else None
