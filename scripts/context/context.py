@@ -5,6 +5,7 @@ The CLI builds one context per command and passes it to the services. Tests pass
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
     from types import ModuleType
+    from typing import Self
 
     from components.config.stack import StackConfig
     from scripts.checks.finding import Finding
@@ -52,8 +54,16 @@ class Context:
     def __init__(self, stacks: Path = STACKS, terminal: Terminal = TERMINAL) -> None:
         self.stacks = stacks
         self.terminal = terminal
+        self.output: Output = STDERR
+        self.engines: Engines | None = None
         self.bucket_gone_seconds = 60  # how long S3 may still list a deleted bucket
         self.first_answers = Patience()
+
+    def through(self, terminal: Terminal, output: Output, engines: Engines) -> Self:
+        """Return this context with another terminal, whose engines run among `engines` and write to `output`."""
+        other = copy.copy(self)
+        other.terminal, other.output, other.engines = terminal, output, engines
+        return other
 
     def stack_file(self, stack: str) -> StackFile:
         """Return the file of a stack, which need not exist yet."""
@@ -78,11 +88,16 @@ class Context:
         """
         return embedded_cloud(must_run=must_run)
 
-    def engine(self, provider: Provider, stack: str, output: Output = STDERR, engines: Engines | None = None) -> Engine:
-        """Return the engine on a stack of a provider. With `engines`, it runs beside others."""
+    def engine(
+        self, provider: Provider, stack: str, output: Output | None = None, engines: Engines | None = None
+    ) -> Engine:
+        """Return the engine on a stack of a provider. With `engines`, it runs beside others.
+
+        `output` and `engines` are the context's own, unless others are passed.
+        """
         from scripts.engine.pulumi import Engine
 
-        return Engine(provider.environment, stack, output=output, engines=engines)
+        return Engine(provider.environment, stack, output=output or self.output, engines=engines or self.engines)
 
     def clients(self, provider: Provider, config: StackConfig) -> tuple[Clients, Cluster]:
         """Return the clients of a stack's AWS account and cluster; raises `UserError` where the account does not answer."""

@@ -11,6 +11,8 @@ from scripts.engine import locks
 from scripts.engine.process import Completed, Pulumi
 from scripts.ui.terminal import TERMINAL
 
+WITH_EVENTS = ("up", "destroy", "preview", "refresh", "import")  # the operations that can log their events
+
 
 class Operations:
     """Runs operations that change one stack."""
@@ -29,12 +31,17 @@ class Operations:
         # Commands print what a reader needs of the outputs themselves. `pulumi stack import` has no such option.
         quiet = () if arguments[0] == "stack" else ("--suppress-outputs",)
         options = (*arguments, *quiet, "--stack", self.stack)
-        errors = self._pulumi.show(*options)
+        errors = self._show(*options)
         if errors is not None and self.clear_dead_locks(errors):
-            errors = self._pulumi.show(*options)
+            errors = self._show(*options)
         if errors is not None:
             place = self._pulumi.output.place
             raise UserError(f"`pulumi {arguments[0]}` failed; see {place}, then run this again")
+
+    def _show(self, *arguments: str) -> str | None:
+        """Do what `Pulumi.show` does, with a log of the engine's events if the output wants one."""
+        log = self._pulumi.output.event_log() if arguments[0] in WITH_EVENTS else None
+        return self._pulumi.show(*arguments, *(() if log is None else ("--event-log", str(log))))
 
     def require_programs(self) -> None:
         """Install missing plugins; raises `UserError` where a program that an operation needs is missing."""

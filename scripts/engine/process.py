@@ -21,6 +21,8 @@ from scripts.ui.output import STDERR, Output
 # The engine's memory grows with the stack. A garbage collection at 400% instead of Go's default of 100% costs little
 # memory and saves time (docs/explanation/scale.md has the figures).
 COLLECTOR = {"GOGC": "400"}
+# With it, the engine knows the option --event-log. Pulumi's Automation API sets it for the same reason.
+DEBUG_COMMANDS = {"PULUMI_DEBUG_COMMANDS": "true"}
 # What `pulumi destroy` advises at its end. The command removes the stack itself (pulumi/pkg/cmd/pulumi/operations/destroy.go).
 ADVICE = re.compile(
     r"^The resources in the stack have been deleted, but|^If you want to remove the stack completely, run"
@@ -79,7 +81,7 @@ class Pulumi:
         output: Output = STDERR,
         engines: Engines | None = None,
     ) -> None:
-        self.environment, self.project = COLLECTOR | dict(environment), project
+        self.environment, self.project = COLLECTOR | DEBUG_COMMANDS | dict(environment), project
         self.output, self._engines = output, engines
         program = shutil.which("pulumi", path=self.environment.get("PATH"))
         if not program:

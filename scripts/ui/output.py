@@ -1,6 +1,7 @@
 """Where the output of a stack's engine goes, with what the command says about that stack."""
 
 import sys
+from pathlib import Path
 from typing import Protocol
 
 from scripts.ui.terminal import note
@@ -23,6 +24,9 @@ class Output(Protocol):
     def line(self, line: str) -> None:
         """Take a line of the engine, with its end."""
 
+    def event_log(self) -> Path | None:
+        """Return the file for the engine's events of the next operation, which the engine empties; None for none."""
+
 
 class Stderr:
     """Passes everything on to stderr."""
@@ -42,6 +46,10 @@ class Stderr:
         """Print a line at once."""
         sys.stderr.write(line)
         sys.stderr.flush()
+
+    def event_log(self) -> Path | None:
+        """Want no events: the lines are enough for a reader."""
+        return None
 
 
 STDERR = Stderr()

@@ -40,6 +40,9 @@ class Kept:
         if line.startswith("up"):
             self.engines.interrupt()
 
+    def event_log(self) -> None:
+        """Want no events."""
+
     engines: Engines
 
 
