@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --emit-build-options \
 	--generate-hashes --no-annotate --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup lint types unit integration e2e security tools test test-nightly bench schema docs lock audit sbom
+.PHONY: help setup lint types unit integration e2e security tools test test-nightly bench schema docs lock vendor audit sbom
 
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ lock: setup ## write the lock files, with hashes, from the requirements files
 	$(LOCK) -o localcloud/requirements.lock -c requirements.lock localcloud/requirements.txt
 	$(LOCK) -o tests/requirements.lock -c requirements.lock -c localcloud/requirements.lock tests/requirements.txt
 	$(LOCK) -o localcloud/toolchain/requirements.lock localcloud/toolchain/requirements.txt
+
+vendor: setup ## write the front-end files of others, by their lock file; needs npm
+	$(PYTHON) -m supplychain.vendored
 
 audit: setup ## look for known vulnerabilities of the Python packages and the Go tools
 	$(PYTHON) -m supplychain.audit

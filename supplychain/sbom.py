@@ -24,6 +24,7 @@ from localcloud.toolchain.registry import Reference
 from localcloud.toolchain.releases import Release, pinned_checksums
 from localcloud.toolchain.sources import GoModule
 from localcloud.toolchain.store import Tool
+from supplychain import vendored
 from supplychain.locks import COMMAND, LOCAL, LOCKS, ROOT
 
 FILE = ROOT / "sbom.cdx.json"
@@ -132,6 +133,12 @@ def plugins() -> Iterator[Component]:
         yield component
 
 
+def front_end() -> Iterator[Component]:
+    """Yield the npm packages whose files the page has."""
+    for package in vendored.packages():
+        yield _component(ComponentType.LIBRARY, PackageURL("npm", None, package.name, package.version))
+
+
 def _commit() -> str | None:
     result = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -146,7 +153,7 @@ def bill() -> Bom:
     bom.metadata.component = root
     python = python_packages()
     tools = [_tool(tool, python) for tool in TOOLS]
-    direct = [*python.values(), *(tool for tool, _ in tools), *images(), *plugins()]
+    direct = [*python.values(), *(tool for tool, _ in tools), *images(), *plugins(), *front_end()]
     by_url: dict[str, Component] = {}
 
     def listed(parts: Iterable[Component]) -> list[Component]:

@@ -10,6 +10,7 @@ from components.core.images import IMAGES
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import Tool
 from scripts.cli.create import create
+from supplychain import vendored
 from tests.support.shell import ROOT
 
 NOTICE = (ROOT / "NOTICE").read_text()
@@ -63,6 +64,11 @@ def test_each_tool_is_listed_with_its_version_and_licence(tool: Tool) -> None:
 def test_each_direct_dependency_is_listed_with_the_licence_of_its_metadata(title: str, file: str) -> None:
     wanted = {package.lower(): [licence_of(package)] for package in packages(file)}
     assert wanted and rows(title) == wanted
+
+
+def test_each_vendored_package_is_listed_with_its_version_and_licence() -> None:
+    listed = {name: others[:2] for name, others in rows("Front-end files").items()}
+    assert listed == {package.name: [package.version, package.licence] for package in vendored.packages()}
 
 
 @pytest.mark.parametrize("package", packages("requirements.txt") + packages("localcloud/requirements.txt"))

@@ -10,7 +10,7 @@ from components.core.images import CORTEX_IMAGE, IMAGES, LOKI_IMAGE
 from localcloud.toolchain import releases
 from localcloud.toolchain.engine_plugins import plugin_url
 from localcloud.toolchain.sources import GoModule
-from supplychain import sbom
+from supplychain import sbom, vendored
 from supplychain.locks import COMMAND, LOCAL, LOCKS
 from supplychain.sbom import TOOLS, as_json, required_modules
 
@@ -50,6 +50,10 @@ def test_every_locked_package_is_in_it_and_says_whether_the_command_or_its_cloud
         for name, entry in lock.packages().items():
             part = parts[f"pkg:pypi/{name}@{entry.get_pinned_version}"]
             assert part["scope"] == ("required" if name in needed else "excluded")
+
+
+def test_every_vendored_package_is_in_it(parts: dict[str, dict[str, Any]]) -> None:
+    assert all(f"pkg:npm/{package.name}@{package.version}" in parts for package in vendored.packages())
 
 
 def test_every_tool_is_in_it_with_what_it_is_built_from(bill: dict[str, Any], parts: dict[str, dict[str, Any]]) -> None:
