@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scripts.clients.kubernetes import Cluster
     from scripts.clients.providers import Provider
     from scripts.context.context import Context
+    from scripts.stackfile.file import StackFile
 
 UNKNOWN: dict[str, Any] = {"state": None, "reasons": []}
 ANSWERS = (200, 401)  # without a token, the gateway answers 401 where authentication is on
@@ -63,10 +64,11 @@ class Status:
 def status_of_instance(context: Context, provider_name: str, instance: str) -> Status:
     """Return the status of an instance; raises `UserError` where it has no stack."""
     provider = context.provider(provider_name)
-    config = context.require_file(instance).config()
+    file = context.require_file(instance)
+    config = file.config()
     require_stack(context.engine(provider, instance), provider_name)
     gateway = _gateway(context.cluster(provider, config))
-    tenants = _tenants(context, provider, instance, config)
+    tenants = _tenants(context, provider, file, config)
     pods = _gateway_pods(context, provider, instance, config)
     domain = instance_domain(instance, config.domain)
     return Status(instance, domain, sorted(config.data_api.public_keys), gateway, pods, tenants)
@@ -94,11 +96,11 @@ def _gateway_pods(
         return {}
 
 
-def _tenants(context: Context, provider: Provider, instance: str, config: StackConfig) -> dict[str, dict[str, Any]]:
+def _tenants(context: Context, provider: Provider, file: StackFile, config: StackConfig) -> dict[str, dict[str, Any]]:
     """Return the facts of each tenant that is configured or deployed, by its name."""
-    deployed = deployed_tenants(context, provider, instance)
-    configured = all_settings(context, instance, config)
-    domain, port = instance_domain(instance, config.domain), config.load_balancer.port
+    deployed = deployed_tenants(context, provider, file.instance)
+    configured = all_settings(context, file, config)
+    domain, port = instance_domain(file.instance, config.domain), config.load_balancer.port
     states = _pod_states(context.cluster(provider, config), {name: configured.get(name) for name in deployed})
 
     def facts_of(name: str) -> dict[str, Any]:

@@ -88,9 +88,7 @@ def add_tenant(context: Context, edit: Edit, *, own_stack: bool) -> dict[str, An
     With `own_stack`, the tenant gets a stack of its own. Raises `UserError` where the tenant exists, or where a name or a
     setting is invalid.
     """
-    problem = tenant_name_problem(edit.tenant)
-    if problem:
-        raise UserError(problem)
+    _require_name(edit.tenant)
     instance_file = context.require_file(edit.instance)
     config = instance_file.config()
     begun = _begun(context, instance_file, edit, config, own_stack=own_stack)
@@ -102,6 +100,19 @@ def add_tenant(context: Context, edit: Edit, *, own_stack: bool) -> dict[str, An
     before = announce(file, config, added=None if begun else edit.tenant)
     plan = write_and_apply(context, file, edit.provider_name, no_apply=edit.no_apply, before=before)
     return outcome(edit.tenant, file, plan=plan) | {"tokens": tokens.plain()}
+
+
+def file_with_new_tenant(context: Context, edit: Edit, *, own_stack: bool) -> StackFile:
+    """Return the file that gets a new tenant, not written yet; raises `UserError` where a name or a setting is invalid."""
+    _require_name(edit.tenant)
+    file = _with_new_tenant(context, context.require_file(edit.instance), edit, own_stack=own_stack)
+    file.check()
+    return file
+
+
+def _require_name(tenant: str) -> None:
+    if problem := tenant_name_problem(tenant):
+        raise UserError(problem)
 
 
 def _begun(
@@ -163,14 +174,23 @@ def change_tenant(context: Context, edit: Edit, *, yes: bool, force: bool) -> di
     Raises `UserError` where the tenant does not exist, or a setting is invalid or unsafe.
     """
     config = context.require_file(edit.instance).config()
+    file = file_with_changes(context, edit)
+    show_difference(file, context.terminal)
+    before = _confirmed(file, config, Allowed(replace=edit.tenant if force else None), yes=yes)
+    plan = write_and_apply(context, file, edit.provider_name, no_apply=edit.no_apply, before=before)
+    return outcome(edit.tenant, file, plan=plan)
+
+
+def file_with_changes(context: Context, edit: Edit) -> StackFile:
+    """Return the file with changed settings of a tenant, not written yet.
+
+    Raises `UserError` where the tenant does not exist, or a setting is invalid.
+    """
     place = require_tenant(context, edit.instance, edit.tenant)
     place.file.require_editable()
     assign_all(place.entry, edit.settings)
     place.file.check()
-    show_difference(place.file, context.terminal)
-    before = _confirmed(place.file, config, Allowed(replace=edit.tenant if force else None), yes=yes)
-    plan = write_and_apply(context, place.file, edit.provider_name, no_apply=edit.no_apply, before=before)
-    return outcome(edit.tenant, place.file, plan=plan)
+    return place.file
 
 
 def _confirmed(file: StackFile, config: StackConfig, allowed: Allowed, *, yes: bool) -> Callable[[Target], Plan]:

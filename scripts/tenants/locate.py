@@ -98,11 +98,11 @@ def settings_of(context: Context, instance: str, config: StackConfig, tenant: st
     return found[tenant]
 
 
-def all_settings(context: Context, instance: str, config: StackConfig) -> dict[str, TenantSettings]:
-    """Return the settings of all tenants of an instance from all files, `system` among them."""
-    settings = settings_by_tenant(context.require_file(instance), config)
-    for tenant in own_stack_tenants(context.stacks, instance):
-        settings |= settings_by_tenant(own_file(context, instance, tenant), config)
+def all_settings(context: Context, file: StackFile, config: StackConfig) -> dict[str, TenantSettings]:
+    """Return the settings of all tenants of an instance from its file and the others, `system` among them."""
+    settings = settings_by_tenant(file, config)
+    for tenant in own_stack_tenants(context.stacks, file.instance):
+        settings |= settings_by_tenant(own_file(context, file.instance, tenant), config)
     return settings
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from components.core.errors import UserError
 from components.core.names import ALERTMANAGER, APIS, namespace
 from localcloud.plugins.kubernetes.reasons import reasons
+from scripts.clients.concurrent import map_concurrently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from scripts.clients.kubernetes import Cluster
 
 READY = "ready"
+STATEFUL_SETS = "/apis/apps/v1/statefulsets"  # of all namespaces
+MOST_EXPLAINED = 20  # tenants whose reasons are looked up: that takes some requests for each
 
 
 def programs(settings: TenantSettings) -> tuple[str, ...]:
@@ -42,6 +46,31 @@ def _all_unready(stateful_sets: Mapping[str, Mapping[str, Any] | None]) -> str:
     return ", ".join(f"{name} {waits}" for name, one in stateful_sets.items() if (waits := _unready(one)))
 
 
+@dataclass(frozen=True)
+class State:
+    """Whether a tenant's pods are ready: `READY` or what is not, and the reasons in the cluster's own words."""
+
+    text: str
+    reasons: list[str] = field(default_factory=list)
+
+
+def states(cluster: Cluster, programs_of: Mapping[str, Iterable[str]]) -> dict[str, State]:
+    """Return the states of many tenants by name, which has the programs of each; one request reads all StatefulSets.
+
+    Of unready tenants, the first `MOST_EXPLAINED` have reasons.
+    """
+    items = (cluster.read(STATEFUL_SETS) or {}).get("items", [])
+    found = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in items}
+    of_tenants = {
+        tenant: {name: found.get((namespace(tenant), name)) for name in names} for tenant, names in programs_of.items()
+    }
+    texts = {tenant: _all_unready(stateful_sets) or READY for tenant, stateful_sets in of_tenants.items()}
+    unready = [tenant for tenant, text in texts.items() if text != READY][:MOST_EXPLAINED]
+    explained = map_concurrently(lambda tenant: _reasons(cluster, of_tenants[tenant].values()), unready)
+    why = dict(zip(unready, explained, strict=True))
+    return {tenant: State(text, why.get(tenant, [])) for tenant, text in texts.items()}
+
+
 def state_of(cluster: Cluster, tenant: str, names: Iterable[str]) -> str:
     """Return `READY`, or which of these programs of a tenant are not."""
     return _all_unready(_stateful_sets(cluster, tenant, names)) or READY
@@ -49,7 +78,10 @@ def state_of(cluster: Cluster, tenant: str, names: Iterable[str]) -> str:
 
 def reasons_of(cluster: Cluster, tenant: str, names: Iterable[str]) -> list[str]:
     """Return why programs of a tenant are not ready, in the cluster's own words; none where all are ready."""
-    stateful_sets = _stateful_sets(cluster, tenant, names).values()
+    return _reasons(cluster, _stateful_sets(cluster, tenant, names).values())
+
+
+def _reasons(cluster: Cluster, stateful_sets: Iterable[dict[str, Any] | None]) -> list[str]:
     found = [reason for one in stateful_sets if one and _unready(one) for reason in reasons(cluster.objects, one)]
     return [*dict.fromkeys(found)]
 

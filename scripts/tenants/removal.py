@@ -40,6 +40,55 @@ class RemovalOptions:
     no_apply: bool = False
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What the removal of a tenant would do.
+
+    Attributes:
+        refusal: Why it is refused; None where it is not.
+        policy: What happens to the data by the tenant's settings, or by a removal that has begun.
+        contents: What the tenant's buckets hold.
+        buckets: The number of these buckets.
+        tokens: The live tokens that were issued here.
+        alone: Whether the tenant has a stack of its own, so that its removal revokes no tokens.
+    """
+
+    refusal: str | None
+    policy: Fate
+    contents: buckets.Contents
+    buckets: int
+    tokens: Tokens
+    alone: bool
+
+
+def outlook(context: Context, provider_name: str, instance: str, tenant: str) -> Outlook:
+    """Return what the removal of a tenant would do; raises `UserError` where there is no such tenant."""
+    config = context.require_file(instance).config()
+    place = find_tenant(context, instance, tenant)
+    file = place.file if place else context.require_file(instance)
+    target = context.target(provider_name, instance, config, file.instance)
+    deployed = recorded_state.user_tenants(target.engine.state()).get(tenant)
+    if place is None and deployed is None:
+        require_tenant(context, instance, tenant)  # raises, and names the tenants that exist
+    policy: Fate = deployed.on_delete if deployed else "retain"
+    refusal = None
+    if place:
+        policy = user_settings_by_tenant(file, config)[tenant].on_delete
+        try:
+            _require_removable(place, config, tenant, provider_name)
+        except UserError as refused:
+            refusal = str(refused)
+    names = deployed.buckets if deployed else {}
+    return Outlook(
+        refusal,
+        policy,
+        buckets.contents(target.aws, names.values()),
+        len(names),
+        live_tokens(provider_name, instance, tenant, config, context.terminal),
+        bool(place and place.alone),
+    )
+
+
 def remove_tenant(
     context: Context, provider_name: str, instance: str, tenant: str, options: RemovalOptions
 ) -> dict[str, Any]:

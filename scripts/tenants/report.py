@@ -14,6 +14,7 @@ from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, APIS, PORTS, 
 from scripts.clients.concurrent import map_concurrently
 from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants.locate import all_settings, deployed_tenants, settings_of
+from scripts.tenants.overview import NOT_APPLIED, PROTECTED, TO_BE_DELETED
 from scripts.tenants.readiness import READY, programs, reasons_of, state_of
 from scripts.tenants.retained_data import buckets
 
@@ -46,10 +47,11 @@ class Tenant:
 
 def list_tenants(context: Context, provider_name: str, instance: str) -> list[dict[str, Any]]:
     """Return the facts of all tenants of an instance, by name."""
-    config = context.require_file(instance).config()
+    file = context.require_file(instance)
+    config = file.config()
     target = context.target(provider_name, instance, config)
     deployed = deployed_tenants(context, target.provider, instance)
-    settings, own_stacks = all_settings(context, instance, config), own_stack_tenants(context.stacks, instance)
+    settings, own_stacks = all_settings(context, file, config), own_stack_tenants(context.stacks, instance)
     names = sorted({*settings, *deployed})
     with context.terminal.counted(f"asking the tenants of {instance}", len(names)) as done:
 
@@ -91,7 +93,7 @@ def facts(tenant: Tenant, config: StackConfig, target: Target) -> dict[str, Any]
     report: dict[str, Any] = {
         "name": tenant.name,
         **{api: api_url(api, tenant.name, domain, port) for api in APIS},
-        "state": "not applied",
+        "state": NOT_APPLIED,
         "ownStack": tenant.own_stack,
     }
     if settings := tenant.settings:
@@ -122,7 +124,7 @@ def state_in_words(tenant: Tenant, deployed: Applied, cluster: Cluster) -> str:
     """Return whether a deployed tenant is ready, or the effect of the next update on one that no file has."""
     if tenant.settings:
         return state_of(cluster, tenant.name, programs(tenant.settings))
-    return "out of the file, but protected" if deployed.protect else "to be deleted by the next update"
+    return PROTECTED if deployed.protect else TO_BE_DELETED
 
 
 def age_of(cluster: Cluster, tenant: str) -> datetime.timedelta | None:

@@ -12,6 +12,7 @@ LAYERS = {
     "components": [["instance"], ["tenant"], ["config"], ["collectors", "gateway"], ["shared"], ["core"]],
     "scripts": [
         ["cli"],
+        ["web"],
         ["instances", "integrations", "trust"],
         ["tenants"],
         ["updates"],

@@ -1,0 +1,26 @@
+"""`ui`."""
+
+import click
+
+from scripts.cli.options import pass_context
+from scripts.clients.providers import PROVIDER
+from scripts.context.context import Context
+from scripts.web.server import Options, serve
+
+HIGHEST_PORT = 65535
+
+
+@click.command(short_help="Show the tenants in a browser.")
+@PROVIDER
+@click.argument("instance")
+@click.option("--port", type=click.IntRange(0, HIGHEST_PORT), default=0, help="Port on 127.0.0.1. Default: a free one.")
+@click.option("--read-only", is_flag=True, help="Change nothing.")
+@click.option("--no-browser", is_flag=True, help="Only print the URL.")
+@pass_context
+def ui(context: Context, provider_name: str, instance: str, port: int, read_only: bool, no_browser: bool) -> None:
+    """Show the tenants of INSTANCE in a browser, on this machine alone, and change them there.
+
+    The command prints a URL that works once, and opens it. After each use it prints another one. Changes do what `tenants add`,
+    `tenants set` and `tenants remove` do. Ctrl-C ends the page. During an update, a second Ctrl-C interrupts the update.
+    """
+    serve(context, provider_name, instance, Options(port=port, read_only=read_only, open_browser=not no_browser))

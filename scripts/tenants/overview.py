@@ -1,0 +1,93 @@
+"""All tenants of an instance at a glance: what stack files, states and the cluster have of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scripts.tenants.readiness import programs, states
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from components.config.tenant import OnDelete, TenantSettings
+    from scripts.clients.kubernetes import Cluster
+    from scripts.tenants.readiness import State
+    from scripts.tenants.recorded_state import Applied
+
+UNKNOWN = "unknown"
+NOT_APPLIED = "not applied"
+TO_BE_DELETED = "to be deleted by the next update"
+PROTECTED = "out of the file, but protected"
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One tenant at a glance.
+
+    Attributes:
+        name: Its name.
+        state: `ready`, or what is not; `unknown` before state and cluster were read.
+        reasons: Why its pods are not ready.
+        retention: Its retention by kind of data; none where no file has the tenant.
+        owner: Its owner; None for none.
+        own_stack: Whether it has a stack of its own.
+        protect: Whether its deletion is refused.
+        on_delete: What its deletion does to its data; None where no file has the tenant.
+    """
+
+    name: str
+    state: str = UNKNOWN
+    reasons: list[str] = field(default_factory=list)
+    retention: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+    own_stack: bool = False
+    protect: bool = False
+    on_delete: OnDelete | None = None
+
+
+def pod_states(
+    cluster: Cluster, settings: Mapping[str, TenantSettings], deployed: Mapping[str, Applied]
+) -> dict[str, State]:
+    """Return the states of the pods of all tenants that are in a file and applied; raises as `Cluster.get` does."""
+    return states(cluster, {name: programs(one) for name, one in settings.items() if name in deployed})
+
+
+def glances(
+    settings: Mapping[str, TenantSettings],
+    own_stacks: Collection[str],
+    deployed: Mapping[str, Applied] | None,
+    pods: Mapping[str, State],
+) -> list[Glance]:
+    """Return all tenants by name; `deployed` is None before the states were read."""
+    return [
+        _glance(name, settings.get(name), deployed, pods.get(name), own_stack=name in own_stacks)
+        for name in sorted({*settings, *(deployed or {})})
+    ]
+
+
+def _glance(
+    name: str,
+    settings: TenantSettings | None,
+    deployed: Mapping[str, Applied] | None,
+    pods: State | None,
+    *,
+    own_stack: bool,
+) -> Glance:
+    if settings is None:
+        gone = deployed[name] if deployed else None
+        return Glance(name, PROTECTED if gone and gone.protect else TO_BE_DELETED, own_stack=own_stack)
+    if deployed is not None and name not in deployed:
+        state, reasons = NOT_APPLIED, list[str]()
+    else:
+        state, reasons = (pods.text, pods.reasons) if pods else (UNKNOWN, [])
+    return Glance(
+        name,
+        state,
+        reasons,
+        settings.retention.model_dump(),
+        settings.owner,
+        own_stack,
+        settings.protect,
+        settings.on_delete,
+    )

@@ -1,0 +1,60 @@
+"""The application of a page: its routes, behind the guard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from scripts.web.guard import Guard
+from scripts.web.page import FOLDER, page_of
+from scripts.web.views import changes, edits, removal, tenant, tenants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from scripts.web.page import Page
+    from scripts.web.sessions import Sessions
+
+ROUTES = [
+    Route("/", tenants.show),
+    Route("/refresh", tenants.refresh),
+    Route("/events", tenants.stream),
+    Route("/banner", tenants.banner),
+    Route("/tenants/rows", tenants.rows),
+    Route("/tenants/{tenant}", tenant.show),
+    Route("/tenants/{tenant}/facts", tenant.facts),
+    Route("/tenants/{tenant}/revoke", tenant.revoke, methods=["POST"]),
+    Route("/tenants/{tenant}/change", edits.show_change),
+    Route("/tenants/{tenant}/change", edits.change, methods=["POST"]),
+    Route("/tenants/{tenant}/delete", removal.show),
+    Route("/tenants/{tenant}/delete", removal.remove, methods=["POST"]),
+    Route("/add", edits.show_add),
+    Route("/add", edits.add, methods=["POST"]),
+    Route("/add/name", edits.check_name),
+    Route("/changes", changes.show_all),
+    Route("/changes/{change}", changes.show),
+    Route("/changes/{change}/progress", changes.progress),
+    Route("/changes/{change}/events", changes.stream),
+    Route("/changes/{change}/answer", changes.answer, methods=["POST"]),
+    Mount("/static", StaticFiles(directory=FOLDER / "static")),
+]
+
+
+def application(page: Page, sessions: Sessions, port: int, begun: Callable[[], None]) -> Guard:
+    """Return the application of a page at a port; `begun` is called after a session has begun."""
+    app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _problem})
+    app.state.page = page
+    return Guard(app, sessions=sessions, port=port, read_only=page.read_only, begun=begun)
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    """Answer a request for something that is not there."""
+    status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, str(error))
+    return page_of(request).respond(request, "problem.html", status=status, text=text)

@@ -1,0 +1,74 @@
+"""What the views of a page share: the instance, the list of its tenants, the changes, and the templates."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from starlette.responses import HTMLResponse
+
+from scripts.web.changes.changes import Changes
+from scripts.web.subject import Subject
+from scripts.web.tenant_list import TenantList
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from scripts.context.context import Context
+
+FOLDER = Path(__file__).parent
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(FOLDER / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.filters["clock"] = lambda seconds: time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+class Page:
+    """A page about one instance.
+
+    Args:
+        context: The context of the command.
+        provider_name: The provider of the instance.
+        instance: Its name.
+        folder: A folder of the user alone, for the logs of the engine's events.
+        read_only: Whether the page changes nothing.
+    """
+
+    def __init__(
+        self, context: Context, provider_name: str, instance: str, folder: Path, *, read_only: bool = False
+    ) -> None:
+        self.context, self.provider_name, self.instance = context, provider_name, instance
+        self.read_only = read_only
+        self.subject = Subject(context, provider_name, instance)
+        self.tenants = TenantList(self.subject)
+        self.changes = Changes(folder, self.tenants.refresh)
+        self.is_ending = False
+
+    def html(self, template: str, **values: Any) -> str:
+        """Return a part of a page."""
+        shared = {"instance": self.instance, "provider": self.provider_name, "read_only": self.read_only}
+        return TEMPLATES.get_template(template).render(shared | values)
+
+    def respond(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return a page with the token of its forms."""
+        csrf = request.state.session.csrf
+        text = self.html(template, csrf=csrf, active=self.changes.active(), path=request.url.path, **values)
+        return HTMLResponse(text, status)
+
+
+def page_of(request: Request) -> Page:
+    """Return the page to which a request belongs."""
+    page: Page = request.app.state.page
+    return page
+
+
+def form_of(request: Request) -> dict[str, str]:
+    """Return the fields of the request's form."""
+    form: dict[str, str] = request.state.form
+    return form

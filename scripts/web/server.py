@@ -1,0 +1,157 @@
+"""Serving a page: its socket, its URL, the user's browser, and the end by Ctrl-C."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from components.core.errors import UserError
+from scripts.web import browser
+from scripts.web.app import application
+from scripts.web.page import Page
+from scripts.web.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from scripts.context.context import Context
+    from scripts.web.guard import Guard
+
+LOOPBACK = "127.0.0.1"
+GRACE_SECONDS = 1  # for answers that are under way when the page ends
+UNDER_WAY = (
+    "An update is under way: {titles}. The page ends after it. Press Ctrl-C again to interrupt the update; "
+    "a later command completes it."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a page is served: at a port, 0 for any free one; whether it changes nothing; whether it opens the browser."""
+
+    port: int = 0
+    read_only: bool = False
+    open_browser: bool = True
+
+
+class Server(uvicorn.Server):
+    """Serves a page until Ctrl-C. During an update, the first Ctrl-C says so, and the second interrupts the update."""
+
+    def __init__(self, app: Guard, page: Page) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                lifespan="off",
+                ws="none",
+                http="h11",
+                loop="asyncio",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._page = page
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Heed signals while the block runs. Those that the caller ignores, as nohup does, stay ignored."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._interrupted) for number in heeded}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupted(self, number: int, _: FrameType | None) -> None:
+        changes, note = self._page.changes, self._page.context.terminal.note
+        if changes.is_closed or number != signal.SIGINT:
+            changes.close()
+            changes.interrupt()
+        elif working := changes.close():
+            note(UNDER_WAY.format(titles=", ".join(change.task.title for change in working)))
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether the server ends: after an interrupt, once no change is under way."""
+        if self._page.changes.is_closed and not self._page.changes.active():
+            self._page.is_ending = self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def serve(context: Context, provider_name: str, instance: str, options: Options) -> None:
+    """Serve a page about an instance until Ctrl-C.
+
+    Raises `UserError` where the instance has no valid stack file, where its provider is missing, or where the port is in use.
+    """
+    gc.enable()  # unlike other commands, this one runs for hours
+    with tempfile.TemporaryDirectory(prefix="opstrace-ui-") as folder, _listening(options.port) as listener:
+        port = listener.getsockname()[1]
+        page = Page(context, provider_name, instance, Path(folder), read_only=options.read_only)
+        page.subject.config()
+        context.provider(provider_name)
+        sessions = Sessions()
+        link = Link(page, sessions, port)
+        server = Server(application(page, sessions, port, link.show_next), page)
+        page.tenants.start()
+        try:
+            link.show(open_browser=options.open_browser)
+            server.run(sockets=[listener])
+        finally:
+            page.tenants.stop()
+            link.remove()
+            for change in page.changes.all():
+                change.wait()
+
+
+class Link:
+    """The URL with the token that begins the next session, shown in the terminal and to the browser."""
+
+    def __init__(self, page: Page, sessions: Sessions, port: int) -> None:
+        self._note, self._sessions, self._port = page.context.terminal.note, sessions, port
+        self._instance, self._read_only = page.instance, page.read_only
+        self._file: Path | None = None
+
+    def _url(self) -> str:
+        return f"http://{LOOPBACK}:{self._port}/login?token={self._sessions.token}"
+
+    def show(self, *, open_browser: bool) -> None:
+        """Show the first URL, and open the browser with it where there is a screen."""
+        self._note(f"The tenants of {self._instance}{', read-only' if self._read_only else ''}: {self._url()}")
+        self._note("Press Ctrl-C to end the page.")
+        if open_browser and browser.has_screen():
+            self._file = browser.write_redirect(self._url())
+            browser.show(self._file)
+
+    def show_next(self) -> None:
+        """Show the URL for another browser, after one was used."""
+        self.remove()
+        self._note(f"A browser has opened the page. For another one: {self._url()}")
+
+    def remove(self) -> None:
+        """Remove the file that led the browser here."""
+        if self._file:
+            self._file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    """Listen on a port of loopback, 0 for any free one; raises `UserError` where it is in use."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError as error:
+            raise UserError(f"port {port}: {error.strerror}; choose another by --port, or leave it out") from error
+        yield listener

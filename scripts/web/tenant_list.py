@@ -1,0 +1,143 @@
+"""The list of tenants, kept up to date while a browser looks at it.
+
+Files are read when they change. The cluster is asked every few seconds. The states of the engine take longest: they are read
+at the start, after each change of the page, every few minutes, and on request.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from components.core.errors import UserError
+from components.core.units import hours
+from scripts.tenants.locate import deployed_tenants
+from scripts.tenants.overview import Glance, glances, pod_states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from scripts.tenants.readiness import State
+    from scripts.tenants.recorded_state import Applied
+    from scripts.web.subject import Subject
+
+ROUND_SECONDS = 5  # between two looks at the cluster
+APPLIED_SECONDS = 300  # between two looks at the engine's states
+SORTS: Mapping[str, Callable[[Glance], Any]] = {
+    "name": lambda one: one.name,
+    "state": lambda one: (one.state != "ready", one.state),
+    "metrics": lambda one: hours(one.retention["metrics"]) if one.retention else 0,
+    "logs": lambda one: hours(one.retention["logs"]) if one.retention else 0,
+    "owner": lambda one: (one.owner or "").lower(),
+    "stack": lambda one: one.own_stack,
+}
+
+
+class TenantList:
+    """All tenants of an instance at a glance.
+
+    Attributes:
+        version: Grows whenever the list changes.
+        error: Why cluster or account do not answer; None where they do.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.version = 0
+        self.error: str | None = None
+        self._subject = subject
+        self._deployed: Mapping[str, Applied] | None = None
+        self._pods: Mapping[str, State] = {}
+        self._applied_at: float | None = None  # in seconds since the epoch; None before
+        self._is_stale = True
+        self._watchers = 0
+        self._shown: list[Glance] | None = None
+        self._wanted, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tenant list", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._wanted.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End to read."""
+        self._ended.set()
+        self._wanted.set()
+
+    def refresh(self) -> None:
+        """Read everything again soon."""
+        self._is_stale = True
+        self._wanted.set()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Keep the list up to date while the block runs."""
+        self._watchers += 1
+        self._wanted.set()
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+
+    @property
+    def applied_at(self) -> float | None:
+        """When the engine's states were read, in seconds since the epoch; None before."""
+        return self._applied_at
+
+    def tenants(self, text: str = "", sort: str = "name", *, descending: bool = False) -> list[Glance]:
+        """Return the tenants in whose name, state, reasons or owner `text` stands, sorted by a key of `SORTS`.
+
+        Raises `UserError` where a stack file is invalid.
+        """
+        subject = self._subject
+        found = glances(subject.settings(), subject.own_stacks(), self._deployed, self._pods)
+        wanted = text.lower().split()
+        chosen = [one for one in found if all(word in _text_of(one) for word in wanted)]
+        return sorted(chosen, key=SORTS.get(sort, SORTS["name"]), reverse=descending)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._wanted.wait(ROUND_SECONDS if self._watchers else None)
+            self._wanted.clear()
+            if not self._ended.is_set():
+                self._read()
+
+    def _read(self) -> None:
+        try:
+            target = self._subject.target()
+            if self._deployed is None or self._is_due():
+                self._is_stale = False  # first: a change that ends now makes it stale again
+                self._deployed = deployed_tenants(target.context, target.provider, self._subject.instance)
+                self._applied_at = time.time()
+            self._pods = pod_states(target.cluster, self._subject.settings(), self._deployed)
+            error = None
+        except (UserError, OSError, BotoCoreError, ClientError) as failed:
+            self._subject.forget_target()
+            error = str(failed)
+        except Exception as fault:
+            traceback.print_exception(fault)
+            error = "a fault of opstrace; the traceback stands in the terminal of `./opstrace ui`"
+        self._notice(error)
+
+    def _is_due(self) -> bool:
+        return self._is_stale or time.time() - (self._applied_at or 0) > APPLIED_SECONDS
+
+    def _notice(self, error: str | None) -> None:
+        """Count a version if the list or its error has changed."""
+        try:
+            shown = self.tenants()
+        except UserError as invalid:
+            shown, error = [], str(invalid)
+        if (shown, error) != (self._shown, self.error):
+            self._shown, self.error = shown, error
+            self.version += 1
+
+
+def _text_of(tenant: Glance) -> str:
+    return " ".join([tenant.name, tenant.state, *tenant.reasons, tenant.owner or ""]).lower()

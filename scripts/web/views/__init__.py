@@ -1,0 +1,1 @@
+"""The views of the tenants page: each answers requests by the services of the commands."""

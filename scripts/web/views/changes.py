@@ -1,0 +1,75 @@
+"""Changes: the list of all, one with its progress, and answers to its questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from scripts.web.page import form_of, page_of
+from scripts.web.views.tenants import LOOK_SECONDS, SEE_OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from scripts.web.changes.change import Change
+    from scripts.web.page import Page
+
+NOT_FOUND = 404
+
+
+def show_all(request: Request) -> Response:
+    """Answer with all changes that this page made."""
+    page = page_of(request)
+    return page.respond(request, "changes.html", changes=page.changes.all())
+
+
+def _change(request: Request) -> Change:
+    change = page_of(request).changes.find(request.path_params["change"])
+    if change is None:
+        raise HTTPException(NOT_FOUND, "This page knows no such change. It keeps the last ones until it ends.")
+    return change
+
+
+def show(request: Request) -> Response:
+    """Answer with a change and its progress."""
+    change = _change(request)
+    change.follow()
+    return page_of(request).respond(request, "change.html", change=change)
+
+
+def progress(request: Request) -> Response:
+    """Answer with the progress of a change alone, with the token of the session for its forms."""
+    change = _change(request)
+    change.follow()
+    return HTMLResponse(page_of(request).html("progress.html", change=change, csrf=request.state.session.csrf))
+
+
+def stream(request: Request) -> Response:
+    """Answer with an event whenever a change has something new."""
+    return StreamingResponse(_events(page_of(request), _change(request)), media_type="text/event-stream")
+
+
+async def _events(page: Page, change: Change) -> AsyncIterator[str]:
+    version: int | None = None
+    while not page.is_ending:
+        change.follow()
+        if version != change.version:
+            version = change.version
+            yield "event: progress\ndata:\n\n"
+        if not change.is_active and version == change.version:
+            yield "event: ended\ndata:\n\n"
+            return
+        await anyio.sleep(LOOK_SECONDS)
+
+
+def answer(request: Request) -> Response:
+    """Answer the question of a change."""
+    change = _change(request)
+    form = form_of(request)
+    change.answer(form.get("name", "").strip() if form.get("answer") == "name" else form.get("answer", "no"))
+    return RedirectResponse(f"/changes/{change.id}", SEE_OTHER)

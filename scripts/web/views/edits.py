@@ -1,0 +1,135 @@
+"""Adding a tenant, and changing its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from components.config.stack import stack_name
+from components.core.errors import UserError
+from components.core.names import tenant_name_problem
+from scripts.stackfile.engine_view import plain
+from scripts.tenants.edit import Edit, add_tenant, change_tenant, file_with_changes, file_with_new_tenant
+from scripts.tenants.locate import find_tenant, require_tenant
+from scripts.web import settings_form
+from scripts.web.changes.change import Task
+from scripts.web.page import form_of, page_of
+from scripts.web.views.tenant import NOT_FOUND, UNPROCESSABLE
+from scripts.web.views.tenants import SEE_OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from scripts.web.page import Page
+
+ON = "yes"  # the value of a box that is ticked
+
+
+def _edit(page: Page, tenant: str, settings: list[str]) -> Edit:
+    return Edit(provider_name=page.provider_name, instance=page.instance, tenant=tenant, settings=settings)
+
+
+def _filled(form: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in form.items() if text}
+
+
+def _defaults(page: Page) -> dict[str, str]:
+    defaults = page.subject.config().tenant_defaults
+    return settings_form.texts(defaults.model_dump(by_alias=True, exclude_none=True))
+
+
+def show_add(request: Request) -> Response:
+    """Answer with the form of a new tenant."""
+    return _add_form(request, {})
+
+
+def _add_form(request: Request, form: Mapping[str, str], error: str | None = None) -> Response:
+    page, name = page_of(request), form.get("name", "")
+    values: dict[str, Any] = {"name": name, "own_stack": form.get("own_stack") == ON, "values": _filled(form)}
+    problem = tenant_name_problem(name) if name else None
+    shared = {"groups": settings_form.groups(), "defaults": _defaults(page), "error": error, "problem": problem}
+    return page.respond(request, "add.html", status=UNPROCESSABLE if error else 200, **values, **shared)
+
+
+def check_name(request: Request) -> Response:
+    """Answer with what is wrong with the name of a new tenant, while it is typed."""
+    page, name = page_of(request), request.query_params.get("name", "").strip()
+    problem = tenant_name_problem(name) if name else None
+    if not problem and name in page.subject.settings():
+        problem = f"the tenant {name} exists already"
+    return HTMLResponse(page.html("name.html", problem=problem))
+
+
+def add(request: Request) -> Response:
+    """Start the addition of a tenant; answer with the form where a name or a setting is invalid."""
+    page, form = page_of(request), form_of(request)
+    tenant, own_stack = form.get("name", "").strip(), form.get("own_stack") == ON
+    try:
+        edit = _edit(page, tenant, settings_form.assignments(form, {}))
+        if tenant_name_problem(tenant) or find_tenant(page.context, page.instance, tenant) is None:
+            file_with_new_tenant(page.context, edit, own_stack=own_stack)
+        task = Task(
+            title=f"Add the tenant {tenant}",
+            stack=stack_name(page.instance, tenant) if own_stack else page.instance,
+            tenant=tenant,
+            work=lambda context: add_tenant(context, edit, own_stack=own_stack),
+        )
+        change = page.changes.start(page.context, task)
+    except UserError as refused:
+        return _add_form(request, form, str(refused))
+    return RedirectResponse(f"/changes/{change.id}", SEE_OTHER)
+
+
+def _set_values(page: Page, tenant: str) -> dict[str, str]:
+    """Return the texts of the settings that the tenant's entry sets; raises `HTTPException` where there is no entry."""
+    try:
+        entry = require_tenant(page.context, page.instance, tenant).entry
+    except UserError as missing:
+        raise HTTPException(NOT_FOUND, str(missing)) from None
+    return settings_form.texts(plain(entry))
+
+
+def show_change(request: Request) -> Response:
+    """Answer with the form of a tenant's settings."""
+    values = _set_values(page_of(request), request.path_params["tenant"])
+    return _change_form(request, values)
+
+
+def _change_form(request: Request, form: Mapping[str, str], error: str | None = None) -> Response:
+    page = page_of(request)
+    return page.respond(
+        request,
+        "edit.html",
+        status=UNPROCESSABLE if error else 200,
+        name=request.path_params["tenant"],
+        values=_filled(form),
+        force=form.get("force") == ON,
+        groups=settings_form.groups(),
+        defaults=_defaults(page),
+        error=error,
+    )
+
+
+def change(request: Request) -> Response:
+    """Start the change of a tenant's settings; answer with the form where one is invalid, or where none differs."""
+    page, form, tenant = page_of(request), form_of(request), request.path_params["tenant"]
+    before = _set_values(page, tenant)
+    try:
+        edit = _edit(page, tenant, settings_form.assignments(form, before))
+        if not edit.settings:
+            raise UserError("No setting differs from the stack file: change one first.")
+        file = file_with_changes(page.context, edit)
+        task = Task(
+            title=f"Change the tenant {tenant}",
+            stack=file.instance,
+            tenant=tenant,
+            work=lambda context: change_tenant(context, edit, yes=False, force=form.get("force") == ON),
+        )
+        started = page.changes.start(page.context, task)
+    except UserError as refused:
+        return _change_form(request, form, str(refused))
+    return RedirectResponse(f"/changes/{started.id}", SEE_OTHER)

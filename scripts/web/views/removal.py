@@ -1,0 +1,68 @@
+"""Deleting a tenant: what becomes of its data and tokens, and the start of the removal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from starlette.responses import RedirectResponse, Response
+
+from components.config.stack import stack_name
+from components.core.errors import UserError
+from scripts.tenants.removal import RemovalOptions, outlook, remove_tenant
+from scripts.web.changes.change import Task
+from scripts.web.page import form_of, page_of
+from scripts.web.views.edits import ON
+from scripts.web.views.tenant import UNPROCESSABLE
+from scripts.web.views.tenants import SEE_OTHER
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from components.config.tenant import OnDelete
+    from scripts.tokens.of_tenant import Answer
+
+POLICIES: dict[str, OnDelete] = {"retain": "retain", "purge": "purge"}
+ANSWERS: dict[str, Answer] = {"revoke": "revoke", "keep": "keep"}
+
+
+def show(request: Request) -> Response:
+    """Answer with what the removal of a tenant would do, and the form that starts it."""
+    return _form(request)
+
+
+def _form(request: Request, error: str | None = None) -> Response:
+    page, tenant = page_of(request), request.path_params["tenant"]
+    found = None
+    try:
+        found = outlook(page.context, page.provider_name, page.instance, tenant)
+    except (UserError, OSError, BotoCoreError, ClientError) as failed:
+        error = error or str(failed)
+    status = UNPROCESSABLE if error else 200
+    return page.respond(request, "delete.html", status=status, name=tenant, outlook=found, error=error)
+
+
+def remove(request: Request) -> Response:
+    """Start the removal of a tenant whose name was typed."""
+    page, form, tenant = page_of(request), form_of(request), request.path_params["tenant"]
+    if form.get("name", "").strip() != tenant:
+        return _form(request, f"{form.get('name', '')!r} is not the name {tenant}: nothing is changed.")
+    options = RemovalOptions(
+        policy=POLICIES.get(form.get("policy", "")),
+        tokens=ANSWERS.get(form.get("tokens", "")),
+        yes=True,
+        force=form.get("force") == ON,
+    )
+    stack = stack_name(page.instance, tenant) if tenant in page.subject.own_stacks() else page.instance
+    task = Task(
+        title=f"Delete the tenant {tenant}",
+        stack=stack,
+        tenant=tenant,
+        work=lambda context: remove_tenant(context, page.provider_name, page.instance, tenant, options),
+        review=False,  # the user has typed the name
+    )
+    try:
+        change = page.changes.start(page.context, task)
+    except UserError as refused:
+        return _form(request, str(refused))
+    return RedirectResponse(f"/changes/{change.id}", SEE_OTHER)

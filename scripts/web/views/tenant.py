@@ -1,0 +1,120 @@
+"""One tenant: its URLs, settings, limits and tokens."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from components.core.errors import UserError
+from components.core.names import ALERTMANAGER_PATH, APIS, SYSTEM, api_url, instance_domain
+from components.core.timestamps import instant
+from scripts.tenants.apply import InstanceEdit
+from scripts.tenants.edit import token_command
+from scripts.tenants.report import show_tenant
+from scripts.tokens.issued import chosen, entries
+from scripts.trust.revocation import revoke_tokens
+from scripts.ui.sizes import in_units
+from scripts.web.changes.change import Task
+from scripts.web.page import form_of, page_of
+from scripts.web.views.tenants import SEE_OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from components.config.stack import StackConfig
+    from scripts.web.page import Page
+
+NOT_FOUND = 404
+UNPROCESSABLE = 422
+
+
+def show(request: Request) -> Response:
+    """Answer with a tenant as the files have it; the rest follows by `facts`."""
+    return _answer(request)
+
+
+def _answer(request: Request, error: str | None = None, status: int = 200) -> Response:
+    page, name = page_of(request), request.path_params["tenant"]
+    glance = next((one for one in page.tenants.tenants() if one.name == name), None)
+    if glance is None:
+        raise HTTPException(NOT_FOUND, f"There is no tenant {name} in {page.instance}.")
+    config = page.subject.config()
+    return page.respond(
+        request,
+        "tenant.html",
+        status=status,
+        tenant=glance,
+        urls=_urls(page, name, config),
+        tokens=_tokens(page.instance, name, config),
+        token_command=token_command(page.instance, name),
+        is_system=name == SYSTEM,
+        error=error,
+    )
+
+
+def _urls(page: Page, tenant: str, config: StackConfig) -> dict[str, str]:
+    domain, port = instance_domain(page.instance, config.domain), config.load_balancer.port
+    urls = {f"{api.capitalize()}": api_url(api, tenant, domain, port) for api in APIS}
+    settings = page.subject.settings().get(tenant)
+    if settings and settings.alertmanager.enabled:
+        urls["Alertmanager"] = f"{urls['Cortex']}{ALERTMANAGER_PATH}/"
+    return urls
+
+
+def _tokens(instance: str, tenant: str, config: StackConfig) -> list[dict[str, Any]]:
+    """Return the tokens of a tenant that were issued on this machine, the newest first; never a token itself."""
+    listed, _ = entries()
+    return [_token(entry, config) for entry in reversed(chosen(listed, instance, tenant))]
+
+
+def _token(entry: Mapping[str, Any], config: StackConfig) -> dict[str, Any]:
+    api = config.data_api
+    if entry["id"] in api.revoked_tokens:
+        state = "revoked"
+    elif instant(entry["expires"]) <= time.time():
+        state = "expired"
+    elif entry["key"] not in api.public_keys:
+        state = "refused: its key was removed"
+    else:
+        state = "valid"
+    scope = "all" if entry.get("scope") is None else str(entry["scope"])
+    return {"id": entry["id"], "name": entry.get("name"), "scope": scope, "expires": entry["expires"], "state": state}
+
+
+def facts(request: Request) -> Response:
+    """Answer with what the engine, the cluster and the back ends tell of a tenant, which takes seconds."""
+    page, name = page_of(request), request.path_params["tenant"]
+    try:
+        found = show_tenant(page.context, page.provider_name, page.instance, name)
+    except (UserError, OSError, BotoCoreError, ClientError) as error:
+        return HTMLResponse(page.html("facts.html", error=str(error), facts={}, stored="", limits={}))
+    limits = {kind: values or {} for kind, values in found.get("effectiveLimits", {}).items()}
+    stored = in_units(found["storedBytes"]) if "storedBytes" in found else ""
+    return HTMLResponse(page.html("facts.html", error=None, facts=found, stored=stored, limits=limits))
+
+
+def revoke(request: Request) -> Response:
+    """Start the revocation of a token of the tenant that was issued here."""
+    page, name, token = page_of(request), request.path_params["tenant"], form_of(request).get("token", "")
+    known = {one["id"] for one in _tokens(page.instance, name, page.subject.config())}
+    if token not in known:
+        return _answer(request, f"{token!r} is not the id of a token of {name} that was issued here.", UNPROCESSABLE)
+    task = Task(
+        title=f"Revoke a token of {name}",
+        stack=page.instance,
+        tenant=name,
+        work=lambda context: revoke_tokens(
+            InstanceEdit(context=context, provider_name=page.provider_name, instance=page.instance), [token], None
+        ),
+    )
+    try:
+        change = page.changes.start(page.context, task)
+    except UserError as refused:
+        return _answer(request, str(refused), UNPROCESSABLE)
+    return RedirectResponse(f"/changes/{change.id}", SEE_OTHER)

@@ -1,0 +1,96 @@
+"""The list of tenants, and the stream that keeps browsers up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from components.core.errors import UserError
+from scripts.web.page import page_of
+from scripts.web.tenant_list import SORTS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from scripts.web.page import Page
+
+LOOK_SECONDS = 0.5
+SEE_OTHER = 303
+HEADINGS = {
+    "name": "Name",
+    "state": "State",
+    "metrics": "Metrics kept",
+    "logs": "Logs kept",
+    "owner": "Owner",
+    "stack": "Stack",
+}
+
+
+def _listed(request: Request) -> dict[str, Any]:
+    """Return the values of the list for the filter and the order in the request's URL."""
+    page, query = page_of(request), request.query_params
+    sort = query.get("sort", "name")
+    sort = sort if sort in SORTS else "name"
+    descending, text = query.get("order") == "descending", query.get("filter", "")
+    error = page.tenants.error
+    try:
+        tenants = page.tenants.tenants(text, sort, descending=descending)
+        total = len(page.subject.settings())
+    except UserError as invalid:
+        tenants, total, error = [], 0, str(invalid)
+    return {
+        "tenants": tenants,
+        "total": total,
+        "sort": sort,
+        "descending": descending,
+        "filter": text,
+        "error": error,
+        "applied_at": page.tenants.applied_at,
+    }
+
+
+def show(request: Request) -> Response:
+    """Answer with the list of tenants."""
+    return page_of(request).respond(request, "tenants.html", headings=HEADINGS, **_listed(request))
+
+
+def rows(request: Request) -> Response:
+    """Answer with the rows of the list alone."""
+    return HTMLResponse(page_of(request).html("rows.html", **_listed(request)))
+
+
+def refresh(request: Request) -> Response:
+    """Read the engine's states again, and answer with the list."""
+    page_of(request).tenants.refresh()
+    return RedirectResponse("/", SEE_OTHER)
+
+
+def banner(request: Request) -> Response:
+    """Answer with the changes that are under way."""
+    page = page_of(request)
+    return HTMLResponse(page.html("banner.html", active=page.changes.active()))
+
+
+def stream(request: Request) -> Response:
+    """Answer with an event for each change of the list, and for each change that begins, asks or ends."""
+    return StreamingResponse(_events(page_of(request)), media_type="text/event-stream")
+
+
+async def _events(page: Page) -> AsyncIterator[str]:
+    """Yield events until the browser goes away, or the page ends. The first tell what came before the connection."""
+    tenants: int | None = None
+    changes: list[tuple[str, bool]] | None = None
+    with page.tenants.watched():
+        while not page.is_ending:
+            if tenants != page.tenants.version:
+                tenants = page.tenants.version
+                yield "event: tenants\ndata:\n\n"
+            active = [(one.id, one.is_waiting) for one in page.changes.active()]
+            if changes != active:
+                changes = active
+                yield "event: changes\ndata:\n\n"
+            await anyio.sleep(LOOK_SECONDS)

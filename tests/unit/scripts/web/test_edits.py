@@ -1,0 +1,206 @@
+"""Adding, changing and deleting tenants in a browser: the verbs' checks, plans, questions and steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from components.core.resource_names import BUCKET_TYPE, STATEFUL_SET_TYPE, TENANT_TYPE
+from scripts.stackfile.file import StackFile
+from tests.support.factories import settings
+from tests.support.s3_stores import make_store
+from tests.unit.scripts.web.conftest import Site, asks
+
+URN = f"urn:pulumi:showdown::opstrace::{TENANT_TYPE}::tenant-"
+
+
+@pytest.fixture
+def stack_settings() -> dict[str, Any]:
+    return settings(tenants=[{"name": "default"}, {"name": "ops", "owner": "Ann", "labels": {"team": "web"}}])
+
+
+def deployed(name: str, **settings: Any) -> dict[str, Any]:
+    """Return the component of a tenant in the state of a stack."""
+    return {"urn": f"{URN}{name}", "type": TENANT_TYPE, "outputs": {"settings": settings}}
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    made = make_site()
+    made.states["showdown"] = [deployed("default"), deployed("ops", owner="Ann", labels={"team": "web"})]
+    return made
+
+
+def config(site: Site) -> Any:
+    return StackFile("showdown", site.stack.parent).config()
+
+
+def test_a_tenant_is_added_after_its_difference_and_plan_were_confirmed(site: Site) -> None:
+    browser, before = site.browser(), site.stack.read_text()
+    fields = {"name": "shop", "retention.metrics": "30d", "owner": "4711", "limits.metrics.ingestion_rate": "1000"}
+    change = browser.change(browser.post("/add", **fields, labels="team=web\nexample.com/a.b=c"))
+    assert asks(change) == "Apply this change?"
+    assert site.stack.read_text() == before and site.updates == []
+    page = site.browser().get(f"/changes/{change.id}")  # in another browser
+    assert "+    - name: shop" in page and "1 tenant to add" in page and "waits for your answer" in page
+    assert change.task.title in browser.get("/banner")
+    assert browser.post(f"/changes/{change.id}/answer", answer="yes") == f"/changes/{change.id}"
+    change.wait(30)
+    assert change.state == "done" and len(site.updates) == 1, change.error
+    shop = config(site).settings_of("shop")
+    assert shop.retention.metrics == "30d" and shop.owner == "4711" and shop.limits.metrics.ingestion_rate == 1000
+    assert shop.labels == {"team": "web", "example.com/a.b": "c"}
+    assert "done" in browser.get(f"/changes/{change.id}") and change.task.title in browser.get("/changes")
+    assert browser.get("/banner") == ""
+
+
+def test_a_tenant_with_a_stack_of_its_own_is_added(site: Site) -> None:
+    browser = site.browser()
+    change = browser.change(browser.post("/add", name="shop", own_stack="yes"))
+    assert asks(change) and change.task.stack == "showdown.shop"
+    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    change.wait(30)
+    assert change.state == "done" and "showdown.shop" in site.states, change.error
+    assert (site.stack.parent / "Pulumi.showdown.shop.yaml").exists()
+
+
+@pytest.mark.parametrize("answer", ["no", "", "maybe"])
+def test_what_is_not_confirmed_changes_nothing(site: Site, answer: str) -> None:
+    browser, before = site.browser(), site.stack.read_text()
+    change = browser.change(browser.post("/add", name="shop"))
+    assert asks(change)
+    browser.post(f"/changes/{change.id}/answer", answer=answer)
+    change.wait(30)
+    assert change.state == "not confirmed" and site.stack.read_text() == before and site.updates == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"name": "Shop"}, "use 1 to 30 characters of a-z and 0-9"),
+        ({"name": ""}, "use 1 to 30 characters"),
+        ({"name": "system"}, "the instance&#39;s own tenant has this name"),
+        ({"name": "shop", "retention.logs": "1h"}, "shortest retention"),
+        ({"name": "shop", "limits.metrics.ingestion_rate": "fast"}, "ingestion_rate"),
+        ({"name": "shop", "labels": "web"}, "a line has the form NAME=VALUE"),
+        ({"name": "shop", "owner": "<script>alert(1)</script>"}, "owner"),
+        ({"name": "shop", "labels": "<script>=<script>"}, "is not a label key"),
+    ],
+)
+def test_what_is_invalid_is_told_in_the_form_as_the_verbs_tell_it(
+    site: Site, fields: dict[str, str], problem: str
+) -> None:
+    browser = site.browser()
+    page = browser.post("/add", 422, **fields)
+    assert problem in page and "<script>" not in page.replace("<script src=", "")
+    assert all(one.task.title == "" for one in site.page.changes.all())
+
+
+def test_the_name_is_checked_while_it_is_typed(site: Site) -> None:
+    browser = site.browser()
+    assert "use 1 to 30 characters" in browser.get("/add/name?name=Shop")
+    assert "the tenant ops exists already" in browser.get("/add/name?name=ops")
+    assert "error" not in browser.get("/add/name?name=shop") and "error" not in browser.get("/add/name?name=")
+
+
+def test_a_tenant_that_exists_fails_as_the_verb_does(site: Site) -> None:
+    browser = site.browser()
+    change = browser.change(browser.post("/add", name="ops"))
+    change.wait(30)
+    assert change.state == "failed" and "exists already" in str(change.error)
+    assert "exists already" in browser.get(f"/changes/{change.id}")
+
+
+def test_one_change_at_a_time_for_each_stack(site: Site) -> None:
+    browser, other = site.browser(), site.browser()
+    change = browser.change(browser.post("/add", name="shop"))
+    assert asks(change)
+    assert "Add the tenant shop: this change of the stack showdown is under way" in other.post("/add", 422, name="news")
+    alone = other.change(other.post("/add", name="news", own_stack="yes"))  # another stack
+    assert asks(alone)
+    for one in (change, alone):
+        other.post(f"/changes/{one.id}/answer", answer="no")
+        one.wait(30)
+    assert asks(other.change(other.post("/add", name="news")))
+    site.page.changes.close()
+
+
+def test_the_form_of_a_tenant_has_what_its_entry_sets_and_changes_what_differs(site: Site) -> None:
+    browser = site.browser()
+    form = browser.get("/tenants/ops/change")
+    assert 'name="owner" value="Ann"' in form and "team=web</textarea>" in form and 'placeholder="7d"' in form
+    same = {"owner": "Ann", "labels": "team=web"}
+    assert "No setting differs" in browser.post("/tenants/ops/change", 422, **same)
+    assert "shortest retention" in browser.post("/tenants/ops/change", 422, **same | {"retention.logs": "1h"})
+    changed = {"owner": "", "labels": "team=web", "protect": "true", "size": "medium"}
+    change = browser.change(browser.post("/tenants/ops/change", **changed))
+    assert asks(change) == "Apply this change?"
+    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    change.wait(30)
+    assert change.state == "done", change.error
+    ops = config(site).settings_of("ops")
+    assert (ops.owner, ops.protect, ops.size, ops.labels) == (None, True, "medium", {"team": "web"})
+    assert browser.get("/tenants/system/change", 404) and browser.get("/tenants/nobody/change", 404)
+
+
+def test_a_shorter_retention_asks_about_the_data_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    shorter = {"metrics": ("30d", "7d")}
+    monkeypatch.setattr("scripts.tenants.plan.shorter_retention", lambda *_: shorter)
+    browser, before = site.browser(), site.stack.read_text()
+    change = browser.change(browser.post("/tenants/default/change", owner="Bob"))
+    assert asks(change) == "Delete the older data?"
+    assert "older data will be deleted for good" in browser.get(f"/changes/{change.id}")
+    browser.post(f"/changes/{change.id}/answer", answer="no")
+    change.wait(30)
+    assert change.state == "not confirmed" and site.stack.read_text() == before
+
+
+def test_a_tenant_is_deleted_once_its_name_was_typed(site: Site) -> None:
+    browser = site.browser()
+    page = browser.get("/tenants/ops/delete")
+    assert "0 objects, 0 B in 0 buckets" in page and "It is kept, unless you choose otherwise." in page
+    for typed in ("", "default", "OPS"):
+        assert "is not the name ops: nothing is changed" in browser.post("/tenants/ops/delete", 422, name=typed)
+    change = browser.change(browser.post("/tenants/ops/delete", name="ops"))
+    change.wait(30)
+    assert change.state == "done", change.error
+    assert [one.name for one in config(site).tenants] == ["default"] and len(site.updates) == 1
+    assert "No bucket of ops was left" in browser.get(f"/changes/{change.id}")
+
+
+def test_a_purge_is_recorded_before_the_tenant_is_deleted(make_site: Callable[..., Site], s3: Any) -> None:
+    """The test's engine deletes no bucket, so the final check of the verb fails."""
+    site, component = make_site(aws=s3), deployed("ops", owner="Ann", labels={"team": "web"})
+    buckets = [
+        {"urn": f"{URN}ops-{kind}-bucket", "type": BUCKET_TYPE, "parent": component["urn"], "id": name}
+        for kind, name in make_store(s3).buckets.items()
+    ]
+    claim = {"spec": {"resources": {"requests": {"storage": "10Gi"}}}}
+    pods = {"spec": {"replicas": 1, "volumeClaimTemplates": [claim]}}
+    workload = {"urn": f"{URN}ops-cortex-stateful-set", "type": STATEFUL_SET_TYPE, "inputs": pods}
+    kept = [bucket | {"retainOnDelete": True} for bucket in buckets]
+    site.states["showdown"] = [deployed("default"), component, *kept, workload]
+    browser = site.browser()
+    assert "in 3 buckets" in browser.get("/tenants/ops/delete")
+    change = browser.change(browser.post("/tenants/ops/delete", name="ops", policy="purge"))
+    change.wait(30)
+    recorded, deleted = site.updates
+    assert "onDelete: purge" in recorded and "name: ops" not in deleted
+    assert change.state == "failed" and "was to be deleted, but" in str(change.error)
+    assert "1 tenant to delete" in browser.get(f"/changes/{change.id}")
+
+
+def test_a_protected_tenant_says_so(site: Site) -> None:
+    file = StackFile("showdown", site.stack.parent)
+    file.entry("tenants")[1]["protect"] = True
+    file.write()
+    browser = site.browser()
+    page = browser.get("/tenants/ops/delete")
+    assert "the tenant ops is protected" in page and "<form" not in page
+    change = browser.change(browser.post("/tenants/ops/delete", name="ops"))
+    change.wait(30)
+    assert change.state == "failed" and "is protected" in str(change.error)
+
+
+def test_there_is_nothing_to_delete_of_nobody(site: Site) -> None:
+    assert "there is no tenant nobody" in site.browser().get("/tenants/nobody/delete", 422)

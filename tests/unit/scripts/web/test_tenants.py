@@ -1,0 +1,155 @@
+"""The list of tenants, and one tenant: what a browser sees of files, states and the cluster."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from components.core.public_keys import key_id
+from components.core.resource_names import TENANT_TYPE
+from scripts.stackfile.file import StackFile
+from scripts.tokens.issued import record
+from scripts.tokens.signing import Grant
+from tests.support.factories import KEY, settings
+from tests.support.polling import eventually
+from tests.unit.scripts.web.conftest import Site, asks
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def stack_settings() -> dict[str, Any]:
+    tenants = [
+        {"name": "default", "owner": "zoe"},
+        {"name": "ops", "retention": {"metrics": "30d"}},
+        {"name": "shop", "owner": "Ann", "retention": {"metrics": "2d"}},
+    ]
+    return settings(tenants=tenants)
+
+
+def deployed(*names: str) -> list[dict[str, Any]]:
+    """Return the resources of tenants in the state of a stack."""
+    urns = {name: f"urn:pulumi:showdown::opstrace::{TENANT_TYPE}::tenant-{name}" for name in names}
+    return [{"urn": urn, "type": TENANT_TYPE, "outputs": {"settings": {}}} for urn in urns.values()]
+
+
+def names(page: str) -> list[str]:
+    """Return the names of the tenants in a list, in its order."""
+    return re.findall(r'<a href="/tenants/(\w+)">', page)
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    """A page whose tenants are applied but for `shop`; the pods of `ops` are not ready."""
+    made = make_site()
+    made.states["showdown"] = deployed("default", "ops", "system")
+    made.cluster.ready = {"default": 1, "ops": 0, "system": 1}
+    return made
+
+
+def read(site: Site) -> None:
+    """Let the page read states and cluster once."""
+    site.page.tenants.start()
+    eventually(lambda: site.page.tenants.version > 0, 30)
+    site.page.tenants.stop()
+
+
+def test_the_list_shows_what_files_have_before_anything_else_was_read(site: Site) -> None:
+    page = site.browser().get("/")
+    assert names(page) == ["default", "ops", "shop", "system"]
+    assert page.count(">unknown<") == 4 and "The states are being read." in page
+
+
+def test_the_list_shows_states_with_their_reasons(site: Site) -> None:
+    read(site)
+    page = site.browser().get("/")
+    row = dict(re.findall(r'<tr id="tenant-(\w+)">(.*?)</tr>', page, re.DOTALL))
+    assert ">ready<" in row["default"] and "zoe" in row["default"] and "7d" in row["default"]
+    assert "cortex 0 of 1 ready, loki 0 of 1 ready" in row["ops"] and "30d" in row["ops"]
+    assert ">not applied<" in row["shop"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sort=name&order=descending", ["system", "shop", "ops", "default"]),
+        ("sort=metrics", ["shop", "default", "system", "ops"]),
+        ("sort=owner&order=descending", ["default", "shop", "ops", "system"]),
+        ("sort=nothing", ["default", "ops", "shop", "system"]),
+        ("filter=ann", ["shop"]),
+        ("filter=0+of+1", ["ops"]),
+        ("filter=nothing", []),
+    ],
+)
+def test_the_list_is_sorted_and_filtered(site: Site, query: str, expected: list[str]) -> None:
+    read(site)
+    browser = site.browser()
+    assert names(browser.get(f"/?{query}")) == names(browser.get(f"/tenants/rows?{query}")) == expected
+
+
+def test_the_list_follows_the_files(site: Site) -> None:
+    browser = site.browser()
+    assert "Ann" in browser.get("/")
+    file = StackFile("showdown", site.stack.parent)
+    file.entry("tenants")[2]["owner"] = "Bob"
+    file.write()
+    assert "Bob" in browser.get("/tenants/rows") and "Ann" not in browser.get("/tenants/rows")
+
+
+def test_a_file_that_becomes_invalid_is_told_on_the_page(site: Site) -> None:
+    browser = site.browser()
+    site.stack.write_text(site.stack.read_text().replace("30d", "1h"))
+    page = browser.get("/")
+    assert "shortest retention" in page and names(page) == []
+
+
+def test_scripts_in_settings_are_shown_as_text(site: Site) -> None:
+    """The models refuse them, but a file may have them: the error must not run them."""
+    file = StackFile("showdown", site.stack.parent)
+    file.entry("tenants")[0] |= {"owner": SCRIPT, "labels": {SCRIPT: SCRIPT}}
+    YAML().dump({"config": {f"opstrace:{name}": value for name, value in file.settings().items()}}, site.stack)
+    browser = site.browser()
+    page = browser.get(f"/?filter={SCRIPT}")
+    assert SCRIPT not in page and "&lt;script&gt;" in page
+    assert SCRIPT not in browser.get(f"/tenants/{SCRIPT}", 404)
+
+
+def test_one_tenant_shows_urls_and_the_command_for_a_token(site: Site) -> None:
+    browser = site.browser()
+    page = browser.get("/tenants/default")
+    assert "https://cortex.default.showdown.example.com" in page and "https://loki.default.showdown.example.com" in page
+    assert "./opstrace ta-create-token showdown default KEYPAIR_FILE --out default.jwt" in page
+    assert 'href="/tenants/default/change"' in page
+    assert 'href="/tenants/system/change"' not in browser.get("/tenants/system")
+    assert "There is no tenant nobody" in browser.get("/tenants/nobody", 404)
+
+
+def test_the_contents_of_a_tenant_follow(site: Site) -> None:
+    facts = site.browser().get("/tenants/default/facts")
+    assert "0 B" in facts and "The back end does not answer." in facts
+    assert "there is no tenant nobody" in site.browser().get("/tenants/nobody/facts")
+
+
+def grant(identity: str, tenant: str = "default", seconds: int = 4_000_000_000) -> Grant:
+    """Return what a token with this id grants."""
+    return Grant(instance="showdown", tenant=tenant, seconds=seconds, issued=1, id=identity, name=SCRIPT)
+
+
+def test_tokens_are_listed_without_a_token_and_one_is_revoked_from_there(site: Site) -> None:
+    valid, old = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+    other = "33333333-3333-4333-8333-333333333333"
+    record(key_id(KEY), [grant(valid), grant(old, seconds=1), grant(other, "ops")])
+    browser = site.browser()
+    page = browser.get("/tenants/default")
+    assert valid in page and old in page and other not in page and SCRIPT not in page
+    assert page.count('<button class="plain" name="token"') == 1
+    assert "is not the id of a token of default" in browser.post("/tenants/default/revoke", 422, token=other)
+    change = browser.change(browser.post("/tenants/default/revoke", token=valid))
+    assert asks(change) == "Apply this change?"
+    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    change.wait(30)
+    assert change.state == "done" and len(site.updates) == 1
+    assert valid in StackFile("showdown", site.stack.parent).config().data_api.revoked_tokens
+    assert "revoked" in browser.get("/tenants/default")
