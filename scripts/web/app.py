@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from scripts.web.guard import Guard
 from scripts.web.page import FOLDER, page_of
-from scripts.web.views import changes, edits, removal, tenant, tenants
+from scripts.web.views import changes, edits, instance, removal, tenant, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,9 @@ ROUTES = [
     Route("/add", edits.show_add),
     Route("/add", edits.add, methods=["POST"]),
     Route("/add/name", edits.check_name),
+    Route("/instance", instance.show),
+    Route("/instance/gateway", instance.gateway),
+    Route("/instance/check", instance.check, methods=["POST"]),
     Route("/changes", changes.show_all),
     Route("/changes/{change}", changes.show),
     Route("/changes/{change}/progress", changes.progress),
@@ -57,4 +60,4 @@ def application(page: Page, sessions: Sessions, port: int, begun: Callable[[], N
 def _problem(request: Request, error: Exception) -> Response:
     """Answer a request for something that is not there."""
     status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, str(error))
-    return page_of(request).respond(request, "problem.html", status=status, text=text)
+    return page_of(request).respond(request, "problem.html", status=status, heading="Not found", text=text)

@@ -152,6 +152,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((LOOPBACK, port))
+            listener.listen()  # before the URL is shown: a browser may come before the server takes connections
         except OSError as error:
             raise UserError(f"port {port}: {error.strerror}; choose another by --port, or leave it out") from error
         yield listener

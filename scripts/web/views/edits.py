@@ -12,7 +12,7 @@ from components.core.errors import UserError
 from components.core.names import tenant_name_problem
 from scripts.stackfile.engine_view import plain
 from scripts.tenants.edit import Edit, add_tenant, change_tenant, file_with_changes, file_with_new_tenant
-from scripts.tenants.locate import find_tenant, require_tenant
+from scripts.tenants.locate import require_tenant
 from scripts.web import settings_form
 from scripts.web.changes.change import Task
 from scripts.web.page import form_of, page_of
@@ -70,7 +70,8 @@ def add(request: Request) -> Response:
     tenant, own_stack = form.get("name", "").strip(), form.get("own_stack") == ON
     try:
         edit = _edit(page, tenant, settings_form.assignments(form, {}))
-        if tenant_name_problem(tenant) or find_tenant(page.context, page.instance, tenant) is None:
+        # One that stands in a file may be of an addition that was interrupted: the service resumes it.
+        if tenant_name_problem(tenant) or tenant not in page.subject.settings():
             file_with_new_tenant(page.context, edit, own_stack=own_stack)
         task = Task(
             title=f"Add the tenant {tenant}",

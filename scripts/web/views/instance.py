@@ -1,0 +1,67 @@
+"""The instance: its domain, its keys, which gateway pods have them, and what `check` finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from starlette.responses import HTMLResponse, Response
+
+from components.core.errors import UserError
+from components.core.names import instance_domain
+from scripts.instances.check import check_instance
+from scripts.instances.gateway import gateway_readiness
+from scripts.web.page import page_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+
+    from scripts.checks.finding import Finding
+
+
+def show(request: Request) -> Response:
+    """Answer with the instance as its file has it; the gateway follows by `gateway`."""
+    return _answer(request)
+
+
+def _answer(request: Request, findings: Sequence[Finding] = (), error: str | None = None) -> Response:
+    page = page_of(request)
+    try:
+        config = page.subject.config()
+    except UserError as invalid:
+        return page.respond(request, "problem.html", status=200, heading="The stack file is invalid", text=str(invalid))
+    return page.respond(
+        request,
+        "instance.html",
+        domain=instance_domain(page.instance, config.domain),
+        keys=sorted(config.data_api.public_keys),
+        revoked=len(config.data_api.revoked_tokens),
+        tenants=len(page.subject.settings()),
+        own_stacks=len(page.subject.own_stacks()),
+        findings=findings,
+        error=error,
+    )
+
+
+def gateway(request: Request) -> Response:
+    """Answer with the state of the gateway's pods, and the keys that each has loaded."""
+    page = page_of(request)
+    try:
+        config, target = page.subject.config(), page.subject.target()
+        state = gateway_readiness(target.cluster).in_words()
+        pods = page.context.gateway_pods(target.provider, config, page.instance)
+    except (UserError, OSError, BotoCoreError, ClientError) as failed:
+        return HTMLResponse(page.html("gateway.html", error=str(failed), state="", pods={}))
+    words = {pod: one.in_words() if one else "does not tell which keys it has" for pod, one in pods.items()}
+    return HTMLResponse(page.html("gateway.html", error=None, state=state, pods=words))
+
+
+def check(request: Request) -> Response:
+    """Run the checks, which takes up to 20 seconds and starts two pods for some of them; answer with what they find."""
+    page = page_of(request)
+    try:
+        return _answer(request, check_instance(page.context, page.provider_name, page.instance))
+    except (UserError, OSError, BotoCoreError, ClientError) as failed:
+        return _answer(request, error=str(failed))

@@ -1,0 +1,174 @@
+"""Serving the page: its URL, the file that opens the browser, and its end, also during an update."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from components.core.errors import UserError
+from scripts.cli.ui import ui
+from scripts.web import browser
+from scripts.web.changes.change import Task
+from scripts.web.server import Options, Server, serve
+from tests.support.contexts import FakeContext
+from tests.support.polling import eventually
+from tests.support.shell import ROOT
+from tests.unit.scripts.web.conftest import Site
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from scripts.web.server import Options, serve
+from tests.support.contexts import FakeContext
+from tests.unit.scripts.web.conftest import Engine, Pods
+
+folder = Path(sys.argv[1])
+context = FakeContext(folder, lambda stack: Engine(folder, {"showdown": []}, [], stack), cluster=Pods())
+serve(context, "local", "showdown", Options(open_browser=False))
+"""
+
+
+@pytest.fixture
+def running(stack: Path) -> Iterator[subprocess.Popen[str]]:
+    """A page in a process of its own."""
+    command = [sys.executable, "-P", "-c", PROGRAM, str(stack.parent)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def url_in(lines: Any) -> tuple[int, str]:
+    """Return port and path of the next URL in a process's output."""
+    line = next(line for line in lines if "http://" in line)
+    match = re.search(r"http://127\.0\.0\.1:(\d+)(/login\?token=\S+)", line)
+    assert match, line
+    return int(match[1]), match[2]
+
+
+def test_a_page_is_served_and_followed_until_an_interrupt(running: subprocess.Popen[str]) -> None:
+    assert running.stderr
+    port, path = url_in(running.stderr)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    cookie = str(answer.headers["Set-Cookie"]).split(";")[0]
+    assert answer.status == 200 and answer.read()
+    assert url_in(running.stderr) != (port, path)  # another token for another browser
+    connection.request("GET", "/", headers={"Cookie": cookie})
+    answer = connection.getresponse()
+    assert answer.status == 200 and b"default" in answer.read() and "Server" not in answer.headers
+    connection.request("GET", "/events", headers={"Cookie": cookie})
+    stream = connection.getresponse()
+    assert [stream.readline() for _ in range(6)][::3] == [b"event: tenants\n", b"event: changes\n"]
+    assert stream.readline() == b"event: tenants\n"  # the states were read
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 0  # the open stream does not hold it
+
+
+def test_the_file_that_opens_the_browser_is_the_users_alone_and_goes_when_it_was_used(
+    stack: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[int, str, str]] = []
+
+    def show(file: Path) -> None:
+        seen.append((file.stat().st_mode & 0o777, file.read_text(), str(file)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(browser, "has_screen", lambda: True)
+    monkeypatch.setattr(browser, "show", show)
+    context = FakeContext(stack.parent, lambda stack: None)
+    with pytest.raises(KeyboardInterrupt):
+        serve(context, "local", "showdown", Options())
+    ((mode, text, name),) = seen
+    url = re.findall(r"http://\S+", capfd.readouterr().err)[0]
+    assert mode == 0o600 and f"0;url={url}" in text and "token" not in name and not Path(name).exists()
+
+
+def test_the_browser_gets_a_file_and_not_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    browser.show(tmp_path / "open.html")
+    assert opened == [(tmp_path / "open.html").as_uri()]
+
+
+@pytest.mark.parametrize(("variables", "expected"), [({}, False), ({"DISPLAY": ":0"}, True)])
+def test_without_a_screen_no_browser_is_opened(
+    variables: dict[str, str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(os, "environ", variables)
+    assert browser.has_screen() is expected
+
+
+def test_a_port_in_use_is_told(stack: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"port {port}: Address already in use; choose another by --port"):
+            serve(FakeContext(stack.parent), "local", "showdown", Options(port=port, open_browser=False))
+
+
+def test_a_missing_instance_is_told_before_anything_is_served(stack: Path) -> None:
+    done = CliRunner().invoke(ui, ["local", "nothing", "--no-browser"], obj=FakeContext(stack.parent))
+    assert isinstance(done.exception, UserError) and "there is no instance nothing" in str(done.exception)
+
+
+class Changing:
+    """A page with a change under way, in a server that gets signals."""
+
+    def __init__(self, site: Site, work: Callable[[Any], object]) -> None:
+        task = Task(title="Add the tenant shop", stack="showdown", tenant="shop", work=work, review=False)
+        self.change = site.page.changes.start(site.page.context, task)
+        self.server = Server(site.app, site.page)
+
+
+def test_an_interrupt_during_an_update_says_so_and_the_page_goes_on(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = threading.Event()
+    changing = Changing(site, lambda context: done.wait(60))
+    with changing.server.capture_signals():
+        signal.raise_signal(signal.SIGINT)
+    assert "An update is under way: Add the tenant shop." in capfd.readouterr().err
+    assert changing.change.is_active and site.browser().get("/")
+    with pytest.raises(UserError, match="no change begins"):
+        site.page.changes.start(site.page.context, changing.change.task)
+    done.set()
+    changing.change.wait(60)
+    assert changing.change.state == "done"
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])
+def test_a_second_interrupt_or_a_termination_interrupts_the_engine(site: Site, numbers: tuple[int, ...]) -> None:
+    def work(context: Any) -> None:
+        eventually(lambda: context.engines.interrupted, 60)
+        raise UserError("interrupted")
+
+    changing = Changing(site, work)
+    with changing.server.capture_signals():
+        for number in numbers:
+            signal.raise_signal(number)
+    changing.change.wait(60)
+    assert changing.change.state == "interrupted"
+
+
+def test_an_interrupt_while_a_question_waits_changes_nothing(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    changing = Changing(site, lambda context: context.terminal.confirm("Delete the older data?"))
+    eventually(lambda: changing.change.is_waiting, 60)
+    with changing.server.capture_signals():
+        signal.raise_signal(signal.SIGINT)
+    changing.change.wait(60)
+    assert changing.change.state == "not confirmed" and "under way" not in capfd.readouterr().err
