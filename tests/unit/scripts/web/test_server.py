@@ -57,7 +57,7 @@ def url_in(lines: Any) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
-def test_a_page_is_served_and_followed_until_an_interrupt(running: subprocess.Popen[str]) -> None:
+def test_a_page_is_served_and_followed_until_an_interrupt(running: subprocess.Popen[str], stack: Path) -> None:
     assert running.stderr
     port, path = url_in(running.stderr)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -71,8 +71,10 @@ def test_a_page_is_served_and_followed_until_an_interrupt(running: subprocess.Po
     assert answer.status == 200 and b"default" in answer.read() and "Server" not in answer.headers
     connection.request("GET", "/events", headers={"Cookie": cookie})
     stream = connection.getresponse()
-    assert [stream.readline() for _ in range(6)][::3] == [b"event: tenants\n", b"event: changes\n"]
-    assert stream.readline() == b"event: tenants\n"  # the states were read
+    events = (line for line in iter(stream.readline, b"") if line.startswith(b"event:"))
+    assert [next(events), next(events)] == [b"event: tenants\n", b"event: changes\n"]
+    stack.write_text(stack.read_text().replace("name: default", "name: default\n      owner: Ann"))
+    assert next(events) == b"event: tenants\n"
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 0  # the open stream does not hold it
 
