@@ -39,6 +39,7 @@ NOT_FOLLOWED = {
     "how-to/connect-clients.md": "needs logcli, which is not built here; test_collector.py runs the OpenTelemetry Collector of the page",
     "how-to/own-cluster.md": "stops the cloud of other tests; test_a_context.py does the same in another slot",
     "how-to/recover-from-a-crash.md": "needs a crash; test_crash.py and test_plain_recovery.py do the same after one",
+    "how-to/tenants-page.md": "does not end; test_server.py serves the page, and ends it",
     "reference/access-log.md": "does not end; test_walk.py reads the same log",
     "how-to/upgrade.md": "needs an earlier version; test_walk_again.py does the same with one version",
 }

@@ -83,8 +83,8 @@ class Site:
         self.states: dict[str, list[dict[str, Any]]] = {"showdown": []}
         self.updates: list[str] = []
         self.cluster = Pods()
-        context = FakeContext(stack.parent, self.engine, aws=aws, cluster=self.cluster)
-        self.page = Page(context, "local", "showdown", folder, read_only=read_only)
+        self.context = FakeContext(stack.parent, self.engine, aws=aws, cluster=self.cluster)
+        self.page = Page(self.context, "local", "showdown", folder, read_only=read_only)
         self.sessions = Sessions()
         self.begun = 0
         self.app = application(self.page, self.sessions, PORT, self._begin)

@@ -22,7 +22,7 @@ def test_the_gateway_follows(site: Site) -> None:
 def test_the_checks_show_what_they_find(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [ok("region", "us-west-2"), warning("subnets", "few addresses", "add <b>a</b> subnet")]
     monkeypatch.setattr(site.page, "provider_name", "aws")
-    site.page.context.findings = found  # type: ignore[attr-defined]
+    site.context.findings = found
     browser = site.browser()
     page = browser.post("/instance/check", 200)
     assert "us-west-2" in page and "few addresses" in page and "add &lt;b&gt;a&lt;/b&gt; subnet" in page
