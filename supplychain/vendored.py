@@ -56,7 +56,7 @@ def fetched(package: Package, folder: Path) -> Path:
     if result.returncode:
         raise VendorError(f"npm cannot fetch {package.name} {package.version}: {result.stderr.strip()}")
     about: list[dict[str, Any]] = json.loads(result.stdout)
-    return folder / about[0]["filename"]
+    return folder / str(about[0]["filename"])
 
 
 def files_of(package: Package, archive: Path) -> dict[str, bytes]:

@@ -27,7 +27,7 @@ ROUTES = [
     Route("/refresh", tenants.refresh),
     Route("/events", tenants.stream),
     Route("/banner", tenants.banner),
-    Route("/tenants/rows", tenants.rows),
+    Route("/rows", tenants.rows),
     Route("/tenants/{tenant}", tenant.show),
     Route("/tenants/{tenant}/facts", tenant.facts),
     Route("/tenants/{tenant}/revoke", tenant.revoke, methods=["POST"]),
@@ -44,7 +44,7 @@ ROUTES = [
     Route("/changes", changes.show_all),
     Route("/changes/{change}", changes.show),
     Route("/changes/{change}/progress", changes.progress),
-    Route("/changes/{change}/events", changes.stream),
+    Route("/changes/{change}/output", changes.output),
     Route("/changes/{change}/answer", changes.answer, methods=["POST"]),
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 ]

@@ -85,7 +85,8 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Tell whether the server ends: after an interrupt, once no change is under way."""
-        if self._page.changes.is_closed and not self._page.changes.active():
+        changes = self._page.changes
+        if changes.is_closed and not changes.close() and not changes.active():  # a change may have asked since
             self._page.is_ending = self.should_exit = True
         return await super().on_tick(counter)
 

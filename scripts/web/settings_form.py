@@ -54,7 +54,8 @@ def fields() -> Iterator[Field]:
 
 
 def _fields(schema: Schema, definitions: Mapping[str, Schema], prefix: str) -> Iterator[Field]:
-    for name, part in schema["properties"].items():
+    properties: dict[str, Schema] = schema["properties"]
+    for name, part in properties.items():
         if "$ref" in part:
             yield from _fields(_definition(part, definitions), definitions, f"{prefix}{name}.")
         else:

@@ -86,6 +86,11 @@ class TenantList:
             self._watchers -= 1
 
     @property
+    def is_watched(self) -> bool:
+        """Whether a browser looks at the page."""
+        return self._watchers > 0
+
+    @property
     def applied_at(self) -> float | None:
         """When the engine's states were read, in seconds since the epoch; None before."""
         return self._applied_at
@@ -103,7 +108,7 @@ class TenantList:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self._wanted.wait(ROUND_SECONDS if self._watchers else None)
+            self._wanted.wait(ROUND_SECONDS if self.is_watched else None)
             self._wanted.clear()
             if not self._ended.is_set():
                 self._read()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
 
-import anyio
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from scripts.web.page import form_of, page_of
-from scripts.web.views.tenants import LOOK_SECONDS, SEE_OTHER
+from scripts.web.views.tenants import SEE_OTHER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.requests import Request
 
     from scripts.web.changes.change import Change
-    from scripts.web.page import Page
 
 NOT_FOUND = 404
 
@@ -49,22 +46,9 @@ def progress(request: Request) -> Response:
     return HTMLResponse(page_of(request).html("progress.html", change=change, csrf=request.state.session.csrf))
 
 
-def stream(request: Request) -> Response:
-    """Answer with an event whenever a change has something new."""
-    return StreamingResponse(_events(page_of(request), _change(request)), media_type="text/event-stream")
-
-
-async def _events(page: Page, change: Change) -> AsyncIterator[str]:
-    version: int | None = None
-    while not page.is_ending:
-        change.follow()
-        if version != change.version:
-            version = change.version
-            yield "event: progress\ndata:\n\n"
-        if not change.is_active and version == change.version:
-            yield "event: ended\ndata:\n\n"
-            return
-        await anyio.sleep(LOOK_SECONDS)
+def output(request: Request) -> Response:
+    """Answer with the last lines of the engine's output."""
+    return HTMLResponse("\n".join(html.escape(line) for line in _change(request).lines))
 
 
 def answer(request: Request) -> Response:

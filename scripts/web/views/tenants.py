@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from scripts.web.changes.change import Change
     from scripts.web.page import Page
 
 LOOK_SECONDS = 0.5
@@ -76,14 +77,21 @@ def banner(request: Request) -> Response:
 
 
 def stream(request: Request) -> Response:
-    """Answer with an event for each change of the list, and for each change that begins, asks or ends."""
-    return StreamingResponse(_events(page_of(request)), media_type="text/event-stream")
+    """Answer with an event for each change of the list, and for each change that begins, asks or ends.
+
+    With `change` in the URL, also for the progress of that one. A page has only one stream, because browsers have few
+    connections to a host.
+    """
+    page = page_of(request)
+    change = page.changes.find(request.query_params.get("change", ""))
+    return StreamingResponse(_events(page, change), media_type="text/event-stream")
 
 
-async def _events(page: Page) -> AsyncIterator[str]:
+async def _events(page: Page, change: Change | None) -> AsyncIterator[str]:
     """Yield events until the browser goes away, or the page ends. The first tell what came before the connection."""
     tenants: int | None = None
     changes: list[tuple[str, bool]] | None = None
+    progress: int | None = None
     with page.tenants.watched():
         while not page.is_ending:
             if tenants != page.tenants.version:
@@ -93,4 +101,9 @@ async def _events(page: Page) -> AsyncIterator[str]:
             if changes != active:
                 changes = active
                 yield "event: changes\ndata:\n\n"
+            if change:
+                change.follow()
+                if progress != change.version:
+                    progress = change.version
+                    yield "event: progress\ndata:\n\n"
             await anyio.sleep(LOOK_SECONDS)

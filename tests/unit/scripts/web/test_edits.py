@@ -38,7 +38,7 @@ def config(site: Site) -> Any:
 def test_a_tenant_is_added_after_its_difference_and_plan_were_confirmed(site: Site) -> None:
     browser, before = site.browser(), site.stack.read_text()
     fields = {"name": "shop", "retention.metrics": "30d", "owner": "4711", "limits.metrics.ingestion_rate": "1000"}
-    change = browser.change(browser.post("/add", **fields, labels="team=web\nexample.com/a.b=c"))
+    change = browser.change(browser.post("/add", 303, **fields, labels="team=web\nexample.com/a.b=c"))
     assert asks(change) == "Apply this change?"
     assert site.stack.read_text() == before and site.updates == []
     page = site.browser().get(f"/changes/{change.id}")  # in another browser
@@ -133,7 +133,7 @@ def test_the_form_of_a_tenant_has_what_its_entry_sets_and_changes_what_differs(s
     assert "No setting differs" in browser.post("/tenants/ops/change", 422, **same)
     assert "shortest retention" in browser.post("/tenants/ops/change", 422, **same | {"retention.logs": "1h"})
     changed = {"owner": "", "labels": "team=web", "protect": "true", "size": "medium"}
-    change = browser.change(browser.post("/tenants/ops/change", **changed))
+    change = browser.change(browser.post("/tenants/ops/change", 303, **changed))
     assert asks(change) == "Apply this change?"
     browser.post(f"/changes/{change.id}/answer", answer="yes")
     change.wait(30)

@@ -86,7 +86,7 @@ def test_the_list_shows_states_with_their_reasons(site: Site) -> None:
 def test_the_list_is_sorted_and_filtered(site: Site, query: str, expected: list[str]) -> None:
     read(site)
     browser = site.browser()
-    assert names(browser.get(f"/?{query}")) == names(browser.get(f"/tenants/rows?{query}")) == expected
+    assert names(browser.get(f"/?{query}")) == names(browser.get(f"/rows?{query}")) == expected
 
 
 def test_the_list_follows_the_files(site: Site) -> None:
@@ -95,7 +95,7 @@ def test_the_list_follows_the_files(site: Site) -> None:
     file = StackFile("showdown", site.stack.parent)
     file.entry("tenants")[2]["owner"] = "Bob"
     file.write()
-    assert "Bob" in browser.get("/tenants/rows") and "Ann" not in browser.get("/tenants/rows")
+    assert "Bob" in browser.get("/rows") and "Ann" not in browser.get("/rows")
 
 
 def test_a_file_that_becomes_invalid_is_told_on_the_page(site: Site) -> None:

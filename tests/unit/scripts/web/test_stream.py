@@ -1,0 +1,58 @@
+"""The stream of events follows the list and a change."""
+
+import threading
+from typing import Any
+
+from scripts.web.changes.change import Task
+from tests.support.polling import eventually
+from tests.unit.scripts.web.conftest import Site
+
+MANY_NOTES = 30  # a tenth of a second after each other: the stream looks several times meanwhile
+
+
+def test_the_stream_of_a_change_tells_of_its_progress_until_the_page_ends(site: Site) -> None:
+    ended = threading.Event()
+
+    def work(context: Any) -> None:
+        while not ended.wait(0.1):
+            context.terminal.note("still at work")
+
+    task = Task(title="Add the tenant shop", stack="showdown", tenant="shop", work=work)
+    change = site.page.changes.start(site.page.context, task)
+
+    def end() -> None:
+        eventually(lambda: site.page.tenants.is_watched, 60)
+        before = len(change.conversation.entries)
+        eventually(lambda: len(change.conversation.entries) > before + MANY_NOTES, 60)
+        ended.set()
+        site.page.is_ending = True
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    text = site.browser().get(f"/events?change={change.id}")
+    ender.join(60)
+    change.wait(60)
+    assert text.count("event: progress") >= 2 and text.count("event: changes") == 1
+    assert text.count("event: tenants") == 1 and not site.page.tenants.is_watched
+
+
+def test_the_output_of_the_engine_is_shown_as_text(site: Site) -> None:
+    def work(context: Any) -> None:
+        context.output.line("\x1b[31mUpdating\x1b[0m <script>alert(1)</script>\n")
+
+    task = Task(title="Add the tenant shop", stack="showdown", tenant="shop", work=work)
+    change = site.page.changes.start(site.page.context, task)
+    change.wait(60)
+    browser = site.browser()
+    shown = "Updating &lt;script&gt;alert(1)&lt;/script&gt;"
+    assert browser.get(f"/changes/{change.id}/output") == shown
+    assert shown in browser.get(f"/changes/{change.id}")
+    assert "no such change" in browser.get("/changes/nothing", 404)
+
+
+def test_a_fault_is_told_and_its_traceback_stands_in_the_terminal(site: Site, capfd: Any) -> None:
+    task = Task(title="Add the tenant shop", stack="showdown", tenant="shop", work=lambda _: {}["missing"])
+    change = site.page.changes.start(site.page.context, task)
+    change.wait(60)
+    assert change.state == "failed" and "this is a fault of opstrace" in str(change.error)
+    assert "KeyError: 'missing'" in capfd.readouterr().err
