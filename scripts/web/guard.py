@@ -39,7 +39,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 # The cookie has SameSite=Strict: a browser would not send it with a redirect that another site, or a file, began.
-LOGGED_IN = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>Opstrace</title><a href="/">Go on</a>'
+LOGGED_IN = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><link rel="icon" href="/static/icon.svg"><title>Opstrace</title><a href="/">Go on</a>'
 STALE = (
     "This link was used already, or is not the newest one. The command `./opstrace ui` shows a new link in its terminal "
     "each time one is used: open that one.\n"

@@ -67,7 +67,8 @@ def _definition(part: Schema, definitions: Mapping[str, Schema]) -> Schema:
 
 
 def _field(path: str, part: Schema) -> Field:
-    kinds = [one for one in part.get("anyOf", part.get("oneOf", [part])) if one.get("type") != "null"]
+    choices: list[Schema] = part.get("anyOf") or part.get("oneOf") or [part]
+    kinds = [one for one in choices if one.get("type") != "null"]
     first, description = kinds[0], part["description"]
     if "enum" in first:
         return Field(path, "choice", description, tuple(first["enum"]))

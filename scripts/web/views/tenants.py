@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from components.core.errors import UserError
@@ -102,7 +103,7 @@ async def _events(page: Page, change: Change | None) -> AsyncIterator[str]:
                 changes = active
                 yield "event: changes\ndata:\n\n"
             if change:
-                change.follow()
+                await anyio.to_thread.run_sync(change.follow)
                 if progress != change.version:
                     progress = change.version
                     yield "event: progress\ndata:\n\n"

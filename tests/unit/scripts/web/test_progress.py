@@ -1,6 +1,7 @@
 """The progress of an update, by the log of the engine's events while it grows."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,40 @@ def test_it_follows_a_log_that_grows(tmp_path: Path) -> None:
     assert log.read() and log.has_ended
 
 
+def test_a_resource_that_registers_outputs_too_counts_once(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text(lines(*[event(kind) for kind in ("resourcePreEvent", "resOutputsEvent") * 2]))
+    log = EventLog(file)
+    log.read()
+    assert log.in_words() == "1 created"
+
+
+def test_several_readers_take_each_event_once(tmp_path: Path) -> None:
+    """A stream and a view of the same change read at the same time."""
+    file = tmp_path / "events.jsonl"
+    log, count = EventLog(file), 2000
+    errors: list[Exception] = []
+
+    def read() -> None:
+        try:
+            while not log.has_ended:
+                log.read()
+        except ValueError as error:
+            errors.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    with file.open("w") as opened:
+        for number in range(count):
+            opened.write(lines(event("resOutputsEvent", f"{URN}{number}")))
+            opened.flush()
+        opened.write(lines({"summaryEvent": {}}))
+    for reader in readers:
+        reader.join(60)
+    assert errors == [] and log.in_words() == f"{count} created"
+
+
 def test_it_has_the_errors_without_marks_of_colors(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     said = {"message": "<{%fg 1%}>the bucket<{%reset%}> is taken\n", "severity": "error", "urn": BUCKET}
@@ -48,4 +83,4 @@ def test_it_has_the_errors_without_marks_of_colors(tmp_path: Path) -> None:
     )
     log = EventLog(file)
     log.read()
-    assert log.errors == ["the bucket is taken"] and log.running == {} and log.in_words() == "1 failed"
+    assert log.errors == ["the bucket is taken"] and log.at_work() == [] and log.in_words() == "1 failed"

@@ -1,0 +1,31 @@
+"""Chromium, driven by Playwright."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, sync_playwright
+
+ARGUMENTS = ("--no-sandbox",)  # the tests run as root, for which Chromium has no sandbox
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Chromium without a window; fails with the remedy where it is not installed."""
+    program = shutil.which("chromium")
+    assert program, "no chromium on PATH; `apt-get install chromium` installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def without_problems(page: Any) -> list[str]:
+    """Return the list that collects what a page reports: errors of scripts, and what its policy refused."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    return problems
