@@ -247,6 +247,22 @@ PROMETHEUS = Tool(
     _installed(PROMETHEUS_PROGRAMS, "2.40.0", newer=True),
 )
 
+CHROMIUM = Tool(
+    "chromium",
+    "debian",
+    ("chromium",),
+    (
+        Installed(("chromium",)),
+        DebianPackages(
+            ("chromium",),
+            {"chromium": "usr/lib/chromium/chromium"},
+            libraries="usr/lib/x86_64-linux-gnu",
+            estimate=60,
+            complete=True,
+        ),
+    ),
+)
+
 WRK = Tool(
     "wrk",
     "debian",
@@ -309,5 +325,5 @@ LATER = (OTELCOL,)
 AWS = (COREDNS, ENVOY)
 """The programs of the embedded AWS beside moto."""
 
-MAINTENANCE = (PROMETHEUS, GOVULNCHECK)
+MAINTENANCE = (PROMETHEUS, CHROMIUM, GOVULNCHECK)
 """The tools that only the tests and the maintainers' commands need."""

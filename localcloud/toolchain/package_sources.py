@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -17,13 +18,15 @@ class DebianPackages:
     """Debian packages, unpacked into the cache; nothing is installed on the machine.
 
     `programs` maps a name to its path in the packages. `libraries` is the folder of the libraries in `packages`; programs
-    that need them are started by a script that sets it.
+    that need them are started by a script that sets it. With `complete`, the packages that they need and that this machine
+    lacks are fetched too.
     """
 
     packages: tuple[str, ...]
     programs: Mapping[str, str]
     libraries: str = ""
     estimate: float = 15
+    complete: bool = False
 
     def fingerprint(self) -> str:
         """Return a text that changes when the programs of this source change."""
@@ -57,13 +60,23 @@ class DebianPackages:
                 (folder / name).symlink_to(Path("root") / member)
 
     def _download(self, folder: Path) -> None:
-        download = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *self.packages]
-        result = subprocess.run(download, cwd=folder, capture_output=True, text=True, check=False)
+        result = self._download_once(folder)
         if result.returncode and os.geteuid() == 0:  # the package lists were never fetched, or are old
             subprocess.run(["apt-get", "-qq", "update"], capture_output=True, check=False)
-            result = subprocess.run(download, cwd=folder, capture_output=True, text=True, check=False)
+            result = self._download_once(folder)
         if result.returncode:
             raise UnavailableError(f"apt-get download {' '.join(self.packages)}: {result.stderr.strip()}")
+
+    def _download_once(self, folder: Path) -> subprocess.CompletedProcess[str]:
+        names = {*self.packages, *(self._missing() if self.complete else ())}
+        download = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *sorted(names)]
+        return subprocess.run(download, cwd=folder, capture_output=True, text=True, check=False)
+
+    def _missing(self) -> list[str]:
+        """Return the packages that an installation would add to this machine, or replace on it."""
+        simulate = ["apt-get", "--simulate", "--no-install-recommends", "install", *self.packages]
+        planned = subprocess.run(simulate, capture_output=True, text=True, check=False).stdout
+        return re.findall(r"^Inst (\S+)", planned, re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,21 @@
 """Chromium, driven by Playwright."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+
 ARGUMENTS = ("--no-sandbox",)  # the tests run as root, for which Chromium has no sandbox
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start Chromium without a window; fails with the remedy where it is not installed."""
-    program = shutil.which("chromium")
-    assert program, "no chromium on PATH; `apt-get install chromium` installs it"
+    """Start Chromium without a window."""
+    program = ensure(catalog.CHROMIUM) / "chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS])
         try:
