@@ -1,6 +1,5 @@
-"""A page about the instance `showdown`, and browsers of Starlette's test client."""
+"""A page for each test, and the clients of an account in this process."""
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,138 +7,8 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from starlette.testclient import TestClient
 
-from scripts.web.app import application
-from scripts.web.changes.change import Change
-from scripts.web.page import Page
-from scripts.web.sessions import Sessions
-from tests.support.contexts import EmptyCluster, FakeContext
-from tests.support.polling import eventually
-
-PORT = 4711
-URL = f"http://127.0.0.1:{PORT}"
-ORIGIN = {"Origin": URL}
-
-
-class Engine:
-    """An engine whose stacks are those of `states`; an update records the stack's file."""
-
-    def __init__(self, stacks: Path, states: dict[str, list[dict[str, Any]]], updates: list[str], stack: str) -> None:
-        self.instance = stack
-        self._stacks, self._states, self._updates = stacks, states, updates
-
-    def stacks(self) -> list[str]:
-        return [*self._states]
-
-    def exists(self) -> bool:
-        return self.instance in self._states
-
-    def state(self) -> list[dict[str, Any]]:
-        return self._states.get(self.instance, [])
-
-    def ensure_stack(self, **_: Any) -> None:
-        self._states.setdefault(self.instance, [])
-
-    def up(self, *_: Any) -> None:
-        self._updates.append((self._stacks / f"Pulumi.{self.instance}.yaml").read_text())
-
-    def destroy(self, *_: Any) -> None:
-        del self._states[self.instance]
-
-
-class Pods(EmptyCluster):
-    """A cluster with StatefulSets; `ready` pods of each tenant's programs are ready."""
-
-    def __init__(self) -> None:
-        self.ready: dict[str, int] = {}
-
-    def read(self, path: str) -> dict[str, Any]:
-        assert path == "/apis/apps/v1/statefulsets"
-        return {"items": [self._one(name, tenant) for tenant in self.ready for name in ("cortex", "loki")]}
-
-    def _one(self, name: str, tenant: str) -> dict[str, Any]:
-        return {
-            "metadata": {"namespace": f"{tenant}-tenant", "name": name, "uid": name},
-            "spec": {"replicas": 1, "selector": {"matchLabels": {}}},
-            "status": {"readyReplicas": self.ready[tenant]},
-        }
-
-    def get(self, version: str, kind: str, name: str, namespace: str | None = None) -> Any:
-        tenant = (namespace or name).removesuffix("-tenant")
-        if kind == "Namespace":
-            return {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}
-        return self._one(name, tenant) if tenant in self.ready else None
-
-    def ask(self, *_: Any) -> None:
-        """Do not answer."""
-
-
-class Site:
-    """A page with its parts, and browsers that look at it."""
-
-    def __init__(self, stack: Path, folder: Path, aws: Any = None, *, read_only: bool = False) -> None:
-        self.stack = stack
-        self.states: dict[str, list[dict[str, Any]]] = {"showdown": []}
-        self.updates: list[str] = []
-        self.cluster = Pods()
-        self.context = FakeContext(stack.parent, self.engine, aws=aws, cluster=self.cluster)
-        self.page = Page(self.context, "local", "showdown", folder, read_only=read_only)
-        self.sessions = Sessions()
-        self.begun = 0
-        self.app = application(self.page, self.sessions, PORT, self._begin)
-
-    def engine(self, stack: str) -> Engine:
-        return Engine(self.stack.parent, self.states, self.updates, stack)
-
-    def _begin(self) -> None:
-        self.begun += 1
-
-    def stranger(self) -> TestClient:
-        """Return a browser without a session."""
-        return TestClient(self.app, base_url=URL, follow_redirects=False)
-
-    def browser(self) -> "Browser":
-        """Return a browser with a session."""
-        client = self.stranger()
-        assert client.get("/login", params={"token": self.sessions.token}).status_code == 200
-        session = self.sessions.of(next(iter(client.cookies.values())))
-        assert session
-        return Browser(client, self.page, session.csrf)
-
-
-class Browser:
-    """A browser with a session, which sends forms as a browser does."""
-
-    def __init__(self, client: TestClient, page: Page, csrf: str) -> None:
-        self.client, self._page, self.csrf = client, page, csrf
-
-    def get(self, path: str, status: int = 200) -> str:
-        """Return a page."""
-        answer = self.client.get(path)
-        assert answer.status_code == status, answer.text
-        return answer.text
-
-    def post(self, path: str, status: int = 303, **fields: str) -> str:
-        """Send a form; return where the answer leads, or its text."""
-        answer = self.client.post(path, data={"csrf": self.csrf, **fields}, headers=ORIGIN)
-        assert answer.status_code == status, answer.text
-        return answer.headers.get("location", answer.text)
-
-    def change(self, location: str) -> Change:
-        """Return the change to which an answer leads."""
-        match = re.fullmatch(r"/changes/([0-9a-f]+)", location)
-        assert match, location
-        change = self._page.changes.find(match[1])
-        assert change
-        return change
-
-
-def asks(change: Change) -> str:
-    """Return the question of a change, once it asks."""
-    eventually(lambda: change.is_waiting or not change.is_active, 30)
-    assert change.conversation.question, change.error
-    return change.conversation.question.text
+from tests.support.page import Site
 
 
 @pytest.fixture

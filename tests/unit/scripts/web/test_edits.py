@@ -8,8 +8,8 @@ import pytest
 from components.core.resource_names import BUCKET_TYPE, STATEFUL_SET_TYPE, TENANT_TYPE
 from scripts.stackfile.file import StackFile
 from tests.support.factories import settings
+from tests.support.page import Site, asks
 from tests.support.s3_stores import make_store
-from tests.unit.scripts.web.conftest import Site, asks
 
 URN = f"urn:pulumi:showdown::opstrace::{TENANT_TYPE}::tenant-"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from scripts.web.guard import LONGEST_BODY
-from tests.unit.scripts.web.conftest import ORIGIN, PORT, Site
+from tests.support.page import ORIGIN, PORT, Site
 
 PATHS = ["/", "/events", "/rows", "/changes", "/static/page.css", "/nothing"]
 

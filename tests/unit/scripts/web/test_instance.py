@@ -7,7 +7,7 @@ import pytest
 from components.core.public_keys import key_id
 from scripts.checks.finding import ok, warning
 from tests.support.factories import KEY
-from tests.unit.scripts.web.conftest import ORIGIN, Site
+from tests.support.page import ORIGIN, Site
 
 
 def test_it_shows_domain_and_trusted_keys(site: Site) -> None:

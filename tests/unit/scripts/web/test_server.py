@@ -21,16 +21,16 @@ from scripts.web import browser
 from scripts.web.changes.change import Task
 from scripts.web.server import Options, Server, serve
 from tests.support.contexts import FakeContext
+from tests.support.page import Site
 from tests.support.polling import eventually
 from tests.support.shell import ROOT
-from tests.unit.scripts.web.conftest import Site
 
 PROGRAM = """
 import sys
 from pathlib import Path
 from scripts.web.server import Options, serve
 from tests.support.contexts import FakeContext
-from tests.unit.scripts.web.conftest import Engine, Pods
+from tests.support.page import Engine, Pods
 
 folder = Path(sys.argv[1])
 context = FakeContext(folder, lambda stack: Engine(folder, {"showdown": []}, [], stack), cluster=Pods())

@@ -4,8 +4,8 @@ import threading
 from typing import Any
 
 from scripts.web.changes.change import Task
+from tests.support.page import Site
 from tests.support.polling import eventually
-from tests.unit.scripts.web.conftest import Site
 
 MANY_NOTES = 30  # a tenth of a second after each other: the stream looks several times meanwhile
 

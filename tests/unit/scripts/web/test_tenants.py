@@ -13,8 +13,8 @@ from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant
 from tests.support.factories import KEY, settings
+from tests.support.page import Site, asks
 from tests.support.polling import eventually
-from tests.unit.scripts.web.conftest import Site, asks
 
 SCRIPT = "<script>alert(1)</script>"
 
