@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAME = "same"
+# The engine creates a provider for resources that name none. It leaves it out of what it counts.
+DEFAULT_PROVIDER = re.compile(r"::pulumi:providers:[^:]+::default")
 COLOR = re.compile(r"<\{%[^%]*%\}>")  # how the engine marks colors
 WORDS = {
     "create": ("creating", "created"),
     "update": ("updating", "updated"),
     "delete": ("deleting", "deleted"),
     "replace": ("replacing", "replaced"),
-    "create-replacement": ("creating", "created"),
-    "delete-replaced": ("deleting", "deleted"),
+    "create-replacement": ("creating", "replaced"),
+    "delete-replaced": ("deleting", "replaced"),
     "import": ("importing", "imported"),
     "read": ("reading", "read"),
     "refresh": ("reading", "read"),
@@ -63,11 +65,13 @@ class EventLog:
     def _take(self, event: dict[str, Any]) -> None:
         if before := event.get("resourcePreEvent"):
             urn, operation = before["metadata"]["urn"], before["metadata"]["op"]
-            if operation != SAME:
+            if operation != SAME and not DEFAULT_PROVIDER.search(urn):
                 self.running[urn] = f"{WORDS.get(operation, (operation,))[0]} {logical_name(urn)}"
         elif after := event.get("resOutputsEvent"):
             urn, operation = after["metadata"]["urn"], after["metadata"]["op"]
             self.running.pop(urn, None)
+            if DEFAULT_PROVIDER.search(urn):
+                return
             self.done[urn] = WORDS.get(operation, (operation, operation))[1]
         elif failed := event.get("resOpFailedEvent"):
             urn = failed["metadata"]["urn"]
