@@ -93,15 +93,16 @@ def problems(config: Mapping[Any, Any]) -> list[str]:
 
 
 def _problems_of(path: Sequence[int | str], value: Any, settings: Mapping[str, Any]) -> Iterator[str]:
-    where = shown_path(path, settings)
+    # The path is made for a problem alone: with a thousand tenants, that of each value would take most of the time.
     if isinstance(value, Mapping):
         if [*value] == [SECURE] and isinstance(value[SECURE], str):
-            yield encrypted(where, _engine_path(path))
+            yield encrypted(shown_path(path, settings), _engine_path(path))
             return
         for key, entry in value.items():
             if isinstance(key, str):
                 yield from _problems_of([*path, key], entry, settings)
             else:
+                where = shown_path(path, settings)
                 yield f"{where}: the name {key!r} is a number, a date or a truth value; write it in quotes"
     elif isinstance(value, list):
         for number, entry in enumerate(value):
@@ -109,7 +110,7 @@ def _problems_of(path: Sequence[int | str], value: Any, settings: Mapping[str, A
     elif isinstance(value, int) and (width := getattr(value, "_width", None)):  # the digits as they were written
         digits = f"{abs(value):0{width}d}"
         if digits.startswith("0") and len(digits) > 1:
-            yield _octal(where, digits, "-" if value < 0 else "")
+            yield _octal(shown_path(path, settings), digits, "-" if value < 0 else "")
 
 
 def _octal(where: str, digits: str, sign: str) -> str:
