@@ -1,6 +1,7 @@
 """A page about the instance `showdown` for tests, with an engine and a cluster of the test, and browsers of Starlette's test client."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from starlette.testclient import TestClient
 from scripts.web.app import application
 from scripts.web.changes.change import Change
 from scripts.web.page import Page
+from scripts.web.server import Options, serve
 from scripts.web.sessions import Sessions
 from tests.support.contexts import EmptyCluster, FakeContext
 from tests.support.polling import eventually
@@ -136,3 +138,15 @@ def asks(change: Change) -> str:
     eventually(lambda: change.is_waiting or not change.is_active, 30)
     assert change.conversation.question, change.error
     return change.conversation.question.text
+
+
+def main() -> None:
+    """Serve the page about the stack files in a folder, as `./opstrace ui` does: `python -m tests.support.page FOLDER`."""
+    folder = Path(sys.argv[1])
+    states: dict[str, list[dict[str, Any]]] = {"showdown": []}
+    context = FakeContext(folder, lambda stack: Engine(folder, states, [], stack), cluster=Pods())
+    serve(context, "local", "showdown", Options(open_browser=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -25,23 +25,11 @@ from tests.support.page import Site
 from tests.support.polling import eventually
 from tests.support.shell import ROOT
 
-PROGRAM = """
-import sys
-from pathlib import Path
-from scripts.web.server import Options, serve
-from tests.support.contexts import FakeContext
-from tests.support.page import Engine, Pods
-
-folder = Path(sys.argv[1])
-context = FakeContext(folder, lambda stack: Engine(folder, {"showdown": []}, [], stack), cluster=Pods())
-serve(context, "local", "showdown", Options(open_browser=False))
-"""
-
 
 @pytest.fixture
 def running(stack: Path) -> Iterator[subprocess.Popen[str]]:
     """A page in a process of its own."""
-    command = [sys.executable, "-P", "-c", PROGRAM, str(stack.parent)]
+    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.parent)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             yield process

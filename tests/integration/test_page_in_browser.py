@@ -1,0 +1,96 @@
+"""The tenants page in Chromium, over an engine and a cluster of the test: keyboard alone, two browsers, live without reload."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from scripts.stackfile.file import StackFile
+from tests.support.browser import chromium, without_problems
+from tests.support.factories import settings
+from tests.support.shell import ROOT
+
+MILLISECONDS = 60_000  # for what a slow machine does at most
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> StackFile:
+    file = StackFile("showdown", tmp_path)
+    for name, value in settings(tenants=[{"name": "default"}, {"name": "ops", "owner": "Ann"}]).items():
+        file.set(name, value)
+    file.write()
+    return file
+
+
+@pytest.fixture
+def served(stack: StackFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A page in a process of its own, whose output has a link for each browser."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.path.parent)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def opened(served: subprocess.Popen[str], browser: Browser, **options: int) -> tuple[Page, list[str]]:
+    """Return the page in a new browser with a session, and the list of its problems."""
+    assert served.stderr
+    line = next(line for line in served.stderr if "http://" in line)
+    page = browser.new_context(viewport={"width": 640, "height": 400}, **options).new_page()
+    page.set_default_timeout(MILLISECONDS)
+    problems = without_problems(page)
+    page.goto(re.findall(r"http://\S+", line)[0])
+    expect(page.get_by_role("heading", name="Tenants")).to_be_visible(timeout=MILLISECONDS)
+    return page, problems
+
+
+def test_a_tenant_is_added_by_the_keyboard_while_another_browser_follows(
+    served: subprocess.Popen[str], stack: StackFile
+) -> None:
+    expect.set_options(timeout=MILLISECONDS)
+    with chromium() as browser:
+        page, problems = opened(served, browser)
+        other, problems_of_other = opened(served, browser)
+        page.get_by_label("Filter").fill("ann")
+        expect(page.locator("#rows th")).to_have_text(["ops"])
+        page.get_by_role("link", name="Add a tenant").press("Enter")
+        page.get_by_label("Name", exact=True).press_sequentially("Shop")
+        expect(page.get_by_text("use 1 to 30 characters of a-z and 0-9")).to_be_visible()
+        page.get_by_label("Name", exact=True).fill("shop")
+        page.get_by_label("owner").fill("Bob & <b>Co</b>")
+        page.get_by_label("owner").press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("owner")  # the verbs refuse it, and no tag is read as one
+        page.get_by_label("owner").fill("Bob")
+        page.get_by_label("owner").press("Enter")
+        expect(page.get_by_text("+      owner: Bob")).to_be_visible()
+        expect(page.get_by_text("3 tenants to add (default, ops, shop)")).to_be_visible()
+        other.get_by_role("link", name="Add the tenant shop").press("Enter")
+        page.get_by_role("button", name="Apply").press("Enter")
+        for one in (page, other):
+            expect(one.get_by_role("status")).to_have_text("done")
+        other.get_by_role("link", name="All tenants").press("Enter")
+        expect(other.locator("#tenant-shop")).to_contain_text("Bob")
+        (refused,) = problems  # the form with the invalid owner
+        assert "422" in refused and problems_of_other == []
+
+
+def test_the_list_follows_the_file_without_a_reload_also_at_200_percent(
+    served: subprocess.Popen[str], stack: StackFile
+) -> None:
+    expect.set_options(timeout=MILLISECONDS)
+    with chromium() as browser:
+        page, problems = opened(served, browser, device_scale_factor=2)
+        row = page.locator("#tenant-ops")
+        expect(row).to_contain_text("Ann")
+        stack.entry("tenants")[1]["owner"] = "Zoe"
+        stack.write()
+        expect(row).to_contain_text("Zoe")
+        box = row.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= 640  # nothing is cut off at the side
+        assert problems == []
