@@ -38,11 +38,11 @@ def served(stack: StackFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             process.kill()
 
 
-def opened(served: subprocess.Popen[str], browser: Browser, **options: int) -> tuple[Page, list[str]]:
+def opened(served: subprocess.Popen[str], browser: Browser, *, scale: int = 1) -> tuple[Page, list[str]]:
     """Return the page in a new browser with a session, and the list of its problems."""
     assert served.stderr
     line = next(line for line in served.stderr if "http://" in line)
-    page = browser.new_context(viewport={"width": 640, "height": 400}, **options).new_page()
+    page = browser.new_context(viewport={"width": 640, "height": 400}, device_scale_factor=scale).new_page()
     page.set_default_timeout(MILLISECONDS)
     problems = without_problems(page)
     page.goto(re.findall(r"http://\S+", line)[0])
@@ -85,7 +85,7 @@ def test_the_list_follows_the_file_without_a_reload_also_at_200_percent(
 ) -> None:
     expect.set_options(timeout=MILLISECONDS)
     with chromium() as browser:
-        page, problems = opened(served, browser, device_scale_factor=2)
+        page, problems = opened(served, browser, scale=2)
         row = page.locator("#tenant-ops")
         expect(row).to_contain_text("Ann")
         stack.entry("tenants")[1]["owner"] = "Zoe"
