@@ -37,7 +37,11 @@ def node_configuration(args: CollectorsArgs) -> dict[str, Any]:
         exporters[LOGS] = exporter("loki")
         pipelines["logs"] = {"receivers": ["file_log"], "processors": ["k8s_attributes", NAMED], "exporters": [LOGS]}
     if args.metrics:
-        jobs = [scrape.kubelet(excluded), scrape.cadvisor(excluded), scrape.pods(excluded), scrape.own_metrics(NODE)]
+        jobs = [
+            *(part(excluded) for part in (scrape.kubelet, scrape.cadvisor, scrape.pods)),
+            *(scrape.back_end(program, args.instance, excluded) for program in scrape.BACK_ENDS),
+            scrape.own_metrics(NODE),
+        ]
         receivers["prometheus"] = {"config": {"scrape_configs": jobs}}
         processors[SERIES] = _as_scraped()
         exporters[METRICS] = exporter("cortex")

@@ -1,8 +1,10 @@
 """Scrape configurations, as Prometheus has them. In the Collector's files, `$$` stands for `$`."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from components.collectors import kept_metrics
 from components.collectors.settings import (
     KUBELET_PORT,
     NODE_ADDRESS,
@@ -12,23 +14,15 @@ from components.collectors.settings import (
     SERVICE_ACCOUNT_FOLDER,
     ScrapeJob,
 )
+from components.core.names import ALERTMANAGER, APIS, GATEWAY_NAMESPACE, METRICS_SERVICE, TENANT_PATTERN
+from components.core.tags import INSTANCE_LABEL, NAME_LABEL, PART_OF_LABEL
 
 SECONDS = 15
 SLOW_SECONDS = 30
-JOBS = ("apiserver", "cadvisor", "collector", "kubelet", "pods")
+BACK_ENDS = (*APIS, ALERTMANAGER)  # each is a job
+JOBS = ("apiserver", "cadvisor", "collector", "kubelet", "pods", *BACK_ENDS)
 TOKEN = {"credentials_file": f"{SERVICE_ACCOUNT_FOLDER}/token"}
 
-# Of the kubelet's own series, those that tell of volumes, pods, certificates and errors.
-KUBELET_METRICS = (
-    "kubelet_(volume_stats|certificate_manager|server_expiration|running|runtime_operations_errors|pleg_last|node_name|evictions).*",
-    "process_(cpu_seconds_total|resident_memory_bytes|start_time_seconds)",
-)
-# Of the API server's series, most of which are buckets of histograms by verb and resource.
-API_SERVER_METRICS = (
-    "apiserver_(request_total|current_inflight_requests|storage_objects|requested_deprecated_apis|tls_handshake_errors_total)",
-    "apiserver_(admission_webhook_rejection_count|storage_size_bytes|dropped_requests_total|flowcontrol_rejected_requests_total)",
-    "process_(cpu_seconds_total|resident_memory_bytes|start_time_seconds)",
-)
 # Of cAdvisor: series of no use to most (kube-prometheus drops the same), and those of cgroups that are no container's.
 UNUSED_CONTAINER_METRICS = (
     "container_(network_(tcp|udp|tcp6|udp6|advance_tcp_stats).*|tasks_state|cpu_load.*|memory_failures_total|blkio_device_usage_total)",
@@ -41,6 +35,8 @@ NO_TARGET_INFO = {"source_labels": ["__name__"], "regex": "target_info", "action
 ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io_"
 MOST_SAMPLES = 20_000  # of one scrape of an annotated pod; a larger answer is refused as a whole
 MOST_BYTES = "20MB"
+MOST_SAMPLES_OF_BACK_END = 2_000  # that are kept; a back end has a few hundred
+TENANT_NAMESPACE = f"({TENANT_PATTERN.strip('^$')})-tenant"
 
 
 def _variable(name: str) -> str:
@@ -51,7 +47,8 @@ def _one_of(names: Iterable[str]) -> str:
     return "|".join(names)
 
 
-def _keep(names: Sequence[str]) -> dict[str, Any]:
+def _keep(job: str) -> dict[str, Any]:
+    names = kept_metrics.KEPT[job]
     return {"source_labels": ["__name__"], "regex": _one_of(names), "action": "keep"}
 
 
@@ -62,6 +59,24 @@ def _without(label: str, values: Sequence[str]) -> list[dict[str, Any]]:
 
 def _label(target: str, *source: str) -> dict[str, Any]:
     return {"source_labels": list(source), "target_label": target}
+
+
+def _meta(label: str) -> str:
+    """Return a label of Kubernetes as the discovery of targets writes it."""
+    return re.sub(r"[^a-zA-Z0-9_]", "_", label)
+
+
+POD_LABELS = (
+    _label("namespace", "__meta_kubernetes_namespace"),
+    _label("pod", "__meta_kubernetes_pod_name"),
+    _label("node", "__meta_kubernetes_pod_node_name"),
+)
+
+
+def _pods_of_node() -> list[dict[str, Any]]:
+    """Return the discovery of the node's own pods. Jobs with the same one share its watch."""
+    own_node = [{"role": "pod", "field": f"spec.nodeName={_variable(NODE_NAME)}"}]
+    return [{"role": "pod", "selectors": own_node}]
 
 
 def _job(name: str, seconds: int, **parts: Any) -> dict[str, Any]:
@@ -88,7 +103,7 @@ def _kubelet(job: str, path: str, excluded: Sequence[str], *rules: dict[str, Any
 
 def kubelet(excluded: Sequence[str]) -> dict[str, Any]:
     """Return the job of the kubelet's own metrics, such as those of volumes."""
-    return _kubelet("kubelet", "/metrics", excluded, _keep(KUBELET_METRICS))
+    return _kubelet("kubelet", "/metrics", excluded, _keep("kubelet"))
 
 
 def cadvisor(excluded: Sequence[str]) -> dict[str, Any]:
@@ -105,13 +120,12 @@ def pods(excluded: Sequence[str]) -> dict[str, Any]:
 
     Whoever may annotate a pod chooses the port and the path, but the address is the pod's own, and no token is sent.
     """
-    own_node = [{"role": "pod", "field": f"spec.nodeName={_variable(NODE_NAME)}"}]
     return _job(
         "pods",
         SLOW_SECONDS,
         sample_limit=MOST_SAMPLES,
         body_size_limit=MOST_BYTES,
-        kubernetes_sd_configs=[{"role": "pod", "selectors": own_node}],
+        kubernetes_sd_configs=_pods_of_node(),
         relabel_configs=[
             {"source_labels": [f"{ANNOTATION}scrape"], "regex": "true", "action": "keep"},
             *_without("__meta_kubernetes_namespace", excluded),
@@ -125,11 +139,42 @@ def pods(excluded: Sequence[str]) -> dict[str, Any]:
                 "replacement": "$$1:$$2",
                 "target_label": "__address__",
             },
-            _label("namespace", "__meta_kubernetes_namespace"),
-            _label("pod", "__meta_kubernetes_pod_name"),
-            _label("node", "__meta_kubernetes_pod_node_name"),
+            *POD_LABELS,
         ],
         metric_relabel_configs=[NO_TARGET_INFO],
+    )
+
+
+def back_end(program: str, instance: str, excluded: Sequence[str]) -> dict[str, Any]:
+    """Return the job of a program of the node's tenants, of all tenants, through the gateway.
+
+    Its port also opens the tenant's data, so only the gateway reaches it (components/gateway/metrics/back_ends.py).
+    """
+    wanted = {
+        "namespace": TENANT_NAMESPACE,
+        f"pod_label_{_meta(PART_OF_LABEL)}": "opstrace",
+        f"pod_label_{_meta(NAME_LABEL)}": program,
+        f"pod_label_{_meta(INSTANCE_LABEL)}": instance,
+        "pod_container_port_name": "http",
+        "pod_phase": "Running",
+    }
+    return _job(
+        program,
+        SLOW_SECONDS,
+        proxy_url=f"http://{METRICS_SERVICE}.{GATEWAY_NAMESPACE}.svc.cluster.local",
+        sample_limit=MOST_SAMPLES_OF_BACK_END,
+        body_size_limit=MOST_BYTES,
+        kubernetes_sd_configs=_pods_of_node(),
+        relabel_configs=[
+            *(
+                {"source_labels": [f"__meta_kubernetes_{label}"], "regex": value, "action": "keep"}
+                for label, value in wanted.items()
+            ),
+            *_without("__meta_kubernetes_namespace", excluded),
+            {"source_labels": ["__meta_kubernetes_namespace"], "regex": TENANT_NAMESPACE, "target_label": "tenant"},
+            *POD_LABELS,
+        ],
+        metric_relabel_configs=[_keep(program)],
     )
 
 
@@ -160,7 +205,7 @@ def api_server() -> dict[str, Any]:
         tls_config={"ca_file": f"{SERVICE_ACCOUNT_FOLDER}/ca.crt", "server_name": "kubernetes.default.svc"},
         kubernetes_sd_configs=[{"role": "endpointslice", "namespaces": {"names": ["default"]}}],
         relabel_configs=[{"source_labels": source, "regex": "kubernetes;https", "action": "keep"}],
-        metric_relabel_configs=[_keep(API_SERVER_METRICS)],
+        metric_relabel_configs=[_keep("apiserver")],
     )
 
 

@@ -11,6 +11,7 @@ DOMAIN_PATTERN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}
 SYSTEM = "system"
 GATEWAY_NAMESPACE = "opstrace"
 COLLECTORS_NAMESPACE = "opstrace-collectors"
+METRICS_SERVICE = "backend-metrics"  # of the gateway, for the collectors: docs/explanation/security.md
 
 BUCKET_NAME_LENGTH = 63  # Amazon S3 user guide, 'Bucket naming rules'
 HASH_LENGTH = 8

@@ -7,9 +7,9 @@ the upstream, through Envoy's dynamic forward proxy. Keys and limits come from f
 import json
 from typing import Any
 
-from components.gateway import metrics
 from components.gateway.filter_chain import DNS_CACHE
 from components.gateway.listeners import client_listener, probe_listener, socket_options
+from components.gateway.metrics import back_ends, own
 from components.gateway.settings import (
     ADMIN_PORT,
     ANSWER_SOCKET_BYTES,
@@ -40,12 +40,12 @@ def bootstrap(settings: GatewaySettings) -> str:
         "admin": _admin(),
         "layered_runtime": {"layers": [{"name": "regexes", "static_layer": REGEX_SIZES}]},
         "overload_manager": _overload_manager(),
-        "stats_sinks": metrics.sinks(),
-        "stats_flush_interval": f"{metrics.FLUSH_SECONDS}s",
+        "stats_sinks": own.sinks(),
+        "stats_flush_interval": f"{own.FLUSH_SECONDS}s",
         "dynamic_resources": {"lds_config": tails.lds_config()},
         "static_resources": {
-            "listeners": [client_listener(settings), probe_listener(settings)],
-            "clusters": [_tenant_cluster(), tails.cluster(), metrics.cluster()],
+            "listeners": [client_listener(settings), probe_listener(settings), back_ends.listener()],
+            "clusters": [_tenant_cluster(), tails.cluster(), own.cluster(), back_ends.cluster()],
         },
     }
     return json.dumps(content, indent=1)

@@ -22,9 +22,9 @@ from components.core.resource_names import (
 )
 from components.core.scopes import KeyLimits
 from components.core.tags import CONFIG_ANNOTATION
-from components.gateway import metrics
 from components.gateway.envoy import bootstrap
 from components.gateway.limits import GatewayLimits
+from components.gateway.metrics import back_ends, own
 from components.gateway.settings import (
     CONFIG_FOLDER,
     CPU_REQUEST,
@@ -33,6 +33,7 @@ from components.gateway.settings import (
     LISTEN_PORT,
     MEMORY_MIB,
     MEMORY_REQUEST,
+    METRICS_PORT,
     GatewaySettings,
 )
 from components.gateway.tails.listener import TAILS, tails_file
@@ -46,7 +47,7 @@ from components.gateway.watched_files import (
     limits_files,
 )
 from components.shared.kubernetes_object import KubernetesObject
-from components.shared.network_policies import egress_without_metadata
+from components.shared.network_policies import COLLECTORS, egress_without_metadata
 from components.shared.options import SKIP_AWAIT, child, manifest
 from components.shared.pod_settings import PLAIN_PODS, PodSettings
 from components.shared.pods import NAMESPACE_POD_SECURITY, POD_SECURITY_CONTEXT, Container
@@ -70,6 +71,7 @@ class GatewayArgs:
         revoked_tokens: The ids of revoked tokens.
         limits: The limits of all tenants.
         node_port: The port of every node to which the load balancer forwards.
+        collected: Whether the collectors scrape tenants' back ends through the gateway.
         binding: How pods become targets of the load balancer; None where nodes are the targets.
         pods: What the platform wants of the pods.
         cpu: The CPU request of each pod.
@@ -82,6 +84,7 @@ class GatewayArgs:
     revoked_tokens: Collection[str]
     limits: GatewayLimits
     node_port: int
+    collected: bool = False
     binding: Binding | None = None
     pods: PodSettings = PLAIN_PODS
     cpu: str = CPU_REQUEST
@@ -121,7 +124,7 @@ class Gateway(pulumi.ComponentResource):
             NETWORK_POLICY_TYPE,
             f"{name}-network-policy",
             metadata=manifest(name="gateway", namespace=in_namespace, labels=marks),
-            spec=_network_policy(instance),
+            spec=_network_policy(args),
             opts=child(self),
         )
         priority = [] if args.pods.priority_class else [self._priority_class(name, marks)]
@@ -133,6 +136,8 @@ class Gateway(pulumi.ComponentResource):
             spec=_service(instance, args),
             opts=child(self),
         )
+        if args.collected:
+            self._backend_metrics(name, args, metadata)
         bound = [declare_binding(name, args.binding, metadata, service, self)] if args.binding else []
         KubernetesObject(
             DEPLOYMENT_TYPE,
@@ -150,6 +155,17 @@ class Gateway(pulumi.ComponentResource):
         )
         self.namespace = in_namespace
         self.register_outputs({"namespace": self.namespace})
+
+    def _backend_metrics(self, name: str, args: GatewayArgs, metadata: Mapping[str, Any]) -> None:
+        """Declare the Service of the port through which the collectors scrape the back ends."""
+        ports = [{"name": "http", "port": 80, "targetPort": METRICS_PORT}]
+        KubernetesObject(
+            SERVICE_TYPE,
+            f"{name}-backend-metrics-service",
+            metadata=manifest(**metadata | {"name": back_ends.NAME}, annotations=SKIP_AWAIT),
+            spec=manifest(selector=selector("gateway", args.settings.instance), ports=ports),
+            opts=child(self),
+        )
 
     def _priority_class(self, name: str, marks: Mapping[str, str]) -> pulumi.Resource:
         return KubernetesObject(
@@ -190,16 +206,18 @@ def _service(instance: str, args: GatewayArgs) -> Any:
     )
 
 
-def _network_policy(instance: str) -> Any:
-    """Return the policy that lets everybody reach the clients' port of the gateway's pods, and no other port.
+def _network_policy(args: GatewayArgs) -> Any:
+    """Return the policy that lets everybody reach the clients' port of the gateway's pods, and collectors theirs.
 
     The pods reach everything except the node's metadata. The probe's port needs no rule: traffic between a pod and its
     own node is always allowed (kubernetes.io, 'Network Policies').
     """
+    clients = {"ports": [{"protocol": "TCP", "port": LISTEN_PORT}]}
+    collectors = {"from": [COLLECTORS], "ports": [{"protocol": "TCP", "port": METRICS_PORT}]}
     return manifest(
-        podSelector={"matchLabels": selector("gateway", instance)},
+        podSelector={"matchLabels": selector("gateway", args.settings.instance)},
         policyTypes=["Ingress", "Egress"],
-        ingress=[{"ports": [{"protocol": "TCP", "port": LISTEN_PORT}]}],
+        ingress=[clients, *([collectors] if args.collected else [])],
         egress=egress_without_metadata(),
     )
 
@@ -219,7 +237,7 @@ def _deployment(args: GatewayArgs, marks: Mapping[str, str], config: str) -> Any
         requests={"cpu": args.cpu, "memory": args.memory},
         memory_limit=f"{MEMORY_MIB}Mi",
     ).manifest()
-    envoy["env"] = metrics.environment()
+    envoy["env"] = own.environment()
     envoy["lifecycle"] = {"preStop": {"sleep": {"seconds": STOP_SECONDS}}}
     folders = {"config": CONFIG_FOLDER} | {watched.part: watched.folder for watched in WATCHED}
     envoy["volumeMounts"] = [{"name": part, "mountPath": folder, "readOnly": True} for part, folder in folders.items()]

@@ -9,6 +9,7 @@ LISTEN_PORT = 8080
 HEALTH_PORT = 8081
 ADMIN_PORT = 9901
 TAIL_PORT = 8082  # on loopback
+METRICS_PORT = 8083  # of tenants' back ends, for the collectors
 CONFIG_FOLDER = "/etc/envoy"
 
 # Memory of a pod; docs/reference/quotas.md has the budget. Envoy's overload manager counts its heap only: Lua, the kernel's

@@ -140,6 +140,7 @@ class Instance(pulumi.ComponentResource):
             revoked_tokens=api.revoked_tokens,
             limits=api.gateway_limits,
             node_port=args.config.load_balancer.node_port,
+            collected=args.config.collectors.metrics,
             binding=self._binding(args.config.load_balancer),
             pods=args.config.platform.gateway_pod_settings,
             cpu=args.config.pods.gateway.cpu,

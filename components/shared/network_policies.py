@@ -13,6 +13,11 @@ NOT_ALERTMANAGER: dict[str, Any] = {
 }
 """Selects all pods but the Alertmanager's, whose configuration chooses the address and the headers of a request."""
 
+COLLECTORS: dict[str, Any] = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": COLLECTORS_NAMESPACE}}
+}
+"""The collectors as a peer. No other namespace can have their name."""
+
 
 def ingress_of_tenant() -> list[dict[str, Any]]:
     """Return the rules that admit the gateway and the tenant's own pods, except its Alertmanager."""
@@ -21,9 +26,8 @@ def ingress_of_tenant() -> list[dict[str, Any]]:
 
 
 def ingress_of_collectors() -> list[dict[str, Any]]:
-    """Return the rule that admits the collectors to the APIs of the system tenant. No other namespace can have their name."""
-    collectors = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": COLLECTORS_NAMESPACE}}}
-    return [{"from": [collectors], "ports": [{"protocol": "TCP", "port": port} for port in PORTS.values()]}]
+    """Return the rule that admits the collectors to the APIs of the system tenant."""
+    return [{"from": [COLLECTORS], "ports": [{"protocol": "TCP", "port": port} for port in PORTS.values()]}]
 
 
 def egress_without_metadata() -> list[dict[str, Any]]:

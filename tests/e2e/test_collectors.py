@@ -6,13 +6,18 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
-from components.core.names import COLLECTORS_NAMESPACE
+from components.collectors.settings import NODE
+from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
+from components.gateway.settings import METRICS_PORT
+from tests.support.packets import PodNetwork
 from tests.support.polling import eventually
 from tests.support.user_session import UserSession, commands, url
 
 PAGE = "how-to/watch-the-cluster.md"
 SOON = 30  # seconds from a line or a sample to the answer that has it
 START_SECONDS = 180  # until the collectors run, on a busy machine
+JOBS = {"apiserver", "cadvisor", "collector", "cortex", "gateway", "kubelet", "kubernetes", "loki"}
+MOST_SERIES = 400  # of one back end
 
 
 def asked(walk: UserSession, api: str, path: str, **query: str) -> list[dict[str, Any]]:
@@ -72,13 +77,33 @@ def test_each_job_has_series(walk: UserSession) -> None:
     def jobs() -> set[str]:
         return {entry["job"] for entry in series(walk, "group by (job) ({job!=''})")}
 
-    eventually(lambda: jobs() >= {"apiserver", "cadvisor", "collector", "kubelet", "kubernetes"}, detail=jobs)
+    eventually(lambda: jobs() >= JOBS, detail=jobs)
     eventually(lambda: series(walk, "up == 0") == [], 2 * SOON, detail=lambda: series(walk, "up == 0"))
     gateway = (
         'k8s_deployment_available{namespace="opstrace",deployment="gateway"}'  # at the first scrape, none is ready
     )
     eventually(lambda: series(walk, f"{gateway} == 2") != [], 3 * SOON, detail=lambda: series(walk, gateway))
     assert series(walk, "target_info{job!='gateway'}") == []
+
+
+def test_few_series_of_each_tenant_s_back_ends_are_kept(walk: UserSession) -> None:
+    def back_ends() -> dict[tuple[str, str], int]:
+        found = asked(walk, "cortex", "/api/v1/query", query='count by (job, tenant) ({job=~"cortex|loki"})')
+        return {(each["metric"]["job"], each["metric"]["tenant"]): int(each["value"][1]) for each in found}
+
+    wanted = {(job, tenant) for job in ("cortex", "loki") for tenant in ("default", "system")}
+    eventually(lambda: {*back_ends()} >= wanted, detail=back_ends)
+    assert max(back_ends().values()) < MOST_SERIES, back_ends()
+
+
+def test_the_collectors_reach_the_data_of_no_tenant_but_their_own(walk: UserSession) -> None:
+    collector, gateway = (
+        PodNetwork.of(walk, *pod) for pod in ((COLLECTORS_NAMESPACE, NODE), (GATEWAY_NAMESPACE, "gateway"))
+    )
+    assert collector.reaches(f"{gateway.address}:{METRICS_PORT}")
+    for api, port in PORTS.items():
+        pod = PodNetwork.of(walk, "default-tenant", api)
+        assert not collector.reaches(f"{pod.address}:{port}")
 
 
 def test_no_other_pod_runs_in_the_collectors_namespace(walk: UserSession) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from components.core.names import GATEWAY_NAMESPACE
 from components.gateway.gateway import REPLICAS
-from components.gateway.metrics import FLUSH_SECONDS
+from components.gateway.metrics.own import FLUSH_SECONDS
 from tests.support.polling import eventually
 from tests.support.user_session import GATEWAY_MARKS, LABELS, UserSession, commands, url
 

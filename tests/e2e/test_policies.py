@@ -10,7 +10,7 @@ import pytest
 
 from components.core.images import ENVOY_IMAGE
 from components.core.names import GATEWAY_NAMESPACE, PORTS
-from components.gateway.settings import ADMIN_PORT, HEALTH_PORT, LISTEN_PORT
+from components.gateway.settings import ADMIN_PORT, HEALTH_PORT, LISTEN_PORT, METRICS_PORT
 from scripts.checks.policy_probe import NAME, Probe, probe_policies, verdict
 from scripts.clients.kubernetes import Cluster
 from tests.support.packets import PodNetwork, enforcer
@@ -41,6 +41,7 @@ def test_a_tenant_s_pods_are_reached_by_the_gateway_and_by_each_other_alone(walk
     # Like any client without the load balancer's PROXY header.
     assert stranger.is_cut_off(f"{gateway.address}:{LISTEN_PORT}")
     assert not stranger.reaches(f"{gateway.address}:{HEALTH_PORT}")  # only probes of its node do
+    assert not stranger.reaches(f"{gateway.address}:{METRICS_PORT}")
     assert not stranger.reaches(f"{gateway.address}:{ADMIN_PORT}")
     assert gateway.is_refused(f"{gateway.address}:{ADMIN_PORT}")  # it listens on the pod's loopback only
 

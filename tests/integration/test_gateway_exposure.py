@@ -79,11 +79,11 @@ def tails_listener() -> dict[str, Any]:
 
 def test_what_a_connection_may_buffer_is_bounded_at_both_sides() -> None:
     config = json.loads(bootstrap(SETTINGS))["static_resources"]
-    gateway, health = config["listeners"]
-    clusters = [cluster for cluster in config["clusters"] if cluster["name"] in ("tenant", "tails")]
+    gateway, health, metrics = config["listeners"]
+    clusters = [cluster for cluster in config["clusters"] if cluster["name"] != "system-metrics"]
     tails = tails_listener()
-    sizes = [part["per_connection_buffer_limit_bytes"] for part in (gateway, tails, *clusters)]
-    assert sizes == [BUFFER_BYTES] * 4
+    sizes = [part["per_connection_buffer_limit_bytes"] for part in (gateway, metrics, tails, *clusters)]
+    assert sizes == [BUFFER_BYTES] * 6
     assert health["per_connection_buffer_limit_bytes"] <= BUFFER_BYTES
 
 

@@ -215,10 +215,10 @@ class Gateway:
             text = text.replace(watched.folder, str(self.folder / watched.part))
         config: dict[str, Any] = json.loads(text)
         del config["stats_sinks"]  # there is no system tenant
-        self.port, self.health_port, self.admin_port = free_ports(3)
+        self.port, self.health_port, self.metrics_port, self.admin_port = free_ports(4)
         config["admin"]["address"]["socket_address"]["port_value"] = self.admin_port
         listeners = config["static_resources"]["listeners"]
-        for listener, port in zip(listeners, (self.port, self.health_port), strict=True):
+        for listener, port in zip(listeners, (self.port, self.health_port, self.metrics_port), strict=True):
             listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
             if self.direct:
                 filters = [entry for entry in listener.get("listener_filters", []) if entry["name"] != "proxy-protocol"]
@@ -259,8 +259,8 @@ class Gateway:
         cluster = next(one for one in config["static_resources"]["clusters"] if one["name"] == "tenant")
         del cluster["cluster_type"], cluster["lb_policy"]
         cluster["load_assignment"] = {"cluster_name": "tenant", "endpoints": endpoints}
-        tails = next(one for one in config["static_resources"]["clusters"] if one["name"] == "tails")
-        config["static_resources"]["clusters"] = [cluster, tails]
+        others = [one for one in config["static_resources"]["clusters"] if one["name"] in ("tails", "backend-metrics")]
+        config["static_resources"]["clusters"] = [cluster, *others]
         _without_names(manager)
 
     def ask(

@@ -1,6 +1,7 @@
 """The collectors: what the settings switch, and what their pods may do."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -97,6 +98,7 @@ def test_excluded_namespaces_are_left_out_of_logs_containers_and_pods() -> None:
         ("kubelet", "metric_relabel_configs", "namespace"),
         ("cadvisor", "metric_relabel_configs", "namespace"),
         ("pods", "relabel_configs", "__meta_kubernetes_namespace"),
+        ("cortex", "relabel_configs", "__meta_kubernetes_namespace"),
     ):
         dropped = {"source_labels": [label], "regex": "kube-system|other", "action": "drop"}
         assert dropped in jobs(node)[job][rules]
@@ -118,6 +120,25 @@ def test_further_targets_are_scraped_once_for_the_cluster() -> None:
 def test_only_the_kubelet_and_the_api_server_get_the_service_account_s_token() -> None:
     found = [job for each in configurations(collected()).values() for job in jobs(each).values()]
     assert {job["job_name"] for job in found if "authorization" in job} == {"kubelet", "cadvisor", "apiserver"}
+
+
+def test_back_ends_of_all_tenants_are_scraped_through_the_gateway_and_few_of_their_metrics_are_kept() -> None:
+    resources = collected()
+    service = next(each.inputs for each in declared(settings()) if each.name.endswith("backend-metrics-service"))
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    found = jobs(configurations(resources)[NODE])
+    for program in ("cortex", "loki", "alertmanager"):
+        job = found[program]
+        assert job["proxy_url"] == f"http://{name}.{namespace}.svc.cluster.local" and "authorization" not in job
+        wanted = {rule["source_labels"][0]: rule["regex"] for rule in job["relabel_configs"] if "action" in rule}
+        assert wanted["__meta_kubernetes_pod_label_app_kubernetes_io_name"] == program
+        assert wanted["__meta_kubernetes_pod_label_app_kubernetes_io_instance"] == "showdown"
+        assert re.fullmatch(wanted["__meta_kubernetes_namespace"], "default-tenant")
+        assert not re.fullmatch(wanted["__meta_kubernetes_namespace"], "another-team-tenant")
+        (kept,) = job["metric_relabel_configs"]
+        assert (kept["action"], kept["source_labels"]) == ("keep", ["__name__"]) and job["sample_limit"] <= 2000
+        assert kept["regex"].split("|") and not re.fullmatch(kept["regex"], "go_goroutines")
+    assert {job for job in found if "proxy_url" in found[job]} == {"cortex", "loki", "alertmanager"}
 
 
 def test_the_pods_are_tight_although_they_run_as_root() -> None:

@@ -10,6 +10,7 @@ import pytest
 from components.config.load import from_engine, from_settings
 from components.core.errors import ConfigError
 from components.core.resource_names import NETWORK_POLICY_TYPE, WORKLOAD_PREFIX
+from components.gateway.settings import LISTEN_PORT, METRICS_PORT
 from components.instance.providers import providers
 from localcloud.node.policy_rules import selects
 from tests.support.factories import CLUSTER, settings
@@ -124,6 +125,23 @@ def test_the_system_tenant_admits_the_collectors_to_its_apis_while_there_are_any
         "ports": [{"protocol": "TCP", "port": 9009}, {"protocol": "TCP", "port": 3100}],
     }
     assert opened == [expected] * rules
+
+
+@pytest.mark.parametrize(("collectors", "rules"), [({}, 1), ({"metrics": False}, 0)])
+def test_the_gateway_admits_everybody_to_one_port_and_the_collectors_of_metrics_to_another(
+    collectors: dict[str, bool], rules: int
+) -> None:
+    resources = declared(settings(collectors=collectors))
+    labels = {"app.kubernetes.io/name": "gateway", "app.kubernetes.io/instance": "showdown"}
+    (policy,) = policies(resources, ("opstrace", labels), "Ingress")
+    clients, *opened = policy["ingress"]
+    assert clients == {"ports": [{"protocol": "TCP", "port": LISTEN_PORT}]}
+    expected = {
+        "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "opstrace-collectors"}}}],
+        "ports": [{"protocol": "TCP", "port": METRICS_PORT}],
+    }
+    assert opened == [expected] * rules
+    assert sum("backend-metrics-service" in entry.name for entry in resources) == rules
 
 
 def test_nobody_reaches_the_collectors(recorded: list[pulumi.runtime.MockResourceArgs]) -> None:

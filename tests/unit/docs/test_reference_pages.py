@@ -12,7 +12,7 @@ from components.gateway.access_log import FIELDS
 from components.gateway.envoy import bootstrap
 from components.gateway.limits import MOST_UNDECLARED_BYTES
 from components.gateway.lua_filters import BAD_TOKEN
-from components.gateway.metrics import FLUSH_SECONDS
+from components.gateway.metrics.own import FLUSH_SECONDS
 from components.gateway.routes import CORTEX_READS, LOKI_READS, QUERY_SECONDS
 from components.gateway.settings import (
     IDLE_SECONDS,
