@@ -14,7 +14,7 @@ from components.config.base import NAME_PATTERN, Section
 from components.config.engine_values import shown_path
 from components.config.load_balancer import VPC_PATTERN
 from components.config.platform.aws import BOUNDARY_PATTERN, REGION_PATTERN, ROLE_PATH_PATTERN, ZONE_PATTERN
-from components.config.platform.collectors import JOB_PATTERN, NAMESPACE_PATTERN, SCRAPE_PATH_PATTERN
+from components.config.platform.collectors import JOB_PATTERN, NAMESPACE_PATTERN, RUNBOOKS_PATTERN, SCRAPE_PATH_PATTERN
 from components.config.platform.images import DIGEST_PATTERN, REGISTRY_PREFIX_PATTERN
 from components.config.platform.pods import LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, OBJECT_NAME_PATTERN
 from components.config.stack import (
@@ -52,6 +52,7 @@ FORMS = {
     NAMESPACE_PATTERN: "the name of a namespace: 1 to 63 characters of a-z, 0-9 and '-', without '-' at either end",
     JOB_PATTERN: "a name of 1 to 63 letters, digits and _./-, with a letter or a digit at both ends",
     SCRAPE_PATH_PATTERN: "a path such as /metrics, of letters, digits and /._~-",
+    RUNBOOKS_PATTERN: "a URL or a path without spaces and without #",
     OBJECT_NAME_PATTERN: "the name of a Kubernetes object, at most 253 characters of a-z, 0-9, '-' and '.'",
 }
 KINDS = {

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.collectors.collectors import Collectors
+from components.collectors.rules.file import rule_file
 from components.collectors.settings import CollectorsArgs
 from components.config.load_balancer import LoadBalancerConfig
 from components.config.stack import StackConfig
@@ -170,8 +171,20 @@ class Instance(pulumi.ComponentResource):
     def tenant_args(self, tenant: str) -> TenantArgs:
         """Return the arguments of one of the configuration's tenants."""
         config = self._args.config
-        collected = tenant == SYSTEM and config.collectors.enabled
-        return TenantArgs(base=self.base, tenant=tenant, settings=config.settings_of(tenant), collected=collected)
+        is_system = tenant == SYSTEM
+        return TenantArgs(
+            base=self.base,
+            tenant=tenant,
+            settings=config.settings_of(tenant),
+            collected=is_system and config.collectors.enabled,
+            rules=self._rules() if is_system and config.collectors.evaluates_rules else None,
+        )
+
+    def _rules(self) -> str:
+        """Return the platform's rule file."""
+        limits = self._args.config.data_api.limits
+        ends = {key: limit.not_after for key, limit in limits.items() if limit.not_after is not None}
+        return rule_file(ends, self._args.config.collectors.rules.runbooks)
 
     def _collectors_args(self, args: InstanceArgs) -> CollectorsArgs:
         collectors = args.config.collectors

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -66,6 +66,7 @@ class StoreArgs:
         domain: the instance's own domain.
         service_account: the service account of the pods, which may assume the role.
         pods: what the platform wants of the pods.
+        rules: the rule file that the ruler of metrics reads in place of the bucket's rules; of the system tenant alone.
     """
 
     instance: str
@@ -79,6 +80,7 @@ class StoreArgs:
     domain: str
     service_account: str = SERVICE_ACCOUNT
     pods: PodSettings = PLAIN_PODS
+    rules: str | None = None
 
 
 class Backend(Protocol):
@@ -98,6 +100,7 @@ class BackendArgs:
         limits: the tenant's limits under the back end's own names; the back end reads them again while it runs.
         http_port: the port of the HTTP API in the pod.
         environment: variables of the container beside those of AWS.
+        volumes: further volumes, each with its mount.
     """
 
     program: str
@@ -110,6 +113,7 @@ class BackendArgs:
     size: BackendSize
     store: StoreArgs
     environment: Mapping[str, str] = field(default_factory=dict)
+    volumes: Sequence[tuple[dict[str, Any], dict[str, Any]]] = ()
 
 
 def server(http_port: int, grpc_port: int) -> dict[str, Any]:
@@ -326,6 +330,7 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
         {"name": "aws-token", "mountPath": TOKEN_FOLDER, "readOnly": True},
         {"name": "data", "mountPath": DATA_FOLDER},
+        *(mount for _, mount in args.volumes),
     ]
     spec = {
         "serviceAccountName": args.store.service_account,
@@ -334,7 +339,11 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         "terminationGracePeriodSeconds": STOP_SECONDS,
         **({"hostAliases": args.store.aws.host_aliases} if args.store.aws.host_aliases else {}),
         "containers": [main],
-        "volumes": [{"name": "config", "configMap": {"name": args.program}}, token_volume()],
+        "volumes": [
+            {"name": "config", "configMap": {"name": args.program}},
+            token_volume(),
+            *(volume for volume, _ in args.volumes),
+        ],
         **_spread(args),
     }
     return args.store.pods.applied(spec)

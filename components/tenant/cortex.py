@@ -1,12 +1,15 @@
 """A Cortex in one process: a tenant's metrics."""
 
+import dataclasses
 from typing import Any
 
 import pulumi
 
+from components.collectors.rules import mounted
 from components.config.backend_limits import METRICS_RETENTION
 from components.config.tenant import TenantSettings
 from components.core.images import CORTEX_IMAGE
+from components.core.labels import labels
 from components.core.names import PORTS
 from components.core.resource_names import CORTEX_TYPE
 from components.core.units import hours
@@ -149,7 +152,7 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
             **alerts_to(store),
         },
         # Not the bucket of the blocks: the compactor takes every top-level name in it for a tenant.
-        "ruler_storage": s3_storage(store.aws, config_bucket),
+        "ruler_storage": mounted.ruler_storage() if store.rules else s3_storage(store.aws, config_bucket),
     }
 
 
@@ -166,6 +169,10 @@ class Cortex(pulumi.ComponentResource):
         )
         limits = cortex_limits(args.settings)
         backend = api_backend("cortex", CORTEX_IMAGE, args, config=config, limits=limits)
+        if args.rules:
+            marks = labels("cortex", backend.component, args.instance)
+            mounted.declare_rules(name, args.rules, args.namespace, marks, self)
+            backend = dataclasses.replace(backend, volumes=[(mounted.volume(), mounted.mount())])
         self.running = declare_backend(name, backend, self)
         self.service = "cortex"
         self.register_outputs({"service": self.service})

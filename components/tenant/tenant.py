@@ -46,6 +46,7 @@ class TenantArgs:
         base: the facts of the instance.
         settings: the tenant's settings with the instance's defaults in them.
         collected: whether the collectors send to it without a token; of the system tenant alone.
+        rules: the platform's rules; of the system tenant alone.
         metrics: declares the back end of metrics; by default a Cortex of the tenant's own.
         logs: declares the back end of logs; by default a Loki of the tenant's own.
     """
@@ -54,6 +55,7 @@ class TenantArgs:
     tenant: str
     settings: TenantSettings
     collected: bool = False
+    rules: str | None = None
     metrics: Callable[[str, StoreArgs, pulumi.ResourceOptions], Backend] = Cortex
     logs: Callable[[str, StoreArgs, pulumi.ResourceOptions], Backend] = Loki
 
@@ -108,6 +110,7 @@ class Tenant(pulumi.ComponentResource):
             storage_class=base.cluster.storage_class,
             domain=base.domain,
             pods=base.platform.pod_settings,
+            rules=args.rules,
         )
         backends = [args.metrics(f"{name}-cortex", store, child(self)), args.logs(f"{name}-loki", store, child(self))]
         if args.settings.alertmanager.enabled:

@@ -11,6 +11,7 @@ import psutil
 import pulumi
 import urllib3
 
+from components.collectors.rules import mounted
 from components.config.base import merged
 from components.config.tenant import TenantSettings
 from components.shared.pods import Aws
@@ -61,15 +62,26 @@ def _configuration(program: str, store: StoreArgs) -> tuple[dict[str, Any], dict
     return alertmanager_config(store, "config", ALERTS_URL), alertmanager_limits(store.settings)
 
 
+def _mount(folder: Path, files: Mapping[str, str]) -> None:
+    """Write files as the kubelet does: links to a folder of this version."""
+    version = folder / "..2026"
+    version.mkdir(parents=True)
+    (folder / "..data").symlink_to(version.name)
+    for name, text in files.items():
+        (version / name).write_text(text)
+        (folder / name).symlink_to(f"..data/{name}")
+
+
 class Backend:
     """A back end whose files are in one folder; it can be stopped and started again.
 
     `services` are the addresses of the Services that its configuration names. `changes` are merged into the configuration,
-    by program. `environment` is that of the process.
+    by program. `environment` is that of the process. `rules` is the mounted rule file of Cortex, None without one.
     """
 
     changes: Mapping[str, dict[str, Any]] = SHORT_WAITS
     environment: Mapping[str, str] = KEYS
+    rules: str | None = None
 
     def __init__(
         self,
@@ -91,6 +103,7 @@ class Backend:
             aws=aws,
             storage_class=None,
             domain="showdown.example.com",
+            rules=self.rules,
         )
         config, limits = _configuration(program, store)
         self._program, self._folder, self.name = program, folder, program
@@ -106,6 +119,9 @@ class Backend:
             .replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{grpc}")
             .replace(RUNTIME_FILE, str(folder / "runtime.yaml"))
         )
+        if self.rules:
+            text = text.replace(mounted.FOLDER, str(folder / "rules"))
+            _mount(folder / "rules" / TENANT, {mounted.FILE: self.rules})
         for service, address in (services or {}).items():
             text = text.replace(f"http://{service}/", f"http://{address}/")
         (folder / "config.yaml").write_text(text.replace(f'"{DATA_FOLDER}', f'"{folder}/data'))

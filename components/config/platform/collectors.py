@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from components.collectors.rules.file import RUNBOOKS
 from components.collectors.scrape import JOBS
 from components.collectors.settings import CollectorResources, ScrapeJob
 from components.config.base import Quantity, Section, value_without_problems, without_duplicates
@@ -13,6 +14,7 @@ from components.core.units import amount
 NAMESPACE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # Kubernetes, 'Object Names and IDs'
 JOB_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?$"
 SCRAPE_PATH_PATTERN = r"^/[A-Za-z0-9._~/-]*$"
+RUNBOOKS_PATTERN = r"^[^\s#]+$"
 TARGET = r"([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?:([0-9]{1,5})"
 LAST_PORT = 65_535
 OWN_JOBS = (*JOBS, "gateway", "kubernetes")
@@ -108,6 +110,26 @@ class ResourcesOfCollectors(Section):
         return CollectorResources(cpu=self.cpu, memory=self.memory, memory_limit=self.memory_limit)
 
 
+class RulesConfig(Section):
+    """The recording and alerting rules of the platform."""
+
+    enabled: Annotated[
+        bool,
+        Field(
+            description="Whether the system tenant evaluates the platform's rules, if metrics are collected. Its Cortex then reads "
+            "rules from ConfigMaps, and takes none by its API."
+        ),
+    ] = True
+    runbooks: Annotated[
+        str,
+        Field(
+            pattern=RUNBOOKS_PATTERN,
+            description="Where the page with the runbooks is: the part of the annotation `runbook_url` before `#`. Give the URL of your "
+            "copy of the documentation.",
+        ),
+    ] = RUNBOOKS
+
+
 class CollectorsConfig(Section):
     """What is collected from the cluster for the system tenant. Each change replaces the collectors node by node."""
 
@@ -129,6 +151,8 @@ class CollectorsConfig(Section):
         ResourcesOfCollectors()
     )
 
+    rules: Annotated[RulesConfig, Field(description="The rules of the platform in the system tenant.")] = RulesConfig()
+
     @model_validator(mode="after")
     def _jobs(self) -> Self:
         without_duplicates([scrape.job for scrape in self.extra_scrape])
@@ -140,3 +164,8 @@ class CollectorsConfig(Section):
     def enabled(self) -> bool:
         """Whether there are collectors at all."""
         return self.logs or self.metrics
+
+    @property
+    def evaluates_rules(self) -> bool:
+        """Whether the system tenant evaluates the platform's rules."""
+        return self.metrics and self.rules.enabled

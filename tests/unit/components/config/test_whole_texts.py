@@ -123,6 +123,7 @@ FULL: dict[str, Any] = {
         "namespaces": {"exclude": ["kube-system"]},
         "extraScrape": [{"job": "database", "targets": ["db.example.com:9187"], "path": "/metrics", "scheme": "https"}],
         "resources": {"cpu": "100m", "memory": "256Mi", "memoryLimit": "1Gi"},
+        "rules": {"runbooks": "https://docs.example.com/runbooks.html"},
     },
     "tags": {"team": "observability"},
 }

@@ -1,0 +1,24 @@
+"""The file with all rules of the platform."""
+
+import json
+from collections.abc import Mapping
+
+from components.collectors.rules import gateway, keys, nodes, storage, tenants, watching
+from components.collectors.rules.rule import Group
+
+RUNBOOKS = "docs/how-to/runbooks.md"  # of the checkout
+
+
+def groups(key_ends: Mapping[str, int]) -> list[Group]:
+    """Return all groups; `key_ends` has the time of the end of each limited key, in seconds since the epoch, by key id."""
+    return [gateway.GROUP, tenants.GROUP, storage.GROUP, nodes.GROUP, keys.group(key_ends), watching.GROUP]
+
+
+def rule_file(key_ends: Mapping[str, int], runbooks: str = RUNBOOKS) -> str:
+    """Return the rule file as JSON, which is YAML too.
+
+    Args:
+        key_ends: The time of the end of each limited key, in seconds since the epoch, by key id.
+        runbooks: The address of the page with the runbooks.
+    """
+    return json.dumps({"groups": [group.as_group(runbooks) for group in groups(key_ends)]}, indent=1)

@@ -1,0 +1,34 @@
+"""Rules about nodes, by what Kubernetes and their kubelets say of them."""
+
+from components.collectors.rules.rule import Alert, Group
+
+DAY = 24 * 3600
+CERTIFICATE_DAYS = 7  # kubelets renew theirs when 10 to 30 % of its life is left
+PRESSURES = ("memory", "disk", "pid")
+
+GROUP = Group(
+    name="nodes",
+    rules=[
+        Alert(
+            name="NodeNotReady",
+            expr="k8s_node_condition_ready < 1",
+            minutes=5,
+            severity="critical",
+            summary="The node {{ $labels.node }} is not ready.",
+        ),
+        Alert(
+            name="NodeUnderPressure",
+            expr=" or ".join(f"k8s_node_condition_{kind}_pressure == 1" for kind in PRESSURES),
+            minutes=5,
+            severity="warning",
+            summary="The node {{ $labels.node }} is short of memory, disk or process ids, and may evict pods.",
+        ),
+        Alert(
+            name="NodeCertificateExpires",
+            expr=f"0 < kubelet_certificate_manager_client_expiration_seconds - time() < {CERTIFICATE_DAYS * DAY}",
+            minutes=60,
+            severity="critical",
+            summary="The kubelet of {{ $labels.node }} cannot speak to the cluster in {{ $value | humanizeDuration }}.",
+        ),
+    ],
+)

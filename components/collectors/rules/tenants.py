@@ -1,0 +1,66 @@
+"""Rules about the pods of tenants, and what each tenant sends."""
+
+from components.collectors.rules.rule import Alert, Group, Recording
+
+OF_TENANTS = 'namespace=~"[a-z0-9]+-tenant"'
+OF_INSTANCE = 'namespace=~"[a-z0-9]+-tenant|opstrace|opstrace-collectors"'
+PODS = "namespace, statefulset"
+
+GROUP = Group(
+    name="tenants",
+    rules=[
+        Recording(
+            record="tenant:samples:rate5m",
+            expr="sum by (tenant) (rate(cortex_distributor_received_samples_total[5m]))",
+        ),
+        Recording(record="tenant:series:sum", expr="sum by (tenant) (cortex_ingester_memory_series)"),
+        Recording(
+            record="tenant:log_lines:rate5m", expr="sum by (tenant) (rate(loki_distributor_lines_received_total[5m]))"
+        ),
+        Recording(
+            record="tenant:log_bytes:rate5m", expr="sum by (tenant) (rate(loki_distributor_bytes_received_total[5m]))"
+        ),
+        Alert(
+            name="TenantNotReady",
+            expr=(
+                f"max by ({PODS}) (k8s_statefulset_ready_pods{{{OF_TENANTS}}})"
+                f" < max by ({PODS}) (k8s_statefulset_desired_pods{{{OF_TENANTS}}})"
+            ),
+            minutes=10,
+            severity="critical",
+            summary="{{ $labels.statefulset }} in {{ $labels.namespace }} has only {{ $value }} ready pods.",
+        ),
+        Alert(
+            name="BackEndNotScraped",
+            expr='up{job=~"cortex|loki|alertmanager"} == 0',
+            minutes=10,
+            severity="warning",
+            summary="{{ $labels.pod }} in {{ $labels.namespace }} does not give its metrics.",
+        ),
+        Alert(
+            name="ContainerRestarts",
+            # The count of a pod, which starts anew with the pod.
+            expr=f"delta(k8s_container_restarts{{{OF_INSTANCE}}}[30m]) > 2",
+            minutes=0,
+            severity="warning",
+            summary="{{ $labels.container }} of {{ $labels.pod }} in {{ $labels.namespace }} restarts again and again.",
+        ),
+        Alert(
+            name="RulesFailing",
+            expr="sum by (tenant) (increase(cortex_prometheus_rule_evaluation_failures_total[15m])) > 0",
+            minutes=15,
+            severity="warning",
+            summary="Rules of the tenant {{ $labels.tenant }} cannot be evaluated.",
+        ),
+        Alert(
+            name="NotificationsFailing",
+            expr=(
+                "sum by (tenant) (increase(cortex_prometheus_notifications_errors_total[15m])) > 0"
+                " or sum by (tenant) (increase(cortex_alertmanager_notifications_failed_total[15m])) > 0"
+            ),
+            minutes=5,
+            severity="critical",
+            summary="Alerts of the tenant {{ $labels.tenant }} do not reach their receiver.",
+        ),
+    ],
+)

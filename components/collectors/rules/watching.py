@@ -1,0 +1,76 @@
+"""Rules about the collectors and the rules themselves: whether what the other rules look at arrives."""
+
+from components.collectors.rules.rule import Alert, Group
+
+DAEMON_SET = '{namespace="opstrace-collectors",daemonset="node-collector"}'
+OF_COLLECTORS = 'job="collector"'
+QUEUE = f"otelcol_exporter_queue_size{{{OF_COLLECTORS}}}"
+MINUTES = 15
+LOSSES = [
+    f"otelcol_exporter_{reason}_failed_{kind}_total"
+    for reason in ("send", "enqueue")
+    for kind in ("log_records", "metric_points")
+]
+
+
+def _lost(counter: str) -> str:
+    """Return the expression for collectors that lost data: a counter that rose, or one that appeared with the loss."""
+    series = f"{counter}{{{OF_COLLECTORS}}}"
+    new = f"({series} > 0 unless {series} offset {MINUTES}m)"
+    return f"sum by (collector, node, exporter) (increase({series}[{MINUTES}m]) > 0 or {new})"
+
+
+GROUP = Group(
+    name="watching",
+    rules=[
+        Alert(
+            name="Watchdog",
+            expr="vector(1)",
+            minutes=0,
+            severity="none",
+            summary="Always fires. If your receiver gets it no longer, alerts do not arrive.",
+        ),
+        Alert(
+            name="ClusterMetricsOld",
+            # A query looks five minutes back: a series is missing once its newest sample is older.
+            expr=(
+                "absent(k8s_node_condition_ready) or (count by (node) (k8s_node_condition_ready) unless on (node)"
+                ' count by (node) (up{job="kubelet"}))'
+            ),
+            minutes=0,
+            severity="critical",
+            summary="The newest metrics of {{ with $labels.node }}the node {{ . }}{{ else }}the cluster{{ end }} are older than 5 minutes.",
+        ),
+        Alert(
+            name="ClusterLogsOld",
+            expr=(
+                f'sum by (collector, node) (otelcol_exporter_queue_size{{{OF_COLLECTORS},exporter=~".*logs"}}) > 0'
+                f" and sum by (collector, node) (rate(otelcol_exporter_sent_log_records_total{{{OF_COLLECTORS}}}[5m])) == 0"
+            ),
+            minutes=0,
+            severity="critical",
+            summary="The collector of {{ $labels.node }} has lines that it could not send for 5 minutes.",
+        ),
+        Alert(
+            name="CollectorDown",
+            expr=f"k8s_daemonset_ready_nodes{DAEMON_SET} < k8s_daemonset_desired_scheduled_nodes{DAEMON_SET}",
+            minutes=10,
+            severity="warning",
+            summary="Collectors run on {{ $value }} nodes only.",
+        ),
+        Alert(
+            name="CollectorQueueFillingUp",
+            expr=f"{QUEUE} / otelcol_exporter_queue_capacity{{{OF_COLLECTORS}}} > 0.5",
+            minutes=5,
+            severity="warning",
+            summary="The queue {{ $labels.exporter }} of {{ $labels.node }} is {{ $value | humanizePercentage }} full.",
+        ),
+        Alert(
+            name="CollectorDataLost",
+            expr=" or ".join(_lost(counter) for counter in LOSSES),
+            minutes=0,
+            severity="critical",
+            summary="{{ $value }} lines or samples of {{ $labels.node }} were lost by {{ $labels.exporter }} in 15 minutes.",
+        ),
+    ],
+)
