@@ -23,7 +23,7 @@ CORTEX = (
     "cortex_compactor_(runs_completed_total|runs_failed_total|last_successful_run_timestamp_seconds)",
     "cortex_compactor_block_cleanup_(completed_total|failed_total|last_successful_run_timestamp_seconds)",
     "cortex_bucket_(blocks_count|index_last_successful_update_timestamp_seconds)",
-    "thanos_objstore_bucket_(operations_total|operation_failures_total)",
+    "thanos_objstore_bucket_operation_failures_total",
     # Queries, rules, and alerts on their way to the Alertmanager.
     "cortex_query_frontend_(queries_total|queue_length)",
     "cortex_query_seconds_total",

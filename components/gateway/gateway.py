@@ -128,7 +128,7 @@ class Gateway(pulumi.ComponentResource):
             opts=child(self),
         )
         priority = [] if args.pods.priority_class else [self._priority_class(name, marks)]
-        metadata = {"name": "gateway", "namespace": in_namespace, "labels": marks}
+        metadata: dict[str, Any] = {"name": "gateway", "namespace": in_namespace, "labels": marks}
         service = KubernetesObject(
             SERVICE_TYPE,
             f"{name}-service",
@@ -162,7 +162,7 @@ class Gateway(pulumi.ComponentResource):
         KubernetesObject(
             SERVICE_TYPE,
             f"{name}-backend-metrics-service",
-            metadata=manifest(**metadata | {"name": back_ends.NAME}, annotations=SKIP_AWAIT),
+            metadata=manifest(**{**metadata, "name": back_ends.NAME}, annotations=SKIP_AWAIT),
             spec=manifest(selector=selector("gateway", args.settings.instance), ports=ports),
             opts=child(self),
         )

@@ -1,14 +1,21 @@
 """The gateway's port for the collectors: the metrics of back ends, and no other request."""
 
+import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import urllib3
 
+from components.collectors.settings import NODE
 from components.core.names import PORTS
 from components.gateway.metrics.back_ends import PATH
+from tests.support.backend import Backend
+from tests.support.cluster_collector import ClusterCollector, Surroundings, arguments
 from tests.support.gateway import Gateway
+from tests.support.polling import eventually
 from tests.support.recording_server import BackEnd
 
 ADDRESS = "127.0.83.1"  # of the pod
@@ -82,3 +89,36 @@ def test_clients_do_not_reach_a_pod_s_metrics_at_their_own_port(shown: Gateway, 
 
 def test_a_pod_that_does_not_answer_is_an_error_for_its_own_scrape(shown: Gateway) -> None:
     assert asked(shown)[0] == 503
+
+
+def test_the_collector_scrapes_a_pod_through_the_gateway_and_drops_what_is_not_kept(
+    shown: Gateway, pod: BackEnd, tmp_path: Path, backend: Callable[..., Backend]
+) -> None:
+    cortex = backend("cortex", {})
+    cortex.start()
+    pod.body = b"# TYPE cortex_ingester_memory_series gauge\ncortex_ingester_memory_series 7\ngo_goroutines 99\n"
+    proxy = f"http://127.0.0.1:{shown.metrics_port}"
+    target = {
+        "proxy_url": proxy,
+        "static_configs": [{"targets": [POD]}],
+        "scrape_interval": "1s",
+        "scrape_timeout": "1s",
+    }
+    without = ("file_log", "k8s_attributes", "kubelet", "cadvisor", "pods", "loki", "alertmanager")
+    folder = tmp_path / "collector"
+    folder.mkdir()
+    surroundings = Surroundings({"cortex": cortex.port}, without, targets={"cortex": target})
+    collector = ClusterCollector(folder, NODE, arguments(), surroundings)
+
+    def names() -> set[str]:
+        query = urlencode({"match[]": '{job="cortex"}'})
+        headers = {"X-Scope-OrgID": "system"}
+        status, text = cortex.ask("GET", f"/prometheus/api/v1/label/__name__/values?{query}", headers=headers)
+        return {*json.loads(text)["data"]} if status == 200 else set()
+
+    try:
+        collector.start()
+        eventually(lambda: {"up", "cortex_ingester_memory_series"} <= names(), detail=collector.said)
+    finally:
+        collector.kill()
+    assert "go_goroutines" not in names() and {*pod.requests} == {" GET /metrics"}

@@ -369,7 +369,9 @@ def test_cortex_reads_the_mounted_rules_evaluates_them_and_takes_none_by_its_api
         found = json.loads(text)["data"]["groups"] if status == 200 else []
         return {group["name"]: [rule["name"] for rule in group["rules"]] for group in found}
 
-    expected = {group.name: [getattr(rule, "name", None) or rule.record for rule in group.rules] for group in GROUPS}
+    expected = {
+        group.name: [rule.name if isinstance(rule, Alert) else rule.record for rule in group.rules] for group in GROUPS
+    }
     cortex.until(lambda: loaded() == expected)
     for alert in ALERTS:
         status, text = cortex.ask("GET", "/prometheus/api/v1/query", fields={"query": alert.expr})

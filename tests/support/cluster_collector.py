@@ -49,11 +49,13 @@ class Surroundings:
         ports: The ports of Cortex and Loki on loopback.
         without: The processors, receivers and scrape jobs that are left out, because they need a cluster.
         environment: Variables beside those of a pod.
+        targets: The parts of scrape jobs that replace the discovery of their targets, by job.
     """
 
     ports: Mapping[str, int] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class ClusterCollector:
@@ -71,7 +73,7 @@ class ClusterCollector:
         (account / "token").write_text("token")
         (account / "ca.crt").touch()
         whole = node_configuration(args) if program == NODE else cluster_configuration(args)
-        text = json.dumps(_without(whole, surroundings.without))
+        text = json.dumps(_with_targets(_without(whole, surroundings.without), surroundings.targets))
         health, own = free_ports(2)
         changes = {LOGS_FOLDER: str(self.pods), QUEUE_FOLDER: str(folder / "queue")}
         changes |= {SERVICE_ACCOUNT_FOLDER: str(account), f"0.0.0.0:{HEALTH_PORT}": f"127.0.0.1:{health}"}
@@ -132,3 +134,13 @@ def _without(configuration: dict[str, Any], names: tuple[str, ...]) -> dict[str,
         parts["receivers"]["prometheus"] = {"config": {"scrape_configs": jobs}}
     service = configuration["service"] | {"pipelines": pipelines}
     return configuration | parts | {"service": service}
+
+
+def _with_targets(configuration: dict[str, Any], targets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a configuration whose scrape jobs have these targets in place of discovered ones."""
+    jobs = configuration["receivers"].get("prometheus", {"config": {"scrape_configs": []}})["config"]["scrape_configs"]
+    for job in jobs:
+        if job["job_name"] in targets:
+            del job["kubernetes_sd_configs"], job["relabel_configs"]
+            job.update(targets[job["job_name"]])
+    return configuration
