@@ -58,6 +58,13 @@ class PodNetwork:
         return int(run(*command, f"http://{address}/", check=False).returncode)
 
 
+def process_of(walk: UserSession, namespace: str, pod: str, program: str) -> int:
+    """Return the id of the process of a program in a pod."""
+    uid = walk.kubectl("-n", namespace, "get", "pod", pod, "-o", "jsonpath={.metadata.uid}")
+    groups = (path for path in Path("/proc").glob("[0-9]*/cgroup") if uid in _text(path))
+    return next(int(path.parent.name) for path in groups if _text(path.parent / "comm").strip() == program)
+
+
 def enforcer(slot: int) -> str:
     """Return the id of the process that enforces network policies, in the network namespace of a cloud's node."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):

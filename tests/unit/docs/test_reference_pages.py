@@ -12,6 +12,7 @@ from components.gateway.access_log import FIELDS
 from components.gateway.envoy import bootstrap
 from components.gateway.limits import MOST_UNDECLARED_BYTES
 from components.gateway.lua_filters import BAD_TOKEN
+from components.gateway.metrics import back_ends
 from components.gateway.metrics.own import FLUSH_SECONDS
 from components.gateway.routes import CORTEX_READS, LOKI_READS, QUERY_SECONDS
 from components.gateway.settings import (
@@ -113,3 +114,5 @@ def test_the_page_on_quotas_has_the_limits_of_the_gateway() -> None:
     assert limits["Time of a log tail"].startswith(f"{TAIL_HOURS} hours, ")
     assert limits["Log tails of a pod at the same time"] == f"{MOST_TAILS:,}"
     assert limits["Probe port"].startswith(f"{PROBE_CONNECTIONS} connections, ")
+    port = f"{back_ends.MOST_CONNECTIONS} connections, {back_ends.ANSWER_SECONDS} s each answer, headers of {back_ends.HEADER_KIB} KiB"
+    assert limits["Port of the collectors"].startswith(port)
