@@ -14,7 +14,9 @@ GROUP = Group(
         ),
         Recording(
             record="gateway:errors:ratio5m",
-            expr='sum(gateway:answers:rate5m{envoy_response_code_class="5"}) / sum(gateway:answers:rate5m)',
+            expr=(
+                '(sum(gateway:answers:rate5m{envoy_response_code_class="5"}) or vector(0)) / sum(gateway:answers:rate5m)'
+            ),
         ),
         Alert(
             name="GatewayErrors",
