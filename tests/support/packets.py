@@ -33,6 +33,10 @@ class PodNetwork:
         """Run a command in the pod's network namespace."""
         run("nsenter", "-t", self.process, "-n", *words)
 
+    def output(self, *words: str) -> str:
+        """Run a command in the pod's network namespace, and return its output."""
+        return run("nsenter", "-t", self.process, "-n", *words).stdout
+
     def link_local(self) -> str:
         """Return the pod's link-local IPv6 address, as a neighbour writes it in a URL."""
         lines = (line.split() for line in Path(f"/proc/{self.process}/net/if_inet6").read_text().splitlines())
@@ -58,11 +62,12 @@ class PodNetwork:
         return int(run(*command, f"http://{address}/", check=False).returncode)
 
 
-def process_of(walk: UserSession, namespace: str, pod: str, program: str) -> int:
-    """Return the id of the process of a program in a pod."""
+def process_of(walk: UserSession, namespace: str, pod: str, program: str) -> int | None:
+    """Return the id of the process of a program in a pod, None while it does not run."""
     uid = walk.kubectl("-n", namespace, "get", "pod", pod, "-o", "jsonpath={.metadata.uid}")
     groups = (path for path in Path("/proc").glob("[0-9]*/cgroup") if uid in _text(path))
-    return next(int(path.parent.name) for path in groups if _text(path.parent / "comm").strip() == program)
+    found = (int(path.parent.name) for path in groups if _text(path.parent / "comm").strip() == program)
+    return next(found, None)
 
 
 def enforcer(slot: int) -> str:
