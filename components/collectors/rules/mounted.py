@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.core.names import SYSTEM
+from components.core.resource_names import CONFIG_MAP_TYPE
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import child, manifest
 
 FOLDER = "/etc/opstrace-rules"
@@ -39,7 +40,8 @@ def declare_rules(
     name: str, text: str, namespace: pulumi.Input[str], marks: Mapping[str, str], parent: pulumi.Resource
 ) -> pulumi.Resource:
     """Declare the ConfigMap with the platform's rules."""
-    return kubernetes.core.v1.ConfigMap(
+    return KubernetesObject(
+        CONFIG_MAP_TYPE,
         f"{name}-rules",
         metadata=manifest(name=PLATFORM, namespace=namespace, labels=dict(marks)),
         data={FILE: text},
