@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from components.core.errors import UserError
-from components.core.names import PORTS, Api, namespace
+from components.core.names import namespace
+from scripts.clients.back_ends import ask_json
 from scripts.integrations.integration import LABEL, Kind
 from scripts.integrations.probe_bodies import JOB, METRIC
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from scripts.clients.gateway.client import GatewayClient
     from scripts.clients.kubernetes import Cluster
 
-APIS: dict[Kind, Api] = {"metrics": "cortex", "logs": "loki"}
 RECENT_SECONDS = 300
 MOST_LINES = 100
 OK = 200
@@ -94,8 +94,4 @@ class ByCluster(Reader):
             )
 
     def _ask(self, kind: Kind, path: str) -> Any:
-        api = APIS[kind]
-        prefix = "/prometheus" if kind == "metrics" else ""
-        headers = {"X-Scope-OrgID": self._tenant}
-        text = self._cluster.ask(namespace(self._tenant), f"{api}-0", PORTS[api], f"{prefix}{path}", headers)
-        return None if text is None else json.loads(text)
+        return ask_json(self._cluster, self._tenant, kind, path)

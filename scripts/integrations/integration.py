@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 from components.core.scopes import Scope
+from scripts.clients import back_ends
 
 LABEL = "integration_id"
 """The label of every series, and the label or structured metadata of every line, that an integration sends."""
@@ -12,7 +13,7 @@ LABEL = "integration_id"
 RETRIES = 1_000_000
 """The retries of clients that drop data after some retries by default. At five minutes each, these take nine years."""
 
-Kind = Literal["metrics", "logs"]
+Kind = back_ends.Kind
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
