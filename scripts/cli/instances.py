@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from scripts.cli.newest_data import ages_in_words, note_reasons
 from scripts.cli.options import pass_context
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
@@ -68,7 +69,10 @@ def recover(context: Context, provider_name: str, stack: str) -> None:
 @JSON_OBJECT
 @pass_context
 def status(context: Context, provider_name: str, instance: str, as_json: bool) -> None:
-    """Show the tenants of INSTANCE, the keys it trusts, and whether the gateway answers."""
+    """Show the tenants of INSTANCE, the keys it trusts, and whether the gateway answers.
+
+    The command also shows how old the newest data of the collectors in the tenant system is.
+    """
     instance_status = status_of_instance(context, provider_name, instance)
     if as_json:
         stdout_json(instance_status.plain())
@@ -81,6 +85,8 @@ def status(context: Context, provider_name: str, instance: str, as_json: bool) -
         click.echo(f"{pod}: {state.in_words() if state else 'does not tell which keys it has'}")
     for name, facts in instance_status.tenants.items():
         click.echo(f"tenant {name}: {_in_words(facts)}")
+    click.echo(f"collected:     {ages_in_words(instance_status.newest)}")
+    note_reasons(instance_status.newest)
 
 
 def _in_words(facts: dict[str, Any]) -> str:

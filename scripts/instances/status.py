@@ -11,6 +11,7 @@ from scripts.clients.concurrent import map_concurrently
 from scripts.instances.gateway import Readiness, gateway_readiness
 from scripts.instances.stacks import require_stack
 from scripts.tenants.locate import all_settings, deployed_tenants
+from scripts.tenants.newest_data import newest_data
 from scripts.tenants.readiness import READY, programs, reasons_of, state_of
 from scripts.ui.terminal import note
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from components.config.stack import StackConfig
     from components.config.tenant import TenantSettings
+    from scripts.clients.back_ends import Kind
     from scripts.clients.gateway.state import PodState
     from scripts.clients.kubernetes import Cluster
     from scripts.clients.providers import Provider
@@ -40,6 +42,7 @@ class Status:
         gateway: Whether the gateway's pods are ready.
         pods: What each of the gateway's pods has loaded; None for a pod that does not answer.
         tenants: The facts of its tenants by name.
+        newest: The newest data of the collectors in the system tenant.
     """
 
     instance: str
@@ -48,6 +51,7 @@ class Status:
     gateway: Readiness
     pods: Mapping[str, PodState | None]
     tenants: Mapping[str, dict[str, Any]]
+    newest: Mapping[Kind, dict[str, Any]]
 
     def plain(self) -> dict[str, Any]:
         """Return the status as `--json` has it."""
@@ -58,6 +62,7 @@ class Status:
             "gateway": {"state": self.gateway.state, "reasons": self.gateway.reasons},
             "gatewayPods": {pod: state and state.facts() for pod, state in self.pods.items()},
             "tenants": self.tenants,
+            "newestData": self.newest,
         }
 
 
@@ -67,11 +72,13 @@ def status_of_instance(context: Context, provider_name: str, instance: str) -> S
     file = context.require_file(instance)
     config = file.config()
     require_stack(context.engine(provider, instance), provider_name)
-    gateway = _gateway(context.cluster(provider, config))
+    cluster = context.cluster(provider, config)
+    gateway = _gateway(cluster)
     tenants = _tenants(context, provider, file, config)
     pods = _gateway_pods(context, provider, instance, config)
     domain = instance_domain(instance, config.domain)
-    return Status(instance, domain, sorted(config.data_api.public_keys), gateway, pods, tenants)
+    newest = newest_data(cluster, config.collectors)
+    return Status(instance, domain, sorted(config.data_api.public_keys), gateway, pods, tenants, newest)
 
 
 def _gateway(cluster: Cluster) -> Readiness:

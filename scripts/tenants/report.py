@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from components.config.backend_limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAMES
-from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, APIS, PORTS, api_url, instance_domain, namespace
+from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, APIS, SYSTEM, api_url, instance_domain, namespace
+from scripts.clients.back_ends import ask_back_end
 from scripts.clients.concurrent import map_concurrently
 from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants.locate import all_settings, deployed_tenants, settings_of
+from scripts.tenants.newest_data import newest_data
 from scripts.tenants.overview import NOT_APPLIED, PROTECTED, TO_BE_DELETED
 from scripts.tenants.readiness import READY, programs, reasons_of, state_of
 from scripts.tenants.retained_data import buckets
@@ -115,6 +117,8 @@ def facts(tenant: Tenant, config: StackConfig, target: Target) -> dict[str, Any]
             "buckets": deployed.buckets,
             "recordedOnDelete": deployed.on_delete,
         }
+        if tenant.name == SYSTEM:
+            report["newestData"] = newest_data(target.cluster, config.collectors)
         if tenant.settings and report["state"] != READY:
             report["reasons"] = reasons_of(target.cluster, tenant.name, programs(tenant.settings))
     return report
@@ -138,18 +142,15 @@ def age_of(cluster: Cluster, tenant: str) -> datetime.timedelta | None:
 
 def active_series(cluster: Cluster, tenant: str) -> int | None:
     """Return the number of series that Cortex has in memory, replicas counted once; None where it does not answer."""
-    headers = {"X-Scope-OrgID": tenant}
-    text = cluster.ask(namespace(tenant), "cortex-0", PORTS["cortex"], "/api/v1/user_stats", headers)
+    text = ask_back_end(cluster, tenant, "cortex", "/api/v1/user_stats")
     return None if text is None else int(json.loads(text)["numSeries"])
 
 
 def effective_limits(cluster: Cluster, tenant: str) -> dict[str, dict[str, Any] | None]:
     """Return the limits that the back ends have in force, by kind of data; None where a back end does not answer."""
-    headers = {"X-Scope-OrgID": tenant}
-    own_namespace = namespace(tenant)
-    logs = cluster.ask(own_namespace, "loki-0", PORTS["loki"], "/config/tenant/v1/limits", headers)
-    base = cluster.ask(own_namespace, "cortex-0", PORTS["cortex"], "/config", headers)
-    runtime = cluster.ask(own_namespace, "cortex-0", PORTS["cortex"], "/runtime_config", headers)
+    logs = ask_back_end(cluster, tenant, "loki", "/config/tenant/v1/limits")
+    base = ask_back_end(cluster, tenant, "cortex", "/config")
+    runtime = ask_back_end(cluster, tenant, "cortex", "/runtime_config")
     yaml: Any = YAML(typ="safe")
     by_kind: dict[str, dict[str, Any] | None] = {"metrics": None, "logs": yaml.load(logs) if logs else None}
     if base and runtime:

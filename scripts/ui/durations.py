@@ -1,4 +1,4 @@
-"""Durations and instants as the command takes them: 12h, 90d, 10y, 2027-11-25T08:00:00Z."""
+"""Durations and instants as the command takes and shows them: 12h, 90d, 10y, 2027-11-25T08:00:00Z."""
 
 import re
 import time
@@ -6,9 +6,20 @@ import time
 import click
 
 from components.core.timestamps import instant
-from components.core.units import TOKEN_UNITS, TOKEN_YEAR
+from components.core.units import DAY, HOUR, MINUTE, TOKEN_UNITS, TOKEN_YEAR
 
 LONGEST = 10 * TOKEN_YEAR
+AGE_UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"))
+
+
+def age_in_words(seconds: int | None) -> str:
+    """Return an age in its largest unit, rounded down, such as 3d or 12s; `-` for None."""
+    if seconds is None:
+        return "-"
+    for size, unit in AGE_UNITS:
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
 
 
 def seconds_of(text: str) -> int:

@@ -1,6 +1,7 @@
 """The cluster watches itself: logs of any pod and the metrics of containers are in the system tenant, by the page's commands."""
 
 import json
+import re
 import time
 import uuid
 from typing import Any
@@ -11,7 +12,7 @@ from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.gateway.settings import METRICS_PORT
 from tests.support.packets import PodNetwork
 from tests.support.polling import eventually
-from tests.support.user_session import UserSession, commands, url
+from tests.support.user_session import INSTANCE, UserSession, commands, url
 
 PAGE = "how-to/watch-the-cluster.md"
 SOON = 30  # seconds from a line or a sample to the answer that has it
@@ -104,6 +105,16 @@ def test_the_collectors_reach_the_data_of_no_tenant_but_their_own(walk: UserSess
     for api, port in PORTS.items():
         pod = PodNetwork.of(walk, "default-tenant", api)
         assert not collector.reaches(f"{pod.address}:{port}")
+
+
+def test_commands_tell_how_old_the_newest_data_is(walk: UserSession) -> None:
+    def ages() -> list[int | None]:
+        status = json.loads(walk.opstrace("status", "local", INSTANCE, "--json").stdout)
+        return [status["newestData"][kind]["ageSeconds"] for kind in ("metrics", "logs")]
+
+    eventually(lambda: all(age is not None and age < 2 * SOON for age in ages()), 3 * SOON, detail=ages)
+    said_too = walk.opstrace("tenants", "list", "local", INSTANCE).stderr
+    assert re.search(r"system: newest sample \d+s old, newest line \d+s old", said_too), said_too
 
 
 def test_no_other_pod_runs_in_the_collectors_namespace(walk: UserSession) -> None:

@@ -34,7 +34,13 @@ MAY_IMPORT = {
     "tests": {"bench", "components", "localcloud", "reference", "scripts", "supplychain"},
 }
 # Modules of scripts/cli that other modules of scripts/cli may import: no command imports another command.
-NO_COMMANDS = {"scripts.cli.failures", "scripts.cli.findings", "scripts.cli.options", "scripts.cli.tokens.options"}
+NO_COMMANDS = {
+    "scripts.cli.failures",
+    "scripts.cli.findings",
+    "scripts.cli.newest_data",
+    "scripts.cli.options",
+    "scripts.cli.tokens.options",
+}
 GROUPS = {"scripts/cli/main.py", "scripts/cli/tenants/group.py", "scripts/cli/integrations/group.py"}
 # A type error or a rule of ruff that is ignored, with nothing but white space after the codes.
 IGNORED = r"# (type: ignore(\[[\w, -]+\])?|noqa(: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*)?)\s*$"

@@ -5,26 +5,17 @@ from typing import Any
 
 import click
 
-from components.core.units import DAY, HOUR, MINUTE
+from scripts.cli.newest_data import ages_in_words, note_reasons
 from scripts.cli.options import pass_context
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
 from scripts.stackfile.file import round_trip
 from scripts.tenants import report
+from scripts.ui.durations import age_in_words
 from scripts.ui.sizes import in_units
 from scripts.ui.terminal import JSON_ARRAY, JSON_OBJECT, note, show_columns, stdout_json
 
 COLUMNS = ("NAME", "STATE", "AGE", "RETENTION", "STORED", "SERIES", "METRICS", "LOGS")
-AGE_UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"))
-
-
-def _age(seconds: int | None) -> str:
-    if seconds is None:
-        return "-"
-    for size, unit in AGE_UNITS:
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
 
 
 def _row(facts: dict[str, Any]) -> list[str]:
@@ -33,7 +24,7 @@ def _row(facts: dict[str, Any]) -> list[str]:
     return [
         facts["name"],
         facts["state"],
-        _age(facts.get("ageSeconds")),
+        age_in_words(facts.get("ageSeconds")),
         "/".join(facts.get("retention", {"-": "-"}).values()),
         "-" if size is None else in_units(size),
         "-" if series is None else f"{series:,}",
@@ -48,7 +39,10 @@ def _row(facts: dict[str, Any]) -> list[str]:
 @JSON_ARRAY
 @pass_context
 def list_(context: Context, provider_name: str, instance: str, as_json: bool) -> None:
-    """List the tenants of INSTANCE with state, age, retention, contents and URLs."""
+    """List the tenants of INSTANCE with state, age, retention, contents and URLs.
+
+    For the tenant system, a line on standard error says how old the newest data of the collectors is.
+    """
     tenants = report.list_tenants(context, provider_name, instance)
     if as_json:
         stdout_json(tenants)
@@ -57,6 +51,9 @@ def list_(context: Context, provider_name: str, instance: str, as_json: bool) ->
     for facts in tenants:
         for reason in facts.get("reasons", []):
             note(f"{facts['name']}: {reason}")
+        if newest := facts.get("newestData"):
+            note(f"{facts['name']}: {ages_in_words(newest)}")
+            note_reasons(newest)
 
 
 @click.command(short_help="Show one tenant with the limits in force.")

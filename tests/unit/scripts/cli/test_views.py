@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import boto3
 import click
@@ -82,8 +83,8 @@ class Pods(EmptyCluster):
             return {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}
         return {"metadata": {}, "spec": {"replicas": 1}, "status": {"readyReplicas": 1}}
 
-    def ask(self, *_: Any) -> None:
-        """Do not answer."""
+    def ask(self, *_: Any) -> str | None:
+        return None
 
 
 class Instance:
@@ -206,6 +207,84 @@ def test_the_status_of_the_gateway_is_unknown_where_no_cluster_answers(instance:
     shown = instance.call(status, "showdown")
     assert "gateway:  " not in shown.stdout and "pods of the gateway are ready is unknown: no answer" in shown.stderr
     assert instance.read(status, "showdown")["gateway"] == {"state": None, "reasons": []}
+
+
+class Answering(Pods):
+    """A cluster whose system tenant has a sample of 12 seconds ago and a line of 3 hours ago, and no sample that goes on."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+
+    def ask(self, *request: Any) -> str | None:
+        where, pod, _, path, headers = request
+        endpoint, _, query = path.partition("?")
+        values = dict(parse_qsl(query))
+        self.asked.append((where, pod, headers))
+        if endpoint == "/prometheus/api/v1/query":
+            age = [{"metric": {}, "value": [0, "12.9"]}] if "[24h:" in values["query"] else []
+            return json.dumps({"data": {"result": age}})
+        if endpoint == "/loki/api/v1/query_range":
+            assert (values["limit"], values["direction"]) == ("1", "backward")
+            written = [str(int(values["end"]) - 3 * 3600 * 10**9), "a line", {}]
+            return json.dumps({"data": {"result": [{"stream": {}, "values": [written]}]}})
+        return None
+
+
+KNOWN = {
+    "metrics": {"enabled": True, "ageSeconds": 12, "reason": None},
+    "logs": {"enabled": True, "ageSeconds": 3 * 3600, "reason": None},
+}
+
+
+def test_the_status_tells_how_old_the_newest_data_of_the_system_tenant_is(instance: Instance) -> None:
+    instance.context.test_cluster = cluster = Answering()
+    assert "collected:     newest sample 12s old, newest line 3h old\n" in instance.call(status, "showdown").stdout
+    organisation = {"X-Scope-OrgID": "system"}
+    asked = {entry[:2] for entry in cluster.asked if entry[2] == organisation}
+    assert asked == {("system-tenant", "cortex-0"), ("system-tenant", "loki-0")}
+    assert instance.read(status, "showdown")["newestData"] == KNOWN
+
+
+def test_the_list_of_tenants_tells_it_of_the_system_tenant_alone(instance: Instance) -> None:
+    instance.context.test_cluster = Answering()
+    urn = "urn::tenant-system"
+    instance.states["showdown"].append({"urn": urn, "type": TENANT_TYPE, "outputs": {"settings": {}}})
+    listed = {entry["name"]: entry.get("newestData") for entry in instance.read(show.list_, "showdown")}
+    assert listed == {"default": None, "ops": None, "system": KNOWN}
+    assert "system: newest sample 12s old, newest line 3h old\n" in instance.call(show.list_, "showdown").stderr
+
+
+def test_an_age_is_unknown_with_the_reason(instance: Instance) -> None:
+    shown = instance.call(status, "showdown")
+    assert "collected:     newest sample unknown, newest line unknown\n" in shown.stdout
+    reason = "cortex-0 of the tenant system does not answer"
+    assert f"the age of the newest sample is unknown: {reason}\n" in shown.stderr
+    read = instance.read(status, "showdown")["newestData"]
+    assert read["metrics"] == {"enabled": True, "ageSeconds": None, "reason": reason}
+    instance.context.test_cluster = Silent()
+    assert "the age of the newest line is unknown: no answer" in instance.call(status, "showdown").stderr
+
+
+class Empty(Pods):
+    """A cluster whose system tenant has no data."""
+
+    def ask(self, *_: Any) -> str | None:
+        return json.dumps({"data": {"result": []}, "numSeries": 0})
+
+
+def test_no_data_of_a_day_has_no_age(instance: Instance) -> None:
+    instance.context.test_cluster = Empty()
+    shown = instance.call(status, "showdown")
+    assert "collected:     newest sample unknown, newest line unknown\n" in shown.stdout
+    assert "unknown: no line of the last 24 hours is in the tenant system\n" in shown.stderr
+
+
+def test_there_is_no_age_of_what_is_not_collected(instance: Instance, stack: Path) -> None:
+    stack.write_text(stack.read_text().rstrip() + "\n  opstrace:collectors: {metrics: false}\n")
+    instance.context.test_cluster = Answering()
+    assert "collected:     metrics not collected, newest line 3h old\n" in instance.call(status, "showdown").stdout
+    off = {"enabled": False, "ageSeconds": None, "reason": None}
+    assert instance.read(status, "showdown")["newestData"] == KNOWN | {"metrics": off}
 
 
 def test_retained_data_is_listed_expires_and_is_purged(instance: Instance) -> None:
