@@ -25,8 +25,9 @@ from components.config.platform.collectors import CollectorsConfig
 from components.config.platform.images import ImagesConfig
 from components.config.platform.pods import PodsConfig
 from components.config.platform.settings import PlatformSettings
+from components.config.platform.system_tenant import SYSTEM_DEFAULTS
 from components.config.tenant import TenantConfig, TenantSettings
-from components.core.names import DOMAIN_PATTERN
+from components.core.names import DOMAIN_PATTERN, SYSTEM
 
 PREFIX = "opstrace:"
 AWS_HOSTS = (".amazonaws.com", ".api.aws")  # the ends of the host names of AWS's endpoints, also of a VPC's own
@@ -169,6 +170,13 @@ class StackConfig(Section):
         TenantSettings,
         Field(description="Defaults for the settings of every tenant, `system` included."),
     ] = TenantSettings()
+    system_tenant: Annotated[
+        TenantSettings,
+        Field(
+            description="Settings of the tenant `system`. Settings that are not set have `tenantDefaults`, then limits of series, "
+            "rates and streams that bound the cost of the cluster's own logs and metrics."
+        ),
+    ] = TenantSettings()
     data_api: Annotated[
         DataApiConfig,
         Field(description="Who may reach the tenants' APIs, with which keys, and how much they may send."),
@@ -216,7 +224,13 @@ class StackConfig(Section):
         return PlatformSettings(images=self.images, pods=self.pods)
 
     def settings_of(self, tenant: str) -> TenantSettings:
-        """Return the settings of `tenant` with the defaults in them; `system` has the defaults alone."""
+        """Return the settings of `tenant` with the defaults in them; `system` has defaults of its own behind the common ones.
+
+        Raises:
+            ConfigError: a setting does not fit one of the defaults.
+        """
+        if tenant == SYSTEM:
+            return self.system_tenant.with_defaults(self.tenant_defaults.with_defaults(SYSTEM_DEFAULTS))
         own = next((entry for entry in self.tenants if entry.name == tenant), None)
         return own.with_defaults(self.tenant_defaults) if own else self.tenant_defaults
 

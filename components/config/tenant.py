@@ -1,4 +1,4 @@
-"""The settings of a tenant: an entry of `opstrace:tenants`, and `opstrace:tenantDefaults`."""
+"""The settings of a tenant: an entry of `opstrace:tenants`, `opstrace:tenantDefaults` and `opstrace:systemTenant`."""
 
 import ipaddress
 import re
@@ -171,7 +171,7 @@ SIZES: dict[SizeName, TenantSize] = {
 
 
 class TenantSettings(Section):
-    """The settings of a tenant: of one in its entry, of all in `opstrace:tenantDefaults`."""
+    """The settings of a tenant: of one in its entry, of all in `tenantDefaults`, of `system` in `systemTenant`."""
 
     retention: Annotated[
         Retention,

@@ -18,7 +18,7 @@ from scripts.stackfile.engine_view import plain
 from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants import recorded_state
 from scripts.tenants.apply import show_difference, write_and_apply
-from scripts.tenants.locate import own_file, require_tenant, user_settings_by_tenant
+from scripts.tenants.locate import editable_tenant, own_file, require_tenant, user_settings_by_tenant
 from scripts.tenants.plan import Plan, announce, outcome
 from scripts.tenants.safety import Allowed
 from scripts.tokens.of_tenant import live_tokens
@@ -186,7 +186,7 @@ def file_with_changes(context: Context, edit: Edit) -> StackFile:
 
     Raises `UserError` where the tenant does not exist, or a setting is invalid.
     """
-    place = require_tenant(context, edit.instance, edit.tenant)
+    place = editable_tenant(context, edit.instance, edit.tenant)
     place.file.require_editable()
     assign_all(place.entry, edit.settings)
     place.file.check()

@@ -54,6 +54,14 @@ def find_tenant(context: Context, instance: str, tenant: str) -> Place | None:
     return None if entry is None else Place(file, entry)
 
 
+def editable_tenant(context: Context, instance: str, tenant: str) -> Place:
+    """Return where a tenant's settings are, those of `system` included; raises `UserError` where no file has them."""
+    if tenant != SYSTEM:
+        return require_tenant(context, instance, tenant)
+    file = context.require_file(instance)
+    return Place(file, file.part("systemTenant"))
+
+
 def require_tenant(context: Context, instance: str, tenant: str) -> Place:
     """Return where a tenant's settings are; raises `UserError` where no file has them."""
     place = find_tenant(context, instance, tenant)
@@ -62,7 +70,7 @@ def require_tenant(context: Context, instance: str, tenant: str) -> Place:
     file = context.require_file(instance)
     if tenant == SYSTEM:
         raise UserError(
-            f"the tenant {SYSTEM} belongs to the instance: it always exists, and tenantDefaults holds its settings"
+            f"the tenant {SYSTEM} belongs to the instance: it always exists, and `./opstrace tenants set` changes its settings"
         )
     in_file = [str(entry.get("name")) for entry in file.entry("tenants")]
     existing = ", ".join([*in_file, *own_stack_tenants(context.stacks, instance)])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from components.config.platform.system_tenant import SYSTEM_DEFAULTS
 from components.config.tenant import SIZES, BackendSize
 from components.core.scopes import SCOPES
 from components.gateway.access_log import FIELDS
@@ -99,6 +100,26 @@ def test_the_page_on_settings_has_the_sizes() -> None:
 
     sizes = [cells(name, size.replicas, pod) for name, size in SIZES.items() for pod in (size.metrics, size.logs)]
     assert [row for row in rows("tenant-settings.md", "Size") for _ in range(2)] == sizes
+
+
+def test_the_page_on_settings_has_the_defaults_of_the_system_tenant() -> None:
+    _, _, section = (REFERENCE / "tenant-settings.md").read_text().partition("### The system tenant")
+    table = [line.strip("|").split("|") for line in section.partition("\n- ")[0].splitlines() if line.startswith("| `")]
+    shown = {name: value for names, value in table for name in re.findall(r"`([^`]+)`", names)}
+    limits = SYSTEM_DEFAULTS.limits
+    expected = {
+        f"{part}.{kind}.{name}" if name else f"{part}.{kind}": value
+        for part, kind, values in (
+            ("limits", "metrics", limits.metrics.model_dump(exclude_none=True)),
+            ("limits", "logs", limits.logs.model_dump(exclude_none=True)),
+            ("retention", "metrics", {"": SYSTEM_DEFAULTS.retention.metrics}),
+            ("retention", "logs", {"": SYSTEM_DEFAULTS.retention.logs}),
+        )
+        for name, value in values.items()
+    }
+    assert {name: re.findall(r"`([^`]+)`", value) for name, value in shown.items()} == {
+        name: [value if isinstance(value, str) else f"{value:g}"] for name, value in expected.items()
+    }
 
 
 def test_the_page_on_quotas_has_the_limits_of_the_gateway() -> None:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.collectors.export import BATCH_BYTES
 from components.config.base import merged
 from components.config.load import from_settings
+from components.config.platform.system_tenant import SYSTEM_DEFAULTS
 from components.config.tenant import TenantSettings
 from components.core.errors import ConfigError
 from components.core.tags import NAME_LABEL, TENANT_TAG
@@ -49,6 +51,36 @@ def test_a_tenant_s_own_settings_stand_upon_the_defaults_name_by_name() -> None:
     assert loki_limits(result, "default") == {"retention_period": "48h"}
     config = from_settings(settings(tenantDefaults=defaults), "showdown")
     assert config.settings_of("system").retention.metrics == "30d"
+
+
+def test_the_system_tenant_has_limits_of_its_own_by_default() -> None:
+    """What nobody set costs no more than docs/explanation/scale.md says."""
+    own = from_settings(settings(), "showdown").settings_of("system")
+    metrics, logs = cortex_limits(own), loki_limits(own, "system")
+    bounded = {*SYSTEM_DEFAULTS.limits.metrics.model_dump(exclude_none=True)}
+    assert bounded == {"max_series_per_user", "ingestion_rate", "ingestion_burst_size"}
+    assert {name: metrics[name] for name in bounded} == SYSTEM_DEFAULTS.limits.metrics.model_dump(exclude_none=True)
+    assert {*SYSTEM_DEFAULTS.limits.logs.model_dump(exclude_none=True)} <= {*logs}
+    assert (metrics["compactor_blocks_retention_period"], logs["retention_period"]) == ("168h", "168h")
+    assert "max_series_per_user" not in cortex_limits(of({}))
+
+
+def test_the_limits_of_the_system_tenant_are_settable_and_the_common_defaults_hold_before_its_own() -> None:
+    defaults = {"limits": {"metrics": {"ingestion_rate": 5, "max_series_per_user": 6}}, "retention": {"logs": "2d"}}
+    own = {"limits": {"metrics": {"ingestion_rate": 7}}, "retention": {"metrics": "3d"}}
+    result = from_settings(settings(tenantDefaults=defaults, systemTenant=own), "showdown").settings_of("system")
+    metrics = result.limits.metrics
+    assert (metrics.ingestion_rate, metrics.max_series_per_user) == (7, 6)
+    assert metrics.ingestion_burst_size == SYSTEM_DEFAULTS.limits.metrics.ingestion_burst_size
+    assert (result.retention.metrics, result.retention.logs) == ("3d", "2d")
+
+
+def test_one_push_of_a_collector_is_within_the_bursts_of_the_system_tenant() -> None:
+    """A larger push would be refused each time, and the collector would try it again without end."""
+    limits = SYSTEM_DEFAULTS.limits
+    assert limits.logs.ingestion_burst_size_mb and limits.logs.ingestion_burst_size_mb * 2**20 >= 4 * BATCH_BYTES
+    least_bytes = 16  # of a sample in OTLP: a bucket of a histogram has a bound and a count
+    assert limits.metrics.ingestion_burst_size and limits.metrics.ingestion_burst_size >= BATCH_BYTES // least_bytes
 
 
 def test_a_part_of_a_size_leaves_the_others_as_the_default_has_them() -> None:

@@ -63,6 +63,7 @@ FULL: dict[str, Any] = {
     "name": "showdown",
     "tenants": [{"name": "default"} | TENANT, {"name": "other", "size": "large"}],
     "tenantDefaults": TENANT,
+    "systemTenant": TENANT,
     "dataApi": {
         "allowedCidrs": ["203.0.113.0/24"],
         "publicKeys": {
@@ -131,7 +132,10 @@ ALONE: dict[str, Any] = {"tenantOf": "showdown", "name": "team", "tenant": TENAN
 LARGE = {"size": "large"}
 PODS = {"targets": "pods", "targetGroupBinding": "eks.amazonaws.com/v1"}
 TO_PODS = {"loadBalancer": {"vpcId": "vpc-1", "subnetIds": ["subnet-1"], **PODS}}
-EXAMPLES = (FULL, FULL | TO_PODS, FULL | {"tenantDefaults": LARGE}, ALONE, ALONE | {"tenant": LARGE})
+EXAMPLES = (
+    *(FULL, FULL | TO_PODS, FULL | {"tenantDefaults": LARGE}, FULL | {"systemTenant": LARGE}),
+    *(ALONE, ALONE | {"tenant": LARGE}),
+)
 Place = tuple[Any, ...]  # of a text: names and numbers
 
 

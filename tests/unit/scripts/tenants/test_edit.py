@@ -42,6 +42,14 @@ def test_other_values_are_what_they_are_in_yaml(
     StackFile("showdown", stack.parent).config()
 
 
+def test_settings_of_the_system_tenant_are_changed_too(stack: Path, context: FakeContext) -> None:
+    done = invoke(context, set_, "local", "showdown", "system", "limits.metrics.ingestion_rate=9", "--no-apply")
+    assert done.exception is None, done
+    config = StackFile("showdown", stack.parent).config()
+    assert config.settings_of("system").limits.metrics.ingestion_rate == 9
+    assert config.settings_of("default").limits.metrics.ingestion_rate is None
+
+
 @pytest.mark.parametrize("assignment", ["limits.metrics.max_exemplars=010", "tags={a: 0471}", "tags={a: {secure: b}}"])
 def test_a_value_that_the_engine_reads_differently_is_refused(
     stack: Path, context: FakeContext, assignment: str

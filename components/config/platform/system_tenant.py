@@ -1,0 +1,16 @@
+"""The defaults of the system tenant, which bound what the cluster's own logs and metrics cost.
+
+docs/explanation/scale.md derives the numbers, for 10 nodes with 100 tenants.
+"""
+
+from components.config.tenant import TenantSettings
+
+SYSTEM_DEFAULTS = TenantSettings.model_validate(
+    {
+        "retention": {"metrics": "7d", "logs": "7d"},
+        "limits": {
+            "metrics": {"max_series_per_user": 200_000, "ingestion_rate": 25_000, "ingestion_burst_size": 100_000},
+            "logs": {"ingestion_rate_mb": 8, "ingestion_burst_size_mb": 16, "max_global_streams_per_user": 5_000},
+        },
+    }
+)
