@@ -1,6 +1,5 @@
 """The files of an integration: which are there already, and whether they may be replaced."""
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from components.core.errors import UserError
 from localcloud.files import replace_whole, write_whole
 from scripts.integrations.formats.text import id_in
 from scripts.tokens.key_files import write_secret
+from scripts.ui.new_files import existing_files
 from scripts.ui.regular_files import read, reason
 
 CA_NAME = "ca.pem"
@@ -44,16 +44,6 @@ class NewFile:
             write_secret(self.path, self.content.encode())
 
 
-def require_folder(folder: Path) -> None:
-    """Create a folder if it is missing; raises `UserError` where no file can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the folder {folder} cannot be made: {reason(error)}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"the folder {folder} cannot be written; allow it for your user, or name another with --output")
-
-
 def current_id(path: Path) -> str | None:
     """Return the integration ID of a file that `write` has made, None for any other."""
     try:
@@ -67,10 +57,7 @@ def require_replaceable(paths: list[Path], found_id: str | None, wanted_id: str 
 
     Raises `UserError` where there is no terminal to ask.
     """
-    existing = [path for path in paths if path.exists() or path.is_symlink()]
-    links = [path for path in existing if path.is_symlink() or not path.is_file()]
-    if links:
-        raise UserError(f"{links[0]} is no regular file, and is not replaced; move it away, or name another --output")
+    existing = existing_files(paths, "--output")
     if not existing or force or (found_id is not None and found_id == wanted_id):
         return
     names = ", ".join(map(str, existing))

@@ -21,6 +21,7 @@ from scripts.tokens.key_files import read_key_pair
 from scripts.tokens.parse import Token, read_token, token_in
 from scripts.tokens.passphrase import reader
 from scripts.tokens.signing import Grant, Signer
+from scripts.ui.new_files import require_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +71,7 @@ def write_integration(context: Context, asked: Request) -> Written:
     mode = files.EXECUTABLE if asked.format.first_line else files.READABLE
     new = [files.NewFile(path, asked.format.content(integration), mode=mode), *created.files]
     new += [files.NewFile(asked.output / files.CA_NAME, ca)] if ca is not None else []
-    files.require_folder(asked.output)
+    require_folder(asked.output, "--output")
     new = [one for one in new if not one.is_there()]
     files.require_replaceable([one.path for one in new], found_id, asked.id, force=asked.force)
     notes += [*_notes_on_replaced(asked, created), *_secret_notes(asked, tokens, with_ca=ca is not None)]

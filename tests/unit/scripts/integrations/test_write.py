@@ -250,7 +250,7 @@ def test_a_folder_that_cannot_be_written_is_refused(
     assert "cannot be made" in str(result.exception) and entries() == ([], 0)
     out.unlink()
     out.mkdir()
-    monkeypatch.setattr("scripts.integrations.files.os.access", lambda _, mode: mode == os.R_OK)  # root may write
+    monkeypatch.setattr("scripts.ui.new_files.os.access", lambda _, mode: mode == os.R_OK)  # root may write
     refused(call(context, out, "prometheus", "--create-token", key_pair), out, "cannot be written", "--output")
 
 
