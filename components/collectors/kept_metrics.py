@@ -17,6 +17,7 @@ CORTEX = (
     "cortex_distributor_(received_samples_total|samples_in_total|latest_seen_sample_timestamp_seconds)",
     "cortex_discarded_samples_total",
     "cortex_ingester_(memory_series|active_series|ingested_samples_failures_total)",
+    "cortex_ingester_tsdb_storage_blocks_bytes",
     "cortex_ingester_tsdb_(wal_corruptions_total|wal_writes_failed_total|compactions_failed_total|head_truncations_failed_total)",
     # From the volume to the bucket, and what happens there.
     "cortex_ingester_shipper_(uploads_total|upload_failures_total)",

@@ -22,6 +22,7 @@ COMMANDS = {
     "aws-policy": "scripts.cli.aws_policy",
     "tenants": "scripts.cli.tenants.group",
     "integrations": "scripts.cli.integrations.group",
+    "dashboards": "scripts.cli.dashboards",
     "ui": "scripts.cli.ui",
     "env": "scripts.cli.local",
     "ta-create-keypair": "scripts.cli.tokens.create",

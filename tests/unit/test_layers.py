@@ -13,7 +13,7 @@ LAYERS = {
     "scripts": [
         ["cli"],
         ["web"],
-        ["instances", "integrations", "trust"],
+        ["dashboards", "instances", "integrations", "trust"],
         ["tenants"],
         ["updates"],
         ["context"],

@@ -29,6 +29,7 @@ FOLLOWED = {
     "how-to/rules.md": "e2e/test_rules.py",
     "how-to/alerts.md": "e2e/test_alerts.py",
     "how-to/watch-the-cluster.md": "e2e/test_collectors.py",
+    "how-to/dashboards.md": "e2e/test_dashboards.py",
     "reference/metrics.md": "e2e/test_metrics.py",
     "how-to/integrations.md": "e2e/test_integrations.py",
 }

@@ -1,0 +1,1 @@
+"""Dashboards for Grafana that show the instance, its gateway and its tenants."""

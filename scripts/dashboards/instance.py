@@ -1,0 +1,150 @@
+"""The dashboard of the instance: what is ready, what it uses, and whether its own data arrives."""
+
+from components.core.names import GATEWAY_NAMESPACE
+from scripts.dashboards.dashboard import Dashboard, Row
+from scripts.dashboards.expressions import OR_ZERO, RATE, REQUESTS, TENANT_NAMESPACES, share
+from scripts.dashboards.panel import Query, graph, number
+
+_ANSWERS = f"envoy_http_downstream_rq_xx_total{{{REQUESTS}"
+
+_NOW = Row(
+    "Now",
+    (
+        number(
+            "Tenants",
+            "short",
+            "Tenants whose Cortex the collectors scrape, the system tenant included.",
+            Query("count(count by (tenant) (cortex_build_info))"),
+        ),
+        number(
+            "Pods of tenants not ready",
+            "short",
+            "Pods of Cortex, Loki and Alertmanagers that their StatefulSets lack.",
+            Query(
+                f"sum(k8s_statefulset_desired_pods{{{TENANT_NAMESPACES}}})"
+                f" - sum(k8s_statefulset_ready_pods{{{TENANT_NAMESPACES}}})"
+            ),
+            bad_from=1,
+        ),
+        number(
+            "Gateway pods not ready",
+            "short",
+            "Pods that the gateway's Deployment lacks.",
+            Query(
+                f'sum(k8s_deployment_desired{{namespace="{GATEWAY_NAMESPACE}"}})'
+                f' - sum(k8s_deployment_available{{namespace="{GATEWAY_NAMESPACE}"}})'
+            ),
+            bad_from=1,
+        ),
+        number(
+            "Nodes not ready",
+            "short",
+            "Nodes whose condition Ready is not true.",
+            Query("count(k8s_node_condition_ready) - sum(k8s_node_condition_ready == 1)"),
+            bad_from=1,
+        ),
+        number(
+            "Errors of the gateway",
+            "percentunit",
+            "Share of the answers with status 5xx.",
+            Query(
+                share(f'sum(rate({_ANSWERS},envoy_response_code_class="5"}}{RATE}))', f"sum(rate({_ANSWERS}}}{RATE}))")
+            ),
+            bad_from=0.01,
+        ),
+        number(
+            "Age of the newest sample",
+            "s",
+            "How long ago a collector scraped a target.",
+            Query("time() - max(timestamp(up))"),
+            bad_from=300,
+        ),
+    ),
+)
+_USE = Row(
+    "Use of the cluster",
+    (
+        graph(
+            "CPU by namespace",
+            "short",
+            "Cores that containers use, of the ten namespaces with the most.",
+            Query(
+                f'topk(10, sum by (namespace) (rate(container_cpu_usage_seconds_total{{container!=""}}{RATE})))',
+                "{{namespace}}",
+            ),
+            stacked=True,
+        ),
+        graph(
+            "Memory by namespace",
+            "bytes",
+            "Working sets of containers, of the ten namespaces with the most.",
+            Query('topk(10, sum by (namespace) (container_memory_working_set_bytes{container!=""}))', "{{namespace}}"),
+            stacked=True,
+        ),
+        graph(
+            "Fullest volumes",
+            "percentunit",
+            "Used share of volumes, of the ten fullest.",
+            Query(
+                "topk(10, 1 - max by (namespace, persistentvolumeclaim)"
+                " (kubelet_volume_stats_available_bytes / kubelet_volume_stats_capacity_bytes))",
+                "{{namespace}} {{persistentvolumeclaim}}",
+            ),
+        ),
+        graph(
+            "Restarts of containers",
+            "short",
+            "Restarts in an hour, of the ten containers with the most.",
+            Query(
+                "topk(10, sum by (namespace, container) (increase(k8s_container_restarts[1h])))",
+                "{{namespace}} {{container}}",
+            ),
+        ),
+    ),
+)
+_TENANTS = Row(
+    "What tenants send",
+    (
+        graph(
+            "Samples",
+            "cps",
+            "Samples that Cortex accepts each second, of the ten tenants with the most.",
+            Query(f"topk(10, sum by (tenant) (rate(cortex_distributor_received_samples_total{RATE})))", "{{tenant}}"),
+            stacked=True,
+        ),
+        graph(
+            "Bytes of logs",
+            "Bps",
+            "Bytes of lines that Loki accepts each second, of the ten tenants with the most.",
+            Query(f"topk(10, sum by (tenant) (rate(loki_distributor_bytes_received_total{RATE})))", "{{tenant}}"),
+            stacked=True,
+        ),
+    ),
+)
+_COLLECTORS = Row(
+    "Collectors",
+    (
+        graph(
+            "Waiting to be sent",
+            "bytes",
+            "What collectors keep on their nodes until the system tenant takes it.",
+            Query(
+                "sum by (node, collector, data_type) (otelcol_exporter_queue_size)",
+                "{{node}} {{collector}} {{data_type}}",
+            ),
+        ),
+        graph(
+            "Lost",
+            "cps",
+            "Lines and samples that the system tenant refused for good.",
+            Query(f"sum(rate(otelcol_exporter_send_failed_log_records_total{RATE})) {OR_ZERO}", "lines"),
+            Query(f"sum(rate(otelcol_exporter_send_failed_metric_points_total{RATE})) {OR_ZERO}", "samples"),
+        ),
+    ),
+)
+INSTANCE = Dashboard(
+    "instance",
+    "Opstrace: instance",
+    "What of the instance is ready, what it uses, and whether its own data arrives.",
+    (_NOW, _USE, _TENANTS, _COLLECTORS),
+)

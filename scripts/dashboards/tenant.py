@@ -1,0 +1,145 @@
+"""The dashboard of one tenant: what it sends, what it asks, and its pods."""
+
+from scripts.dashboards.dashboard import Dashboard, Row, tenant_variable
+from scripts.dashboards.expressions import ACCESS_LOG, OR_ZERO, RATE
+from scripts.dashboards.panel import Query, graph
+
+_OWN = '{tenant="$tenant"}'
+_PODS = 'namespace="$tenant-tenant"'
+_READS = 'route=~"(prometheus|api_prom)_api_v1_(query.*|series|label.*)"'
+_LOG_READS = 'route=~"loki_api_v1_(query|query_range|labels|label_name_values|series|index_.*)"'
+
+
+def _mean(metric: str, labels: str) -> str:
+    """Return the mean seconds of a request, 0 where there was none."""
+    selector = f'{{tenant="$tenant",{labels}}}{RATE}'
+    return f"sum(rate({metric}_sum{selector})) / clamp_min(sum(rate({metric}_count{selector})), 1e-9) {OR_ZERO}"
+
+
+_METRICS = Row(
+    "Metrics",
+    (
+        graph(
+            "Samples",
+            "cps",
+            "Samples each second that clients sent and Cortex accepted, and those that it refused, by the reason.",
+            Query(f"sum(rate(cortex_distributor_received_samples_total{_OWN}{RATE})) {OR_ZERO}", "accepted"),
+            Query(
+                f"sum by (reason) (rate(cortex_discarded_samples_total{_OWN}{RATE})) {OR_ZERO}", "refused {{reason}}"
+            ),
+        ),
+        graph(
+            "Active series",
+            "short",
+            "Series in the memory of each pod of Cortex.",
+            Query(f"sum by (pod) (cortex_ingester_memory_series{_OWN})", "{{pod}}"),
+        ),
+        graph(
+            "Queries of metrics",
+            "reqps",
+            "Queries each second, of clients and Grafana.",
+            Query(f"sum(rate(cortex_query_frontend_queries_total{_OWN}{RATE})) {OR_ZERO}", "queries"),
+        ),
+        graph(
+            "Time of a query of metrics",
+            "s",
+            "Mean time of a request to the query API of Prometheus.",
+            Query(_mean("cortex_request_duration_seconds", _READS), "mean"),
+        ),
+    ),
+)
+_LOGS = Row(
+    "Logs",
+    (
+        graph(
+            "Lines",
+            "cps",
+            "Lines each second that Loki accepted, and those that it refused, by the reason.",
+            Query(f"sum(rate(loki_distributor_lines_received_total{_OWN}{RATE})) {OR_ZERO}", "accepted"),
+            Query(f"sum by (reason) (rate(loki_discarded_samples_total{_OWN}{RATE})) {OR_ZERO}", "refused {{reason}}"),
+        ),
+        graph(
+            "Active streams",
+            "short",
+            "Streams in the memory of each pod of Loki.",
+            Query(f"sum by (pod) (loki_ingester_memory_streams{_OWN}) {OR_ZERO}", "{{pod}}"),
+        ),
+        graph(
+            "Queries of logs",
+            "reqps",
+            "Requests each second to the query API of Loki.",
+            Query(
+                f'sum by (route) (rate(loki_request_duration_seconds_count{{tenant="$tenant",{_LOG_READS}}}{RATE})) {OR_ZERO}',
+                "{{route}}",
+            ),
+        ),
+        graph(
+            "Time of a query of logs",
+            "s",
+            "Mean time of a request to the query API of Loki.",
+            Query(_mean("loki_request_duration_seconds", _LOG_READS), "mean"),
+        ),
+    ),
+)
+_AT_THE_GATEWAY = f'{ACCESS_LOG} | tenant="$tenant"'
+_GATEWAY = Row(
+    "At the gateway",
+    (
+        graph(
+            "Requests by status",
+            "reqps",
+            "Requests of the tenant each second, by the access log.",
+            Query(
+                f"sum by (api, status) (rate({_AT_THE_GATEWAY} [$__interval])) {OR_ZERO}", "{{api}} {{status}}", "logs"
+            ),
+        ),
+        graph(
+            "Bytes of requests",
+            "Bps",
+            "Bytes of request bodies each second, as clients send them, compressed.",
+            Query(
+                f"sum by (api) (sum_over_time({_AT_THE_GATEWAY} | unwrap bytes_received [$__interval]))"
+                f" / ($__interval_ms / 1000) {OR_ZERO}",
+                "{{api}}",
+                "logs",
+            ),
+        ),
+    ),
+)
+_POD = Row(
+    "Pods",
+    (
+        graph(
+            "CPU",
+            "short",
+            "Cores that the pods use.",
+            Query(f'sum by (pod) (rate(container_cpu_usage_seconds_total{{{_PODS},container!=""}}{RATE}))', "{{pod}}"),
+            width=8,
+        ),
+        graph(
+            "Memory",
+            "bytes",
+            "Working sets of the pods.",
+            Query(f'sum by (pod) (container_memory_working_set_bytes{{{_PODS},container!=""}})', "{{pod}}"),
+            width=8,
+        ),
+        graph(
+            "Used volumes",
+            "percentunit",
+            "Used share of each volume.",
+            Query(
+                "1 - max by (persistentvolumeclaim)"
+                f" (kubelet_volume_stats_available_bytes{{{_PODS}}} / kubelet_volume_stats_capacity_bytes{{{_PODS}}})",
+                "{{persistentvolumeclaim}}",
+            ),
+            width=8,
+        ),
+    ),
+)
+TENANT = Dashboard(
+    "tenant",
+    "Opstrace: tenant",
+    "What one tenant sends and asks, what of it is refused, and what its pods use.",
+    (_METRICS, _LOGS, _GATEWAY, _POD),
+    (tenant_variable(),),
+)
