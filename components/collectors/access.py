@@ -1,36 +1,12 @@
-"""What the collectors may read in the cluster: nothing of Secrets and ConfigMaps, and they may change nothing."""
-
-from typing import Any
+"""The service accounts of the collectors, and their roles."""
 
 import pulumi
 
-from components.collectors.settings import CLUSTER, NODE
+from components.collectors.rights import RULES
 from components.core.names import COLLECTORS_NAMESPACE
 from components.core.resource_names import CLUSTER_ROLE_BINDING_TYPE, CLUSTER_ROLE_TYPE, SERVICE_ACCOUNT_TYPE
 from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import child, manifest
-
-READ = ["get", "list", "watch"]
-
-
-def _rule(group: str, *resources: str, verbs: list[str] = READ) -> dict[str, Any]:
-    return {"apiGroups": [group], "resources": list(resources), "verbs": verbs}
-
-
-RULES: dict[str, list[dict[str, Any]]] = {
-    NODE: [
-        _rule("", "pods"),
-        _rule("", "nodes/metrics", verbs=["get"]),  # of the kubelet; `nodes/proxy` would also open `exec`
-    ],
-    CLUSTER: [
-        _rule("", "namespaces", "nodes", "pods", "replicationcontrollers", "resourcequotas", "services"),
-        _rule("apps", "daemonsets", "deployments", "replicasets", "statefulsets"),
-        _rule("batch", "cronjobs", "jobs"),
-        _rule("autoscaling", "horizontalpodautoscalers"),
-        _rule("discovery.k8s.io", "endpointslices"),
-        {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
-    ],
-}
 
 
 def declare_account(

@@ -10,13 +10,11 @@ from typing import Any
 
 import pulumi
 
-from components.collectors.settings import HOST_FOLDER, LOGS_FOLDER
+from components.collectors.settings import HOST_FOLDER, LOGS_FOLDER, LOGS_VOLUME, QUEUE_VOLUME
 from components.core.names import COLLECTORS_NAMESPACE
 from components.core.resource_names import ADMISSION_BINDING_TYPE, ADMISSION_POLICY_TYPE
 from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import child, manifest
-
-LOGS_VOLUME, QUEUE_VOLUME = "logs", "queue"
 
 
 def validations(programs: Sequence[str], image: str) -> list[dict[str, str]]:

@@ -1,27 +1,22 @@
 """The collectors: a pod on each node, and one for the cluster."""
 
-import hashlib
 import json
 from typing import Any
 
 import pulumi
 
 from components.collectors.access import declare_account
-from components.collectors.admission import LOGS_VOLUME, QUEUE_VOLUME, declare_policy
+from components.collectors.admission import declare_policy
 from components.collectors.configuration import cluster_configuration, node_configuration
-from components.collectors.log_files import SYNCHRONOUS
-from components.collectors.settings import (
-    CLUSTER,
-    CONFIG_FOLDER,
-    HEALTH_PORT,
-    LOGS_FOLDER,
-    NODE,
-    NODE_ADDRESS,
-    NODE_NAME,
-    POD_NAME,
-    QUEUE_FOLDER,
-    CollectorsArgs,
+from components.collectors.pod import (
+    CONFIG_FILE,
+    NAMESPACE_POD_SECURITY,
+    ON_EVERY_NODE,
+    ONE_BY_ONE,
+    CollectorPod,
+    workload_spec,
 )
+from components.collectors.settings import CLUSTER, NODE, CollectorsArgs
 from components.core.images import COLLECTOR_IMAGE
 from components.core.labels import labels, selector
 from components.core.names import COLLECTORS_NAMESPACE
@@ -33,25 +28,11 @@ from components.core.resource_names import (
     NAMESPACE_TYPE,
     NETWORK_POLICY_TYPE,
 )
-from components.core.tags import CONFIG_ANNOTATION
-from components.core.units import amount
 from components.shared.kubernetes_object import KubernetesObject
 from components.shared.network_policies import egress_without_metadata
 from components.shared.options import SKIP_AWAIT, child, manifest
-from components.shared.pods import Container
 
 COMPONENT = "collectors"
-NAMESPACE_POD_SECURITY = {"pod-security.kubernetes.io/enforce": "privileged"}  # the policy in `admission` is stricter
-CONFIG_FILE = "config.yaml"
-GO_MEMORY_SHARE = 0.8  # of the memory limit, from which Go's garbage collector works harder
-STOP_SECONDS = 30
-# Root on the node's files: log files and the queue's folder are root's. All capabilities are dropped, so it can read and
-# write what root owns, and nothing else.
-POD_SECURITY_CONTEXT = {
-    "runAsUser": 0,
-    "runAsGroup": 0,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 
 class Collectors(pulumi.ComponentResource):
@@ -73,6 +54,7 @@ class Collectors(pulumi.ComponentResource):
         namespace = KubernetesObject(
             NAMESPACE_TYPE,
             f"{name}-namespace",
+            # The admission policy is stricter than the level.
             metadata=manifest(name=COLLECTORS_NAMESPACE, labels=marks | NAMESPACE_POD_SECURITY),
             opts=child(self),
         )
@@ -100,19 +82,11 @@ class Collectors(pulumi.ComponentResource):
         config = KubernetesObject(
             CONFIG_MAP_TYPE, f"{name}-{program}-config", metadata=metadata, data={CONFIG_FILE: text}, opts=child(self)
         )
-        spec: dict[str, Any] = {
-            "selector": {"matchLabels": selector(program, self._args.instance)},
-            "template": {
-                "metadata": {
-                    "labels": marks,
-                    "annotations": {CONFIG_ANNOTATION: hashlib.sha256(text.encode()).hexdigest()[:16]},
-                },
-                "spec": _pod(program, self._args, image),
-            },
-        }
+        selected = selector(program, self._args.instance)
+        spec = workload_spec(selected, marks, text, _pod(program, self._args, image))
         if program == NODE:
             kind = DAEMON_SET_TYPE
-            spec["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
+            spec["updateStrategy"] = ONE_BY_ONE
         else:
             kind = DEPLOYMENT_TYPE
             spec |= {"replicas": 1, "strategy": {"type": "Recreate"}}  # two would write to one queue
@@ -126,49 +100,15 @@ class Collectors(pulumi.ComponentResource):
 
 
 def _pod(program: str, args: CollectorsArgs, image: str) -> dict[str, Any]:
-    reads_logs = program == NODE and args.logs
-    container = Container(
-        name="collector",
+    pod = CollectorPod(
+        program=program,
         image=image,
-        args=[f"--config={CONFIG_FOLDER}/{CONFIG_FILE}", f"--feature-gates={SYNCHRONOUS}"],
-        ports={"health": HEALTH_PORT},
-        probe=("/", "health"),
-        requests={"cpu": args.resources.cpu, "memory": args.resources.memory},
-        memory_limit=args.resources.memory_limit,
-    ).manifest()
-    container["env"] = _environment(args)
-    container["volumeMounts"] = [
-        {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
-        {"name": QUEUE_VOLUME, "mountPath": QUEUE_FOLDER},
-        *([{"name": LOGS_VOLUME, "mountPath": LOGS_FOLDER, "readOnly": True}] if reads_logs else []),
-    ]
-    folders = {
-        QUEUE_VOLUME: {"path": args.host_folder(program), "type": "DirectoryOrCreate"},
-        **({LOGS_VOLUME: {"path": LOGS_FOLDER, "type": "Directory"}} if reads_logs else {}),
-    }
-    spec = {
-        "serviceAccountName": program,
-        "automountServiceAccountToken": True,
-        "securityContext": POD_SECURITY_CONTEXT,
-        "terminationGracePeriodSeconds": STOP_SECONDS,
-        "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
-        "containers": [container],
-        "volumes": [
-            {"name": "config", "configMap": {"name": program}},
-            *({"name": name, "hostPath": folder} for name, folder in folders.items()),
-        ],
-    }
-    applied = args.pods.applied(spec)
+        resources=args.resources,
+        host_folder=args.host_folder(program),
+        reads_logs=program == NODE and args.logs,
+    )
+    applied = args.pods.applied(pod.spec())
     if program == NODE:  # every node is watched, also those that are kept for others
         applied.pop("nodeSelector", None)
-        applied["tolerations"] = [{"operator": "Exists"}]
+        applied["tolerations"] = ON_EVERY_NODE
     return applied
-
-
-def _environment(args: CollectorsArgs) -> list[dict[str, Any]]:
-    fields = {NODE_NAME: "spec.nodeName", NODE_ADDRESS: "status.hostIP", POD_NAME: "metadata.name"}
-    limit = int(amount(args.resources.memory_limit) * GO_MEMORY_SHARE)
-    return [
-        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
-        {"name": "GOMEMLIMIT", "value": str(limit)},
-    ]

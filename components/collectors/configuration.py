@@ -43,7 +43,7 @@ def node_configuration(args: CollectorsArgs) -> dict[str, Any]:
             scrape.own_metrics(NODE),
         ]
         receivers["prometheus"] = {"config": {"scrape_configs": jobs}}
-        processors[SERIES] = _as_scraped()
+        processors[SERIES] = as_scraped()
         exporters[METRICS] = exporter("cortex")
         pipelines["metrics"] = {"receivers": ["prometheus"], "processors": [SERIES], "exporters": [METRICS]}
     return {
@@ -67,7 +67,7 @@ def cluster_configuration(args: CollectorsArgs) -> dict[str, Any]:
     return {
         "extensions": extensions(),
         "receivers": {"prometheus": {"config": {"scrape_configs": jobs}}, "k8s_cluster": objects},
-        "processors": {SERIES: _as_scraped(), OBJECTS: _as_series()},
+        "processors": {SERIES: as_scraped(), OBJECTS: _as_series()},
         "exporters": {METRICS: exporter("cortex")},
         "service": service(
             {
@@ -87,7 +87,7 @@ def _keep(*names: str) -> dict[str, Any]:
     return {"context": "resource", "statements": [f"keep_keys(resource.attributes, [{listed}])"]}
 
 
-def _as_scraped() -> dict[str, Any]:
+def as_scraped() -> dict[str, Any]:
     """Return the processor that leaves the series as a Prometheus scrapes them, with `job` and `instance`."""
     return {"metric_statements": [_keep("service.name", "service.instance.id")]}
 

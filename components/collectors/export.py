@@ -20,23 +20,28 @@ BATCH_BYTES = 2**20  # below the largest push that the back ends take
 BATCH_SECONDS = 1
 
 
+TIMEOUT = "30s"
+# Without end: the default gives up, and drops, after five minutes.
+RETRIES: dict[str, Any] = {"initial_interval": "1s", "max_interval": "15s", "max_elapsed_time": "0s"}
+QUEUE: dict[str, Any] = {
+    "storage": STORAGE,
+    "sizer": "bytes",
+    "queue_size": QUEUE_BYTES,
+    # The default drops what does not fit. Blocked, the collector stops reading the log files, which stay.
+    "block_on_overflow": True,
+    "num_consumers": 1,  # several would send a series' samples out of order
+    "batch": {"flush_timeout": f"{BATCH_SECONDS}s", "min_size": BATCH_BYTES // 4, "max_size": BATCH_BYTES},
+}
+
+
 def exporter(api: Api) -> dict[str, Any]:
     """Return an exporter to a back end of the system tenant: no token, since its network policy admits the collectors."""
     return {
         "endpoint": f"http://{api}.{namespace(SYSTEM)}.svc.cluster.local{PATHS[api]}",
         "headers": {"X-Scope-OrgID": SYSTEM},
-        "timeout": "30s",
-        # Without end: the default gives up, and drops, after five minutes.
-        "retry_on_failure": {"initial_interval": "1s", "max_interval": "15s", "max_elapsed_time": "0s"},
-        "sending_queue": {
-            "storage": STORAGE,
-            "sizer": "bytes",
-            "queue_size": QUEUE_BYTES,
-            # The default drops what does not fit. Blocked, the collector stops reading the log files, which stay.
-            "block_on_overflow": True,
-            "num_consumers": 1,  # several would send a series' samples out of order
-            "batch": {"flush_timeout": f"{BATCH_SECONDS}s", "min_size": BATCH_BYTES // 4, "max_size": BATCH_BYTES},
-        },
+        "timeout": TIMEOUT,
+        "retry_on_failure": RETRIES,
+        "sending_queue": QUEUE,
     }
 
 

@@ -13,6 +13,7 @@ CONFIG_FOLDER = "/etc/opstrace"
 QUEUE_FOLDER = "/var/lib/otelcol"  # in the pod
 HOST_FOLDER = f"/var/lib/{COLLECTORS_NAMESPACE}"  # on the node
 LOGS_FOLDER = "/var/log/pods"  # on the node and in the pod, so that the files keep their paths
+LOGS_VOLUME, QUEUE_VOLUME = "logs", "queue"
 SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 HEALTH_PORT = 13133
 OWN_METRICS_PORT = 8888  # on loopback

@@ -1,10 +1,14 @@
 """The common parts of our pods: restrictions, and AWS credentials by web identity."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from __future__ import annotations
 
-import pulumi
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pulumi
 
 USER_ID = 10001
 TOKEN_FOLDER = "/var/run/secrets/aws"
