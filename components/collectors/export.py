@@ -53,8 +53,12 @@ def extensions() -> dict[str, Any]:
     }
 
 
-def service(pipelines: dict[str, Any]) -> dict[str, Any]:
-    """Return the `service` block. The Collector's own metrics are on loopback, where its own job scrapes them."""
+def telemetry() -> dict[str, Any]:
+    """Return the Collector's own metrics, on loopback, where its own job scrapes them."""
     exporter = {"prometheus": {"host": "127.0.0.1", "port": OWN_METRICS_PORT}}
-    telemetry = {"metrics": {"readers": [{"pull": {"exporter": exporter}}]}}
-    return {"extensions": [HEALTH, STORAGE], "telemetry": telemetry, "pipelines": pipelines}
+    return {"metrics": {"readers": [{"pull": {"exporter": exporter}}]}}
+
+
+def service(pipelines: dict[str, Any]) -> dict[str, Any]:
+    """Return the `service` block."""
+    return {"extensions": [HEALTH, STORAGE], "telemetry": telemetry(), "pipelines": pipelines}

@@ -1,13 +1,14 @@
 """The formats that `write` knows, and what a user of each must know."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from components.core.scopes import Scope
-from scripts.integrations.formats import alloy, collector, curl, grafana, log_shippers, prometheus
+from scripts.integrations.formats import alloy, collector, curl, grafana, kubernetes, log_shippers, prometheus
 from scripts.integrations.formats.text import header
 from scripts.integrations.integration import KINDS, Integration, Kind, scopes_for
 
+Render = Callable[[Integration], str]
 METRICS: tuple[Kind, ...] = ("metrics",)
 LOGS: tuple[Kind, ...] = ("logs",)
 
@@ -20,6 +21,7 @@ class Format:
         name: The name of the format, as users write it.
         program: The program that reads the file.
         file: The name of the file.
+        further: What returns the content of each further file, by its name.
         kinds: The kinds of data that the client sends, or reads if it does not write.
         render: Returns the content of the file, without its header.
         reload: How a running client gets a replaced token.
@@ -31,6 +33,7 @@ class Format:
         proxied: Whether the format has an option for a proxy.
         routes: Whether it sends data of namespaces to several tenants.
         in_kubernetes: Whether the token files come from a Kubernetes Secret.
+        has_namespace: Whether it takes the option for the namespace of the client.
         notes: More lines of the header.
         comment: What a line of a comment begins with.
         first_line: A line before the header, which the program needs to be the first.
@@ -40,9 +43,10 @@ class Format:
     program: str
     file: str
     kinds: tuple[Kind, ...]
-    render: Callable[[Integration], str]
+    render: Render
     reload: str
     documentation: str
+    further: Mapping[str, Render] = field(default_factory=dict)
     tested: bool = False
     writes: bool = True
     scrapes: bool = False
@@ -50,6 +54,7 @@ class Format:
     proxied: bool = True
     routes: bool = False
     in_kubernetes: bool = False
+    has_namespace: bool = False
     notes: tuple[str, ...] = ()
     comment: str = "#"
     first_line: str = ""
@@ -60,16 +65,22 @@ class Format:
         return scopes_for(self.kinds, writes=self.writes)
 
     @property
+    def files(self) -> list[str]:
+        """The names of all files."""
+        return [self.file, *self.further]
+
+    @property
     def mark(self) -> str:
         """Whether our tests run the program."""
         return "yes" if self.tested else "not run by us"
 
-    def content(self, integration: Integration) -> str:
-        """Return the file with its header."""
+    def contents(self, integration: Integration) -> dict[str, str]:
+        """Return each file by its name, with the header."""
         notes = [*self.notes, f"Token: {self.reload}"]
         if not self.tested:
             notes.append(f"This format is not run by us. It follows {self.documentation}")
-        return self.first_line + header(integration, notes, self.comment) + self.render(integration)
+        top = self.first_line + header(integration, notes, self.comment)
+        return {name: top + render(integration) for name, render in {self.file: self.render, **self.further}.items()}
 
 
 _ALL = (
@@ -99,19 +110,32 @@ _ALL = (
         notes=("The distribution otelcol-contrib has all components, from version 0.149 on.",),
     ),
     Format(
+        name="kubernetes",
+        program="Kubernetes with the OpenTelemetry Collector",
+        file=kubernetes.MANIFESTS,
+        further={kubernetes.KUSTOMIZATION: kubernetes.kustomization},
+        kinds=KINDS,
+        render=kubernetes.manifests,
+        reload="the kubelet replaces the file within about a minute after the Secret changed.",
+        documentation="https://opentelemetry.io/docs/platforms/kubernetes/collector/components/",
+        tested=True,
+        routes=True,
+        in_kubernetes=True,
+        has_namespace=True,
+        notes=(
+            "Apply both files with `kubectl apply -k FOLDER`. To change more, refer to the folder from an overlay.",
+        ),
+    ),
+    Format(
         name="helm",
         program="Helm chart opentelemetry-collector",
         file="values.yaml",
         kinds=KINDS,
-        render=collector.helm,
+        render=kubernetes.helm,
         reload="the kubelet replaces the file within about a minute after the Secret changed.",
         documentation="https://github.com/open-telemetry/opentelemetry-helm-charts/tree/main/charts/opentelemetry-collector",
         routes=True,
         in_kubernetes=True,
-        notes=(
-            "Data that is not sent yet is in an emptyDir. It is lost with the pod, not with the container.",
-            "If the collector may not read the logs of pods, set securityContext.runAsUser to 0.",
-        ),
     ),
     Format(
         name="alloy",

@@ -1,6 +1,7 @@
 """The files of an integration: which are there already, and whether they may be replaced."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,13 @@ class NewFile:
             write_secret(self.path, self.content.encode())
 
 
-def current_id(path: Path) -> str | None:
-    """Return the integration ID of a file that `write` has made, None for any other."""
+def current_id(paths: Sequence[Path]) -> str | None:
+    """Return the integration ID of those files that exist, None if `write` has not made all of them for one integration."""
+    found = {_id_of(path) for path in paths if path.exists()}
+    return found.pop() if len(found) == 1 else None
+
+
+def _id_of(path: Path) -> str | None:
     try:
         return id_in(path.read_text())
     except (OSError, UnicodeDecodeError):

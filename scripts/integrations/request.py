@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.core.errors import UserError
-from components.core.names import duplicates
+from components.core.names import COLLECTORS_NAMESPACE, duplicates
 from scripts.integrations.catalog import Format
 
 ID_PATTERN = r"[a-z0-9][a-z0-9-]{6,62}[a-z0-9]"
@@ -18,6 +18,7 @@ NAMESPACE_PATTERN = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 VECTOR_NAMES = r"[A-Za-z0-9_.]+"
 DEFAULT_LOG_FILES = ("/var/log/*.log",)
 DEFAULT_JOB = "app"
+DEFAULT_NAMESPACE = "opstrace-integration"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class Request:
         scrape: Scrape targets, as `[JOB=]HOST:PORT`.
         log_files: Patterns of log files.
         secret: The Kubernetes Secret that has the token files.
+        namespace: The Kubernetes namespace of the client; None for the default.
         force: Whether to replace files of others without a question.
     """
 
@@ -62,6 +64,7 @@ class Request:
     scrape: Sequence[str] = ()
     log_files: Sequence[str] = ()
     secret: str | None = None
+    namespace: str | None = None
     force: bool = False
 
     @property
@@ -73,6 +76,11 @@ class Request:
     def home(self) -> str:
         """The absolute path of the folder of the files on the client's machine."""
         return (self.client_folder or str(self.output.absolute())).rstrip("/") or "/"
+
+    @property
+    def pods_namespace(self) -> str | None:
+        """The Kubernetes namespace of the client; None where the format does not fix it."""
+        return (self.namespace or DEFAULT_NAMESPACE) if self.format.has_namespace else None
 
     def jobs(self) -> dict[str, list[str]]:
         """Return the scrape targets by the names of their jobs."""
@@ -101,6 +109,7 @@ class Request:
             "--proxy": (self.proxy is not None, chosen.proxied, f"set it in the environment of {chosen.program}"),
             "--namespace-map": (bool(self.namespaces), chosen.routes, "it sends to one tenant alone"),
             "--secret": (self.secret is not None, chosen.in_kubernetes, "it reads token files of its machine"),
+            "--namespace": (self.namespace is not None, chosen.has_namespace, "it does not fix its namespace"),
             "--client-folder": (
                 self.client_folder is not None,
                 not chosen.in_kubernetes,
@@ -138,6 +147,12 @@ class Request:
         ]
         if self.secret is not None and not re.fullmatch(NAMESPACE_PATTERN, self.secret):
             problems.append(f"--secret {self.secret!r} is no name of a Kubernetes Secret")
+        if self.namespace is not None and not re.fullmatch(NAMESPACE_PATTERN, self.namespace):
+            problems.append(f"--namespace {self.namespace!r} is no name of a Kubernetes namespace")
+        if self.namespace == COLLECTORS_NAMESPACE:
+            problems.append(
+                f"--namespace {self.namespace}: an instance's own collectors have this namespace; name another"
+            )
         return [*problems, *path_problems([self.home]), *_proxy_problems(self.proxy)]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from components.core.errors import TokenError, UserError
 from components.core.names import api_url, instance_domain
 from scripts.integrations import files, request
-from scripts.integrations.formats.collector import TOKENS
+from scripts.integrations.formats.kubernetes import TOKENS
 from scripts.integrations.integration import Destination, Integration
 from scripts.integrations.tokens import require_accepted, tokens_by_tenant
 from scripts.stackfile.file import own_stack_tenants
@@ -59,8 +59,7 @@ def write_integration(context: Context, asked: Request) -> Written:
     asked.require_valid()
     config = context.require_file(asked.instance).config()
     require_tenants(context, asked.instance, asked.tenants)
-    path = asked.output / asked.format.file
-    found_id = files.current_id(path)
+    found_id = files.current_id([asked.output / name for name in asked.format.files])
     integration_id = asked.id or str(uuid.uuid4())
     tokens, created = _tokens(asked, integration_id)
     if tokens:
@@ -69,7 +68,9 @@ def write_integration(context: Context, asked: Request) -> Written:
     ca, notes = _ca(context, asked, config)
     integration = _integration(asked, config, integration_id, tokens, with_ca=ca is not None)
     mode = files.EXECUTABLE if asked.format.first_line else files.READABLE
-    new = [files.NewFile(path, asked.format.content(integration), mode=mode), *created.files]
+    contents = asked.format.contents(integration)
+    made = [files.NewFile(asked.output / name, text, mode=mode) for name, text in contents.items()]
+    new = [*made, *created.files]
     new += [files.NewFile(asked.output / files.CA_NAME, ca)] if ca is not None else []
     require_folder(asked.output, "--output")
     new = [one for one in new if not one.is_there()]
@@ -79,7 +80,7 @@ def write_integration(context: Context, asked: Request) -> Written:
         record(created.kid, created.grants)  # before anybody has a token
     for one in new:
         one.write()
-    return Written(integration_id, [path, *(one.path for one in created.files)], notes)
+    return Written(integration_id, [one.path for one in (*made, *created.files)], notes)
 
 
 def _tokens(asked: Request, integration_id: str) -> tuple[Tokens, Created]:
@@ -150,6 +151,7 @@ def _integration(
         scrape=asked.jobs(),
         log_files=(asked.log_files or request.DEFAULT_LOG_FILES) if asked.format.follows else (),
         secret=asked.secret,
+        namespace=asked.pods_namespace,
         command=command(asked, integration_id, tokens),
     )
 
@@ -171,6 +173,7 @@ def command(asked: Request, integration_id: str, tokens: Mapping[str, tuple[Path
     mapped = ",".join(f"{namespace}={tenant}" for namespace, tenant in asked.namespaces)
     options = {
         "--secret": asked.secret,
+        "--namespace": asked.namespace,
         "--client-folder": asked.client_folder,
         "--ca-file": asked.ca_file,
         "--proxy": asked.proxy,
@@ -199,7 +202,7 @@ def _notes_on_replaced(asked: Request, created: Created) -> list[str]:
 
 
 def _secret_notes(asked: Request, tokens: Mapping[str, tuple[Path, Token]], *, with_ca: bool) -> list[str]:
-    """Return how to make the Kubernetes Secret."""
+    """Return how to make the Kubernetes Secret, or to replace what is in it."""
     if not asked.secret:
         return []
     sources = [
@@ -207,6 +210,9 @@ def _secret_notes(asked: Request, tokens: Mapping[str, tuple[Path, Token]], *, w
     ]
     if with_ca:
         sources.append(f"--from-file={asked.output / files.CA_NAME}")
+    option = f" --namespace {asked.pods_namespace}" if asked.pods_namespace else ""
+    where = f"the namespace {asked.pods_namespace}" if asked.pods_namespace else "the collector's namespace"
     return [
-        f"Make the Secret in the collector's namespace: kubectl create secret generic {asked.secret} {' '.join(sources)}"
+        f"Make or replace the Secret in {where}: kubectl{option} create secret generic {asked.secret} {' '.join(sources)} "
+        f"--dry-run=client --output=yaml | kubectl{option} apply --server-side -f -"
     ]

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from components.collectors.log_files import SYNCHRONOUS
+from components.collectors.settings import QUEUE_FOLDER
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from scripts.integrations.catalog import FORMATS
+from tests.support.cluster_collector import VARIABLES
 from tests.support.integration_files import full, plain
 from tests.support.shell import run
 
@@ -21,7 +24,7 @@ def written(name: str, variant: str, folder: Path) -> Path:
     """Write a format's file in a folder that stands for the client's, with the files that it names."""
     integration = VARIANTS[variant](FORMATS[name])
     file = folder / FORMATS[name].file
-    file.write_text(FORMATS[name].content(integration).replace(integration.folder, str(folder)))
+    file.write_text(FORMATS[name].contents(integration)[file.name].replace(integration.folder, str(folder)))
     for path in (*(one.token_path for one in integration.destinations), integration.ca_path):
         if path:
             (folder / Path(path).name).write_text("")
@@ -38,15 +41,24 @@ def test_promtool_accepts_the_configuration_of_prometheus(tmp_path: Path, varian
     assert run(promtool, "check", "config", str(file), check=False).returncode == 1
 
 
+def configuration(file: Path) -> Any:
+    """Return the Collector's configuration in a file: the whole file, a value of the chart, or in a ConfigMap."""
+    (*manifests, last) = YAML(typ="safe").load_all(file.read_text())
+    for one in manifests:
+        if one["kind"] == "ConfigMap":
+            return YAML(typ="safe").load(one["data"]["config.yaml"])
+    return last.get("alternateConfig", last)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("name", ["otel", "helm"])
+@pytest.mark.parametrize("name", ["otel", "helm", "kubernetes"])
 def test_the_collector_accepts_its_configuration(tmp_path: Path, name: str, variant: str) -> None:
     file = written(name, variant, tmp_path)
-    config: Any = YAML(typ="safe").load(file.read_text())
-    file.write_text(json.dumps(config.get("alternateConfig", config)))
-    environment = os.environ | {"MY_POD_IP": "127.0.0.1"}
+    file.write_text(json.dumps(configuration(file)).replace(QUEUE_FOLDER, str(tmp_path)))
+    environment = os.environ | {"MY_POD_IP": "127.0.0.1"} | VARIABLES
     program = str(ensure(catalog.OTELCOL) / "otelcol")
-    done = run(program, "validate", f"--config={file}", check=False, env=environment)
+    words = [program, "validate", f"--config={file}", f"--feature-gates={SYNCHRONOUS}"]
+    done = run(*words, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     file.write_text(file.read_text().replace("max_elapsed_time", "max_elapsed_times"))
-    assert run(program, "validate", f"--config={file}", check=False, env=environment).returncode != 0
+    assert run(*words, check=False, env=environment).returncode != 0

@@ -7,6 +7,7 @@ format names.
 from pathlib import Path
 
 from scripts.integrations.catalog import FORMATS, Format
+from scripts.integrations.formats.kubernetes import TOKENS
 from scripts.integrations.integration import Destination, Integration
 from tests.support.shell import ROOT
 
@@ -22,7 +23,7 @@ def destination(tenant: str, token_path: str) -> Destination:
 
 def plain(chosen: Format) -> Integration:
     """Return an integration without any option."""
-    folder = "/etc/opstrace" if chosen.in_kubernetes else f"/etc/{chosen.name}"
+    folder = TOKENS if chosen.in_kubernetes else f"/etc/{chosen.name}"
     return Integration(
         id=ID,
         instance="showdown",
@@ -30,13 +31,14 @@ def plain(chosen: Format) -> Integration:
         folder=folder,
         log_files=("/var/log/*.log",) if chosen.follows else (),
         secret="opstrace-token" if chosen.in_kubernetes else None,
+        namespace="opstrace-integration" if chosen.has_namespace else None,
         command=f"./opstrace integrations write aws showdown payments {chosen.name} …",
     )
 
 
 def full(chosen: Format) -> Integration:
     """Return an integration with every option that the format has."""
-    folder = "/etc/opstrace" if chosen.in_kubernetes else f"/srv/{chosen.name}"
+    folder = TOKENS if chosen.in_kubernetes else f"/srv/{chosen.name}"
     tenants = ["payments", "checkout"] if chosen.routes else ["payments"]
     return Integration(
         id=ID,
@@ -49,6 +51,7 @@ def full(chosen: Format) -> Integration:
         scrape={"shop": ["10.0.0.1:8080", "10.0.0.2:8080"], "db": ["10.0.0.3:9187"]} if chosen.scrapes else {},
         log_files=("/srv/logs/*.log", "/var/log/syslog") if chosen.follows else (),
         secret="opstrace-token" if chosen.in_kubernetes else None,
+        namespace="shop-telemetry" if chosen.has_namespace else None,
         command=f"./opstrace integrations write aws showdown payments {chosen.name} …",
     )
 
@@ -57,8 +60,10 @@ def contents() -> dict[str, str]:
     """Return the content of each golden file by its name."""
     made = {}
     for chosen in FORMATS.values():
-        made[f"{chosen.name}.plain"] = chosen.content(plain(chosen))
-        made[f"{chosen.name}.full"] = chosen.content(full(chosen))
+        for variant, integration in (("plain", plain(chosen)), ("full", full(chosen))):
+            whole = chosen.contents(integration)
+            made[f"{chosen.name}.{variant}"] = whole.pop(chosen.file)
+            made |= {f"{chosen.name}.{variant}.{name}": text for name, text in whole.items()}
     return made
 
 

@@ -48,6 +48,7 @@ LOCAL_NAMES = (
 @click.option(
     "--namespace-map", metavar="NS=TENANT,...", help="Tenants of Kubernetes namespaces. Default: TENANT for all."
 )
+@click.option("--namespace", help="Namespace of the collector's pods.  [default: opstrace-integration]")
 @click.option("--client-folder", help="Folder of the files on the client's machine. Default: where they are now.")
 @click.option("--ca-file", type=click.Path(path_type=Path), help="CA of the gateway's certificates, if it is your own.")
 @click.option("--proxy", metavar="URL", help="Proxy between client and gateway, as http://HOST:PORT.")
@@ -69,6 +70,7 @@ def write(
     passphrase_file: Path | None,
     secret: str | None,
     namespace_map: str | None,
+    namespace: str | None,
     client_folder: str | None,
     ca_file: Path | None,
     proxy: str | None,
@@ -101,6 +103,7 @@ def write(
             scrape=scrape,
             log_files=log_files,
             secret=secret,
+            namespace=namespace,
             force=force,
         ),
     )

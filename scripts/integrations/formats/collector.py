@@ -1,124 +1,121 @@
-"""Configurations of the OpenTelemetry Collector: of its own, and as values of its Helm chart."""
+"""The configuration of the OpenTelemetry Collector, from what it reads: of its own, and for the formats of Kubernetes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from components.collectors import export
 from scripts.integrations.formats.text import job_scrapes, yaml_text
 from scripts.integrations.integration import KINDS, LABEL, Destination, Integration, Kind
 
 NAMESPACE = "k8s.namespace.name"  # a resource attribute, by OpenTelemetry's semantic conventions
-TOKENS, QUEUE = "/etc/opstrace", "/var/lib/otelcol"  # folders in the chart's pods
 FILES, SCRAPES, OTLP = "file_log", "prometheus", "otlp"
 TO_LABEL, TO_METADATA, TO_SERVICE = f"transform/{LABEL}", f"resource/{LABEL}", "resource/service"
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a collector reads of one kind of data.
+
+    Attributes:
+        receivers: The receivers by name.
+        processors: The processors that this data needs, by name and in order.
+        namespace: The attribute with the Kubernetes namespace, and its context in OpenTelemetry's transformation language.
+    """
+
+    receivers: Mapping[str, Any]
+    processors: Mapping[str, Any] = field(default_factory=dict)
+    namespace: tuple[str, str] = ("resource", NAMESPACE)
+
+
+Sources = Mapping[Kind, Source]
+
+
 def otel(integration: Integration) -> str:
     """Return a configuration of the Collector that takes OTLP, scrapes targets and follows log files."""
-    receivers = {
-        OTLP: {"protocols": {"grpc": {"endpoint": "127.0.0.1:4317"}, "http": {"endpoint": "127.0.0.1:4318"}}},
-        SCRAPES: {
-            "config": {
-                "global": {"scrape_interval": "15s"},
-                "scrape_configs": job_scrapes(integration, ["127.0.0.1:8888"]),
-            }
-        },
-        FILES: {"include": [*integration.log_files], "storage": "file_storage"},
-    }
-    return yaml_text(_config(integration, receivers, f"{integration.folder}/queue"))
-
-
-def helm(integration: Integration) -> str:
-    """Return values of the chart: a DaemonSet that takes OTLP of pods, and follows the logs of the node's pods."""
-    receivers = {
-        OTLP: {
-            "protocols": {
-                "grpc": {"endpoint": "${env:MY_POD_IP}:4317"},
-                "http": {"endpoint": "${env:MY_POD_IP}:4318"},
-            }
+    by_otlp = otlp("127.0.0.1")
+    scrapes = {
+        "config": {
+            "global": {"scrape_interval": "15s"},
+            "scrape_configs": job_scrapes(integration, ["127.0.0.1:8888"]),
         }
     }
-    config = _config(integration, receivers, f"{QUEUE}/queue")
-    # The chart's probes of the pod ask this extension.
-    config["extensions"] = {"health_check": {"endpoint": "${env:MY_POD_IP}:13133"}, **config["extensions"]}
-    config["service"]["extensions"] = [*config["extensions"]]
-    volumes = [
-        {"name": "opstrace", "secret": {"secretName": integration.secret}},
-        {"name": "queue", "emptyDir": {}},
-    ]
-    mounts = [
-        # Without subPath, the kubelet replaces the files in the pod when the Secret changes.
-        {"name": "opstrace", "mountPath": TOKENS, "readOnly": True},
-        {"name": "queue", "mountPath": QUEUE},
-    ]
-    return yaml_text(
-        {
-            "mode": "daemonset",
-            "image": {"repository": "otel/opentelemetry-collector-contrib"},
-            "presets": {"logsCollection": {"enabled": True}, "kubernetesAttributes": {"enabled": True}},
-            "alternateConfig": config,
-            "ports": {
-                name: {"enabled": False} for name in ("jaeger-compact", "jaeger-thrift", "jaeger-grpc", "zipkin")
-            },
-            "podSecurityContext": {"fsGroup": 10001},  # the group of the image's user, for the queue's volume
-            "extraVolumes": volumes,
-            "extraVolumeMounts": mounts,
-        }
-    )
+    files = {"include": [*integration.log_files], "storage": export.STORAGE}
+    # Lines that name no service get one.
+    named = {"attributes": [{"key": "service.name", "value": "files", "action": "insert"}]}
+    sources: Sources = {
+        "metrics": Source(by_otlp | {SCRAPES: scrapes}),
+        "logs": Source(by_otlp | {FILES: files}, {TO_SERVICE: named}),
+    }
+    return yaml_text(configuration(integration, sources, storage(f"{integration.folder}/queue")))
 
 
-def _config(integration: Integration, receivers: Mapping[str, Any], queue: str) -> dict[str, Any]:
+def otlp(address: str) -> dict[str, Any]:
+    """Return a receiver of OTLP at the usual ports."""
+    return {OTLP: {"protocols": {"grpc": {"endpoint": f"{address}:4317"}, "http": {"endpoint": f"{address}:4318"}}}}
+
+
+def storage(folder: str) -> dict[str, Any]:
+    """Return the extension that keeps the queue and the positions in log files in a folder."""
+    return {export.STORAGE: {"directory": folder, "create_directory": True}}
+
+
+def configuration(integration: Integration, sources: Sources, extensions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration that sends what `sources` read to the tenants of the integration.
+
+    `extensions` are those beside the tokens; one of them is the storage.
+    """
     tokens = {f"bearertokenauth/{one.tenant}": {"filename": one.token_path} for one in integration.destinations}
     exporters = {
         f"otlp_http/{kind}-{one.tenant}": _exporter(integration, kind, one)
         for one in integration.destinations
         for kind in KINDS
     }
-    extensions = {**tokens, "file_storage": {"directory": queue, "create_directory": True}}
+    used = {**extensions, **tokens}
     return {
-        "extensions": extensions,
-        "receivers": receivers,
+        "extensions": used,
+        "receivers": {name: part for source in sources.values() for name, part in source.receivers.items()},
         "processors": {
-            **({TO_SERVICE: _service("files")} if FILES in receivers else {}),
-            TO_METADATA: {"attributes": [{"key": LABEL, "value": integration.id, "action": "upsert"}]},
-            TO_LABEL: {
-                "metric_statements": [
-                    {"context": "datapoint", "statements": [f'set(attributes["{LABEL}"], "{integration.id}")']}
-                ]
-            },
+            **{name: part for source in sources.values() for name, part in source.processors.items()},
+            **_marks(integration),
         },
-        **({"connectors": _connectors(integration)} if integration.namespaces else {}),
+        **({"connectors": _connectors(integration, sources)} if integration.namespaces else {}),
         "exporters": exporters,
-        "service": {"extensions": [*extensions], "pipelines": _pipelines(integration, [*receivers])},
+        "service": {"extensions": [*used], "pipelines": _pipelines(integration, sources)},
     }
 
 
-def _service(name: str) -> dict[str, Any]:
-    """Return a processor that names the service of lines that name none."""
-    return {"attributes": [{"key": "service.name", "value": name, "action": "insert"}]}
+def _marks(integration: Integration) -> dict[str, Any]:
+    """Return the processors that add the integration ID: to lines as structured metadata, to series as a label."""
+    statement = f'set(attributes["{LABEL}"], "{integration.id}")'
+    return {
+        TO_METADATA: {"attributes": [{"key": LABEL, "value": integration.id, "action": "upsert"}]},
+        TO_LABEL: {"metric_statements": [{"context": "datapoint", "statements": [statement]}]},
+    }
 
 
 def _exporter(integration: Integration, kind: Kind, to: Destination) -> dict[str, Any]:
     endpoint = f"{to.metrics_url}/api/v1/otlp" if kind == "metrics" else f"{to.logs_url}/otlp"
-    queue: dict[str, Any] = {"storage": "file_storage", "block_on_overflow": True}
     return {
         "endpoint": endpoint,
         "auth": {"authenticator": f"bearertokenauth/{to.tenant}"},
         **({"tls": {"ca_file": integration.ca_path}} if integration.ca_path else {}),
         **({"proxy_url": integration.proxy} if integration.proxy else {}),
-        "retry_on_failure": {"max_elapsed_time": 0},  # without end
-        # One consumer keeps the samples of a series in order.
-        "sending_queue": queue | ({"num_consumers": 1} if kind == "metrics" else {}),
+        "timeout": export.TIMEOUT,
+        "retry_on_failure": export.RETRIES,
+        "sending_queue": export.QUEUE,
     }
 
 
-def _connectors(integration: Integration) -> dict[str, Any]:
+def _connectors(integration: Integration, sources: Sources) -> dict[str, Any]:
     """Return a connector for each kind of data that routes namespaces to the pipelines of tenants."""
 
     def table(kind: Kind) -> list[dict[str, Any]]:
+        context, attribute = sources[kind].namespace
         return [
             {
-                "context": "resource",
-                "condition": f'attributes["{NAMESPACE}"] == "{namespace}"',
+                "context": context,
+                "condition": f'attributes["{attribute}"] == "{namespace}"',
                 "pipelines": [f"{kind}/{tenant}"],
             }
             for namespace, tenant in integration.namespaces.items()
@@ -130,18 +127,17 @@ def _connectors(integration: Integration) -> dict[str, Any]:
     }
 
 
-def _pipelines(integration: Integration, receivers: Sequence[str]) -> dict[str, Any]:
-    receivers_of: dict[Kind, list[str]] = {
-        "metrics": [name for name in receivers if name != FILES],
-        "logs": [name for name in receivers if name != SCRAPES],
-    }
-    of_files = [TO_SERVICE] if FILES in receivers else []
-    processors_of: dict[Kind, list[str]] = {"metrics": [TO_LABEL], "logs": [*of_files, TO_METADATA]}
+def _pipelines(integration: Integration, sources: Sources) -> dict[str, Any]:
+    marks: dict[Kind, str] = {"metrics": TO_LABEL, "logs": TO_METADATA}
     pipelines: dict[str, Any] = {}
-    for kind in KINDS:
+    for kind, source in sources.items():
         # The chart's presets add their receivers and processors to the pipelines of these names.
         to = f"routing/{kind}" if integration.namespaces else f"otlp_http/{kind}-{integration.main.tenant}"
-        pipelines[kind] = {"receivers": receivers_of[kind], "processors": processors_of[kind], "exporters": [to]}
+        pipelines[kind] = {
+            "receivers": [*source.receivers],
+            "processors": [*source.processors, marks[kind]],
+            "exporters": [to],
+        }
         for one in integration.destinations if integration.namespaces else ():
             pipelines[f"{kind}/{one.tenant}"] = {
                 "receivers": [f"routing/{kind}"],

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,30 @@ CONTENTS = contents()
 YAML_FORMATS = [name for name, one in FORMATS.items() if one.file.endswith((".yaml", ".yml"))]
 
 
-def loaded(text: str) -> Any:
-    """Return the content of a file in YAML 1.1, which most programs read."""
+def documents(text: str) -> list[Any]:
+    """Return the documents of a file in YAML 1.1, which most programs read."""
     yaml = YAML(typ="safe")
     yaml.version = (1, 1)
-    return yaml.load(text)
+    return list(yaml.load_all(text))
+
+
+def loaded(text: str) -> Any:
+    """Return the content of a file with one document."""
+    (document,) = documents(text)
+    return document
+
+
+def manifests(variant: str) -> dict[str, Any]:
+    """Return the manifests of the format `kubernetes` by their kinds."""
+    return {one["kind"]: one for one in documents(CONTENTS[f"kubernetes.{variant}"])}
+
+
+def collector_configurations() -> Iterator[Any]:
+    """Yield the configuration of the Collector in each format and variant that has one."""
+    for variant in ("plain", "full"):
+        yield loaded(CONTENTS[f"otel.{variant}"])
+        yield loaded(CONTENTS[f"helm.{variant}"])["alternateConfig"]
+        yield loaded(manifests(variant)["ConfigMap"]["data"]["config.yaml"])
 
 
 @pytest.mark.parametrize("name", CONTENTS)
@@ -59,7 +79,7 @@ def test_every_option_that_a_format_takes_is_in_its_file(name: str) -> None:
     expected += [*given.log_files, *given.namespaces]
     expected += [f"{api}.{one.tenant}.{DOMAIN}" for one in given.destinations for api in apis(name)]
     body = text.partition("Token: ")[2]
-    if name in ("helm",):
+    if FORMATS[name].in_kubernetes:
         assert given.ca_path is not None and given.ca_path in body
     assert [value for value in expected if value not in body] == []
 
@@ -80,7 +100,7 @@ def test_a_format_without_options_has_none_of_them_in_its_file(name: str) -> Non
 def test_a_yaml_file_is_read_without_aliases(name: str) -> None:
     for variant in ("plain", "full"):
         text = CONTENTS[f"{name}.{variant}"]
-        assert isinstance(loaded(text), dict) and "&id" not in text
+        assert all(isinstance(one, dict) for one in documents(text)) and "&id" not in text
 
 
 def test_each_tenant_of_a_collector_has_its_own_token_and_pipelines() -> None:
@@ -111,15 +131,61 @@ def test_namespaces_go_to_their_tenants_and_all_else_to_the_first(kind: str) -> 
 
 
 def test_all_pipelines_of_a_collector_name_components_that_it_has() -> None:
-    for text in (CONTENTS["otel.plain"], CONTENTS["otel.full"], CONTENTS["helm.plain"], CONTENTS["helm.full"]):
-        config = loaded(text)
-        config = config.get("alternateConfig", config)
+    for config in collector_configurations():
         connectors = {*config.get("connectors", {})}
         for pipeline in config["service"]["pipelines"].values():
             assert {*pipeline["receivers"]} <= {*config["receivers"]} | connectors
             assert {*pipeline.get("processors", [])} <= {*config["processors"]}
             assert {*pipeline["exporters"]} <= {*config["exporters"]} | connectors
         assert config["service"]["extensions"] == [*config["extensions"]]
+
+
+def test_no_collector_gives_up_or_drops_what_waits() -> None:
+    for config in collector_configurations():
+        for exporter in config["exporters"].values():
+            assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
+            queue = exporter["sending_queue"]
+            assert (queue["storage"], queue["block_on_overflow"]) == ("file_storage", True)
+
+
+def test_series_of_the_cluster_go_to_tenants_by_their_label_and_lines_by_the_path_of_their_file() -> None:
+    connectors = loaded(manifests("full")["ConfigMap"]["data"]["config.yaml"])["connectors"]
+    rows = {name: [(row["context"], row["condition"]) for row in one["table"]] for name, one in connectors.items()}
+    team_a = {name: conditions[0] for name, conditions in rows.items()}
+    assert team_a == {
+        "routing/metrics": ("datapoint", 'attributes["namespace"] == "team-a"'),
+        "routing/logs": ("resource", 'attributes["k8s.namespace.name"] == "team-a"'),
+    }
+
+
+def test_the_manifests_have_no_secret_no_crd_and_rights_to_read_alone() -> None:
+    found = manifests("full")
+    assert [*found] == ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet"]
+    verbs = {verb for rule in found["ClusterRole"]["rules"] for verb in rule["verbs"]}
+    assert verbs == {"get", "list", "watch"}
+    assert {one["metadata"].get("namespace", "shop-telemetry") for one in found.values()} == {"shop-telemetry"}
+    assert found["ClusterRoleBinding"]["subjects"][0]["name"] == found["ServiceAccount"]["metadata"]["name"]
+    kustomization = loaded(CONTENTS["kubernetes.full.kustomization.yaml"])
+    assert kustomization["resources"] == [FORMATS["kubernetes"].file]
+
+
+def test_the_pods_read_the_tokens_of_the_secret_and_keep_their_queue_on_the_node() -> None:
+    pod = manifests("full")["DaemonSet"]["spec"]["template"]["spec"]
+    volumes = {one["name"]: one for one in pod["volumes"]}
+    assert volumes["tokens"]["secret"] == {"secretName": "opstrace-token", "defaultMode": 0o400}
+    assert volumes["queue"]["hostPath"]["path"].endswith("/shop-telemetry/node-collector")
+    (container,) = pod["containers"]
+    mounts = {one["name"]: one for one in container["volumeMounts"]}
+    assert "subPath" not in mounts["tokens"]
+    assert mounts["queue"]["mountPath"] == "/var/lib/otelcol" and mounts["logs"]["readOnly"]
+
+
+def test_another_configuration_replaces_the_pods() -> None:
+    hashes = {
+        manifests(variant)["DaemonSet"]["spec"]["template"]["metadata"]["annotations"]["opstrace/config"]
+        for variant in ("plain", "full")
+    }
+    assert len(hashes) == 2
 
 
 def test_the_script_of_curl_sends_a_sample_and_a_line_and_shows_no_token(tmp_path: Path) -> None:

@@ -56,15 +56,44 @@ def test_every_format_is_written_with_a_new_id(context: FakeContext, out: Path, 
     assert [path.name for path in out.iterdir()] == [FORMATS[name].file]
 
 
-def test_a_chart_needs_a_secret_and_no_token_of_ours(context: FakeContext, out: Path, token: MakeToken) -> None:
-    refused(call(context, out, "helm"), out, "--secret NAME")
-    done = call(context, out, "helm", "--secret", "opstrace-token", "--namespace-map", "team-a=checkout")
+@pytest.mark.parametrize("name", [name for name, one in FORMATS.items() if one.in_kubernetes])
+def test_kubernetes_needs_a_secret_and_no_token_of_ours(context: FakeContext, out: Path, name: str) -> None:
+    refused(call(context, out, name), out, "--secret NAME")
+    done = call(context, out, name, "--secret", "opstrace-token", "--namespace-map", "team-a=checkout")
     assert done.exit_code == 0, done.exception
-    assert (
-        "kubectl create secret generic opstrace-token --from-file=payments.jwt=FILE --from-file=checkout.jwt=FILE"
-        in done.stderr
-    )
-    assert "secretName: opstrace-token" in (out / "values.yaml").read_text()
+    sources = "opstrace-token --from-file=payments.jwt=FILE --from-file=checkout.jwt=FILE --dry-run=client"
+    assert f"create secret generic {sources}" in done.stderr
+    assert "secretName: opstrace-token" in (out / FORMATS[name].file).read_text()
+    assert sorted(path.name for path in out.iterdir()) == sorted(FORMATS[name].files)
+
+
+def test_each_tenant_of_a_cluster_gets_its_own_token_and_the_command_makes_the_secret_of_them(
+    context: FakeContext, out: Path, key_pair: Path, ca_file: Path
+) -> None:
+    options = ["--create-token", key_pair, "--secret", "tokens", "--namespace", "shop", "--ca-file", ca_file]
+    done = call(context, out, "kubernetes", *options, "--namespace-map", "team-b=checkout")
+    assert done.exit_code == 0, done.exception
+    files = [f"--from-file={one}.jwt={out / one}.kubernetes.jwt" for one in ("payments", "checkout")]
+    command = f"--namespace shop create secret generic tokens {' '.join(files)} --from-file={out / 'ca.pem'} "
+    assert command in done.stderr
+    text = (out / "collector.yaml").read_text()
+    for tenant in ("payments", "checkout"):
+        file = out / f"{tenant}.kubernetes.jwt"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert token_in(str(file)).claims["sub"] == f"tenant-{tenant}"
+        assert file.read_text() not in text + done.output
+    assert "namespace: shop\n" in text and "--namespace shop" in text and "--create-token" not in text
+
+
+def test_a_file_of_the_user_beside_ours_is_not_replaced_without_force(context: FakeContext, out: Path) -> None:
+    options = ["--secret", "opstrace-token"]
+    first = call(context, out, "kubernetes", *options).stdout.strip()
+    assert call(context, out, "kubernetes", *options, "--id", first, "--namespace", "shop").exit_code == 0
+    (out / "kustomization.yaml").write_text("resources: []\n")
+    result = call(context, out, "kubernetes", *options, "--id", first)
+    assert "kustomization.yaml exists already" in str(result.exception) and "--force" in str(result.exception)
+    assert (out / "kustomization.yaml").read_text() == "resources: []\n"
+    assert call(context, out, "kubernetes", *options, "--id", first, "--force").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -89,6 +118,15 @@ def test_a_chart_needs_a_secret_and_no_token_of_ours(context: FakeContext, out: 
         (["otel", "--namespace-map", "a=nobody"], ["no tenant nobody", "checkout"]),
         (["otel", "--namespace-map", "a=checkout"], ["no token for payments, checkout"]),
         (["helm", "--secret", "s", "--client-folder", "/srv"], ["helm does not take --client-folder"]),
+        (["helm", "--secret", "s", "--namespace", "shop"], ["helm does not take --namespace: it does not fix"]),
+        (["otel", "--namespace", "shop"], ["otel does not take --namespace"]),
+        (["kubernetes"], ["kubernetes needs --secret NAME"]),
+        (["kubernetes", "--secret", "A B"], ["--secret 'A B' is no name of a Kubernetes Secret"]),
+        (["kubernetes", "--secret", "s", "--namespace", "Shop"], ["--namespace 'Shop' is no name"]),
+        (["kubernetes", "--secret", "s", "--namespace", "opstrace-collectors"], ["name another"]),
+        (["kubernetes", "--secret", "s", "--namespace-map", "a=checkout,a=payments"], ["a is mapped twice"]),
+        (["kubernetes", "--secret", "s", "--namespace-map", "a=nobody"], ["no tenant nobody", "checkout"]),
+        (["kubernetes", "--secret", "s", "--scrape", "10.0.0.1:80"], ["does not take --scrape"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
@@ -122,7 +160,9 @@ def test_a_token_that_will_not_do_is_refused(  # noqa: PLR0913, PLR0917 the case
     changes: dict[str, Any],
     texts: list[str],
 ) -> None:
-    refused(call(context, out, "prometheus", "--token-file", token(tenant, *scopes, **changes)), out, *texts)
+    file = token(tenant, *scopes, **changes)
+    refused(call(context, out, "prometheus", "--token-file", file), out, *texts)
+    refused(call(context, out, "kubernetes", "--secret", "s", "--token-file", file), out, *texts[:1])
 
 
 def test_a_token_of_a_key_that_is_not_trusted_is_refused(context: FakeContext, out: Path, tmp_path: Path) -> None:
