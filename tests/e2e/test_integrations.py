@@ -6,8 +6,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
@@ -16,17 +14,17 @@ from localcloud.settings import Settings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.client_process import running
+from tests.support.integration_data import WAIT, check, lines, values
 from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.shell import run
-from tests.support.user_session import DOMAIN, INSTANCE, UserSession, commands, url
+from tests.support.user_session import DOMAIN, INSTANCE, UserSession, commands
 
 PAGE = "how-to/integrations.md"
 TENANTS = ("default", "system")
 HOSTS = "127.0.0.1 localhost " + " ".join(
     f"{api}.{tenant}.{DOMAIN}" for api in ("cortex", "loki") for tenant in TENANTS
 )
-WAIT = ("--wait", "60")
 BRIEFLY = ("--wait", "3")
 NAMESPACES = {"team-a": "default", "team-b": "system", "team-c": "default"}  # by the page's map; the last is in none
 
@@ -36,7 +34,7 @@ class Followed:
 
     def __init__(self, folder: Path, ids: list[str]) -> None:
         self.folder = folder
-        self.prometheus, self.otel, self.promtail, self.routed, self.chart = ids
+        self.prometheus, self.otel, self.promtail, self.routed, self.cluster, self.chart = ids
 
     def file(self, name: str, changes: dict[str, str]) -> Path:
         """Return a written file after some texts in it were replaced, such as ports that are in use."""
@@ -59,31 +57,6 @@ def followed(walk: UserSession, trusted_pair: str) -> Followed:
     walk.opstrace("ta-create-token", INSTANCE, "default", trusted_pair, *options)
     folder, printed = walk.follow(commands(PAGE), files / "keypair.pem", files / "write.jwt")
     return Followed(folder, printed.split())
-
-
-def check(walk: UserSession, tenant: str, integration: str, *options: str) -> tuple[int, list[dict[str, str]]]:
-    """Return the exit status of `check`, and what it found."""
-    done = walk.opstrace(
-        "integrations", "check", "local", INSTANCE, tenant, "--id", integration, "--json", *options, check=False
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
-def values(walk: UserSession, tenant: str, expression: str) -> list[dict[str, Any]]:
-    """Return the series of an instant query."""
-    address = f"{url('cortex', tenant, '/api/v1/query')}?{urlencode({'query': expression})}"
-    status, text = walk.curl(address, token=walk.token(tenant))
-    assert status == 200, text
-    return list(json.loads(text)["data"]["result"])
-
-
-def lines(walk: UserSession, tenant: str, selector: str) -> list[str]:
-    """Return the lines of a query, of the last hour."""
-    address = f"{url('loki', tenant, '/loki/api/v1/query_range')}?{urlencode({'query': selector, 'limit': '500'})}"
-    status, text = walk.curl(address, token=walk.token(tenant))
-    assert status == 200, text
-    return [line for stream in json.loads(text)["data"]["result"] for _, line in stream["values"]]
 
 
 @contextmanager

@@ -1,0 +1,249 @@
+"""A cluster of a user, by the commands of the page: its namespaces fill two tenants, and bad luck loses nothing.
+
+The cluster of the instance stands for it. Its pods find the gateway by host aliases, and reach it through a relay.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from components.core.images import ENVOY_IMAGE
+from localcloud.settings import Settings
+from tests.support.integration_data import WAIT, check, lines, values
+from tests.support.polling import eventually
+from tests.support.relay import Relay
+from tests.support.shell import run
+from tests.support.user_session import DOMAIN, INSTANCE, PORT, SLOT, UserSession, blocks, commands
+
+PAGE, SECTION = "how-to/integrations.md", "Send the logs and metrics of a Kubernetes cluster"
+NAMESPACE = "opstrace-integration"
+TENANTS = {"team-a": "default", "team-b": "system"}  # by the page's map
+SCRAPES = {"scrape_interval: 15s": "scrape_interval: 3s", "scrape_interval: 30s": "scrape_interval: 3s"}
+APP_PORT, ADMIN_PORT = 8080, 9901
+LINES = 10
+
+
+class App:
+    """A pod that writes the path of each request as a line, and shows metrics."""
+
+    def __init__(self, walk: UserSession, namespace: str) -> None:
+        self._walk, self._namespace = walk, namespace
+        walk.kubectl("create", "namespace", namespace)
+        file = walk.folder / f"{namespace}.json"
+        file.write_text(json.dumps(_app(namespace)))
+        walk.kubectl("apply", "-f", str(file))
+        walk.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/app", "--timeout=120s")
+        self._address = walk.kubectl("-n", namespace, "get", "pod", "app", "-o", "jsonpath={.status.podIP}")
+
+    def write(self, *lines: str) -> None:
+        run("curl", "-sf", "-m", "20", *(f"http://{self._address}:{APP_PORT}/{line}" for line in lines))
+
+
+def _app(namespace: str) -> dict[str, object]:
+    log = {"@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"}
+    log |= {"log_format": {"text_format_source": {"inline_string": "%REQ(:PATH)%\n"}}}
+    answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200}}
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "app",
+        "access_log": [{"name": "stdout", "typed_config": log}],
+        "route_config": {"virtual_hosts": [{"name": "app", "domains": ["*"], "routes": [answer]}]},
+        "http_filters": [
+            {
+                "name": "router",
+                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+            }
+        ],
+    }
+
+    def address(port: int) -> dict[str, object]:
+        return {"socket_address": {"address": "0.0.0.0", "port_value": port}}  # noqa: S104 in a pod
+
+    listener = {
+        "address": address(APP_PORT),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    config = {"admin": {"address": address(ADMIN_PORT)}, "static_resources": {"listeners": [listener]}}
+    container = {
+        "name": "app",
+        "image": ENVOY_IMAGE,
+        "args": ["--config-yaml", json.dumps(config), "--concurrency", "1", "--log-level", "error"],
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": ADMIN_PORT}, "periodSeconds": 1},
+    }
+    scraped = {"scrape": "true", "port": str(ADMIN_PORT), "path": "/stats/prometheus"}
+    annotations = {f"prometheus.io/{name}": value for name, value in scraped.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "app", "namespace": namespace, "annotations": annotations},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+    }
+
+
+class Cluster:
+    """The user's cluster, to which the page's files are applied with an overlay."""
+
+    def __init__(self, walk: UserSession, folder: Path, integration: str, relay: Relay) -> None:
+        self.walk, self.folder, self.id, self.relay = walk, folder, integration, relay
+        self.apps: dict[str, App] = {}
+
+    def page(self, *changes: tuple[str, str]) -> str:
+        """Run the commands of the page that need a cluster, with some texts replaced; return their output."""
+        script = "set -eo pipefail\n" + "".join(blocks(PAGE, SECTION, "sh"))
+        for shown, used in changes:
+            assert shown in script
+            script = script.replace(shown, used)
+        return run("bash", "-c", script, cwd=self.folder, env=self.walk.shell).stdout
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.walk.kubectl("-n", NAMESPACE, *arguments)
+
+    def said(self) -> str:
+        """Return the state of the collector's pods and the end of their logs."""
+        pods = self.kubectl("get", "pods", "-o", "wide")
+        logs = run(
+            "kubectl",
+            "-n",
+            NAMESPACE,
+            "logs",
+            "-l",
+            "app.kubernetes.io/part-of=opstrace",
+            "--tail=20",
+            env=self.walk.shell,
+            check=False,
+        )
+        return f"{pods}\n{logs.stdout}{logs.stderr}"
+
+    def lines(self, namespace: str, tenant: str) -> list[str]:
+        """Return the lines of the app of a namespace that this integration has sent to a tenant."""
+        selector = f'{{service_name="app"}} | integration_id=`{self.id}` | k8s_namespace_name=`{namespace}`'
+        return lines(self.walk, tenant, selector)
+
+    def writes(self, mark: str) -> Callable[[], bool]:
+        """Let each app write some lines; return whether all of them are in the tenant of the app's namespace."""
+        marks = [f"{mark}-{number}" for number in range(LINES)]
+        for namespace, app in self.apps.items():
+            app.write(*(f"{namespace}/{one}" for one in marks))
+
+        def have_arrived() -> bool:
+            return all(
+                {f"/{namespace}/{one}" for one in marks} <= {*self.lines(namespace, tenant)}
+                for namespace, tenant in TENANTS.items()
+            )
+
+        return have_arrived
+
+
+@pytest.fixture(scope="module")
+def cluster(walk: UserSession, trusted_pair: str) -> Iterator[Cluster]:
+    """The page's files and an overlay by the page, before anything is applied."""
+    files = walk.folder / "cluster"
+    files.mkdir()
+    (files / "keypair.pem").symlink_to(trusted_pair)
+    folder, printed = walk.follow(commands(PAGE, SECTION), files / "keypair.pem")
+    manifests = folder / "cluster" / "collector.yaml"
+    text = manifests.read_text().replace("scrape_timeout: 10s", "scrape_timeout: 3s")
+    for shown, used in SCRAPES.items():
+        text = text.replace(shown, used)
+    manifests.write_text(text)
+    host = Settings(SLOT, walk.folder).host_address
+    _write_overlay(folder / "overlay", host)
+    made = Cluster(walk, folder, printed.strip(), Relay(host, PORT))
+    yield made
+    walk.kubectl("delete", "-k", str(folder / "overlay"), "--ignore-not-found", "--wait=false")
+    for namespace in made.apps:
+        walk.kubectl("delete", "namespace", namespace, "--wait=false")
+    made.relay.close()
+
+
+def _write_overlay(folder: Path, host: str) -> None:
+    """Write the overlay of the page, with the names of the gateway in place of the page's."""
+    yaml = YAML(typ="safe")
+    (shown,) = blocks(PAGE, SECTION, "yaml")
+    overlay = yaml.load(shown)
+    del overlay["images"]  # the nodes have the image
+    (patch,) = overlay["patches"]
+    (operation,) = yaml.load(patch["patch"])
+    names = [f"{api}.{tenant}.{DOMAIN}" for api in ("cortex", "loki") for tenant in TENANTS.values()]
+    patch["patch"] = json.dumps([operation | {"value": [{"ip": host, "hostnames": names}]}])
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(json.dumps(overlay))
+
+
+def test_the_manifests_pass_a_dry_run_and_the_check_is_false_until_there_is_a_secret(cluster: Cluster) -> None:
+    walk = cluster.walk
+    walk.kubectl("create", "namespace", NAMESPACE)  # a dry run does not make that of the manifests
+    overlay = str(cluster.folder / "overlay")
+    tried = walk.kubectl("apply", "-k", overlay, "--server-side", "--dry-run=server")
+    kinds = {line.split("/")[0].split(".")[0] for line in tried.splitlines()}
+    assert kinds == {"namespace", "serviceaccount", "clusterrole", "clusterrolebinding", "configmap", "daemonset"}
+    walk.kubectl("apply", "-k", overlay, "--server-side")
+    status, found = check(walk, "default", cluster.id, "--wait", "3")
+    assert (status, found[-1]["name"]) == (1, "data"), found
+    eventually(lambda: 'secret "opstrace-token" not found' in cluster.kubectl("describe", "pods"))
+
+
+def test_namespaces_of_the_cluster_fill_two_tenants(cluster: Cluster) -> None:
+    walk = cluster.walk
+    cluster.apps = {namespace: App(walk, namespace) for namespace in TENANTS}
+    cluster.page(("apply -k cluster", "apply --server-side -k overlay"))
+    have_arrived = cluster.writes("first")
+    for namespace, tenant in TENANTS.items():
+        status, found = check(walk, tenant, cluster.id, "--data", "metrics", "--data", "logs", *WAIT)
+        assert status == 0, (found, cluster.said())
+
+        def has_series(tenant: str = tenant, namespace: str = namespace) -> bool:
+            own = f'{{integration_id="{cluster.id}",namespace="{namespace}",pod="app"'
+            return all(values(walk, tenant, f'count({own},job="{job}"}})')[:1] != [] for job in ("cadvisor", "pods"))
+
+        eventually(has_series, detail=cluster.said)
+    eventually(have_arrived, detail=cluster.said)
+    for namespace, tenant in TENANTS.items():
+        (other,) = {*TENANTS.values()} - {tenant}
+        assert cluster.lines(namespace, other) == []
+        assert values(walk, other, f'{{integration_id="{cluster.id}",namespace="{namespace}"}}') == []
+
+
+def test_a_token_that_is_replaced_while_data_flows_loses_nothing(cluster: Cluster, trusted_pair: str) -> None:
+    since = time.time()
+    before = [cluster.writes("before")]
+    for tenant in TENANTS.values():
+        options = ("--scope", "metrics:write,logs:write")
+        token = cluster.walk.opstrace("ta-create-token", INSTANCE, tenant, trusted_pair, *options).stdout
+        (cluster.folder / "cluster" / f"{tenant}.kubernetes.jwt").write_text(token)
+    cluster.page(("apply -k cluster", "apply --server-side -k overlay"))
+
+    def are_read() -> bool:
+        log = cluster.kubectl("logs", "daemonset/node-collector", f"--since={int(time.time() - since) + 1}s")
+        return all(f"{tenant}.jwt" in log for tenant in TENANTS.values())
+
+    def flows() -> bool:
+        before.append(cluster.writes(f"during-{len(before)}"))
+        return are_read()
+
+    eventually(flows, 120, detail=cluster.said)
+    before.append(cluster.writes("after"))
+    eventually(lambda: all(have_arrived() for have_arrived in before), detail=cluster.said)
+
+
+def test_what_a_killed_collector_could_not_send_arrives_when_the_gateway_is_back(cluster: Cluster) -> None:
+    cluster.relay.cut()
+    try:
+        have_arrived = cluster.writes("cut")
+        failed = "connection reset by peer"
+        eventually(lambda: failed in cluster.kubectl("logs", "daemonset/node-collector", "--tail=200"))
+        cluster.kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
+        later = cluster.writes("killed")
+    finally:
+        cluster.relay.restore()
+    eventually(lambda: have_arrived() and later(), 120, detail=cluster.said)
+
+
+def test_the_check_tells_why_a_token_of_the_cluster_is_refused(cluster: Cluster) -> None:
+    token = ("--token-file", str(cluster.folder / "cluster" / "system.kubernetes.jwt"), "--wait", "3")
+    status, found = check(cluster.walk, "default", cluster.id, *token)
+    assert (status, found[-1]["name"]) == (1, "token") and "unexpected tenant: system" in found[-1]["message"]
