@@ -12,23 +12,9 @@ from components.collectors.log_files import SYNCHRONOUS
 from components.collectors.settings import QUEUE_FOLDER
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from scripts.integrations.catalog import FORMATS
 from tests.support.cluster_collector import VARIABLES
-from tests.support.integration_files import full, plain
+from tests.support.integration_files import VARIANTS, written
 from tests.support.shell import run
-
-VARIANTS = {"plain": plain, "full": full}
-
-
-def written(name: str, variant: str, folder: Path) -> Path:
-    """Write a format's file in a folder that stands for the client's, with the files that it names."""
-    integration = VARIANTS[variant](FORMATS[name])
-    file = folder / FORMATS[name].file
-    file.write_text(FORMATS[name].contents(integration)[file.name].replace(integration.folder, str(folder)))
-    for path in (*(one.token_path for one in integration.destinations), integration.ca_path):
-        if path:
-            (folder / Path(path).name).write_text("")
-    return file
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

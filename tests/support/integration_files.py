@@ -56,12 +56,26 @@ def full(chosen: Format) -> Integration:
     )
 
 
+VARIANTS = {"plain": plain, "full": full}
+
+
+def written(name: str, variant: str, folder: Path) -> Path:
+    """Write a format's file in a folder that stands for the client's, with the files that it names."""
+    integration = VARIANTS[variant](FORMATS[name])
+    file = folder / FORMATS[name].file
+    file.write_text(FORMATS[name].contents(integration)[file.name].replace(integration.folder, str(folder)))
+    for path in (*(one.token_path for one in integration.destinations), integration.ca_path):
+        if path:
+            (folder / Path(path).name).write_text("")
+    return file
+
+
 def contents() -> dict[str, str]:
     """Return the content of each golden file by its name."""
     made = {}
     for chosen in FORMATS.values():
-        for variant, integration in (("plain", plain(chosen)), ("full", full(chosen))):
-            whole = chosen.contents(integration)
+        for variant, make in VARIANTS.items():
+            whole = chosen.contents(make(chosen))
             made[f"{chosen.name}.{variant}"] = whole.pop(chosen.file)
             made |= {f"{chosen.name}.{variant}.{name}": text for name, text in whole.items()}
     return made
