@@ -28,6 +28,8 @@ MANIFESTS, KUSTOMIZATION = "collector.yaml", "kustomization.yaml"
 TOKENS = "/etc/opstrace-tokens"
 TOKENS_VOLUME = "tokens"
 OWNER_READS = 0o400
+# Without subPath, the kubelet replaces the files in the pod when the Secret changes.
+MOUNT = {"name": TOKENS_VOLUME, "mountPath": TOKENS, "readOnly": True}
 RBAC = "rbac.authorization.k8s.io"
 
 
@@ -97,11 +99,21 @@ def _pod(integration: Integration) -> dict[str, Any]:
         host_folder=f"{HOST_FOLDER}/{integration.namespace}/{NODE}",
         reads_logs=True,
     ).spec()
-    secret = {"secretName": integration.secret, "defaultMode": OWNER_READS}
-    pod["volumes"].append({"name": TOKENS_VOLUME, "secret": secret})
-    # Without subPath, the kubelet replaces the files in the pod when the Secret changes.
-    pod["containers"][0]["volumeMounts"].append({"name": TOKENS_VOLUME, "mountPath": TOKENS, "readOnly": True})
+    pod["volumes"].append(_volume(integration))
+    pod["containers"][0]["volumeMounts"].append(MOUNT)
     return {**pod, "tolerations": ON_EVERY_NODE}
+
+
+def _volume(integration: Integration) -> dict[str, Any]:
+    """Return the volume of the token files. Where a file is missing in the Secret, the kubelet says which."""
+    paths = [*(one.token_path for one in integration.destinations), integration.ca_path]
+    names = [path.removeprefix(f"{TOKENS}/") for path in paths if path]
+    secret = {
+        "secretName": integration.secret,
+        "defaultMode": OWNER_READS,
+        "items": [{"key": name, "path": name} for name in names],
+    }
+    return {"name": TOKENS_VOLUME, "secret": secret}
 
 
 def helm(integration: Integration) -> str:
@@ -113,7 +125,6 @@ def helm(integration: Integration) -> str:
         **storage(f"{QUEUE_FOLDER}/{integration.id}"),
     }
     sources: Sources = {"metrics": Source(received), "logs": Source(received)}
-    secret = {"secretName": integration.secret, "defaultMode": OWNER_READS}
     return yaml_text(
         {
             "mode": "daemonset",
@@ -126,8 +137,7 @@ def helm(integration: Integration) -> str:
             "ports": {
                 name: {"enabled": False} for name in ("jaeger-compact", "jaeger-thrift", "jaeger-grpc", "zipkin")
             },
-            "extraVolumes": [{"name": TOKENS_VOLUME, "secret": secret}],
-            # Without subPath, the kubelet replaces the files in the pod when the Secret changes.
-            "extraVolumeMounts": [{"name": TOKENS_VOLUME, "mountPath": TOKENS, "readOnly": True}],
+            "extraVolumes": [_volume(integration)],
+            "extraVolumeMounts": [MOUNT],
         }
     )

@@ -172,7 +172,9 @@ def test_the_manifests_have_no_secret_no_crd_and_rights_to_read_alone() -> None:
 def test_the_pods_read_the_tokens_of_the_secret_and_keep_their_queue_on_the_node() -> None:
     pod = manifests("full")["DaemonSet"]["spec"]["template"]["spec"]
     volumes = {one["name"]: one for one in pod["volumes"]}
-    assert volumes["tokens"]["secret"] == {"secretName": "opstrace-token", "defaultMode": 0o400}
+    secret = volumes["tokens"]["secret"]
+    assert (secret["secretName"], secret["defaultMode"]) == ("opstrace-token", 0o400)
+    assert [one["key"] for one in secret["items"]] == ["payments.jwt", "checkout.jwt", "ca.pem"]
     assert volumes["queue"]["hostPath"]["path"].endswith("/shop-telemetry/node-collector")
     (container,) = pod["containers"]
     mounts = {one["name"]: one for one in container["volumeMounts"]}
