@@ -58,7 +58,7 @@ class Integration:
         scrape: Targets to scrape, as host and port, by the names of their jobs.
         log_files: Patterns of log files to follow, as absolute paths.
         secret: The Kubernetes Secret that has the token files; None without Kubernetes.
-        namespace: The Kubernetes namespace of the client; None where the format does not fix it.
+        namespace: The Kubernetes namespace of the client; empty where the format does not fix it.
         command: The command that writes this configuration again.
     """
 
@@ -72,7 +72,7 @@ class Integration:
     scrape: Mapping[str, Sequence[str]] = field(default_factory=dict)
     log_files: Sequence[str] = ()
     secret: str | None = None
-    namespace: str | None = None
+    namespace: str = ""
     command: str = ""
 
     @property

@@ -78,9 +78,9 @@ class Request:
         return (self.client_folder or str(self.output.absolute())).rstrip("/") or "/"
 
     @property
-    def pods_namespace(self) -> str | None:
-        """The Kubernetes namespace of the client; None where the format does not fix it."""
-        return (self.namespace or DEFAULT_NAMESPACE) if self.format.has_namespace else None
+    def pods_namespace(self) -> str:
+        """The Kubernetes namespace of the client; empty where the format does not fix it."""
+        return (self.namespace or DEFAULT_NAMESPACE) if self.format.has_namespace else ""
 
     def jobs(self) -> dict[str, list[str]]:
         """Return the scrape targets by the names of their jobs."""

@@ -44,8 +44,10 @@ class App:
 
 
 def _app(namespace: str) -> dict[str, object]:
-    log = {"@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"}
-    log |= {"log_format": {"text_format_source": {"inline_string": "%REQ(:PATH)%\n"}}}
+    log = {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+        "log_format": {"text_format_source": {"inline_string": "%REQ(:PATH)%\n"}},
+    }
     answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200}}
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -174,7 +176,7 @@ def _write_overlay(folder: Path, host: str) -> None:
     (folder / "kustomization.yaml").write_text(json.dumps(overlay))
 
 
-def test_the_manifests_pass_a_dry_run_and_the_check_is_false_until_there_is_a_secret(cluster: Cluster) -> None:
+def test_the_manifests_pass_a_dry_run_and_the_check_is_false_while_a_token_is_missing(cluster: Cluster) -> None:
     walk = cluster.walk
     walk.kubectl("create", "namespace", NAMESPACE)  # a dry run does not make that of the manifests
     overlay = str(cluster.folder / "overlay")
@@ -182,9 +184,11 @@ def test_the_manifests_pass_a_dry_run_and_the_check_is_false_until_there_is_a_se
     kinds = {line.split("/")[0].split(".")[0] for line in tried.splitlines()}
     assert kinds == {"namespace", "serviceaccount", "clusterrole", "clusterrolebinding", "configmap", "daemonset"}
     walk.kubectl("apply", "-k", overlay, "--server-side")
+    cluster.kubectl("create", "secret", "generic", "opstrace-token", "--from-literal=default.jwt=x")
     status, found = check(walk, "default", cluster.id, "--wait", "3")
     assert (status, found[-1]["name"]) == (1, "data"), found
-    eventually(lambda: 'secret "opstrace-token" not found' in cluster.kubectl("describe", "pods"))
+    missing = "references non-existent secret key: system.jwt"
+    eventually(lambda: missing in cluster.kubectl("describe", "pods"), detail=cluster.said)
 
 
 def test_namespaces_of_the_cluster_fill_two_tenants(cluster: Cluster) -> None:

@@ -53,6 +53,11 @@ def changed(file: Path, changes: dict[str, str]) -> Path:
     return file
 
 
+def append(log: Path, *lines: str) -> None:
+    with log.open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
 def test_a_collector_loses_no_line_while_the_gateway_refuses_them_and_its_node_restarts(
     tmp_path: Path, tenant: FailingTenant
 ) -> None:
@@ -72,16 +77,13 @@ def test_a_collector_loses_no_line_while_the_gateway_refuses_them_and_its_node_r
         eventually(lambda: "Everything is ready" in said(tmp_path), detail=lambda: said(tmp_path))
 
         def is_refused() -> bool:
-            with log.open("a") as file:
-                file.write("one more\n")
+            append(log, "one more")
             return tenant.has_refused_in_every_way()
 
         eventually(is_refused, detail=lambda: said(tmp_path))
-        with log.open("a") as file:
-            file.writelines(f"{line}\n" for line in lines[: LINES // 2])
+        append(log, *lines[: LINES // 2])
         eventually(lambda: lines[LINES // 2 - 1].encode() in queue(tmp_path), detail=lambda: said(tmp_path))
-    with log.open("a") as file:
-        file.writelines(f"{line}\n" for line in lines[LINES // 2 :])
+    append(log, *lines[LINES // 2 :])
     tenant.fails = False
     with killed_at_the_end(words, tmp_path):
 

@@ -31,7 +31,7 @@ def plain(chosen: Format) -> Integration:
         folder=folder,
         log_files=("/var/log/*.log",) if chosen.follows else (),
         secret="opstrace-token" if chosen.in_kubernetes else None,
-        namespace="opstrace-integration" if chosen.has_namespace else None,
+        namespace="opstrace-integration" if chosen.has_namespace else "",
         command=f"./opstrace integrations write aws showdown payments {chosen.name} …",
     )
 
@@ -51,7 +51,7 @@ def full(chosen: Format) -> Integration:
         scrape={"shop": ["10.0.0.1:8080", "10.0.0.2:8080"], "db": ["10.0.0.3:9187"]} if chosen.scrapes else {},
         log_files=("/srv/logs/*.log", "/var/log/syslog") if chosen.follows else (),
         secret="opstrace-token" if chosen.in_kubernetes else None,
-        namespace="shop-telemetry" if chosen.has_namespace else None,
+        namespace="shop-telemetry" if chosen.has_namespace else "",
         command=f"./opstrace integrations write aws showdown payments {chosen.name} …",
     )
 
