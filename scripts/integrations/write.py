@@ -214,5 +214,5 @@ def _secret_notes(asked: Request, tokens: Mapping[str, tuple[Path, Token]], *, w
     where = f"the namespace {asked.pods_namespace}" if asked.pods_namespace else "the collector's namespace"
     return [
         f"Make or replace the Secret in {where}: kubectl{option} create secret generic {asked.secret} {' '.join(sources)} "
-        f"--dry-run=client --output=yaml | kubectl{option} apply --server-side -f -"
+        f"--dry-run=client --output=yaml | kubectl{option} apply --server-side --force-conflicts -f -"
     ]

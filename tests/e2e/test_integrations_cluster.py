@@ -107,17 +107,8 @@ class Cluster:
     def said(self) -> str:
         """Return the state of the collector's pods and the end of their logs."""
         pods = self.kubectl("get", "pods", "-o", "wide")
-        logs = run(
-            "kubectl",
-            "-n",
-            NAMESPACE,
-            "logs",
-            "-l",
-            "app.kubernetes.io/part-of=opstrace",
-            "--tail=20",
-            env=self.walk.shell,
-            check=False,
-        )
+        words = ("kubectl", "-n", NAMESPACE, "logs", "-l", "app.kubernetes.io/part-of=opstrace", "--tail=20")
+        logs = run(*words, env=self.walk.shell, check=False)
         return f"{pods}\n{logs.stdout}{logs.stderr}"
 
     def lines(self, namespace: str, tenant: str) -> list[str]:
@@ -184,7 +175,7 @@ def test_the_manifests_pass_a_dry_run_and_the_check_is_false_while_a_token_is_mi
     kinds = {line.split("/")[0].split(".")[0] for line in tried.splitlines()}
     assert kinds == {"namespace", "serviceaccount", "clusterrole", "clusterrolebinding", "configmap", "daemonset"}
     walk.kubectl("apply", "-k", overlay, "--server-side")
-    cluster.kubectl("create", "secret", "generic", "opstrace-token", "--from-literal=default.jwt=x")
+    cluster.kubectl("create", "secret", "generic", "opstrace-token", "--from-literal=default.jwt=x")  # of one tenant
     status, found = check(walk, "default", cluster.id, "--wait", "3")
     assert (status, found[-1]["name"]) == (1, "data"), found
     missing = "references non-existent secret key: system.jwt"
