@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.collectors.log_files import SYNCHRONOUS
-from components.collectors.settings import QUEUE_FOLDER
+from components.collectors.settings import QUEUE_FOLDER, SERVICE_ACCOUNT_FOLDER
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.cluster_collector import VARIABLES
@@ -40,7 +40,11 @@ def configuration(file: Path) -> Any:
 @pytest.mark.parametrize("name", ["otel", "helm", "kubernetes"])
 def test_the_collector_accepts_its_configuration(tmp_path: Path, name: str, variant: str) -> None:
     file = written(name, variant, tmp_path)
-    file.write_text(json.dumps(configuration(file)).replace(QUEUE_FOLDER, str(tmp_path)))
+    text = json.dumps(configuration(file))
+    for folder in (QUEUE_FOLDER, SERVICE_ACCOUNT_FOLDER):
+        text = text.replace(folder, str(tmp_path))
+    file.write_text(text)
+    (tmp_path / "token").touch()  # of the service account
     environment = os.environ | {"MY_POD_IP": "127.0.0.1"} | VARIABLES
     program = str(ensure(catalog.OTELCOL) / "otelcol")
     words = [program, "validate", f"--config={file}", f"--feature-gates={SYNCHRONOUS}"]
