@@ -116,7 +116,9 @@ _ALL = (
         further={kubernetes.KUSTOMIZATION: kubernetes.kustomization},
         kinds=KINDS,
         render=kubernetes.manifests,
-        reload="the kubelet replaces the file within about a minute after the Secret changed.",
+        # open-telemetry/opentelemetry-collector-contrib#45953: this version does not see that the kubelet replaced a file.
+        reload="the Collector reads the file at its start alone. After you replaced the Secret, restart the pods with "
+        "`kubectl rollout restart`. The queue on the node outlives it.",
         documentation="https://opentelemetry.io/docs/platforms/kubernetes/collector/components/",
         tested=True,
         routes=True,
@@ -132,7 +134,8 @@ _ALL = (
         file="values.yaml",
         kinds=KINDS,
         render=kubernetes.helm,
-        reload="the kubelet replaces the file within about a minute after the Secret changed.",
+        reload="the kubelet replaces the file within about a minute after the Secret changed. The Collector uses the new "
+        "token from version 0.155 on. Restart the pods of an older one.",
         documentation="https://github.com/open-telemetry/opentelemetry-helm-charts/tree/main/charts/opentelemetry-collector",
         routes=True,
         in_kubernetes=True,

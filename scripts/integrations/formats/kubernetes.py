@@ -28,7 +28,7 @@ MANIFESTS, KUSTOMIZATION = "collector.yaml", "kustomization.yaml"
 TOKENS = "/etc/opstrace-tokens"
 TOKENS_VOLUME = "tokens"
 OWNER_READS = 0o400
-# Without subPath, the kubelet replaces the files in the pod when the Secret changes.
+# Without subPath: the kubelet replaces the files in the pod when the Secret changes.
 MOUNT = {"name": TOKENS_VOLUME, "mountPath": TOKENS, "readOnly": True}
 RBAC = "rbac.authorization.k8s.io"
 
