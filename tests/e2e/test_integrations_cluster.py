@@ -5,6 +5,7 @@ The cluster of the instance stands for it. Its pods find the gateway by host ali
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,11 @@ class App:
         file = walk.folder / f"{namespace}.json"
         file.write_text(json.dumps(_app(namespace)))
         walk.kubectl("apply", "-f", str(file))
-        walk.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/app", "--timeout=120s")
-        self._address = walk.kubectl("-n", namespace, "get", "pod", "app", "-o", "jsonpath={.status.podIP}")
+
+    @cached_property
+    def _address(self) -> str:
+        self._walk.kubectl("-n", self._namespace, "wait", "--for=condition=Ready", "pod/app", "--timeout=120s")
+        return self._walk.kubectl("-n", self._namespace, "get", "pod", "app", "-o", "jsonpath={.status.podIP}")
 
     def write(self, *lines: str) -> None:
         run("curl", "-sf", "-m", "20", *(f"http://{self._address}:{APP_PORT}/{line}" for line in lines))
@@ -152,6 +156,14 @@ def cluster(walk: UserSession, trusted_pair: str) -> Iterator[Cluster]:
     made.relay.close()
 
 
+@pytest.fixture(scope="module")
+def filled(cluster: Cluster) -> Cluster:
+    """The cluster with the collector of the page, and an app in each namespace."""
+    cluster.apps = {namespace: App(cluster.walk, namespace) for namespace in TENANTS}
+    cluster.apply()
+    return cluster
+
+
 def _write_overlay(folder: Path, host: str) -> None:
     """Write the overlay of the page, with the names of the gateway in place of the page's."""
     yaml = YAML(typ="safe")
@@ -181,55 +193,54 @@ def test_the_manifests_pass_a_dry_run_and_the_check_is_false_while_a_token_is_mi
     eventually(lambda: missing in cluster.kubectl("describe", "pods"), detail=cluster.said)
 
 
-def test_namespaces_of_the_cluster_fill_two_tenants(cluster: Cluster) -> None:
-    walk = cluster.walk
-    cluster.apps = {namespace: App(walk, namespace) for namespace in TENANTS}
-    cluster.apply()
-    have_arrived = cluster.writes("first")
+def test_namespaces_of_the_cluster_fill_two_tenants(filled: Cluster) -> None:
+    walk = filled.walk
+    have_arrived = filled.writes("first")
     for namespace, tenant in TENANTS.items():
-        status, found = check(walk, tenant, cluster.id, "--data", "metrics", "--data", "logs", *WAIT)
-        assert status == 0, (found, cluster.said())
+        status, found = check(walk, tenant, filled.id, "--data", "metrics", "--data", "logs", *WAIT)
+        assert status == 0, (found, filled.said())
 
         def has_series(tenant: str = tenant, namespace: str = namespace) -> bool:
-            own = f'{{integration_id="{cluster.id}",namespace="{namespace}",pod="app"'
+            own = f'{{integration_id="{filled.id}",namespace="{namespace}",pod="app"'
             return all(values(walk, tenant, f'count({own},job="{job}"}})')[:1] != [] for job in ("cadvisor", "pods"))
 
-        eventually(has_series, detail=cluster.said)
-    eventually(have_arrived, detail=cluster.said)
+        eventually(has_series, detail=filled.said)
+    eventually(have_arrived, detail=filled.said)
     for namespace, tenant in TENANTS.items():
         (other,) = {*TENANTS.values()} - {tenant}
-        assert cluster.lines(namespace, other) == []
-        assert values(walk, other, f'{{integration_id="{cluster.id}",namespace="{namespace}"}}') == []
+        assert filled.lines(namespace, other) == []
+        assert values(walk, other, f'{{integration_id="{filled.id}",namespace="{namespace}"}}') == []
 
 
-def test_a_token_that_is_replaced_while_data_flows_loses_nothing(cluster: Cluster, trusted_pair: str) -> None:
-    arrived = [cluster.writes("before")]
+def test_a_token_that_is_replaced_while_data_flows_loses_nothing(filled: Cluster, trusted_pair: str) -> None:
+    arrived = [filled.writes("before")]
     ids = set()
     for tenant in TENANTS.values():
         options = ("--scope", "metrics:write,logs:write")
-        token = cluster.walk.opstrace("ta-create-token", INSTANCE, tenant, trusted_pair, *options).stdout
-        file = cluster.folder / "cluster" / f"{tenant}.kubernetes.jwt"
+        token = filled.walk.opstrace("ta-create-token", INSTANCE, tenant, trusted_pair, *options).stdout
+        file = filled.folder / "cluster" / f"{tenant}.kubernetes.jwt"
         file.write_text(token)
         ids.add(token_in(str(file)).text_of("jti"))
-    cluster.apply()
-    arrived.append(cluster.writes("replaced"))
-    run("bash", "-c", "".join(blocks(PAGE, "Replace a token", "sh")), env=cluster.walk.shell)
-    arrived.append(cluster.writes("restarted"))
-    eventually(lambda: all(have_arrived() for have_arrived in arrived), detail=cluster.said)
-    eventually(lambda: ids <= {request["token_id"] for request in cluster.walk.requests_logged()})
+    filled.apply()
+    arrived.append(filled.writes("replaced"))
+    run("bash", "-c", "".join(blocks(PAGE, "Replace a token", "sh")), env=filled.walk.shell)
+    arrived.append(filled.writes("restarted"))
+    eventually(lambda: all(have_arrived() for have_arrived in arrived), detail=filled.said)
+    eventually(lambda: ids <= {request["token_id"] for request in filled.walk.requests_logged()})
 
 
-def test_what_a_killed_collector_could_not_send_arrives_when_the_gateway_is_back(cluster: Cluster) -> None:
-    cluster.relay.cut()
+@pytest.mark.nightly
+def test_what_a_killed_collector_could_not_send_arrives_when_the_gateway_is_back(filled: Cluster) -> None:
+    filled.relay.cut()
     try:
-        have_arrived = cluster.writes("cut")
+        have_arrived = filled.writes("cut")
         failed = "connection reset by peer"
-        eventually(lambda: failed in cluster.kubectl("logs", "daemonset/node-collector", "--tail=200"))
-        cluster.kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
-        later = cluster.writes("killed")
+        eventually(lambda: failed in filled.kubectl("logs", "daemonset/node-collector", "--tail=200"))
+        filled.kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
+        later = filled.writes("killed")
     finally:
-        cluster.relay.restore()
-    eventually(lambda: have_arrived() and later(), 120, detail=cluster.said)
+        filled.relay.restore()
+    eventually(lambda: have_arrived() and later(), 120, detail=filled.said)
 
 
 def test_the_check_tells_why_a_token_of_the_cluster_is_refused(cluster: Cluster) -> None:
