@@ -21,6 +21,7 @@ OBJECT_LABELS = {
     "job_name": "k8s.job.name",  # `job` is that of the scrape
 }
 OBJECTS_JOB = "kubernetes"
+LONGEST_HELP = 1024  # characters
 NODE_CONDITIONS = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"]
 
 
@@ -89,7 +90,26 @@ def _keep(*names: str) -> dict[str, Any]:
 
 def as_scraped() -> dict[str, Any]:
     """Return the processor that leaves the series as a Prometheus scrapes them, with `job` and `instance`."""
-    return {"metric_statements": [_keep("service.name", "service.instance.id")]}
+    statements = [
+        # A target chooses its help texts. One that is longer than a batch would cost other targets theirs (see scrape.py).
+        f"set(metric.description, Substring(metric.description, 0, {LONGEST_HELP})) "
+        f"where Len(metric.description) > {LONGEST_HELP}",
+        # The receiver cuts this suffix off (Collector 0.149).
+        'set(metric.name, Concat([metric.name, "_info"], "")) '
+        'where metric.metadata["prometheus.type"] == "info" and not IsMatch(metric.name, "_info$$")',
+        # Of other names of counters, Cortex would move `total` to the end, or add it (Cortex 1.21, otlptranslator).
+        "convert_sum_to_gauge() where metric.type == METRIC_DATA_TYPE_SUM "
+        'and (not IsMatch(metric.name, "_total$$") or IsMatch(metric.name, "(^|_)total_"))',
+    ]
+    # Without a sum, Cortex would end the buckets and the count of a histogram that is gone, but not its sum.
+    gone = "metric.type == METRIC_DATA_TYPE_HISTOGRAM and datapoint.flags == 1"
+    return {
+        "metric_statements": [
+            {"context": "metric", "statements": statements},
+            {"context": "datapoint", "statements": [f"set(datapoint.sum, 0.0) where {gone}"]},
+            _keep("service.name", "service.instance.id"),
+        ]
+    }
 
 
 def _as_series() -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import urllib3
 
 from components.collectors.configuration import cluster_configuration, node_configuration
 from components.collectors.log_files import SYNCHRONOUS
@@ -50,12 +53,16 @@ class Surroundings:
         without: The processors, receivers and scrape jobs that are left out, because they need a cluster.
         environment: Variables beside those of a pod.
         targets: The parts of scrape jobs that replace the discovery of their targets, by job.
+        changes: Further texts of the configuration, as JSON, and what takes their places.
+        launcher: The start of the command line, of a program that starts another one.
     """
 
     ports: Mapping[str, int] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    changes: Mapping[str, str] = field(default_factory=dict)
+    launcher: tuple[str, ...] = ()
 
 
 class ClusterCollector:
@@ -67,6 +74,7 @@ class ClusterCollector:
         self.folder, self.log = folder, folder / "collector.log"
         self.pods = folder / "pods"
         self._environment = VARIABLES | dict(surroundings.environment)
+        self._launcher = surroundings.launcher
         account = folder / "account"
         for each in (self.pods, folder / "queue", account):
             each.mkdir()
@@ -74,14 +82,15 @@ class ClusterCollector:
         (account / "ca.crt").touch()
         whole = node_configuration(args) if program == NODE else cluster_configuration(args)
         text = json.dumps(_with_targets(_without(whole, surroundings.without), surroundings.targets))
-        health, own = free_ports(2)
+        health, self._own_port = free_ports(2)
         changes = {LOGS_FOLDER: str(self.pods), QUEUE_FOLDER: str(folder / "queue")}
         changes |= {SERVICE_ACCOUNT_FOLDER: str(account), f"0.0.0.0:{HEALTH_PORT}": f"127.0.0.1:{health}"}
-        changes |= {f"127.0.0.1:{OWN_METRICS_PORT}": f"127.0.0.1:{own}", '"serviceAccount"': '"kubeConfig"'}
-        changes[f'"port": {OWN_METRICS_PORT}'] = f'"port": {own}'
+        changes |= {f"127.0.0.1:{OWN_METRICS_PORT}": f"127.0.0.1:{self._own_port}", '"serviceAccount"': '"kubeConfig"'}
+        changes[f'"port": {OWN_METRICS_PORT}'] = f'"port": {self._own_port}'
         for service, port in surroundings.ports.items():
             changes[f"http://{service}.system-tenant.svc.cluster.local"] = f"http://127.0.0.1:{port}"
-        for shipped, used in changes.items():
+        for shipped, used in (changes | dict(surroundings.changes)).items():
+            assert shipped in text or shipped in changes, shipped
             text = text.replace(shipped, used)
         self._file = folder / "config.yaml"
         self._file.write_text(text)
@@ -89,7 +98,7 @@ class ClusterCollector:
 
     def _command(self, *words: str) -> list[str]:
         program = ensure(catalog.OTELCOL) / "otelcol"
-        return [str(program), *words, f"--config={self._file}", f"--feature-gates={SYNCHRONOUS}"]
+        return [*self._launcher, str(program), *words, f"--config={self._file}", f"--feature-gates={SYNCHRONOUS}"]
 
     def validated(self) -> subprocess.CompletedProcess[str]:
         """Let the Collector check the configuration."""
@@ -107,6 +116,22 @@ class ClusterCollector:
         if self._process:
             self._process.kill()
             self._process.wait()
+
+    def stop(self) -> None:
+        """End the process as Kubernetes does, if it has the time."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(60)
+
+    def own_metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the collector's own series of this name; 0 without any, and while it does not run."""
+        try:
+            text = urllib3.request("GET", f"http://127.0.0.1:{self._own_port}/metrics", retries=False).data.decode()
+        except urllib3.exceptions.HTTPError:
+            return 0
+        found = re.findall(rf"^{name}({{.*}})? (\S+)$", text, re.MULTILINE)
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(float(value) for shown, value in found if all(label in shown for label in wanted))
 
     def said(self) -> str:
         """Return the end of the collector's log."""
