@@ -41,7 +41,9 @@ def exporter(api: Api) -> dict[str, Any]:
         "headers": {"X-Scope-OrgID": SYSTEM},
         "timeout": TIMEOUT,
         "retry_on_failure": RETRIES,
-        "sending_queue": QUEUE,
+        # What does not fit is refused, and counted. The reader of log files tries it again without end, and meanwhile the
+        # lines stay in the files. A scrape is lost, as it would be if the scrapes waited; that would count nothing.
+        "sending_queue": QUEUE | {"block_on_overflow": False},
     }
 
 

@@ -24,19 +24,26 @@ FROM_FILE = {
     "container": "k8s.container.name",
     "restarts": "k8s.container.restart_count",
 }
+# Of a line: with one more part of 16 KiB it is below the 256 KB that Loki takes. A longer one becomes several. Of a line that
+# is longer than a batch, the exporter would drop all that is in the batch, and count nothing (Collector 0.149, queuebatch).
+LONGEST_LINE = "224KiB"
 WORKLOADS = ("deployment", "statefulset", "daemonset", "cronjob", "job")
 
 
 def receiver(excluded: Sequence[str], folder: str = LOGS_FOLDER) -> dict[str, Any]:
     """Return the receiver of all containers' log files in `folder`, but those of excluded namespaces."""
-    # A rotated file is read to its end, as long as the kubelet has not compressed it.
-    unread = [f"{folder}/*/*/*.gz", f"{folder}/*/*/*.tmp"]
+    # A rotated file is read to its end, also after the kubelet compressed it: the reader knows it by its first lines.
+    incomplete = [f"{folder}/*/*/*.tmp"]
     return {
         "include": [f"{folder}/*/*/*.log*"],
-        "exclude": unread + [f"{folder}/{name}_*/*/*" for name in excluded],
+        "exclude": incomplete + [f"{folder}/{name}_*/*/*" for name in excluded],
         "start_at": "beginning",
         "include_file_path": True,
         "include_file_name": False,
+        "max_log_size": LONGEST_LINE,
+        "compression": "auto",
+        # At each poll, every file is opened. At the default of 200 ms, 300 compressed files take a sixth of a core.
+        "poll_interval": "1s",
         "storage": STORAGE,
         "retry_on_failure": {"enabled": True, "max_interval": "5s", "max_elapsed_time": "0s"},
         "operators": [*_line_operators(), *_file_operators()],
@@ -60,7 +67,7 @@ def _line_operators() -> list[dict[str, Any]]:
             "combine_with": "",
             "is_last_entry": "attributes.logtag != 'P'",
             "source_identifier": PATH,
-            "max_log_size": "1MiB",
+            "max_log_size": LONGEST_LINE,
         },
         {"type": "move", "if": is_parsed, "from": "attributes.log", "to": "body"},
         {

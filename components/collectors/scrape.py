@@ -37,6 +37,9 @@ MOST_SAMPLES = 20_000  # of one scrape of an annotated pod; a larger answer is r
 MOST_BYTES = "20MB"
 MOST_SAMPLES_OF_BACK_END = 2_000  # that are kept; a back end has a few hundred
 TENANT_NAMESPACE = f"({TENANT_PATTERN.strip('^$')})-tenant"
+# Of the labels of a series: together they are smaller than a batch. Of a series that is larger, the exporter would drop all
+# that is in the batch, also from other targets, and count nothing (Collector 0.149, queuebatch).
+LABEL_LIMITS = {"label_limit": 30, "label_name_length_limit": 1024, "label_value_length_limit": 16_384}
 
 
 def _variable(name: str) -> str:
@@ -125,6 +128,7 @@ def pods(excluded: Sequence[str]) -> dict[str, Any]:
         SLOW_SECONDS,
         sample_limit=MOST_SAMPLES,
         body_size_limit=MOST_BYTES,
+        **LABEL_LIMITS,
         kubernetes_sd_configs=_pods_of_node(),
         relabel_configs=[
             {"source_labels": [f"{ANNOTATION}scrape"], "regex": "true", "action": "keep"},
@@ -218,6 +222,7 @@ def extra(job: ScrapeJob) -> dict[str, Any]:
         scheme=job.scheme,
         sample_limit=MOST_SAMPLES,
         body_size_limit=MOST_BYTES,
+        **LABEL_LIMITS,
         static_configs=[{"targets": list(job.targets)}],
         metric_relabel_configs=[NO_TARGET_INFO],
     )

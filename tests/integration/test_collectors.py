@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +17,7 @@ from components.config.tenant import TenantSettings
 from components.tenant.loki import loki_limits
 from tests.support.backend import Backend
 from tests.support.cluster_collector import ClusterCollector, Surroundings, arguments, scrape_job
+from tests.support.container_log import write
 from tests.support.polling import eventually
 from tests.support.stack import Stack
 
@@ -51,12 +51,6 @@ def node(tmp_path: Path, loki: Backend, started: list[ClusterCollector]) -> Clus
     folder.mkdir()
     started.append(ClusterCollector(folder, NODE, args, Surroundings({"loki": loki.port}, NO_CLUSTER)))
     return started[0]
-
-
-def write(file: Path, *lines: str, tag: str = "F") -> None:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    with file.open("a") as log:
-        log.writelines(f"{now} stdout {tag} {line}\n" for line in lines)
 
 
 def streams(loki: Backend, selector: str) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def test_what_cannot_be_sent_stays_on_the_node_s_disk_until_it_can() -> None:
         for exporter in configuration["exporters"].values():
             queue = exporter["sending_queue"]
             assert (queue["storage"], queue["sizer"], queue["queue_size"]) == ("file_storage", "bytes", QUEUE_BYTES)
-            assert queue["block_on_overflow"] and queue["num_consumers"] == 1
+            assert queue["block_on_overflow"] is False and queue["num_consumers"] == 1
             assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
             assert exporter["headers"] == {"X-Scope-OrgID": "system"}
             assert ".system-tenant.svc.cluster.local/" in exporter["endpoint"]

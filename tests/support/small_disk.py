@@ -1,0 +1,51 @@
+"""A disk of its own for a folder: it can be full, and lose what was not written to it before the power failed."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support.shell import run
+
+BLOCK = 2**16
+
+
+class SmallDisk:
+    """A file system on a loop device, mounted at `folder`. Needs root."""
+
+    def __init__(self, folder: Path, mebibytes: int) -> None:
+        self._folder = folder
+        self._image = folder.with_name(f"{folder.name}.ext4")
+        with self._image.open("wb") as image:
+            image.truncate(mebibytes * 2**20)
+        # Lazy initialization would write in the background.
+        run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(self._image))
+        self._mount()
+
+    def _mount(self) -> None:
+        run("mount", "-o", "loop", str(self._image), str(self._folder))
+
+    def fill(self) -> None:
+        """Use up all space, by a file beside the others."""
+        with (self._folder / "filler").open("wb", buffering=0) as filler:
+            for size in (BLOCK, 1):
+                try:
+                    while True:
+                        filler.write(b"\1" * size)
+                except OSError:  # no space left on device
+                    continue
+
+    def free(self) -> None:
+        """Give back what `fill` took."""
+        (self._folder / "filler").unlink()
+
+    def lose_power(self) -> None:
+        """Go back to what is on the disk now, without what the kernel has in memory alone. No process may use it."""
+        before = self._image.with_suffix(".before")
+        shutil.copyfile(self._image, before)  # while the file system is mounted: unmounting would write the rest
+        self.unmount()
+        before.replace(self._image)
+        self._mount()
+
+    def unmount(self) -> None:
+        """Unmount the disk; nothing happens where it is not mounted."""
+        subprocess.run(["umount", str(self._folder)], check=False, capture_output=True)
