@@ -74,7 +74,7 @@ def _kill_in(pods: list[str], program: str) -> int:
     return _kill(process for process in _processes_of_node() if is_in_one(process))
 
 
-def _stop_node() -> None:
+def stop_node() -> None:
     """Kill every pod, the kubelet and the container runtime at once; the embedded cloud restarts the node."""
     pods = cgroups.processes(f"{NODE}/kubepods")
     assert len(pods) > 10
@@ -117,7 +117,7 @@ def test_pods_are_deleted(walk: UserSession) -> None:
 def test_the_node_is_stopped_and_started_again(walk: UserSession) -> None:
     with Load(walk, TENANT, walk.token(TENANT), "stopped") as load:
         load.await_accepted(ENOUGH)
-        _stop_node()
+        stop_node()
         eventually(lambda: not _answers(walk))
         eventually(lambda: _answers(walk), BACK_SECONDS)
         load.await_accepted(ENOUGH)
