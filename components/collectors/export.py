@@ -40,6 +40,9 @@ def exporter(api: Api) -> dict[str, Any]:
         "endpoint": f"http://{api}.{namespace(SYSTEM)}.svc.cluster.local{PATHS[api]}",
         "headers": {"X-Scope-OrgID": SYSTEM},
         "timeout": TIMEOUT,
+        # An open connection would reach a Cortex that stops. It answers 500 then, which is not tried again. A new one finds no
+        # Service, because Cortex waits before it stops (components/tenant/backend.py).
+        "disable_keep_alives": True,
         "retry_on_failure": RETRIES,
         # What does not fit is refused, and counted. The reader of log files tries it again without end, and meanwhile the
         # lines stay in the files. A scrape is lost, as it would be if the scrapes waited; that would count nothing.

@@ -12,7 +12,7 @@ from components.config.base import endpoint_host
 from components.config.stack import AWS_HOSTS
 from components.config.tenant import BackendSize, TenantSettings
 from components.core.labels import labels, selector
-from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, PORTS, Api, BucketKind
+from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH, PORTS, SYSTEM, Api, BucketKind
 from components.core.recorded_retention import RUNTIME_KEY
 from components.core.resource_names import (
     CONFIG_MAP_TYPE,
@@ -101,6 +101,7 @@ class BackendArgs:
         http_port: the port of the HTTP API in the pod.
         environment: variables of the container beside those of AWS.
         volumes: further volumes, each with its mount.
+        drains: whether the one pod goes on for a while when it is stopped, as each of several does.
     """
 
     program: str
@@ -114,6 +115,7 @@ class BackendArgs:
     store: StoreArgs
     environment: Mapping[str, str] = field(default_factory=dict)
     volumes: Sequence[tuple[dict[str, Any], dict[str, Any]]] = ()
+    drains: bool = False
 
 
 def server(http_port: int, grpc_port: int) -> dict[str, Any]:
@@ -200,6 +202,8 @@ def api_backend(
         http_port=PORTS[api],
         size={"cortex": pods.metrics, "loki": pods.logs}[api],
         store=store,
+        # A Cortex that stops answers 500, which the collectors do not send again. The gateway makes it 503 for clients.
+        drains=api == "cortex" and store.tenant == SYSTEM,
     )
 
 
@@ -320,7 +324,7 @@ def _pod(args: BackendArgs) -> dict[str, Any]:
         memory_limit=args.size.memory_limit,
         start_seconds=START_SECONDS,
     ).manifest()
-    if args.replicas > 1:
+    if args.replicas > 1 or args.drains:
         main["lifecycle"] = {
             "preStop": {"sleep": {"seconds": DRAIN_SECONDS}}
         }  # until no node routes requests to the pod

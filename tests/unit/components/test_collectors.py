@@ -81,6 +81,7 @@ def test_what_cannot_be_sent_stays_on_the_node_s_disk_until_it_can() -> None:
             assert (queue["storage"], queue["sizer"], queue["queue_size"]) == ("file_storage", "bytes", QUEUE_BYTES)
             assert queue["block_on_overflow"] is False and queue["num_consumers"] == 1
             assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
+            assert exporter["disable_keep_alives"]
             assert exporter["headers"] == {"X-Scope-OrgID": "system"}
             assert ".system-tenant.svc.cluster.local/" in exporter["endpoint"]
         folder = configuration["extensions"]["file_storage"]["directory"]
@@ -88,6 +89,13 @@ def test_what_cannot_be_sent_stays_on_the_node_s_disk_until_it_can() -> None:
         (mounted,) = (mount for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == folder)
         (volume,) = (volume for volume in pod["volumes"] if volume["name"] == mounted["name"])
         assert volume["hostPath"]["path"] == f"/var/lib/opstrace-collectors/showdown/{name}"
+
+
+def test_a_cortex_that_stops_is_sent_nothing_which_it_would_refuse_for_good() -> None:
+    workloads = [entry for entry in declared(settings()) if entry.typ.startswith(WORKLOAD_PREFIX)]
+    containers = {each.name: each.inputs["spec"]["template"]["spec"]["containers"][0] for each in workloads}
+    drained = {name for name, container in containers.items() if "preStop" in container.get("lifecycle", {})}
+    assert [name for name in drained if name.endswith("stateful-set")] == ["system-cortex-stateful-set"]
 
 
 def test_excluded_namespaces_are_left_out_of_logs_containers_and_pods() -> None:
