@@ -68,15 +68,16 @@ def collector(tmp_path: Path, tenant: SystemTenant) -> Iterator[Callable[..., Cl
 
 @pytest.fixture
 def disk() -> Iterator[Callable[[ClusterCollector], SmallDisk]]:
-    disks: list[SmallDisk] = []
+    disks: list[tuple[ClusterCollector, SmallDisk]] = []
 
     def make(collector: ClusterCollector) -> SmallDisk:
         """Put the queue of a collector on a disk of its own."""
-        disks.append(SmallDisk(collector.folder / "queue", 24))
-        return disks[-1]
+        disks.append((collector, SmallDisk(collector.folder / "queue", 24)))
+        return disks[-1][1]
 
     yield make
-    for each in disks:
+    for collector, each in disks:
+        collector.kill()  # or the disk is in use
         each.unmount()
 
 

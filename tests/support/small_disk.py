@@ -1,7 +1,6 @@
 """A disk of its own for a folder: it can be full, and lose what was not written to it before the power failed."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 from tests.support.shell import run
@@ -47,5 +46,5 @@ class SmallDisk:
         self._mount()
 
     def unmount(self) -> None:
-        """Unmount the disk; nothing happens where it is not mounted."""
-        subprocess.run(["umount", str(self._folder)], check=False, capture_output=True)
+        """Unmount the disk, which no process may use."""
+        run("umount", str(self._folder))
