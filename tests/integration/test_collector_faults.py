@@ -25,8 +25,14 @@ from tests.support.system_tenant import CUT, HANG, OK, SystemTenant
 
 LOGS_ALONE = ("k8s_attributes", "prometheus")
 SCRAPES_ALONE = ("k8s_cluster", "apiserver", "collector")
-SHORT_TIMEOUT = {'"timeout": "30s"': '"timeout": "1s"', '"max_interval": "15s"': '"max_interval": "2s"'}
-SMALL_QUEUE = {f'"queue_size": {QUEUE_BYTES}': '"queue_size": 300000', '"max_interval": "15s"': '"max_interval": "2s"'}
+# Intervals that are shorter, as everywhere in the tests.
+QUICK = {
+    '"initial_interval": "1s", "max_interval": "15s"': '"initial_interval": "200ms", "max_interval": "500ms"',
+    '"flush_timeout": "1s"': '"flush_timeout": "200ms"',
+}
+QUICK_READER = {'"poll_interval": "1s"': '"poll_interval": "200ms"', '"max_interval": "5s"': '"max_interval": "1s"'}
+SHORT_TIMEOUT = {'"timeout": "30s"': '"timeout": "1s"'}
+SMALL_QUEUE = {f'"queue_size": {QUEUE_BYTES}': '"queue_size": 300000'}
 FAULT_SECONDS = 1.1
 FILES, BATCH_LINES = 3, 100  # the receiver's own batches
 PART_BYTES, LONG_PARTS = 16_384, 80  # of a line of 1.25 MiB
@@ -57,7 +63,8 @@ def collector(tmp_path: Path, tenant: SystemTenant) -> Iterator[Callable[..., Cl
         folder = tmp_path / program
         folder.mkdir()
         ports = {"loki": tenant.port, "cortex": tenant.port}
-        surroundings = Surroundings(ports, without, changes=changes)
+        quick = QUICK | (QUICK_READER if program == NODE else {})
+        surroundings = Surroundings(ports, without, changes=quick | changes)
         collectors.append(ClusterCollector(folder, program, arguments(**settings), surroundings))
         return collectors[-1]
 
@@ -252,7 +259,7 @@ def test_samples_that_do_not_fit_into_the_queue_are_counted(
     tenant: SystemTenant, collector: Started, httpserver: HTTPServer
 ) -> None:
     tenant.down()
-    scrapes = counting_target(httpserver, series=4000)
+    scrapes = counting_target(httpserver, series=2500)
     target = scrape_job(f"127.0.0.1:{httpserver.port}")
     scraper = collector(CLUSTER, SCRAPES_ALONE, SMALL_QUEUE, extra_scrape=[target])
     scraper.start()
@@ -261,7 +268,7 @@ def test_samples_that_do_not_fit_into_the_queue_are_counted(
     eventually(lambda: tenant.samples.get("orders_total", [0])[-1] == scrapes[-1], detail=scraper.said)
     lost = {*range(1, scrapes[-1])} - {*tenant.samples["orders_total"]}
     counted = scraper.own_metric(REFUSED_POINTS)
-    assert lost and len(lost) * 4000 <= counted <= len(lost) * 4010
+    assert lost and len(lost) * 2500 <= counted <= len(lost) * 2510
 
 
 def test_a_line_that_no_batch_has_room_for_arrives_in_parts_and_takes_no_other_with_it(
