@@ -121,6 +121,7 @@ def broken_collectors(walk: UserSession) -> Iterator[None]:
     walk.kubectl("-n", COLLECTORS_NAMESPACE, "delete", "pods", "-l", f"app.kubernetes.io/name={NODE}")
     yield
     walk.kubectl("set", "image", *place, f"collector={image}")
+    walk.kubectl("rollout", "status", *place, f"--timeout={FAULT_SECONDS}s")
 
 
 @pytest.mark.nightly
