@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import machine
-from components.collectors.collectors import GO_MEMORY_SHARE
+from components.collectors.pod import GO_MEMORY_SHARE
 from components.collectors.export import QUEUE_BYTES
 from components.collectors.settings import KUBELET_PORT, NODE
 from tests.security.cost.cgroup import MIB, PodCgroup, cpu_seconds
@@ -123,9 +123,9 @@ def measured(case: Case, folder: Path) -> Figures:
         surroundings = Surroundings(
             {"loki": tenant.port, "cortex": tenant.port},
             NO_CLUSTER,
-            {"GOMEMLIMIT": str(int(case.limit * MIB * GO_MEMORY_SHARE))},
-            {f":{KUBELET_PORT}": f":{port}", '"scheme": "https"': '"scheme": "http"'},
-            tuple(cgroup.command([])),
+            environment={"GOMEMLIMIT": str(int(case.limit * MIB * GO_MEMORY_SHARE))},
+            changes={f":{KUBELET_PORT}": f":{port}", '"scheme": "https"': '"scheme": "http"'},
+            launcher=tuple(cgroup.command([])),
         )
         collector = ClusterCollector(folder, NODE, arguments(), surroundings)
         stack.callback(collector.kill)
