@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import machine
-from components.collectors.pod import GO_MEMORY_SHARE
 from components.collectors.export import QUEUE_BYTES
+from components.collectors.pod import GO_MEMORY_SHARE
 from components.collectors.settings import KUBELET_PORT, NODE
 from tests.security.cost.cgroup import MIB, PodCgroup, cpu_seconds
 from tests.support import http_server

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import urllib3
 
 from components.core.public_keys import canonical_pem, key_id
@@ -58,14 +59,20 @@ class Variant:
     tenants: int
     clients: int = CLIENTS
 
+    @property
+    def gateway(self) -> tuple[Access, int]:
+        """The gateway that serves this load: those of one and of many tenants have separate caches."""
+        return self.access, self.tenants
+
 
 @dataclass(frozen=True)
 class Result:
-    """Requests a second, and latencies in milliseconds."""
+    """Requests a second, latencies in milliseconds, and the gateway's CPU time of a request in microseconds."""
 
     rate: float
     p50: float
     p99: float
+    cpu: float
 
 
 # wrk prepares a request for each tenant, and sends them in turn.
@@ -128,7 +135,7 @@ class Bench:
         self._more_keys = placeholder_keys(KEYS - 1)
         self._stack = stack
         self._dns_port = free_port()
-        self._ports: dict[tuple[Access, int], int] = {}
+        self._gateways: dict[Hashable, tuple[int, psutil.Process]] = {}
         self._write_load()
         stack.enter_context(
             _running(LOAD_CORE, folder / "dns.log", str(ensure(catalog.COREDNS) / "coredns"), "-conf", self._corefile())
@@ -199,23 +206,29 @@ class Bench:
         del main["listener_filters"]  # there is no load balancer in front
         return dict(config)
 
-    def start(self, access: Access, tenants: int) -> None:
-        """Start a gateway for the load of this number of tenants, and wait until it answers."""
-        name = f"gateway-{len(self._ports)}"
+    def start(self, key: Hashable, access: Access, change: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+        """Start a gateway that `run` finds by `key`, and wait until it answers. `change` gets its configuration."""
+        name = f"gateway-{len(self._gateways)}"
         (self._folder / name).mkdir()
         port = free_port()
-        options = self._options(name, self._gateway(access, self._folder / name, port))
-        self._stack.enter_context(_running(GATEWAY_CORE, self._folder / f"{name}.log", self._envoy, *options))
+        config = self._gateway(access, self._folder / name, port)
+        change(config)
+        command = (self._envoy, *self._options(name, config))
+        process = self._stack.enter_context(_running(GATEWAY_CORE, self._folder / f"{name}.log", *command))
         self._await_200(name, port)
-        self._ports[access, tenants] = port
+        self._gateways[key] = port, psutil.Process(process)
 
-    def run(self, variant: Variant, seconds: int = 0) -> Result:
-        """Measure the variant for `seconds`; 0 takes the duration from `SECONDS`."""
-        measured = self._load(variant, seconds or SECONDS[variant.clients])
+    def run(self, key: Hashable, variant: Variant, seconds: int = 0) -> Result:
+        """Measure the gateway of `key` under a variant's load for `seconds`; 0 takes the duration from `SECONDS`."""
+        port, process = self._gateways[key]
+        before = process.cpu_times()
+        measured = self._load(port, variant, seconds or SECONDS[variant.clients])
+        after = process.cpu_times()
         if measured["failed"]:
             sys.exit(f"{variant}: {measured['failed']} of {measured['requests']} requests failed")
         rate = measured["requests"] / measured["microseconds"] * 1e6
-        return Result(rate, measured["p50"] / 1000, measured["p99"] / 1000)
+        cpu = (after.user + after.system - before.user - before.system) / measured["requests"] * 1e6
+        return Result(rate, measured["p50"] / 1000, measured["p99"] / 1000, cpu)
 
     def _await_200(self, name: str, port: int) -> None:
         host, token = (self._folder / "tenants-1").read_text().split()
@@ -234,10 +247,10 @@ class Bench:
         if not until(is_ok, START_SECONDS, 0.05):
             sys.exit(f"the gateway answers {status}: {(self._folder / f'{name}.log').read_text()[-2000:]}")
 
-    def _load(self, variant: Variant, seconds: int) -> dict[str, Any]:
+    def _load(self, port: int, variant: Variant, seconds: int) -> dict[str, Any]:
         script, lines = str(self._folder / "load.lua"), str(self._folder / f"tenants-{variant.tenants}")
         wrk = [self._wrk, "-t", "1", "-c", str(variant.clients), "-d", f"{seconds}s", "-s", script]
-        url = f"http://127.0.0.1:{self._ports[variant.access, variant.tenants]}"
+        url = f"http://127.0.0.1:{port}"
         command = ["taskset", "-c", LOAD_CORE, *wrk, url, "--", variant.load, lines, str(self._folder / "push")]
         result = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60)
         line = next(line for line in result.stdout.splitlines() if line.startswith("RESULT "))
@@ -273,13 +286,13 @@ def _upstream() -> dict[str, Any]:
 
 
 @contextmanager
-def _running(core: str, log: Path, *command: str) -> Iterator[None]:
-    """Run a command on one core of this machine until the block ends."""
+def _running(core: str, log: Path, *command: str) -> Iterator[int]:
+    """Run a command on one core of this machine until the block ends; yields its process id."""
     with (
         log.open("w") as file,
         subprocess.Popen(["taskset", "-c", core, *command], stdout=file, stderr=file) as process,
     ):
         try:
-            yield
+            yield process.pid
         finally:
             process.kill()
