@@ -31,9 +31,9 @@ QUICK = {
     '"flush_timeout": "1s"': '"flush_timeout": "200ms"',
 }
 QUICK_READER = {'"poll_interval": "1s"': '"poll_interval": "200ms"', '"max_interval": "5s"': '"max_interval": "1s"'}
-SHORT_TIMEOUT = {'"timeout": "30s"': '"timeout": "1s"'}
+SHORT_TIMEOUT = {'"timeout": "30s"': '"timeout": "500ms"'}
 SMALL_QUEUE = {f'"queue_size": {QUEUE_BYTES}': '"queue_size": 300000'}
-FAULT_SECONDS = 1.1
+FAULT_SECONDS = 0.8
 FILES, BATCH_LINES = 3, 100  # the receiver's own batches
 PART_BYTES, LONG_PARTS = 16_384, 80  # of a line of 1.25 MiB
 LONGEST_OF_LOKI = 256_000  # max_line_size, 256KB
@@ -170,7 +170,7 @@ def test_no_line_is_lost_when_the_kubelet_rotates_files_while_nothing_can_be_sen
     files = log_files(reader)
     with Writer(files) as writer:
         for _ in range(6):
-            time.sleep(0.8)
+            time.sleep(0.5)
             for file in files:
                 rotate(file)
     assert len([*files[0].parent.glob("*.gz")]) == 3
