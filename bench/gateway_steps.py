@@ -73,7 +73,7 @@ def reduced(config: dict[str, Any], last: str) -> None:
 def _generation() -> list[dict[Load, Round]]:
     """Start all gateways and measure `ROUNDS` rounds."""
     loads = [Variant("on", load, 1) for load in get_args(Load)]
-    rounds = []
+    rounds: list[dict[Load, Round]] = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         bench = Bench(Path(folder), stack)
         for step in STEPS:

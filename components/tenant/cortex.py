@@ -14,12 +14,9 @@ from components.core.names import PORTS
 from components.core.resource_names import CORTEX_TYPE
 from components.core.units import hours
 from components.shared.pods import Aws
-from components.tenant.backend import (
-    DATA_FOLDER,
-    StoreArgs,
+from components.tenant.backend import DATA_FOLDER, api_backend, declare_backend
+from components.tenant.shared_blocks import (
     alerts_to,
-    api_backend,
-    declare_backend,
     memberlist,
     ready_after,
     ring_store,
@@ -27,6 +24,7 @@ from components.tenant.backend import (
     runtime_config,
     server,
 )
+from components.tenant.store import StoreArgs
 
 GRPC_PORT = 9095
 # All parts but the Alertmanager, which runs in a pod of its own or not at all (components/tenant/alertmanager.py).

@@ -10,12 +10,9 @@ from components.core.images import LOKI_IMAGE
 from components.core.names import PORTS, SYSTEM
 from components.core.resource_names import LOKI_TYPE
 from components.core.units import hours
-from components.tenant.backend import (
-    DATA_FOLDER,
-    StoreArgs,
+from components.tenant.backend import DATA_FOLDER, api_backend, declare_backend
+from components.tenant.shared_blocks import (
     alerts_to,
-    api_backend,
-    declare_backend,
     gossip_name,
     memberlist,
     ready_after,
@@ -24,6 +21,7 @@ from components.tenant.backend import (
     runtime_config,
     server,
 )
+from components.tenant.store import StoreArgs
 
 GRPC_PORT = 9096
 # A chunk has room for all its counts from the start, one each 10 s. The default is an hour: 6 KB for each pattern.
@@ -44,7 +42,13 @@ CLUSTER_LABELS = (
 # A pod that stops waits until S3 has taken all chunks. By default, each attempt that fails adds 10 s to a minute, and the pod is
 # killed after `STOP_SECONDS`.
 FLUSH_RETRIES = {"min_period": "1s", "max_period": "10s"}
-SCHEMA_START = "2024-01-01"  # before any instance, so that one schema holds all data
+SCHEMA = {
+    "from": "2024-01-01",  # before any instance, so that one schema holds all data
+    "store": "tsdb",
+    "object_store": "s3",
+    "schema": "v13",
+    "index": {"prefix": "index_", "period": "24h"},
+}
 
 
 def loki_limits(settings: TenantSettings, tenant: str) -> dict[str, Any]:
@@ -94,17 +98,7 @@ def loki_config(store: StoreArgs, bucket: str) -> dict[str, Any]:
             **({"instance_addr": "127.0.0.1"} if replicas == 1 else {}),
             "storage": {"s3": s3},
         },
-        "schema_config": {
-            "configs": [
-                {
-                    "from": SCHEMA_START,
-                    "store": "tsdb",
-                    "object_store": "s3",
-                    "schema": "v13",
-                    "index": {"prefix": "index_", "period": "24h"},
-                }
-            ]
-        },
+        "schema_config": {"configs": [SCHEMA]},
         "ingester": {
             "lifecycler": lifecycler,
             "flush_op_backoff": FLUSH_RETRIES,

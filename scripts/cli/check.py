@@ -2,8 +2,8 @@
 
 import click
 
-from scripts.cli.findings import show
 from scripts.cli.options import pass_context
+from scripts.cli.output.findings import show
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
 from scripts.instances.check import check_instance

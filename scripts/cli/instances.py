@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from scripts.cli.newest_data import ages_in_words, note_reasons
 from scripts.cli.options import pass_context
+from scripts.cli.output.newest_data import ages_in_words, note_reasons
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
 from scripts.instances import stacks

@@ -7,7 +7,7 @@ import sys
 import click
 
 from components.shared.startup import disable_garbage_collector
-from scripts.cli.failures import report
+from scripts.cli.output.failures import report
 from scripts.tokens.passphrase import keep_from_others
 from scripts.ui.terminal import stderr
 

@@ -11,8 +11,8 @@ from scripts.clients.concurrent import map_concurrently
 from scripts.instances.gateway import Readiness, gateway_readiness
 from scripts.instances.stacks import require_stack
 from scripts.tenants.locate import all_settings, deployed_tenants
-from scripts.tenants.newest_data import newest_data
 from scripts.tenants.readiness import READY, programs, reasons_of, state_of
+from scripts.tenants.reports.newest_data import newest_data
 from scripts.ui.terminal import note
 
 if TYPE_CHECKING:

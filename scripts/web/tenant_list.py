@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from components.core.errors import UserError
 from components.core.units import hours
 from scripts.tenants.locate import deployed_tenants
-from scripts.tenants.overview import Glance, glances, pod_states
+from scripts.tenants.reports.overview import Glance, glances, pod_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

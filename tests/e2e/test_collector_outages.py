@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -65,7 +66,7 @@ class Numbered:
                 yield int(line.partition(f"{self.mark}_")[2].partition("_")[0])
 
 
-def _result(walk: UserSession, api: str, path: str, **query: str) -> list[dict[str, list[list[str]]]]:
+def _result(walk: UserSession, api: str, path: str, **query: str) -> list[dict[str, Any]]:
     status, text = walk.curl(f"{url(api, SYSTEM, path)}?{urlencode(query)}", token=walk.token(SYSTEM))
     return list(json.loads(text)["data"]["result"]) if status == 200 else []
 
@@ -81,7 +82,7 @@ def _scrapes(walk: UserSession, seconds: float) -> int:
     """Return how many scrapes of the containers are stored of the last `seconds`."""
     query = f'count_over_time(up{{job="cadvisor"}}[{int(seconds)}s])'
     found = _result(walk, "cortex", "/api/v1/query", query=query)
-    return sum(int(entry["value"][1]) for entry in found)  # type: ignore[call-overload]
+    return sum(int(entry["value"][1]) for entry in found)
 
 
 def _scale(walk: UserSession, replicas: int) -> None:

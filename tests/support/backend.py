@@ -16,9 +16,11 @@ from components.config.base import merged
 from components.config.tenant import TenantSettings
 from components.shared.pods import Aws
 from components.tenant.alertmanager import alertmanager_config, alertmanager_limits
-from components.tenant.backend import DATA_FOLDER, RUNTIME_FILE, StoreArgs
+from components.tenant.backend import DATA_FOLDER
 from components.tenant.cortex import cortex_config, cortex_limits
 from components.tenant.loki import loki_config, loki_limits
+from components.tenant.shared_blocks import RUNTIME_FILE
+from components.tenant.store import StoreArgs
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.polling import eventually

@@ -35,9 +35,9 @@ MAY_IMPORT = {
 }
 # Modules of scripts/cli that other modules of scripts/cli may import: no command imports another command.
 NO_COMMANDS = {
-    "scripts.cli.failures",
-    "scripts.cli.findings",
-    "scripts.cli.newest_data",
+    "scripts.cli.output.failures",
+    "scripts.cli.output.findings",
+    "scripts.cli.output.newest_data",
     "scripts.cli.options",
     "scripts.cli.tokens.options",
 }

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from scripts.cli.findings import show
 from scripts.cli.options import pass_context
+from scripts.cli.output.findings import show
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
 from scripts.integrations.check import Options, check_integration

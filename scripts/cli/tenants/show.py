@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from scripts.cli.newest_data import ages_in_words, note_reasons
 from scripts.cli.options import pass_context
+from scripts.cli.output.newest_data import ages_in_words, note_reasons
 from scripts.clients.providers import PROVIDER
 from scripts.context.context import Context
 from scripts.stackfile.file import round_trip
-from scripts.tenants import report
+from scripts.tenants.reports.list_and_show import list_tenants, show_tenant
 from scripts.ui.durations import age_in_words
 from scripts.ui.sizes import in_units
 from scripts.ui.terminal import JSON_ARRAY, JSON_OBJECT, note, show_columns, stdout_json
@@ -43,7 +43,7 @@ def list_(context: Context, provider_name: str, instance: str, as_json: bool) ->
 
     For the tenant system, a line on standard error says how old the newest data of the collectors is.
     """
-    tenants = report.list_tenants(context, provider_name, instance)
+    tenants = list_tenants(context, provider_name, instance)
     if as_json:
         stdout_json(tenants)
         return
@@ -64,7 +64,7 @@ def list_(context: Context, provider_name: str, instance: str, as_json: bool) ->
 @pass_context
 def show(context: Context, provider_name: str, instance: str, tenant: str, as_json: bool) -> None:
     """Show all settings of TENANT in INSTANCE, its contents, and the limits in force in its back ends."""
-    facts = report.show_tenant(context, provider_name, instance, tenant)
+    facts = show_tenant(context, provider_name, instance, tenant)
     if as_json:
         stdout_json(facts)
         return

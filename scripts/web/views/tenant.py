@@ -14,7 +14,7 @@ from components.core.names import ALERTMANAGER_PATH, APIS, SYSTEM, api_url, inst
 from components.core.timestamps import instant
 from scripts.tenants.apply import InstanceEdit
 from scripts.tenants.edit import token_command
-from scripts.tenants.report import show_tenant
+from scripts.tenants.reports.list_and_show import show_tenant
 from scripts.tokens.issued import chosen, entries
 from scripts.trust.revocation import revoke_tokens
 from scripts.ui.sizes import in_units

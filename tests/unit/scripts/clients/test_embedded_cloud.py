@@ -33,6 +33,7 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 platform.system, platform.machine = (lambda: "Darwin"), (lambda: "arm64")
+platform.mac_ver = lambda: ("14.6", ("", "", ""), "arm64")
 """
 COMMAND = """
 from scripts.cli.main import main

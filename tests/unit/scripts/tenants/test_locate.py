@@ -8,8 +8,9 @@ import pytest
 from components.core.errors import UserError
 from components.core.resource_names import TENANT_TYPE
 from scripts.clients.providers import Provider
-from scripts.tenants import locate, report
+from scripts.tenants import locate
 from scripts.tenants.recorded_state import Applied
+from scripts.tenants.reports.list_and_show import Tenant, state_in_words
 from tests.support.contexts import EmptyCluster, FakeContext
 
 STATES = {"showdown": ("system", "default"), "showdown.ops": ("ops",), "showdown.team": ("team",), "another": ("a",)}
@@ -64,5 +65,5 @@ def test_the_settings_of_a_tenant_are_found_in_either_file(stack: Path, context:
 )
 def test_a_tenant_that_is_out_of_the_file_is_listed_with_what_an_update_does_to_it(protect: bool, words: str) -> None:
     deployed, cluster = Applied("urn", protect), EmptyCluster()
-    tenant = report.Tenant("ops", None, deployed, own_stack=False)
-    assert report.state_in_words(tenant, deployed, cluster) == words  # type: ignore[arg-type]  # the fake cluster has what the function calls
+    tenant = Tenant("ops", None, deployed, own_stack=False)
+    assert state_in_words(tenant, deployed, cluster) == words  # type: ignore[arg-type]  # the fake cluster has what the function calls

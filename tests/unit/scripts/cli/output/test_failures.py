@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import UserError
-from scripts.cli import failures
+from scripts.cli.output import failures
 from scripts.stackfile.file import STACKS
 from scripts.tokens.issued import issued
 from scripts.tokens.signing import Grant, Signer

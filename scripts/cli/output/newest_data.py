@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts.clients.back_ends import Kind
-from scripts.tenants.newest_data import NOUNS
+from scripts.tenants.reports.newest_data import NOUNS
 from scripts.ui.durations import age_in_words
 from scripts.ui.terminal import note
 

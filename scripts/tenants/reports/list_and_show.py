@@ -15,9 +15,9 @@ from scripts.clients.back_ends import ask_back_end
 from scripts.clients.concurrent import map_concurrently
 from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants.locate import all_settings, deployed_tenants, settings_of
-from scripts.tenants.newest_data import newest_data
-from scripts.tenants.overview import NOT_APPLIED, PROTECTED, TO_BE_DELETED
 from scripts.tenants.readiness import READY, programs, reasons_of, state_of
+from scripts.tenants.reports.newest_data import newest_data
+from scripts.tenants.reports.overview import NOT_APPLIED, PROTECTED, TO_BE_DELETED
 from scripts.tenants.retained_data import buckets
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What verbs and the page say of tenants."""
