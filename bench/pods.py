@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.config.tenant import TenantSettings
-from components.tenant.shared_blocks import POLL_AT_AWS
+from components.tenant.back_ends.shared_blocks import POLL_AT_AWS
 from tests.security.cost.cgroup import MIB, PodCgroup, drop_page_cache
 from tests.support.backend import KEYS, Backend
 

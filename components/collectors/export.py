@@ -41,7 +41,7 @@ def exporter(api: Api) -> dict[str, Any]:
         "headers": {"X-Scope-OrgID": SYSTEM},
         "timeout": TIMEOUT,
         # An open connection would reach a Cortex that stops. It answers 500 then, which is not tried again. A new one finds no
-        # Service, because Cortex waits before it stops (components/tenant/backend.py).
+        # Service, because Cortex waits before it stops (components/tenant/back_ends/backend.py).
         "disable_keep_alives": True,
         "retry_on_failure": RETRIES,
         # What does not fit is refused, and counted. The reader of log files tries it again without end, and meanwhile the

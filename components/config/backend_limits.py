@@ -1,7 +1,7 @@
 """A tenant's limits in Cortex and Loki, under the names of their own configuration.
 
 The descriptions follow pkg/util/validation/limits.go of Cortex 1.21 and pkg/validation/limits.go of Loki 3.7. A limit
-that is not set has the back end's default, except those that components/tenant/cortex.py sets.
+that is not set has the back end's default, except those that components/tenant/back_ends/cortex.py sets.
 """
 
 from typing import Annotated

@@ -28,14 +28,14 @@ from components.shared.network_policies import (
 )
 from components.shared.options import child, manifest, protected
 from components.shared.pods import NAMESPACE_POD_SECURITY
-from components.tenant.alertmanager import Alertmanager, AlertmanagerArgs
+from components.tenant.back_ends.alertmanager import Alertmanager, AlertmanagerArgs
+from components.tenant.back_ends.cortex import Cortex
+from components.tenant.back_ends.loki import Loki
+from components.tenant.back_ends.store import SERVICE_ACCOUNT, Backend, StoreArgs
 from components.tenant.base import TenantBase
 from components.tenant.buckets import BucketsArgs, declare_buckets, read_write_policy
-from components.tenant.cortex import Cortex
 from components.tenant.encryption import EncryptionArgs, declare_encryption
 from components.tenant.iam_role import IdentityArgs, declare_role
-from components.tenant.loki import Loki
-from components.tenant.store import SERVICE_ACCOUNT, Backend, StoreArgs
 
 
 @dataclass(frozen=True, kw_only=True)

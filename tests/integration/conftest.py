@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from components.config.tenant import TenantSettings
-from components.tenant.alertmanager import alerts_policy
+from components.tenant.back_ends.alertmanager import alerts_policy
 from components.tenant.buckets import read_write_policy, tls_only_policy
 from components.tenant.iam_role import Issuer, trust_policy
 from localcloud.settings import REGION

@@ -8,7 +8,7 @@ import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from components.config.platform.kms_keys import KmsKeys
-from components.tenant.alertmanager import alerts_policy
+from components.tenant.back_ends.alertmanager import alerts_policy
 from components.tenant.buckets import read_write_policy
 from components.tenant.encryption import ObjectKeys
 from components.tenant.iam_role import Issuer, trust_policy

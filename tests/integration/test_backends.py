@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from components.config.backend_limits import LogsLimits, MetricsLimits
 from components.config.tenant import TenantSettings
-from components.tenant.cortex import OWN_DEFAULTS, cortex_limits
-from components.tenant.loki import loki_limits
+from components.tenant.back_ends.cortex import OWN_DEFAULTS, cortex_limits
+from components.tenant.back_ends.loki import loki_limits
 from tests.support.backend import TENANT, Backend
 from tests.support.remote_write import HEADERS, request
 

@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 from components.collectors.settings import CLUSTER, ScrapeJob
 from components.config.tenant import TenantSettings
-from components.tenant.cortex import cortex_limits
+from components.tenant.back_ends.cortex import cortex_limits
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.backend import TENANT, Backend

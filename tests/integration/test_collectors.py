@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from components.collectors.settings import CLUSTER, NODE
 from components.config.tenant import TenantSettings
-from components.tenant.loki import loki_limits
+from components.tenant.back_ends.loki import loki_limits
 from tests.support.backend import Backend
 from tests.support.cluster_collector import ClusterCollector, Surroundings, arguments, scrape_job
 from tests.support.container_log import write

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.config.backend_limits import Limits, LogsLimits, MetricsLimits
-from components.tenant.cortex import OWN_DEFAULTS
+from components.tenant.back_ends.cortex import OWN_DEFAULTS
 from tests.support.backend import Backend
 
 UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}

@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from components.config.tenant import TenantSettings
-from components.tenant.cortex import cortex_limits
+from components.tenant.back_ends.cortex import cortex_limits
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.backend import TENANT, Backend

@@ -15,12 +15,12 @@ from components.collectors.rules import mounted
 from components.config.base import merged
 from components.config.tenant import TenantSettings
 from components.shared.pods import Aws
-from components.tenant.alertmanager import alertmanager_config, alertmanager_limits
-from components.tenant.backend import DATA_FOLDER
-from components.tenant.cortex import cortex_config, cortex_limits
-from components.tenant.loki import loki_config, loki_limits
-from components.tenant.shared_blocks import RUNTIME_FILE
-from components.tenant.store import StoreArgs
+from components.tenant.back_ends.alertmanager import alertmanager_config, alertmanager_limits
+from components.tenant.back_ends.backend import DATA_FOLDER
+from components.tenant.back_ends.cortex import cortex_config, cortex_limits
+from components.tenant.back_ends.loki import loki_config, loki_limits
+from components.tenant.back_ends.shared_blocks import RUNTIME_FILE
+from components.tenant.back_ends.store import StoreArgs
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.polling import eventually

@@ -3,7 +3,7 @@
 A compactor writes the time of its last success. Before the first, it writes 0 or nothing, and the time counts from the start
 of the process.
 Intervals: Cortex compacts each hour and deletes blocks each 30 minutes, Loki does both each hour
-(components/tenant/cortex.py, loki.py). An alert waits for some of them.
+(components/tenant/back_ends/cortex.py, loki.py). An alert waits for some of them.
 """
 
 from components.collectors.rules.rule import Alert, Group

@@ -18,7 +18,7 @@ from components.core.resource_names import (
     DEPLOYMENT_TYPE,
     WORKLOAD_PREFIX,
 )
-from components.tenant.loki import loki_limits
+from components.tenant.back_ends.loki import loki_limits
 from tests.support.factories import settings
 from tests.support.pulumi_mocks import Resources, declared
 

@@ -29,7 +29,7 @@ from components.core.tags import OWNER_ANNOTATION, OWNER_TAG, RETENTION_TAG
 from components.gateway.envoy import bootstrap
 from components.gateway.lua_filters import UPSTREAM_HEADER
 from components.gateway.settings import GatewaySettings
-from components.tenant.store import StoreArgs
+from components.tenant.back_ends.store import StoreArgs
 from tests.support import drift
 from tests.support.factories import CLUSTER, kms_key, settings
 from tests.support.pulumi_mocks import declared, run_to_end

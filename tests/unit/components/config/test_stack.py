@@ -27,7 +27,7 @@ from components.config.tenant import TenantSettings
 from components.core.errors import ConfigError
 from components.core.names import DOMAIN_PATTERN, TENANT_PATTERN
 from components.core.public_keys import canonical_pem, key_id
-from components.tenant.cortex import OWN_DEFAULTS
+from components.tenant.back_ends.cortex import OWN_DEFAULTS
 from tests.support.factories import CLUSTER, JSON, KEY, PAIR, settings
 
 ROOT = Path(__file__).parent.parent.parent.parent.parent

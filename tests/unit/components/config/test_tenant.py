@@ -18,11 +18,11 @@ from components.core.errors import ConfigError
 from components.core.tags import NAME_LABEL, TENANT_TAG
 from components.core.units import hours, interval_seconds
 from components.shared.pods import Aws
-from components.tenant.alertmanager import alertmanager_config
+from components.tenant.back_ends.alertmanager import alertmanager_config
+from components.tenant.back_ends.cortex import OWN_DEFAULTS, cortex_config, cortex_limits
+from components.tenant.back_ends.loki import loki_config, loki_limits
+from components.tenant.back_ends.store import StoreArgs
 from components.tenant.buckets import SAFETY_DAYS, lifecycle
-from components.tenant.cortex import OWN_DEFAULTS, cortex_config, cortex_limits
-from components.tenant.loki import loki_config, loki_limits
-from components.tenant.store import StoreArgs
 from tests.support.factories import CLUSTER, settings
 
 

@@ -14,8 +14,8 @@ from components.config.load import from_settings
 from components.core.errors import ConfigError
 from components.core.tags import NAME_LABEL
 from components.shared.pods import Aws
-from components.tenant.alertmanager import PRIVATE, blocked_ranges, egress
-from components.tenant.cortex import PARTS
+from components.tenant.back_ends.alertmanager import PRIVATE, blocked_ranges, egress
+from components.tenant.back_ends.cortex import PARTS
 from tests.support.factories import CLUSTER, settings
 from tests.support.pulumi_mocks import declared
 

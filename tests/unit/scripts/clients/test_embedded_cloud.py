@@ -23,8 +23,11 @@ from tests.support.shell import ROOT
 
 WITHOUT_PACKAGES = """
 import platform, sys
+import dns._features
 from types import SimpleNamespace
 from scripts.clients.providers import LOCAL_PACKAGES
+
+dns._features.force("doh", False)  # the tests alone bring the packages for it
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
@@ -33,7 +36,6 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 platform.system, platform.machine = (lambda: "Darwin"), (lambda: "arm64")
-platform.mac_ver = lambda: ("14.6", ("", "", ""), "arm64")
 """
 COMMAND = """
 from scripts.cli.main import main

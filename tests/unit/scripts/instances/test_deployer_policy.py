@@ -15,7 +15,7 @@ from moto.iam.access_control import PermissionResult
 from components.config.platform.kms_keys import KmsKeys
 from components.core import resource_names as names
 from components.core.errors import UserError
-from components.tenant.alertmanager import alerts_policy
+from components.tenant.back_ends.alertmanager import alerts_policy
 from components.tenant.buckets import read_write_policy
 from components.tenant.encryption import ObjectKeys
 from localcloud.moto.authorization.policies import evaluate

@@ -10,8 +10,8 @@ from components.core.images import LOKI_IMAGE
 from components.core.names import PORTS, SYSTEM
 from components.core.resource_names import LOKI_TYPE
 from components.core.units import hours
-from components.tenant.backend import DATA_FOLDER, api_backend, declare_backend
-from components.tenant.shared_blocks import (
+from components.tenant.back_ends.backend import DATA_FOLDER, api_backend, declare_backend
+from components.tenant.back_ends.shared_blocks import (
     alerts_to,
     gossip_name,
     memberlist,
@@ -21,7 +21,7 @@ from components.tenant.shared_blocks import (
     runtime_config,
     server,
 )
-from components.tenant.store import StoreArgs
+from components.tenant.back_ends.store import StoreArgs
 
 GRPC_PORT = 9096
 # A chunk has room for all its counts from the start, one each 10 s. The default is an hour: 6 KB for each pattern.

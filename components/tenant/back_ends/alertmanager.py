@@ -24,13 +24,13 @@ from components.shared.kubernetes_object import KubernetesObject
 from components.shared.network_policies import ingress_of_tenant
 from components.shared.options import child, manifest
 from components.shared.pods import Aws
-from components.tenant.backend import DATA_FOLDER, BackendArgs, declare_backend
-from components.tenant.cortex import GRPC_PORT, cortex_limits, s3_storage
+from components.tenant.back_ends.backend import DATA_FOLDER, BackendArgs, declare_backend
+from components.tenant.back_ends.cortex import GRPC_PORT, cortex_limits, s3_storage
+from components.tenant.back_ends.shared_blocks import rule_poll, runtime_config, server
+from components.tenant.back_ends.store import StoreArgs
 from components.tenant.encryption import NO_OBJECT_KEYS, ObjectKeys
 from components.tenant.iam_role import IdentityArgs, Issuer, RoleRules, bucket_policy, declare_role
 from components.tenant.preview_notices import reaches_every_pod
-from components.tenant.shared_blocks import rule_poll, runtime_config, server
-from components.tenant.store import StoreArgs
 
 PREFIX = "alerts/"  # of the Alertmanager's objects in the bucket `config`
 SIZE = BackendSize.model_validate({"cpu": "10m", "memory": "64Mi", "memoryLimit": "512Mi", "volume": "1Gi"})

@@ -31,9 +31,9 @@ from components.shared.pods import (
     aws_environment,
     token_volume,
 )
+from components.tenant.back_ends.shared_blocks import CONFIG_FOLDER, GOSSIP_PORT, gossip_name
+from components.tenant.back_ends.store import StoreArgs
 from components.tenant.preview_notices import shrinking_retention
-from components.tenant.shared_blocks import CONFIG_FOLDER, GOSSIP_PORT, gossip_name
-from components.tenant.store import StoreArgs
 
 COMPONENTS: dict[Api, str] = {"cortex": "metrics", "loki": "logs"}
 DATA_FOLDER = "/data"

@@ -6,7 +6,7 @@ from components.config.base import endpoint_host
 from components.config.stack import AWS_HOSTS
 from components.core.names import ALERTMANAGER, ALERTMANAGER_PATH
 from components.core.recorded_retention import RUNTIME_KEY
-from components.tenant.store import StoreArgs
+from components.tenant.back_ends.store import StoreArgs
 
 CONFIG_FOLDER = "/etc/opstrace"
 RUNTIME_FILE = f"{CONFIG_FOLDER}/{RUNTIME_KEY}"

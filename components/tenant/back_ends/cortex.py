@@ -14,8 +14,8 @@ from components.core.names import PORTS
 from components.core.resource_names import CORTEX_TYPE
 from components.core.units import hours
 from components.shared.pods import Aws
-from components.tenant.backend import DATA_FOLDER, api_backend, declare_backend
-from components.tenant.shared_blocks import (
+from components.tenant.back_ends.backend import DATA_FOLDER, api_backend, declare_backend
+from components.tenant.back_ends.shared_blocks import (
     alerts_to,
     memberlist,
     ready_after,
@@ -24,10 +24,10 @@ from components.tenant.shared_blocks import (
     runtime_config,
     server,
 )
-from components.tenant.store import StoreArgs
+from components.tenant.back_ends.store import StoreArgs
 
 GRPC_PORT = 9095
-# All parts but the Alertmanager, which runs in a pod of its own or not at all (components/tenant/alertmanager.py).
+# All parts but the Alertmanager, which runs in a pod of its own or not at all (components/tenant/back_ends/alertmanager.py).
 PARTS = ("distributor", "ingester", "querier", "query-frontend", "store-gateway", "compactor", "ruler")
 # Cortex's own defaults are unlimited. Cortex gets these values too, because it reports the limits in force.
 ALERTMANAGER_LIMITS = {

@@ -1,0 +1,1 @@
+"""The programs that hold a tenant's data: Cortex, Loki and the Alertmanager."""
