@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from botocore.model import OperationNotFoundError
+from moto.acm.models import AWSCertificateManagerBackend
 from moto.autoscaling.models import AutoScalingBackend
 from moto.core.request import normalize_request
 from moto.core.responses import BaseResponse
@@ -28,6 +29,7 @@ from moto.s3.responses import S3Response
 from moto.s3control.exceptions import AccessPointNotFound
 from moto.secretsmanager.models import SecretsManagerBackend
 
+from localcloud.moto.acm import by_key_type
 from localcloud.moto.authorization.identities import require_policy
 from localcloud.moto.authorization.refusals import NO_ACCESS_POINT, NO_SUCH_CALL, NO_SUCH_METHOD, RefusedError
 from localcloud.moto.autoscaling import knowing_its_groups
@@ -59,6 +61,8 @@ def correct() -> None:
     _replace(ELBv2Backend, "add_listener_certificates", _add_once)
     _replace(ELBv2Backend, "delete_load_balancer", _keeping_protected(ELBv2Backend.delete_load_balancer))
     _replace(ELBv2Backend, "describe_target_health", _taking_time(ELBv2Backend.describe_target_health))
+    listed = by_key_type(AWSCertificateManagerBackend.list_certificates)
+    _replace(AWSCertificateManagerBackend, "list_certificates", listed)
     for name in ("create_role", "put_role_permissions_boundary"):
         _replace(IAMBackend, name, _knowing_its_policies(getattr(IAMBackend, name)))
     stage = SecretsManagerBackend.update_secret_version_stage

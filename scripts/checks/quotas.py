@@ -11,6 +11,8 @@ from scripts.checks.subject import Subject
 NEAR = 0.9  # part of a quota at which a warning begins
 CERTIFICATES = ("elasticloadbalancing", "Certificates per Network Load Balancer", 25)
 ACM_CERTIFICATES = ("acm", "ACM certificates", 2500)
+# By default, ACM lists the first two alone (AWS Certificate Manager API reference, Filters).
+KEY_TYPES = ["RSA_2048", "RSA_1024", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]
 BUCKETS = ("s3", "General purpose buckets", 10_000)
 RULES = ("vpc", "Inbound or outbound rules per security group", 60)
 
@@ -45,7 +47,7 @@ def find_listener_certificates(subject: Subject) -> list[Finding]:
 
 def find_certificates(subject: Subject) -> list[Finding]:
     """Check the certificates of the account, those of the instance included."""
-    listed = subject.account.ask("acm", "list_certificates")["CertificateSummaryList"]
+    listed = subject.account.ask("acm", "list_certificates", Includes={"keyTypes": KEY_TYPES})["CertificateSummaryList"]
     names = [one["DomainName"].removeprefix("*.") for one in listed]
     own = [name for name in names if name == subject.domain or name.endswith(f".{subject.domain}")]
     used = len(listed) - len(own) + max(subject.certificates, len(own))

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
 from types import SimpleNamespace
@@ -10,8 +11,15 @@ from typing import Any
 
 import moto
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from moto.acm.models import AWSCertificateManagerBackend
 
 from components.core.errors import UserError
+from localcloud.moto.acm import by_key_type
 from reference.deployer_policy import FULL
 from scripts.checks.finding import Finding, ok
 from scripts.checks.preflight import CHECKS, findings, require_no_errors
@@ -232,6 +240,36 @@ def test_each_failure_is_found_alone(
             undo()
     assert {name: one.level for name, one in found.items() if one.level != "ok"} == expected
     assert all(one.remedy for one in found.values() if one.level != "ok")
+
+
+def elliptic_pair() -> tuple[bytes, bytes]:
+    """Return a certificate that signs itself and its private key, both in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "elliptic.example.com")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM), private
+
+
+def test_certificates_with_elliptic_keys_count(account: CheckedAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = AWSCertificateManagerBackend
+    monkeypatch.setattr(backend, "list_certificates", by_key_type(backend.list_certificates))
+    acm, (certificate, private) = account.services["acm"], elliptic_pair()
+    arn = acm.import_certificate(Certificate=certificate, PrivateKey=private)["CertificateArn"]
+    assert arn not in {one["CertificateArn"] for one in acm.list_certificates()["CertificateSummaryList"]}
+    own = account.subject().certificates
+    assert f" {own + 1} of" in account.findings()["quota of certificates"].message
+    acm.delete_certificate(CertificateArn=arn)
 
 
 def test_certificates_of_a_domain_that_ends_alike_count_as_those_of_others(account: CheckedAccount) -> None:
