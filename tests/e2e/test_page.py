@@ -41,7 +41,6 @@ def served(walk: UserSession) -> Iterator[Served]:
             process.kill()
 
 
-@pytest.mark.nightly
 def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
     walk: UserSession, served: Served, file_as_before: None
 ) -> None:
