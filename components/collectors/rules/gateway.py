@@ -1,9 +1,13 @@
 """Rules about the gateway, by what its pods push and what Kubernetes says of them."""
 
 from components.collectors.rules.rule import Alert, Group, Recording
+from components.core.names import GATEWAY_NAMESPACE
 
-ANSWERS = 'envoy_http_downstream_rq_xx_total{job="gateway",envoy_http_conn_manager_prefix="gateway"}'
-GATEWAY = '{namespace="opstrace",deployment="gateway"}'
+REQUESTS = 'job="gateway",envoy_http_conn_manager_prefix="gateway"'
+"""The labels of the gateway's requests, without those of its other ports."""
+
+ANSWERS = f"envoy_http_downstream_rq_xx_total{{{REQUESTS}}}"
+GATEWAY = f'{{namespace="{GATEWAY_NAMESPACE}",deployment="gateway"}}'
 
 GROUP = Group(
     name="gateway",

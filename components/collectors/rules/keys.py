@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from components.collectors.rules.rule import Alert, Group, Recording
+from components.core.units import DAY
 
 ENDS = "opstrace_key_not_after_seconds"
 DAYS = 14
@@ -16,7 +17,7 @@ def group(ends: Mapping[str, int]) -> Group:
     alert = Alert(
         name="KeyExpires",
         # One that ended is no news any more: `status` lists it.
-        expr=f"-86400 < {ENDS} - time() < {DAYS * 86400}",
+        expr=f"-{DAY} < {ENDS} - time() < {DAYS * DAY}",
         minutes=0,
         severity="warning",
         summary="Tokens of the key {{ $labels.key }} are refused in {{ $value | humanizeDuration }}.",

@@ -1,8 +1,8 @@
 """Rules about nodes, by what Kubernetes and their kubelets say of them."""
 
 from components.collectors.rules.rule import Alert, Group
+from components.core.units import DAY
 
-DAY = 24 * 3600
 CERTIFICATE_DAYS = 7  # kubelets renew theirs when 10 to 30 % of its life is left
 PRESSURES = ("memory", "disk", "pid")
 

@@ -6,43 +6,52 @@ Intervals: Cortex compacts each hour and deletes blocks each 30 minutes, Loki do
 (components/tenant/back_ends/cortex.py, loki.py). An alert waits for some of them.
 """
 
+from typing import Literal
+
 from components.collectors.rules.rule import Alert, Group
 from components.collectors.rules.tenants import OF_TENANTS
+from components.core.units import HOUR
 
 HOURS = 3
-FULL, NEARLY_FULL = 0.95, 0.85
 
 
-def _used(share: float) -> str:
-    """Return the expression for volumes that are used beyond a share."""
+def _volume_used(name: str, share: float, minutes: int, severity: Literal["critical", "warning"]) -> Alert:
+    """Return the alert about volumes that are used beyond a share."""
     labels = f"{{{OF_TENANTS}}}"
     available = f"kubelet_volume_stats_available_bytes{labels} / kubelet_volume_stats_capacity_bytes{labels}"
-    return f"1 - max by (namespace, persistentvolumeclaim) ({available}) > {share}"
+    return Alert(
+        name=name,
+        expr=f"1 - max by (namespace, persistentvolumeclaim) ({available}) > {share}",
+        minutes=minutes,
+        severity=severity,
+        summary="{{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} is {{ $value | humanizePercentage }} full.",
+    )
 
 
-def _stands_still(last_success: str, job: str) -> str:
-    """Return the expression for tenants without a success for some hours. Of several pods, one that works is enough."""
+def _stands_still(name: str, last_success: str, what: str) -> Alert:
+    """Return the alert about tenants without a success for some hours. Of several pods, one that works is enough.
+
+    Args:
+        name: The alert's name.
+        last_success: The metric with the time of the last success. Its name begins with that of the job.
+        what: What was done then, such as `Old lines of the tenant %s were last deleted`.
+    """
+    job = last_success.partition("_")[0]
     started = f'max by (tenant) (process_start_time_seconds{{job="{job}"}})'
-    return f"time() - (max by (tenant) ({last_success} > 0) or {started}) > {HOURS * 3600}"
+    return Alert(
+        name=name,
+        expr=f"time() - (max by (tenant) ({last_success} > 0) or {started}) > {HOURS * HOUR}",
+        minutes=15,
+        severity="warning",
+        summary=f"{what % '{{ $labels.tenant }}'} {{{{ $value | humanizeDuration }}}} ago.",
+    )
 
 
 GROUP = Group(
     name="storage",
     rules=[
-        Alert(
-            name="VolumeFillingUp",
-            expr=_used(NEARLY_FULL),
-            minutes=15,
-            severity="warning",
-            summary="{{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} is {{ $value | humanizePercentage }} full.",
-        ),
-        Alert(
-            name="VolumeFull",
-            expr=_used(FULL),
-            minutes=2,
-            severity="critical",
-            summary="{{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} is {{ $value | humanizePercentage }} full.",
-        ),
+        _volume_used("VolumeFillingUp", 0.85, 15, "warning"),
+        _volume_used("VolumeFull", 0.95, 2, "critical"),
         Alert(
             name="UploadsFailing",
             expr=(
@@ -53,35 +62,25 @@ GROUP = Group(
             severity="critical",
             summary="Data of the tenant {{ $labels.tenant }} does not get into its bucket.",
         ),
-        Alert(
-            name="MetricsCompactionFailing",
-            expr=_stands_still("cortex_compactor_last_successful_run_timestamp_seconds", "cortex"),
-            minutes=15,
-            severity="warning",
-            summary="Blocks of the tenant {{ $labels.tenant }} were last compacted {{ $value | humanizeDuration }} ago.",
+        _stands_still(
+            "MetricsCompactionFailing",
+            "cortex_compactor_last_successful_run_timestamp_seconds",
+            "Blocks of the tenant %s were last compacted",
         ),
-        Alert(
-            name="MetricsRetentionFailing",
-            expr=_stands_still("cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds", "cortex"),
-            minutes=15,
-            severity="warning",
-            summary="Old blocks of the tenant {{ $labels.tenant }} were last deleted {{ $value | humanizeDuration }} ago.",
+        _stands_still(
+            "MetricsRetentionFailing",
+            "cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds",
+            "Old blocks of the tenant %s were last deleted",
         ),
-        Alert(
-            name="LogsCompactionFailing",
-            expr=_stands_still(
-                "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds", "loki"
-            ),
-            minutes=15,
-            severity="warning",
-            summary="The index of the tenant {{ $labels.tenant }} was last compacted {{ $value | humanizeDuration }} ago.",
+        _stands_still(
+            "LogsCompactionFailing",
+            "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds",
+            "The index of the tenant %s was last compacted",
         ),
-        Alert(
-            name="LogsRetentionFailing",
-            expr=_stands_still("loki_compactor_apply_retention_last_successful_run_timestamp_seconds", "loki"),
-            minutes=15,
-            severity="warning",
-            summary="Old lines of the tenant {{ $labels.tenant }} were last deleted {{ $value | humanizeDuration }} ago.",
+        _stands_still(
+            "LogsRetentionFailing",
+            "loki_compactor_apply_retention_last_successful_run_timestamp_seconds",
+            "Old lines of the tenant %s were last deleted",
         ),
     ],
 )

@@ -1,9 +1,11 @@
 """Rules about the pods of tenants, and what each tenant sends."""
 
 from components.collectors.rules.rule import Alert, Group, Recording
+from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE
 
-OF_TENANTS = 'namespace=~"[a-z0-9]+-tenant"'
-OF_INSTANCE = 'namespace=~"[a-z0-9]+-tenant|opstrace|opstrace-collectors"'
+TENANT_NAMESPACES = "[a-z0-9]+-tenant"
+OF_TENANTS = f'namespace=~"{TENANT_NAMESPACES}"'
+OF_INSTANCE = f'namespace=~"{TENANT_NAMESPACES}|{GATEWAY_NAMESPACE}|{COLLECTORS_NAMESPACE}"'
 PODS = "namespace, statefulset"
 
 GROUP = Group(

@@ -1,8 +1,10 @@
 """Rules about the collectors and the rules themselves: whether what the other rules look at arrives."""
 
 from components.collectors.rules.rule import Alert, Group
+from components.collectors.settings import NODE
+from components.core.names import COLLECTORS_NAMESPACE
 
-DAEMON_SET = '{namespace="opstrace-collectors",daemonset="node-collector"}'
+DAEMON_SET = f'{{namespace="{COLLECTORS_NAMESPACE}",daemonset="{NODE}"}}'
 OF_COLLECTORS = 'job="collector"'
 QUEUE = f"otelcol_exporter_queue_size{{{OF_COLLECTORS}}}"
 MINUTES = 15
