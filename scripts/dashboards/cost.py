@@ -1,7 +1,7 @@
 """The dashboard of what causes the cost of each tenant."""
 
 from scripts.dashboards.dashboard import Dashboard, Row, choice
-from scripts.dashboards.expressions import RATE, TENANT_NAMESPACES, of_each_tenant
+from scripts.dashboards.expressions import TENANT_NAMESPACES, by_tenant, cpu, memory, of_each_tenant, rate_by_tenant
 from scripts.dashboards.panel import Query, graph, table
 
 # On its volume, Cortex keeps the blocks of the last six hours. So each hour, a sixth of them is written.
@@ -10,24 +10,15 @@ _BLOCK_HOURS = 6
 _CHUNKS = "loki_ingester_chunk_stored_bytes_total"
 
 _SERIES = of_each_tenant("max by (tenant) (cortex_ingester_memory_series)")
-_SAMPLES = of_each_tenant(f"sum by (tenant) (rate(cortex_distributor_received_samples_total{RATE}))")
-_LINES = of_each_tenant(f"sum by (tenant) (rate(loki_distributor_lines_received_total{RATE}))")
+_SAMPLES = of_each_tenant(rate_by_tenant("cortex_distributor_received_samples_total"))
+_LINES = of_each_tenant(rate_by_tenant("loki_distributor_lines_received_total"))
 _METRICS_STORED = of_each_tenant(f"max by (tenant) (sum_over_time({_BLOCKS}[$window:1h])) / {_BLOCK_HOURS}")
 _METRICS_AN_HOUR = of_each_tenant(f"max by (tenant) ({_BLOCKS}) / {_BLOCK_HOURS}")
 _LOGS_STORED = of_each_tenant(f"sum by (tenant) (increase({_CHUNKS}[$window]))")
 _LOGS_AN_HOUR = of_each_tenant(f"sum by (tenant) (increase({_CHUNKS}[1h]))")
-_VOLUMES = (
-    "sum by (tenant) (label_replace(kubelet_volume_stats_capacity_bytes"
-    f'{{{TENANT_NAMESPACES}}}, "tenant", "$1", "namespace", "(.+)-tenant"))'
-)
-_CPU = (
-    f'sum by (tenant) (label_replace(rate(container_cpu_usage_seconds_total{{{TENANT_NAMESPACES},container!=""}}{RATE}),'
-    ' "tenant", "$1", "namespace", "(.+)-tenant"))'
-)
-_MEMORY = (
-    f'sum by (tenant) (label_replace(container_memory_working_set_bytes{{{TENANT_NAMESPACES},container!=""}},'
-    ' "tenant", "$1", "namespace", "(.+)-tenant"))'
-)
+_VOLUMES = by_tenant(f"kubelet_volume_stats_capacity_bytes{{{TENANT_NAMESPACES}}}")
+_CPU = by_tenant(cpu(TENANT_NAMESPACES))
+_MEMORY = by_tenant(memory(TENANT_NAMESPACES))
 
 _NOW = Row(
     "Each tenant",

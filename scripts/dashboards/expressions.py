@@ -9,14 +9,32 @@ from components.core.names import GATEWAY_NAMESPACE
 OR_ZERO = "or on () vector(0)"
 RATE = "[$__rate_interval]"
 TENANT_NAMESPACES = 'namespace=~".+-tenant"'
-REQUESTS = 'job="gateway",envoy_http_conn_manager_prefix="gateway"'
-"""The labels of the gateway's requests, without those of its other ports."""
 ACCESS_LOG = f'{{k8s_namespace_name="{GATEWAY_NAMESPACE}",k8s_container_name="envoy"}} | json'
 
 
 def of_each_tenant(expression: str) -> str:
     """Return an expression by tenant, with 0 for tenants without a series of it."""
     return f"{expression} or on (tenant) sum by (tenant) (0 * cortex_build_info)"
+
+
+def rate_by_tenant(counter: str) -> str:
+    """Return the rate of a counter of back ends by tenant."""
+    return f"sum by (tenant) (rate({counter}{RATE}))"
+
+
+def by_tenant(expression: str) -> str:
+    """Return the sum by tenant of series that have the tenant's namespace."""
+    return f'sum by (tenant) (label_replace({expression}, "tenant", "$1", "namespace", "(.+)-tenant"))'
+
+
+def cpu(selector: str) -> str:
+    """Return the cores that containers use."""
+    return f'rate(container_cpu_usage_seconds_total{{{selector},container!=""}}{RATE})'
+
+
+def memory(selector: str) -> str:
+    """Return the working sets of containers."""
+    return f'container_memory_working_set_bytes{{{selector},container!=""}}'
 
 
 def share(part: str, whole: str) -> str:

@@ -1,12 +1,14 @@
 """The dashboard of the gateway: requests, refusals, back ends, and its pods."""
 
+from components.collectors.rules.gateway import REQUESTS
 from components.core.names import GATEWAY_NAMESPACE
 from scripts.dashboards.dashboard import Dashboard, Row
-from scripts.dashboards.expressions import ACCESS_LOG, OR_ZERO, RATE, REQUESTS
-from scripts.dashboards.panel import Query, graph
+from scripts.dashboards.expressions import ACCESS_LOG, OR_ZERO, RATE
+from scripts.dashboards.panel import WHOLE_WIDTH, Query, graph
+from scripts.dashboards.pods import use_of_pods
 
 _BUCKETS = f"sum by (le) (rate(envoy_http_downstream_rq_time_bucket{{{REQUESTS}}}{RATE}))"
-_PODS = f'namespace="{GATEWAY_NAMESPACE}",container!=""'
+_PODS = f'namespace="{GATEWAY_NAMESPACE}"'
 
 
 def _quantile(quantile: float) -> Query:
@@ -106,30 +108,13 @@ _POD = Row(
             "Open connections by pod.",
             Query(f"sum by (instance) (envoy_http_downstream_cx_active{{{REQUESTS}}})", "{{instance}}"),
         ),
-        graph(
-            "CPU",
-            "short",
-            "Cores that the pods use.",
-            Query(f"sum by (pod) (rate(container_cpu_usage_seconds_total{{{_PODS}}}{RATE}))", "{{pod}}"),
-        ),
-        graph(
-            "Memory",
-            "bytes",
-            "Working sets of the pods.",
-            Query(f"sum by (pod) (container_memory_working_set_bytes{{{_PODS}}})", "{{pod}}"),
-        ),
+        *use_of_pods(_PODS, WHOLE_WIDTH // 2),
         graph(
             "Network",
             "Bps",
             "Bytes each second, to and from clients and back ends.",
-            Query(
-                f'sum by (pod) (rate(container_network_receive_bytes_total{{namespace="{GATEWAY_NAMESPACE}"}}{RATE}))',
-                "{{pod}} in",
-            ),
-            Query(
-                f'sum by (pod) (rate(container_network_transmit_bytes_total{{namespace="{GATEWAY_NAMESPACE}"}}{RATE}))',
-                "{{pod}} out",
-            ),
+            Query(f"sum by (pod) (rate(container_network_receive_bytes_total{{{_PODS}}}{RATE}))", "{{pod}} in"),
+            Query(f"sum by (pod) (rate(container_network_transmit_bytes_total{{{_PODS}}}{RATE}))", "{{pod}} out"),
         ),
     ),
 )

@@ -1,8 +1,9 @@
 """The dashboard of the instance: what is ready, what it uses, and whether its own data arrives."""
 
+from components.collectors.rules.gateway import REQUESTS
 from components.core.names import GATEWAY_NAMESPACE
 from scripts.dashboards.dashboard import Dashboard, Row
-from scripts.dashboards.expressions import OR_ZERO, RATE, REQUESTS, TENANT_NAMESPACES, share
+from scripts.dashboards.expressions import OR_ZERO, RATE, TENANT_NAMESPACES, rate_by_tenant, share
 from scripts.dashboards.panel import Query, graph, number
 
 _ANSWERS = f"envoy_http_downstream_rq_xx_total{{{REQUESTS}"
@@ -109,14 +110,14 @@ _TENANTS = Row(
             "Samples",
             "cps",
             "Samples that Cortex accepts each second, of the ten tenants with the most.",
-            Query(f"topk(10, sum by (tenant) (rate(cortex_distributor_received_samples_total{RATE})))", "{{tenant}}"),
+            Query(f"topk(10, {rate_by_tenant('cortex_distributor_received_samples_total')})", "{{tenant}}"),
             stacked=True,
         ),
         graph(
             "Bytes of logs",
             "Bps",
             "Bytes of lines that Loki accepts each second, of the ten tenants with the most.",
-            Query(f"topk(10, sum by (tenant) (rate(loki_distributor_bytes_received_total{RATE})))", "{{tenant}}"),
+            Query(f"topk(10, {rate_by_tenant('loki_distributor_bytes_received_total')})", "{{tenant}}"),
             stacked=True,
         ),
     ),

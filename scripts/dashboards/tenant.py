@@ -2,10 +2,12 @@
 
 from scripts.dashboards.dashboard import Dashboard, Row, tenant_variable
 from scripts.dashboards.expressions import ACCESS_LOG, OR_ZERO, RATE
-from scripts.dashboards.panel import Query, graph
+from scripts.dashboards.panel import WHOLE_WIDTH, Query, graph
+from scripts.dashboards.pods import use_of_pods
 
 _OWN = '{tenant="$tenant"}'
 _PODS = 'namespace="$tenant-tenant"'
+_THIRD = WHOLE_WIDTH // 3
 _READS = 'route=~"(prometheus|api_prom)_api_v1_(query.*|series|label.*)"'
 _LOG_READS = 'route=~"loki_api_v1_(query|query_range|labels|label_name_values|series|index_.*)"'
 
@@ -109,20 +111,7 @@ _GATEWAY = Row(
 _POD = Row(
     "Pods",
     (
-        graph(
-            "CPU",
-            "short",
-            "Cores that the pods use.",
-            Query(f'sum by (pod) (rate(container_cpu_usage_seconds_total{{{_PODS},container!=""}}{RATE}))', "{{pod}}"),
-            width=8,
-        ),
-        graph(
-            "Memory",
-            "bytes",
-            "Working sets of the pods.",
-            Query(f'sum by (pod) (container_memory_working_set_bytes{{{_PODS},container!=""}})', "{{pod}}"),
-            width=8,
-        ),
+        *use_of_pods(_PODS, _THIRD),
         graph(
             "Used volumes",
             "percentunit",
@@ -132,7 +121,7 @@ _POD = Row(
                 f" (kubelet_volume_stats_available_bytes{{{_PODS}}} / kubelet_volume_stats_capacity_bytes{{{_PODS}}})",
                 "{{persistentvolumeclaim}}",
             ),
-            width=8,
+            width=_THIRD,
         ),
     ),
 )
