@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from components.core.errors import UserError
+from scripts.clients.errors import REPAIRABLE
 from scripts.engine.locks import LockedError
 from scripts.engine.process import Engines
 from scripts.ui.terminal import note
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 0.25
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, the end of a CI job, the end of a terminal
-# Errors of one stack, which leave the others alone. Any other is a fault of the command.
-OF_ONE_STACK = (UserError, OSError, BotoCoreError, ClientError)
 INTERRUPTING = "  interrupted: the engines end their requests. A second interrupt ends them at once, which may lose track of resources"
 
 
@@ -85,7 +81,7 @@ class Batch:
         with EngineLog(self.folder / f"{job.stack}.log") as log, display.at_work(job.stack, log):
             try:
                 job.work(self.context.engine(self.provider, job.stack, log, self.engines))
-            except OF_ONE_STACK as refused:
+            except REPAIRABLE as refused:  # of this stack; it leaves the others alone
                 error = refused
                 log.note(f"error: {refused}")
         if later and isinstance(error, LockedError) and not self.engines.interrupted:

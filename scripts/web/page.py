@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from scripts.web.changes.changes import Changes
 from scripts.web.subject import Subject
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scripts.context.context import Context
+    from scripts.web.changes.change import Change
 
 FOLDER = Path(__file__).parent
 TEMPLATES = jinja2.Environment(
@@ -72,3 +74,13 @@ def form_of(request: Request) -> dict[str, str]:
     """Return the fields of the request's form."""
     form: dict[str, str] = request.state.form
     return form
+
+
+def redirect(path: str) -> RedirectResponse:
+    """Return the answer to a form that leads a browser to a page."""
+    return RedirectResponse(path, HTTPStatus.SEE_OTHER)
+
+
+def progress_of(change: Change) -> RedirectResponse:
+    """Return the answer to a form that leads a browser to a change and its progress."""
+    return redirect(f"/changes/{change.id}")

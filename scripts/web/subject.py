@@ -57,7 +57,8 @@ class Subject:
             *self.context.stacks.glob(f"Pulumi.{self.instance}*.yaml"),
             *self.context.stacks.glob("revoked-tokens.*.txt"),
         ]
-        return {file.name: (status.st_mtime_ns, status.st_size) for file in files if (status := file.stat())}
+        status = {file.name: file.stat() for file in files}
+        return {name: (one.st_mtime_ns, one.st_size) for name, one in status.items()}
 
     def target(self) -> Target:
         """Return the instance with its clients, which are made once; raises `UserError` where it does not answer."""

@@ -12,10 +12,9 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from components.core.errors import UserError
 from components.core.units import hours
+from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.locate import deployed_tenants
 from scripts.tenants.reports.overview import Glance, glances, pod_states
 
@@ -122,7 +121,7 @@ class TenantList:
                 self._applied_at = time.time()
             self._pods = pod_states(target.cluster, self._subject.settings(), self._deployed)
             error = None
-        except (UserError, OSError, BotoCoreError, ClientError) as failed:
+        except REPAIRABLE as failed:
             self._subject.forget_target()
             error = str(failed)
         except Exception as fault:

@@ -99,8 +99,7 @@ class Conversation(Terminal):
 
     def confirm(self, question: str) -> None:
         """Wait for a yes; raises `NotConfirmedError` for a no."""
-        if self._wait_for(Question(question, "Yes")) != "yes":
-            raise NotConfirmedError("not confirmed: nothing is changed")
+        self._require_yes(Question(question, "Yes"))
 
     def ask(self, question: str) -> bool:
         """Wait for a yes or a no, and return it."""
@@ -114,7 +113,11 @@ class Conversation(Terminal):
 
     def review(self) -> None:
         """Wait until the user confirms what is shown; raises `NotConfirmedError` for a no."""
-        if self._review and self._wait_for(Question("Apply this change?", "Apply")) != "yes":
+        if self._review:
+            self._require_yes(Question("Apply this change?", "Apply"))
+
+    def _require_yes(self, question: Question) -> None:
+        if self._wait_for(question) != "yes":
             raise NotConfirmedError("not confirmed: nothing is changed")
 
     def _wait_for(self, question: Question) -> str:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import html
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
-from scripts.web.page import form_of, page_of
-from scripts.web.views.tenants import SEE_OTHER
+from scripts.web.page import form_of, page_of, progress_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scripts.web.changes.change import Change
-
-NOT_FOUND = 404
 
 
 def show_all(request: Request) -> Response:
@@ -28,7 +26,9 @@ def show_all(request: Request) -> Response:
 def _change(request: Request) -> Change:
     change = page_of(request).changes.find(request.path_params["change"])
     if change is None:
-        raise HTTPException(NOT_FOUND, "This page knows no such change. It keeps the last ones until it ends.")
+        raise HTTPException(
+            HTTPStatus.NOT_FOUND, "This page knows no such change. It keeps the last ones until it ends."
+        )
     return change
 
 
@@ -56,4 +56,4 @@ def answer(request: Request) -> Response:
     change = _change(request)
     form = form_of(request)
     change.answer(form.get("name", "").strip() if form.get("answer") == "name" else form.get("answer", "no"))
-    return RedirectResponse(f"/changes/{change.id}", SEE_OTHER)
+    return progress_of(change)

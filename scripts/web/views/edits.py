@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from components.config.stack import stack_name
 from components.core.errors import UserError
@@ -15,9 +16,7 @@ from scripts.tenants.edit import Edit, add_tenant, change_tenant, file_with_chan
 from scripts.tenants.locate import require_tenant
 from scripts.web import settings_form
 from scripts.web.changes.change import Task
-from scripts.web.page import form_of, page_of
-from scripts.web.views.tenant import NOT_FOUND, UNPROCESSABLE
-from scripts.web.views.tenants import SEE_OTHER
+from scripts.web.page import form_of, page_of, progress_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +51,9 @@ def _add_form(request: Request, form: Mapping[str, str], error: str | None = Non
     values: dict[str, Any] = {"name": name, "own_stack": form.get("own_stack") == ON, "values": _filled(form)}
     problem = tenant_name_problem(name) if name else None
     shared = {"groups": settings_form.groups(), "defaults": _defaults(page), "error": error, "problem": problem}
-    return page.respond(request, "add.html", status=UNPROCESSABLE if error else 200, **values, **shared)
+    return page.respond(
+        request, "add.html", status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK, **values, **shared
+    )
 
 
 def check_name(request: Request) -> Response:
@@ -82,7 +83,7 @@ def add(request: Request) -> Response:
         change = page.changes.start(page.context, task)
     except UserError as refused:
         return _add_form(request, form, str(refused))
-    return RedirectResponse(f"/changes/{change.id}", SEE_OTHER)
+    return progress_of(change)
 
 
 def _set_values(page: Page, tenant: str) -> dict[str, str]:
@@ -90,7 +91,7 @@ def _set_values(page: Page, tenant: str) -> dict[str, str]:
     try:
         entry = require_tenant(page.context, page.instance, tenant).entry
     except UserError as missing:
-        raise HTTPException(NOT_FOUND, str(missing)) from None
+        raise HTTPException(HTTPStatus.NOT_FOUND, str(missing)) from None
     return settings_form.texts(plain(entry))
 
 
@@ -105,7 +106,7 @@ def _change_form(request: Request, form: Mapping[str, str], error: str | None = 
     return page.respond(
         request,
         "edit.html",
-        status=UNPROCESSABLE if error else 200,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
         name=request.path_params["tenant"],
         values=_filled(form),
         force=form.get("force") == ON,
@@ -133,4 +134,4 @@ def change(request: Request) -> Response:
         started = page.changes.start(page.context, task)
     except UserError as refused:
         return _change_form(request, form, str(refused))
-    return RedirectResponse(f"/changes/{started.id}", SEE_OTHER)
+    return progress_of(started)

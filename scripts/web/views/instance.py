@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
 from starlette.responses import HTMLResponse, Response
 
 from components.core.errors import UserError
 from components.core.names import instance_domain
+from scripts.clients.errors import REPAIRABLE
 from scripts.instances.check import check_instance
 from scripts.instances.gateway import gateway_readiness
 from scripts.web.page import page_of
@@ -52,7 +52,7 @@ def gateway(request: Request) -> Response:
         config, target = page.subject.config(), page.subject.target()
         state = gateway_readiness(target.cluster).in_words()
         pods = page.context.gateway_pods(target.provider, config, page.instance)
-    except (UserError, OSError, BotoCoreError, ClientError) as failed:
+    except REPAIRABLE as failed:
         return HTMLResponse(page.html("gateway.html", error=str(failed), state="", pods={}))
     words = {pod: one.in_words() if one else "does not tell which keys it has" for pod, one in pods.items()}
     return HTMLResponse(page.html("gateway.html", error=None, state=state, pods=words))
@@ -63,5 +63,5 @@ def check(request: Request) -> Response:
     page = page_of(request)
     try:
         return _answer(request, check_instance(page.context, page.provider_name, page.instance))
-    except (UserError, OSError, BotoCoreError, ClientError) as failed:
+    except REPAIRABLE as failed:
         return _answer(request, error=str(failed))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
-
-from botocore.exceptions import BotoCoreError, ClientError
-from starlette.responses import RedirectResponse, Response
 
 from components.config.stack import stack_name
 from components.core.errors import UserError
+from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.removal import RemovalOptions, outlook, remove_tenant
 from scripts.web.changes.change import Task
-from scripts.web.page import form_of, page_of
+from scripts.web.page import form_of, page_of, progress_of
 from scripts.web.views.edits import ON
-from scripts.web.views.tenant import UNPROCESSABLE
-from scripts.web.views.tenants import SEE_OTHER
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from components.config.tenant import OnDelete
     from scripts.tokens.of_tenant import Answer
@@ -36,9 +34,9 @@ def _form(request: Request, error: str | None = None) -> Response:
     found = None
     try:
         found = outlook(page.context, page.provider_name, page.instance, tenant)
-    except (UserError, OSError, BotoCoreError, ClientError) as failed:
+    except REPAIRABLE as failed:
         error = error or str(failed)
-    status = UNPROCESSABLE if error else 200
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
     return page.respond(request, "delete.html", status=status, name=tenant, outlook=found, error=error)
 
 
@@ -65,4 +63,4 @@ def remove(request: Request) -> Response:
         change = page.changes.start(page.context, task)
     except UserError as refused:
         return _form(request, str(refused))
-    return RedirectResponse(f"/changes/{change.id}", SEE_OTHER)
+    return progress_of(change)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from components.core.errors import UserError
 from components.core.names import ALERTMANAGER_PATH, APIS, SYSTEM, api_url, instance_domain
 from components.core.timestamps import instant
+from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.apply import InstanceEdit
 from scripts.tenants.edit import token_command
 from scripts.tenants.reports.list_and_show import show_tenant
@@ -19,8 +20,7 @@ from scripts.tokens.issued import chosen, entries
 from scripts.trust.revocation import revoke_tokens
 from scripts.ui.sizes import in_units
 from scripts.web.changes.change import Task
-from scripts.web.page import form_of, page_of
-from scripts.web.views.tenants import SEE_OTHER
+from scripts.web.page import form_of, page_of, progress_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,20 +30,17 @@ if TYPE_CHECKING:
     from components.config.stack import StackConfig
     from scripts.web.page import Page
 
-NOT_FOUND = 404
-UNPROCESSABLE = 422
-
 
 def show(request: Request) -> Response:
     """Answer with a tenant as the files have it; the rest follows by `facts`."""
     return _answer(request)
 
 
-def _answer(request: Request, error: str | None = None, status: int = 200) -> Response:
+def _answer(request: Request, error: str | None = None, status: int = HTTPStatus.OK) -> Response:
     page, name = page_of(request), request.path_params["tenant"]
     glance = next((one for one in page.tenants.tenants() if one.name == name), None)
     if glance is None:
-        raise HTTPException(NOT_FOUND, f"There is no tenant {name} in {page.instance}.")
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no tenant {name} in {page.instance}.")
     config = page.subject.config()
     return page.respond(
         request,
@@ -92,7 +89,7 @@ def facts(request: Request) -> Response:
     page, name = page_of(request), request.path_params["tenant"]
     try:
         found = show_tenant(page.context, page.provider_name, page.instance, name)
-    except (UserError, OSError, BotoCoreError, ClientError) as error:
+    except REPAIRABLE as error:
         return HTMLResponse(page.html("facts.html", error=str(error), facts={}, stored="", limits={}))
     limits = {kind: values or {} for kind, values in found.get("effectiveLimits", {}).items()}
     stored = in_units(found["storedBytes"]) if "storedBytes" in found else ""
@@ -104,7 +101,11 @@ def revoke(request: Request) -> Response:
     page, name, token = page_of(request), request.path_params["tenant"], form_of(request).get("token", "")
     known = {one["id"] for one in _tokens(page.instance, name, page.subject.config())}
     if token not in known:
-        return _answer(request, f"{token!r} is not the id of a token of {name} that was issued here.", UNPROCESSABLE)
+        return _answer(
+            request,
+            f"{token!r} is not the id of a token of {name} that was issued here.",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        )
     task = Task(
         title=f"Revoke a token of {name}",
         stack=page.instance,
@@ -116,5 +117,5 @@ def revoke(request: Request) -> Response:
     try:
         change = page.changes.start(page.context, task)
     except UserError as refused:
-        return _answer(request, str(refused), UNPROCESSABLE)
-    return RedirectResponse(f"/changes/{change.id}", SEE_OTHER)
+        return _answer(request, str(refused), HTTPStatus.UNPROCESSABLE_ENTITY)
+    return progress_of(change)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from components.core.errors import UserError
-from scripts.web.page import page_of
+from scripts.web.page import page_of, redirect
 from scripts.web.tenant_list import SORTS
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from scripts.web.page import Page
 
 LOOK_SECONDS = 0.5
-SEE_OTHER = 303
 HEADINGS = {
     "name": "Name",
     "state": "State",
@@ -68,7 +67,7 @@ def rows(request: Request) -> Response:
 def refresh(request: Request) -> Response:
     """Read the engine's states again, and answer with the list."""
     page_of(request).tenants.refresh()
-    return RedirectResponse("/", SEE_OTHER)
+    return redirect("/")
 
 
 def banner(request: Request) -> Response:
