@@ -1,10 +1,9 @@
--- Changes a back end's error answers to pushes so that clients retry.
+-- Changes a back end's error answers to pushes so that clients retry. Other answers do not reach this filter.
 
 function envoy_on_response(handle)
   local headers = handle:headers()
   if not headers:get("x-envoy-upstream-service-time") then return end
   local status = headers:get(":status")
-  if status < "400" then return end
   if handle:metadata():get(PARAMETERS.otlp) then
     -- Clients send again after 429 and 503, but not after 500 (OTLP 1.9, 'Failures').
     if status == "500" then change(handle, "503", "500-to-503: ") end
