@@ -18,8 +18,6 @@ PATHS: dict[Api, str] = {"cortex": "/api/v1/otlp", "loki": "/otlp"}
 QUEUE_BYTES = 512 * 2**20
 BATCH_BYTES = 2**20  # below the largest push that the back ends take
 BATCH_SECONDS = 1
-
-
 TIMEOUT = "30s"
 # Without end: the default gives up, and drops, after five minutes.
 RETRIES: dict[str, Any] = {"initial_interval": "1s", "max_interval": "15s", "max_elapsed_time": "0s"}
