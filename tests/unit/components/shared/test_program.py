@@ -1,12 +1,12 @@
 """The entry point of the program: which of the SDK's messages reach the engine."""
 
-import asyncio
 from typing import Any
 
 import pulumi
 import pytest
 
 from components.shared.program import DEBUG_LOG, run_program
+from tests.support.pulumi_mocks import run_to_end
 
 
 async def main() -> None:
@@ -25,5 +25,5 @@ def test_debug_messages_reach_the_engine_on_request_alone(
         monkeypatch.setattr(pulumi.log, severity, sent.append)
     monkeypatch.setattr(pulumi, "run", mains.append)
     run_program(main)
-    asyncio.run(mains[0]())
+    run_to_end(mains[0]())
     assert sent == messages
