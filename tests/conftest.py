@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ os.environ["PYTHONPATH"] = str(ROOT)
 HOST_FOLDERS = (*PRIVATE_FOLDERS, "/usr/libexec/kubernetes")
 TARGET_SECONDS = "20"  # the load balancer is slow, as on AWS, but not as slow
 COMMAND_SECONDS = 3600  # the first run may build the tools from source
+INTERNAL_ERROR_LINES = 12
 
 
 def _integration(*names: str) -> tuple[str, ...]:
@@ -60,6 +62,25 @@ class CloudScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> CloudScheduling:
     """Schedule by group: `make test` runs four processes, since tests mostly wait."""
     return CloudScheduling(config, log)
+
+
+internal_errors: list[str] = []
+
+
+def pytest_internalerror(excrepr: object) -> None:
+    """Keep what went wrong in pytest itself, in a process of the tests."""
+    internal_errors.append(str(excrepr))
+
+
+def pytest_unconfigure() -> None:
+    """Print the first internal error last: those that follow from it hide it, and they hide which tests failed."""
+    for error in internal_errors[:1]:
+        print(
+            "The first internal error ends with:",
+            *error.splitlines()[-INTERNAL_ERROR_LINES:],
+            sep="\n",
+            file=sys.stderr,
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
