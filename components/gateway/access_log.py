@@ -2,14 +2,13 @@
 
 Text of a client is never copied unchanged, because a path, a query or a method can contain a token. The first Lua
 filter (lua/log.lua) puts a cleaned method and path into the request's metadata, with the tenant of the host name. At
-the instance's own name, the filter after authentication adds the token's tenant. Claims come from `jwt_authn`, which
-publishes them for verified tokens only.
+the instance's own name, the filter after authentication adds the token's tenant. It also adds the ids of the token and
+its key, for verified tokens only.
 """
 
 from typing import Any
 
 REQUEST = "opstrace.request"  # the metadata's namespace
-VERIFIED = "envoy.filters.http.jwt_authn"
 PATH_CHARACTERS = 256
 
 
@@ -25,8 +24,8 @@ FIELDS = {
     "path": _noted("path"),
     "status": "%RESPONSE_CODE%",
     "reason": "%RESPONSE_CODE_DETAILS%",
-    "key_id": f"%DYNAMIC_METADATA({VERIFIED}:token_header:kid)%",
-    "token_id": f"%DYNAMIC_METADATA({VERIFIED}:token:jti)%",
+    "key_id": _noted("ids:key"),
+    "token_id": _noted("ids:token"),
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
     "duration_ms": "%DURATION%",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.scopes import SCOPES, KeyLimits
-from components.gateway.access_log import PATH_CHARACTERS, REQUEST, VERIFIED
+from components.gateway.access_log import PATH_CHARACTERS, REQUEST
 from components.gateway.limits import (
     BYTES_HEADER,
     CONNECTION_HEADER,
@@ -26,9 +26,18 @@ from components.gateway.limits import (
 
 FILES = Path(__file__).parent / "lua"
 UPSTREAM_HEADER = "x-opstrace-upstream"
+SUBJECT_HEADER = "x-opstrace-subject"  # the subject of a verified token, as Envoy has read it
 VERSION_HEADER = "x-opstrace-version"  # of keys, revocations and addresses that let a websocket in
 # Headers that the filters set; Envoy removes them from every client's request first.
-OWN_HEADERS = (TENANT_HEADER, UPSTREAM_HEADER, BYTES_HEADER, CONNECTION_HEADER, VERSION_HEADER, "x-scope-orgid")
+OWN_HEADERS = (
+    TENANT_HEADER,
+    UPSTREAM_HEADER,
+    BYTES_HEADER,
+    CONNECTION_HEADER,
+    SUBJECT_HEADER,
+    VERSION_HEADER,
+    "x-scope-orgid",
+)
 # Keys of a route's metadata. For the filter after authentication: the Service of the token's tenant, which gets the request.
 SERVICE_OF_TOKEN = "service_of_token"
 # For the filter before it: the Service of the host's tenant if it differs from the API's, and a browser's challenge.
@@ -86,15 +95,15 @@ PARAMETERS: Mapping[str, Any] = {
     "retry_after": str(RETRY_AFTER_SECONDS),
     "service": SERVICE,
     "service_of_token": SERVICE_OF_TOKEN,
+    "subject_header": SUBJECT_HEADER,
     "tenant_header": TENANT_HEADER,
     "token_bytes": TOKEN_BYTES_KEPT,
     "too_many_from_address": TOO_MANY_FROM_ADDRESS,
     "turn_seconds": TURN_SECONDS,
     "upstream_header": UPSTREAM_HEADER,
-    "verified": VERIFIED,
     "version_header": VERSION_HEADER,
 }
-CHECKED = ("base64", "simple", "memoize", "key_id", "credentials")
+CHECKED = ("base64", "simple", "memoize", "json", "key_id", "credentials")
 DATA = "-- data: "  # begins the line with the keys of the filter after authentication and their version, in JSON
 
 
@@ -184,7 +193,7 @@ def after_authentication(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) 
             half the size and the time of a table.
     """
     table = {kid: _key(limits) for kid, limits in sorted(keys.items())}
-    files = ("log_tenant", "spelling", "send", "base64", "memoize", "follow", "after_authentication")
+    files = ("log_tenant", "spelling", "send", "base64", "json", "memoize", "follow", "after_authentication")
     ids = " ".join(sorted(revoked))
     version = hashlib.sha256(json.dumps([table, ids]).encode()).hexdigest()[:16]
     code = _code(*files, keys=table, revoked=ids, version=version)

@@ -58,8 +58,10 @@ class WatchedFile:
         return json.dumps({"resources": [{"@type": self.type_url, **config}]}, separators=(",", ":"))
 
 
-TOKEN = WatchedFile("token", "keys", "jwt.json", f"{HTTP}.jwt_authn.v3.JwtAuthentication")
-ACCESS = WatchedFile("access", "access", "access.json", LUA_TYPE)
+# If a change alters what these two filters expect of each other, rename both files. During an upgrade, running pods then find
+# no file, and keep what they have. They would refuse every token with the new content of one file.
+TOKEN = WatchedFile("token", "keys", "token.json", f"{HTTP}.jwt_authn.v3.JwtAuthentication")
+ACCESS = WatchedFile("access", "access", "rights.json", LUA_TYPE)
 RATES = WatchedFile("rates", "limits", "rates.json", f"{HTTP}.local_ratelimit.v3.LocalRateLimit")
 BODIES = WatchedFile("whole-bodies", "limits", "bodies.json", MATCHER_TYPE)
 BYTES = WatchedFile("bytes", "limits", "bytes.json", RATES.type_url)
@@ -103,8 +105,8 @@ def keys_file(instance: str, public_keys: Mapping[str, str]) -> str:
         "clock_skew_seconds": lua_filters.CLOCK_SKEW_SECONDS,
         "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
         "forward": True,  # the next filter reads the token, and removes the whole header
-        "payload_in_metadata": "token",
-        "header_in_metadata": "token_header",
+        # The next filter reads the claims from the token's text. Envoy would copy all of them for each request.
+        "claim_to_headers": [{"header_name": lua_filters.SUBJECT_HEADER, "claim_name": "sub"}],
         # The cache of verified tokens with their claims: up to 18 KB each, in each of Envoy's workers.
         "jwt_cache_config": {"jwt_cache_size": TOKENS_KEPT, "jwt_max_token_size": lua_filters.LONGEST_TOKEN},
         "local_jwks": {"inline_string": json.dumps(json_web_key_set(public_keys))},

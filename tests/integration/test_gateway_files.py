@@ -92,6 +92,17 @@ def test_an_invalid_file_leaves_the_former_content_in_force(gateway: Gateway, ca
     gateway.eventually((200, "ok"), forged('"jti": "revoked-token"'))
 
 
+def test_files_that_are_gone_leave_their_content_in_force(gateway: Gateway) -> None:
+    gateway.set_keys(revoked=["revoked-token"])
+    gateway.start()
+    for watched in (TOKEN, ACCESS):
+        gateway.remove(watched)
+    time.sleep(1)
+    for _ in range(8):  # both workers
+        assert gateway.fresh(signed()) == (200, "ok")
+        assert gateway.fresh(forged('"jti": "revoked-token"')) == (401, f"{BAD}: revoked")
+
+
 def test_a_bad_file_of_keys_leaves_the_old_keys(gateway: Gateway) -> None:
     gateway.set_keys()
     gateway.start()

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from components.core.scopes import KeyLimits
-from components.gateway.watched_files import TOKEN, keys_file
+from components.gateway.lua_filters import SUBJECT_HEADER
+from components.gateway.watched_files import TOKEN, filter_in, keys_file
 from scripts.clients.gateway.state import PodState
 from scripts.tokens.signing import Grant, Signer
 from tests.support.gateway import (
@@ -127,6 +128,18 @@ def test_a_cached_token_expires(gateway: Gateway) -> None:
     assert gateway.eventually((401, BAD), token, 20) > 3
 
 
+def test_a_token_that_envoy_has_not_verified_opens_nothing(gateway: Gateway) -> None:
+    gateway.set_keys()
+    verified = keys_file("showdown", KEYS)
+    _, config = filter_in(verified)
+    gateway.put(TOKEN, TOKEN.content(config | {"rules": []}))
+    gateway.start()
+    headers = {SUBJECT_HEADER: "tenant-default"}
+    assert gateway.ask(signed()) == gateway.ask(signed(), **headers) == (401, BAD)
+    gateway.put(TOKEN, verified)
+    gateway.eventually((200, "ok"), signed())
+
+
 def test_a_key_without_its_limits_yet_opens_nothing(gateway: Gateway) -> None:
     gateway.set_keys(KEYS)
     gateway.start()
@@ -146,7 +159,7 @@ def test_the_gateway_reports_its_keys_and_refused_updates(gateway: Gateway) -> N
     gateway.eventually((401, BAD), Signer(OTHER_KEY).token(Grant(instance="showdown", tenant="alpha")), tenant="alpha")
     assert gateway.state() == PodState([KID], current=True, refused=False)
 
-    good = (gateway.folder / "keys" / "jwt.json").read_text()
+    good = (gateway.folder / TOKEN.part / TOKEN.file).read_text()
     gateway.put(TOKEN, good.replace('\\"n\\": \\"', '\\"n\\": \\"!'))
     gateway.await_state(PodState(None, current=False, refused=True))
     assert "REFUSED" in gateway.state().in_words()

@@ -135,6 +135,12 @@ class Gateway:
         if watched is ADDRESSES and TAILS in self._files:
             self._swap(TAILS)
 
+    def remove(self, watched: WatchedFile) -> None:
+        """Remove a watched file, as the kubelet does when the ConfigMap no longer has it."""
+        del self._files[watched]
+        self._swap(watched)
+        (self.folder / watched.part / watched.file).unlink()
+
     def _swap(self, watched: WatchedFile) -> None:
         place = self.folder / watched.part
         place.mkdir(exist_ok=True)

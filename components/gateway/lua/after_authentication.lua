@@ -4,36 +4,26 @@
 local REVOKED = {}
 for id in PARAMETERS.revoked:gmatch("%S+") do REVOKED[id] = true end
 
--- In Envoy's metadata a claim that is null looks like a missing one, so the token's text is searched. JSON may escape
--- letters.
-local function is_scope_null(token)
-  local text = decoded(token:match("%.([^%.]+)%."))
-  text = text:gsub("\\u00(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
-  return text:find('"scope"%s*:%s*null') ~= nil
-end
-
 local function names_in(scope)
   local names = {}
   for name in (type(scope) == "string" and scope or ""):gmatch("[^ ]+") do names[name] = PARAMETERS.scopes[name] end
   return names
 end
 
--- Returns what a verified token says, or false for a token of another form.
-local claims_of = memoized(function(token, handle)
-  local verified = handle:streamInfo():dynamicMetadata():get(PARAMETERS.verified)
-  local claims = verified and verified["token"]
-  local header = verified and verified["token_header"]
-  local subject, kid = claims and claims["sub"], header and header["kid"]
-  local tenant = type(subject) == "string" and subject:match("^tenant%-([a-z0-9]+)$")
-  if not tenant or type(kid) ~= "string" then return false end
-  local scope = claims["scope"]
+-- Returns what a token says, or false for a token of another form. Envoy's own reading of the subject must be the same. The
+-- header with it also proves that jwt_authn has verified the token: Envoy removes this header from clients' requests.
+local claims_of = memoized(function(credentials, headers)
+  local first, second = credentials:match("^Bearer ([%w%-_]+)%.([%w%-_]+)%.[%w%-_]+$")
+  local header, claims = first and object_in(decoded(first)), first and object_in(decoded(second))
+  if not header or not claims or claims.sub ~= headers:get(PARAMETERS.subject_header) then return false end
+  local tenant = type(claims.sub) == "string" and claims.sub:match("^tenant%-([a-z0-9]+)$")
+  if not tenant or type(header.kid) ~= "string" or type(claims.jti or "") ~= "string" then return false end
   return {
     tenant = tenant,
-    kid = kid,
-    expires = claims["exp"],
-    id = claims["jti"],  -- a string: jwt_authn refuses other types
-    scopes = scope ~= nil and names_in(scope),
-    is_scope_null = scope == nil and is_scope_null(token),
+    expires = claims.exp,
+    scopes = claims.scope ~= nil and names_in(claims.scope),
+    is_scope_null = claims.scope == NULL,
+    ids = {key = header.kid, token = claims.jti},
   }
 end, PARAMETERS.token_bytes)
 
@@ -50,9 +40,10 @@ end
 -- Returns the reason for which the token is refused, or nil.
 local function refusal(handle)
   local headers = handle:headers()
-  local claims = claims_of(headers:get("authorization"), handle)
+  local claims = claims_of(headers:get("authorization") or "", headers)
+  if claims then handle:streamInfo():dynamicMetadata():set(PARAMETERS.logged, "ids", claims.ids) end
   -- Refuses an empty kid, with which jwt_authn tries every key, and a key whose limits have not arrived yet.
-  local key = claims and PARAMETERS.keys[claims.kid]
+  local key = claims and PARAMETERS.keys[claims.ids.key]
   if not key then return "" end
   local tenant = claims.tenant
   -- jwt_authn refuses expired tokens before. This check holds for memoized claims should jwt_authn ever be skipped.
@@ -65,7 +56,7 @@ local function refusal(handle)
   if not service and tenant ~= tenant_of_host then return ": unexpected tenant: " .. tenant end
   if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
   if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
-  if claims.id and REVOKED[claims.id] then return ": revoked" end
+  if claims.ids.token and REVOKED[claims.ids.token] then return ": revoked" end
   local reason = scope_refusal(handle, claims, key)
   if reason then return reason end
   headers:remove("authorization")

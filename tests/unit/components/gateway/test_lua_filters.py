@@ -43,7 +43,7 @@ FILTERS = {
     "pushes": push_answers(legacy_errors=True),
 }
 # Every file's functions are local, so the text of a test returns the function under test.
-PARTS = "\n".join((FILES / f"{name}.lua").read_text() for name in ("base64", "simple", "memoize", "key_id"))
+PARTS = "\n".join((FILES / f"{name}.lua").read_text() for name in ("base64", "simple", "memoize", "json", "key_id"))
 PARAMETERS = (
     f"local PARAMETERS = {{entry_bytes = {ENTRY_BYTES}, header_bytes = {HEADER_BYTES_KEPT}, "
     f"most_brackets = {MOST_BRACKETS}, most_separators = {MOST_SEPARATORS}}}\n"
@@ -63,6 +63,26 @@ def decoded(runtime: LuaRuntime) -> Any:
 @pytest.fixture(scope="module")
 def names_key(runtime: LuaRuntime) -> Any:
     return runtime.execute(f"{PARAMETERS}{PARTS}\nreturn names_key")
+
+
+@pytest.fixture(scope="module")
+def object_in(runtime: LuaRuntime) -> Any:
+    """Return the function that reads JSON; null and what is nested come as None and as `...`."""
+    plain = f"""{PARAMETERS}{PARTS}
+        return function(text, null, nested)
+          local members = object_in(text)
+          for name, value in pairs(members or {{}}) do
+            if value == NULL then members[name] = null elseif value == NESTED then members[name] = nested end
+          end
+          return members
+        end"""
+    read = runtime.execute(plain)
+
+    def members(text: str) -> dict[str, Any] | None:
+        found = read(text.encode().decode("latin-1"), "null", "nested")
+        return found and {str(name).encode("latin-1").decode(): value for name, value in found.items()}
+
+    return members
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +151,56 @@ def test_a_header_has_a_key_id_where_its_outermost_object_names_one(
 @given(st.text(alphabet='[{,:"a0]}', max_size=200))
 def test_brackets_and_separators_are_counted_wherever_they_stand(is_simple: Any, text: str) -> None:
     assert is_simple(in_base64(text)) == is_as_simple(text)
+
+
+@given(st.dictionaries(st.text(max_size=4), JSON, max_size=5), st.booleans())
+def test_an_object_in_json_is_read_as_python_reads_it(object_in: Any, members: dict[str, Any], is_ascii: bool) -> None:
+    def kept(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.encode().decode("latin-1")
+        return "null" if value is None else "nested" if isinstance(value, dict | list) else value
+
+    read = object_in(json.dumps(members, ensure_ascii=is_ascii))
+    assert read == {name: kept(value) for name, value in members.items()}
+
+
+NO_OBJECT = [
+    "",
+    "1",
+    "[]",
+    '"a"',
+    "null",
+    "{",
+    "}",
+    "{}}",
+    "{} x",
+    "{a:1}",
+    "{'a':1}",
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    '{"a":x}',
+]
+NO_OBJECT += [
+    '{"a":1 "b":2}',
+    '{"a":[1}',
+    '{"a":{]}',
+    '{"a":"\\x"}',
+    '{"a":"\\u12"}',
+    '{"a":"\\ud800"}',
+    '{"a":"\\udc00"}',
+]
+NAMED_TWICE = ['{"a":1,"a":1}', '{"a":null,"a":1}', '{"a":1,"\\u0061":2}', '{"x":{"a":1,"a":2}}', '{"a":[],"a":false}']
+
+
+@pytest.mark.parametrize("text", [*NO_OBJECT, *NAMED_TWICE])
+def test_what_is_no_object_or_names_a_member_twice_is_not_read(object_in: Any, text: str) -> None:
+    assert object_in(text) is None
+
+
+@given(st.text(alphabet='[{,:"\\u0ad8}]', max_size=60) | st.text(max_size=60))
+def test_no_text_raises_an_error_where_json_is_read(object_in: Any, text: str) -> None:
+    object_in("{" + text)
 
 
 NO_KEY = ["", "1", '"kid":"a"', '[{"kid":"a"}]', '{"kid"', '{"kid":', '{"kid":"', '{"a":"\\', "}{"]
