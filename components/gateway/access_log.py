@@ -2,13 +2,14 @@
 
 Text of a client is never copied unchanged, because a path, a query or a method can contain a token. The first Lua
 filter (lua/log.lua) puts a cleaned method and path into the request's metadata, with the tenant of the host name. At
-the instance's own name, the filter after authentication adds the token's tenant. It also adds the ids of the token and
-its key, for verified tokens only.
+the instance's own name, the filter after authentication adds the token's tenant. It also puts the ids of the token and
+its key into headers of the request, for verified tokens only.
 """
 
 from typing import Any
 
 REQUEST = "opstrace.request"  # the metadata's namespace
+KEY_ID_HEADER, TOKEN_ID_HEADER = "x-opstrace-key-id", "x-opstrace-token-id"
 PATH_CHARACTERS = 256
 
 
@@ -24,8 +25,8 @@ FIELDS = {
     "path": _noted("path"),
     "status": "%RESPONSE_CODE%",
     "reason": "%RESPONSE_CODE_DETAILS%",
-    "key_id": _noted("ids:key"),
-    "token_id": _noted("ids:token"),
+    "key_id": f"%REQ({KEY_ID_HEADER})%",
+    "token_id": f"%REQ({TOKEN_ID_HEADER})%",
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
     "duration_ms": "%DURATION%",

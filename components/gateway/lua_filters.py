@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.scopes import SCOPES, KeyLimits
-from components.gateway.access_log import PATH_CHARACTERS, REQUEST
+from components.gateway.access_log import KEY_ID_HEADER, PATH_CHARACTERS, REQUEST, TOKEN_ID_HEADER
 from components.gateway.limits import (
     BYTES_HEADER,
     CONNECTION_HEADER,
@@ -35,6 +35,8 @@ OWN_HEADERS = (
     BYTES_HEADER,
     CONNECTION_HEADER,
     SUBJECT_HEADER,
+    KEY_ID_HEADER,
+    TOKEN_ID_HEADER,
     VERSION_HEADER,
     "x-scope-orgid",
 )
@@ -79,6 +81,7 @@ PARAMETERS: Mapping[str, Any] = {
     "connection_header": CONNECTION_HEADER,
     "entry_bytes": ENTRY_BYTES,
     "header_bytes": HEADER_BYTES_KEPT,
+    "key_id_header": KEY_ID_HEADER,
     "logged": REQUEST,
     "logged_path_characters": PATH_CHARACTERS,
     "longest_basic": LONGEST_BASIC,
@@ -98,6 +101,7 @@ PARAMETERS: Mapping[str, Any] = {
     "subject_header": SUBJECT_HEADER,
     "tenant_header": TENANT_HEADER,
     "token_bytes": TOKEN_BYTES_KEPT,
+    "token_id_header": TOKEN_ID_HEADER,
     "too_many_from_address": TOO_MANY_FROM_ADDRESS,
     "turn_seconds": TURN_SECONDS,
     "upstream_header": UPSTREAM_HEADER,

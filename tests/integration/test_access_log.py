@@ -4,7 +4,7 @@ import socket
 import time
 from datetime import datetime
 
-from components.gateway.access_log import FIELDS
+from components.gateway.access_log import FIELDS, KEY_ID_HEADER, TOKEN_ID_HEADER
 from tests.support.gateway import (
     KID,
     LABELS,
@@ -53,6 +53,18 @@ def test_each_request_is_a_line_of_the_access_log(gateway: Gateway) -> None:
     assert (logged[0]["bytes_received"], logged[0]["bytes_sent"]) == (1234, len("ok"))
     assert abs(datetime.fromisoformat(logged[0]["time"]).timestamp() - started) < 5 and logged[0]["duration_ms"] < 5000
     assert logged[2]["token_id"] is None and "Jwt" in logged[2]["reason"]
+
+
+def test_ids_of_any_text_are_logged_and_add_no_header_for_the_back_end(gateway: Gateway) -> None:
+    gateway.set_keys()
+    gateway.start()
+    text = '"jti": "a\\r\\nX-Scope-OrgID: other\\u0000\\u00e9"'
+    assert gateway.ask(forged(text)) == (200, "ok")
+    assert gateway.back_end.requests[-1] == f"default GET /prometheus{LABELS}"
+    assert gateway.ask(None, **{TOKEN_ID_HEADER: "x", KEY_ID_HEADER: KID})[0] == 401
+    verified, refused = gateway.access_log(2)[-2:]
+    assert (verified["key_id"], verified["token_id"]) == (KID, "a??X-Scope-OrgID:?other???")
+    assert (refused["key_id"], refused["token_id"]) == (None, None)
 
 
 def test_no_token_comes_into_the_access_log_wherever_it_stands(gateway: Gateway) -> None:

@@ -10,6 +10,11 @@ local function names_in(scope)
   return names
 end
 
+-- Returns an id as a header may have it: without line breaks.
+local function in_header(id)
+  return (id:gsub("[^!-~]", "?"))
+end
+
 -- Returns what a token says, or false for a token of another form. Envoy's own reading of the subject must be the same. The
 -- header with it also proves that jwt_authn has verified the token: Envoy removes this header from clients' requests.
 local claims_of = memoized(function(credentials, headers)
@@ -23,9 +28,18 @@ local claims_of = memoized(function(credentials, headers)
     expires = claims.exp,
     scopes = claims.scope ~= nil and names_in(claims.scope),
     is_scope_null = claims.scope == NULL,
-    ids = {key = header.kid, token = claims.jti},
+    kid = header.kid,
+    id = claims.jti,
+    logged_kid = in_header(header.kid),
+    logged_id = claims.jti and in_header(claims.jti),
   }
 end, PARAMETERS.token_bytes)
+
+-- Notes the ids for the access log in headers: the request's metadata takes ten times as long.
+local function note_ids(headers, claims)
+  headers:replace(PARAMETERS.key_id_header, claims.logged_kid)
+  if claims.logged_id then headers:replace(PARAMETERS.token_id_header, claims.logged_id) end
+end
 
 local function scope_refusal(handle, claims, key)
   if claims.is_scope_null then return ": scope is null" end
@@ -41,9 +55,9 @@ end
 local function refusal(handle)
   local headers = handle:headers()
   local claims = claims_of(headers:get("authorization") or "", headers)
-  if claims then handle:streamInfo():dynamicMetadata():set(PARAMETERS.logged, "ids", claims.ids) end
+  if claims then note_ids(headers, claims) end
   -- Refuses an empty kid, with which jwt_authn tries every key, and a key whose limits have not arrived yet.
-  local key = claims and PARAMETERS.keys[claims.ids.key]
+  local key = claims and PARAMETERS.keys[claims.kid]
   if not key then return "" end
   local tenant = claims.tenant
   -- jwt_authn refuses expired tokens before. This check holds for memoized claims should jwt_authn ever be skipped.
@@ -56,7 +70,7 @@ local function refusal(handle)
   if not service and tenant ~= tenant_of_host then return ": unexpected tenant: " .. tenant end
   if key.tenants and not key.tenants[tenant] then return ": its key may not speak for this tenant" end
   if key.not_after and handle:timestamp() >= key.not_after * 1000 then return ": its key is no longer accepted" end
-  if claims.ids.token and REVOKED[claims.ids.token] then return ": revoked" end
+  if claims.id and REVOKED[claims.id] then return ": revoked" end
   local reason = scope_refusal(handle, claims, key)
   if reason then return reason end
   headers:remove("authorization")
