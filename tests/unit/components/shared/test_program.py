@@ -1,12 +1,15 @@
-"""The entry point of the program: which of the SDK's messages reach the engine."""
+"""The entry point of the program: which messages and stack traces of the SDK reach the engine."""
 
 from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime import resource
+from pulumi.runtime.mocks import MockMonitor
 
+from components.shared.kubernetes_object import KubernetesObject
 from components.shared.program import DEBUG_LOG, run_program
-from tests.support.pulumi_mocks import run_to_end
+from tests.support.pulumi_mocks import record, run_to_end
 
 
 async def main() -> None:
@@ -23,7 +26,31 @@ def test_debug_messages_reach_the_engine_on_request_alone(
     monkeypatch.setenv(DEBUG_LOG, variable)
     for severity in ("debug", "warn"):
         monkeypatch.setattr(pulumi.log, severity, sent.append)
+    monkeypatch.setattr(resource, "_get_stack_trace", resource._get_stack_trace)  # put back after the test
     monkeypatch.setattr(pulumi, "run", mains.append)
     run_program(main)
     run_to_end(mains[0]())
     assert sent == messages
+
+
+@pytest.mark.parametrize(("variable", "are_sent"), [("", False), ("1", True)])
+def test_stack_traces_reach_the_engine_on_request_alone(
+    monkeypatch: pytest.MonkeyPatch, variable: str, are_sent: bool
+) -> None:
+    requests = list[Any]()
+    monkeypatch.setenv(DEBUG_LOG, variable)
+    monkeypatch.setattr(pulumi.log, "debug", pulumi.log.debug)
+    monkeypatch.setattr(resource, "_get_stack_trace", resource._get_stack_trace)
+    monkeypatch.setattr(pulumi, "run", lambda _: None)
+    register = MockMonitor.RegisterResource
+
+    def noted(monitor: MockMonitor, request: Any) -> Any:
+        requests.append(request)
+        return register(monitor, request)
+
+    monkeypatch.setattr(MockMonitor, "RegisterResource", noted)
+    run_program(main)
+    record(lambda: KubernetesObject("kubernetes:core/v1:ConfigMap", "settings", opts=pulumi.ResourceOptions()).urn)
+    (sent,) = (request for request in requests if request.name == "settings")
+    assert bool(sent.stackTrace.frames) == are_sent
+    assert sent.HasField("sourcePosition") == are_sent
