@@ -5,9 +5,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import urllib3
-import yaml
-
 from localcloud.plugins.kubernetes.field_managers import taken_over
 from localcloud.plugins.provider import ANSWER_SECONDS, ProviderError
 
@@ -17,9 +14,7 @@ CONFLICT_HELP = (
     "#handle-field-conflicts-on-existing-resources"
 )
 NOT_FOUND = HTTPStatus.NOT_FOUND
-RETRIES = urllib3.Retry(
-    total=5, backoff_factor=0.3, backoff_jitter=0.3, status_forcelist=[429, 500, 503], allowed_methods=None
-)
+RETRIES: Any = {"total": 5, "backoff_factor": 0.3, "backoff_jitter": 0.3, "status_forcelist": [429, 500, 503]}
 
 
 class ApiError(ProviderError):
@@ -58,8 +53,10 @@ class KubernetesApi:
     """One cluster, selected by kubeconfig and context. Objects are dicts in the API's own form."""
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
-        # Imported only where it is used: the import is slow, and an update without changes needs no cluster.
-        from kubernetes import config  # noqa: PLC0415 slow to import, and rarely needed
+        # Imported only where they are used: the imports are slow, and an update without changes needs no cluster.
+        import urllib3  # noqa: PLC0415 slow to import, and rarely needed
+        import yaml  # noqa: PLC0415 as above
+        from kubernetes import config  # noqa: PLC0415 as above
 
         try:
             if kubeconfig and kubeconfig.lstrip().startswith(("{", "apiVersion")):
@@ -72,6 +69,8 @@ class KubernetesApi:
             ) from error
         self._client = loaded
         self._pool = loaded.rest_client.pool_manager
+        self._retries = urllib3.Retry(**RETRIES, allowed_methods=None)
+        self._no_answer = urllib3.exceptions.HTTPError
         self._kinds: dict[tuple[str, str], tuple[str, bool]] = {}
 
     def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
@@ -82,9 +81,9 @@ class KubernetesApi:
         data = json.dumps(body).encode() if body is not None else None
         try:
             answer = self._pool.request(
-                method, url, body=data, headers=headers, retries=RETRIES, timeout=ANSWER_SECONDS
+                method, url, body=data, headers=headers, retries=self._retries, timeout=ANSWER_SECONDS
             )
-        except urllib3.exceptions.HTTPError as error:
+        except self._no_answer as error:
             raise ProviderError(
                 f"the Kubernetes API at {self._client.configuration.host} does not answer: {error}"
             ) from error
