@@ -37,6 +37,9 @@ class Engine:
         self._reader = StackReader(self._pulumi, instance)
         self._operations = Operations(self._pulumi, instance)
         self._recovery = Recovery(self._reader, self._operations, output.note)
+        self._is_absent = self._is_new = (
+            False  # what is known of the stack: each question to the engine takes half a second
+        )
 
     def stacks(self) -> list[str]:
         """Return the names of all stacks of the project in this backend."""
@@ -52,7 +55,9 @@ class Engine:
 
     def state(self) -> list[dict[str, Any]]:
         """Return the resources in the stack's state; none if the stack does not exist."""
-        return resources_in(self._reader.export_if_any() or {})
+        exported = self._reader.export_if_any()
+        self._is_absent = exported is None
+        return resources_in(exported or {})
 
     def has_succeeded(self) -> bool:
         """Tell whether any update of the stack succeeded."""
@@ -67,7 +72,7 @@ class Engine:
 
         The stack remembers its secrets provider, None for the default of the backend.
         """
-        if not self.exists():
+        if self._is_absent or not self.exists():
             self.create_stack(secrets_provider)
         if select:
             self._pulumi.capture("stack", "select", self.instance)
@@ -77,6 +82,7 @@ class Engine:
         completed = self._pulumi.capture("stack", "init", "--no-select", *options(secrets_provider), self.instance)
         if completed.returncode:
             raise UserError(f"the stack {self.instance} cannot be created: {completed.stderr.strip()}")
+        self._is_absent, self._is_new = False, True
 
     def require_programs(self) -> None:
         """Install missing plugins; raises `UserError` where a program that an operation needs is missing."""
@@ -95,8 +101,13 @@ class Engine:
         self._recovery.require_no_orphans()
 
     def up(self, aws: Clients, cluster: Cluster) -> None:
-        """Apply the stack's configuration, after the resources of a killed update are settled."""
-        self.settle(aws, cluster)
+        """Apply the stack's configuration, after the resources of a killed update are settled.
+
+        A stack that this engine has just created has had no update.
+        """
+        if not self._is_new:
+            self.settle(aws, cluster)
+        self._is_new = False
         self.apply()
 
     def apply(self) -> None:
@@ -120,6 +131,7 @@ class Engine:
             raise UserError(
                 f"the state of {self.instance} cannot be moved to {to.instance}: {completed.stderr.strip()}"
             )
+        to._is_new = False
 
     def forget(self, urn: str) -> None:
         """Remove a component with all its children from the state, even if protected; the resources themselves stay."""
