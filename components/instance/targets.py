@@ -10,8 +10,9 @@ from components.config.load_balancer import LoadBalancerConfig
 from components.config.stack import PREFIX
 from components.core.errors import ConfigError
 from components.core.names import duplicates
-from components.core.resource_names import GET_NODE_GROUP, attachment_name, node_group_attachment_name
+from components.core.resource_names import ATTACHMENT_TYPE, GET_NODE_GROUP, attachment_name, node_group_attachment_name
 from components.gateway.settings import LISTEN_PORT
+from components.shared.aws_resource import AwsResource
 from components.shared.options import child
 
 # EKS Auto Mode may only register targets in groups with this tag (IAM policy AmazonEKSLoadBalancingPolicy).
@@ -77,11 +78,12 @@ def _attach(name: str, args: TargetsArgs, target_group: aws.lb.TargetGroup, pare
         )
     for attachment, (group, former) in attachments.items():
         aliases = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=former)]) if former else None
-        aws.autoscaling.Attachment(
+        AwsResource(
+            ATTACHMENT_TYPE,
             attachment,
-            autoscaling_group_name=group,
-            lb_target_group_arn=target_group.arn,
-            opts=child(parent, more=aliases),
+            child(parent, more=aliases),
+            autoscalingGroupName=group,
+            lbTargetGroupArn=target_group.arn,
         )
 
 

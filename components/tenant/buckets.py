@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
 import pulumi_random as random
 
 from components.config.tenant import TenantSettings
 from components.core.names import BUCKET_KINDS, RANDOM_BYTES, BucketKind, bucket_prefix
-from components.core.resource_names import bucket_name, bucket_part_name, bucket_suffix_name
+from components.core.resource_names import (
+    BUCKET_POLICY_TYPE,
+    BUCKET_TYPE,
+    LIFECYCLE_TYPE,
+    PUBLIC_ACCESS_BLOCK_TYPE,
+    bucket_name,
+    bucket_part_name,
+    bucket_suffix_name,
+)
 from components.core.tags import FORMER_KEY_TAG, INSTANCE_TAG, KIND_TAG, RETENTION_TAG, TENANT_TAG
 from components.core.units import hours
+from components.shared.aws_resource import AwsResource, Bucket
 from components.shared.options import child
 from components.tenant.encryption import NO_OBJECT_KEYS, ObjectKeys
 from components.tenant.iam_role import bucket_policy
@@ -91,42 +99,45 @@ def _declare_bucket(
     own_tags |= {f"{FORMER_KEY_TAG}{number}": key for number, key in enumerate(args.former_keys)}
     retain = args.settings.on_delete == "retain"
     retained = pulumi.ResourceOptions(retain_on_delete=retain)  # the policies of a retained bucket stay, too
-    bucket = aws.s3.Bucket(
+    bucket = Bucket(
+        BUCKET_TYPE,
         bucket_name(name, kind),
+        child(parent, more=retained),
         bucket=pulumi.Output.concat(prefix, suffix.hex),
-        force_destroy=not retain,
+        forceDestroy=not retain,
         tags={**args.tags, **own_tags},
-        opts=child(parent, more=retained),
     )
-    access = aws.s3.BucketPublicAccessBlock(
+    access = AwsResource(
+        PUBLIC_ACCESS_BLOCK_TYPE,
         bucket_part_name(name, kind, "access"),
+        child(parent, more=retained),
         bucket=bucket.bucket,
-        block_public_acls=True,
-        block_public_policy=True,
-        ignore_public_acls=True,
-        restrict_public_buckets=True,
-        opts=child(parent, more=retained),
+        blockPublicAcls=True,
+        blockPublicPolicy=True,
+        ignorePublicAcls=True,
+        restrictPublicBuckets=True,
     )
-    aws.s3.BucketPolicy(
+    AwsResource(
+        BUCKET_POLICY_TYPE,
         bucket_part_name(name, kind, "policy"),
+        child(parent, access, more=retained),
         bucket=bucket.bucket,
         policy=bucket.bucket.apply(tls_only_policy),
-        opts=child(parent, access, more=retained),
     )
-    aws.s3.BucketLifecycleConfiguration(
+    AwsResource(
+        LIFECYCLE_TYPE,
         bucket_part_name(name, kind, "lifecycle"),
+        child(parent),  # is deleted with the tenant: retained data must not expire
         bucket=bucket.bucket,
         rules=lifecycle(args.tenant, kind, days),
-        opts=child(parent),  # is deleted with the tenant: retained data must not expire
     )
     return bucket.bucket
 
 
-def lifecycle(tenant: str, kind: BucketKind, days: int | None) -> Any:
+def lifecycle(tenant: str, kind: BucketKind, days: int | None) -> list[dict[str, Any]]:
     """Return the rules that delete data long after its retention, and unfinished uploads.
 
-    They name the prefixes of data, because Loki keeps the tenant's rules in the bucket of the logs, too. The type is Any,
-    because mypy needs 20 GB to check a list of rules against the forms that the SDK accepts.
+    They name the prefixes of data, because Loki keeps the tenant's rules in the bucket of the logs, too.
 
     Args:
         tenant: the name of the tenant.
@@ -135,21 +146,13 @@ def lifecycle(tenant: str, kind: BucketKind, days: int | None) -> Any:
     """
     prefixes = {"metrics": [f"{tenant}/"], "logs": [f"{tenant}/", "index/"], "config": []}[kind]
     expirations = [
-        aws.s3.BucketLifecycleConfigurationRuleArgs(
-            id=f"older-than-any-retention-{number}",
-            status="Enabled",
-            filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=prefix),
-            expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days + SAFETY_DAYS),
-        )
+        _rule(f"older-than-any-retention-{number}", prefix, expiration={"days": days + SAFETY_DAYS})
         for number, prefix in enumerate(prefixes)
         if days is not None
     ]
-    uploads = aws.s3.BucketLifecycleConfigurationRuleArgs(
-        id="unfinished-uploads",
-        status="Enabled",
-        filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-        abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
-            days_after_initiation=UPLOAD_DAYS
-        ),
-    )
-    return [*expirations, uploads]
+    unfinished = {"daysAfterInitiation": UPLOAD_DAYS}
+    return [*expirations, _rule("unfinished-uploads", "", abortIncompleteMultipartUpload=unfinished)]
+
+
+def _rule(identity: str, prefix: str, **action: Any) -> dict[str, Any]:
+    return {"id": identity, "status": "Enabled", "filter": {"prefix": prefix}, **action}

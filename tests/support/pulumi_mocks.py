@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pulumi
 import pytest
+from pulumi.runtime import resource
 
 from components.config.load import from_settings
 from components.config.stack import StackConfig
@@ -54,6 +55,12 @@ def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
         return loop.run_until_complete(coroutine)
     finally:
         loop.close()
+
+
+def unchanged_sdk(patch: pytest.MonkeyPatch) -> None:
+    """Put back at the end of `patch` what `run_program` replaces in the SDK, for the tests that follow."""
+    patch.setattr(pulumi.log, "debug", pulumi.log.debug)
+    patch.setattr(resource, "_get_stack_trace", resource._get_stack_trace)
 
 
 async def registered() -> None:

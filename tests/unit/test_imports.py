@@ -25,6 +25,8 @@ for module in COMMANDS.values():
         # Loading it takes as long as the rest of the program; `pulumi_aws.ec2` itself is a lazy module.
         pytest.param(PROGRAM, "pulumi_aws.ec2.outputs", id="the program, for one resource"),
         pytest.param(PROGRAM, "pulumi_kubernetes.core.v1", id="the program, for the objects of Kubernetes"),
+        pytest.param(PROGRAM, "pulumi_aws.s3.outputs", id="the program, for four types of resources"),
+        pytest.param(PROGRAM, "pulumi_aws.autoscaling.outputs", id="the program, for attachments"),
         pytest.param(COMMAND, "pulumi", id="the command, which declares nothing"),
     ],
 )

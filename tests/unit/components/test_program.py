@@ -32,7 +32,7 @@ from components.gateway.settings import GatewaySettings
 from components.tenant.back_ends.store import StoreArgs
 from tests.support import drift
 from tests.support.factories import CLUSTER, kms_key, settings
-from tests.support.pulumi_mocks import declared, run_to_end
+from tests.support.pulumi_mocks import declared, run_to_end, unchanged_sdk
 from tests.support.shell import ROOT
 
 ALIASES = [{"ip": "192.0.2.1", "hostnames": ["sts.us-west-2.amazonaws.com"]}]
@@ -334,6 +334,7 @@ def test_a_problem_of_the_configuration_ends_the_program_without_a_traceback(
     monkeypatch.setattr(pulumi, "get_stack", lambda: "showdown")
     monkeypatch.setattr("pulumi.runtime.config.get_config_env", lambda: values)
     monkeypatch.setattr("components.shared.startup.disable_garbage_collector", lambda: None)
+    unchanged_sdk(monkeypatch)
     runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
     (main,) = mains
     # The SDK shows the text of a RunError alone, and a traceback of everything else.

@@ -4,12 +4,11 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import resource
 from pulumi.runtime.mocks import MockMonitor
 
 from components.shared.kubernetes_object import KubernetesObject
 from components.shared.program import DEBUG_LOG, run_program
-from tests.support.pulumi_mocks import record, run_to_end
+from tests.support.pulumi_mocks import record, run_to_end, unchanged_sdk
 
 
 async def main() -> None:
@@ -24,9 +23,9 @@ def test_debug_messages_reach_the_engine_on_request_alone(
 ) -> None:
     sent, mains = list[str](), list[Any]()
     monkeypatch.setenv(DEBUG_LOG, variable)
+    unchanged_sdk(monkeypatch)
     for severity in ("debug", "warn"):
         monkeypatch.setattr(pulumi.log, severity, sent.append)
-    monkeypatch.setattr(resource, "_get_stack_trace", resource._get_stack_trace)  # put back after the test
     monkeypatch.setattr(pulumi, "run", mains.append)
     run_program(main)
     run_to_end(mains[0]())
@@ -39,8 +38,7 @@ def test_stack_traces_reach_the_engine_on_request_alone(
 ) -> None:
     requests = list[Any]()
     monkeypatch.setenv(DEBUG_LOG, variable)
-    monkeypatch.setattr(pulumi.log, "debug", pulumi.log.debug)
-    monkeypatch.setattr(resource, "_get_stack_trace", resource._get_stack_trace)
+    unchanged_sdk(monkeypatch)
     monkeypatch.setattr(pulumi, "run", lambda _: None)
     register = MockMonitor.RegisterResource
 
