@@ -44,7 +44,7 @@ def test_stack_traces_reach_the_engine_on_request_alone(
 
     def noted(monitor: MockMonitor, request: Any) -> Any:
         requests.append(request)
-        return register(monitor, request)
+        return register(monitor, request)  # type: ignore[no-untyped-call]  # the SDK does not type its mocks
 
     monkeypatch.setattr(MockMonitor, "RegisterResource", noted)
     run_program(main)
