@@ -172,17 +172,17 @@ class Context:
 
         return status_of(url, provider.ca_file, token)
 
-    def obstacle(self, url: str, ca_file: Path | None) -> Obstacle | None:
-        """Return what keeps this machine from the host of `url`, None for nothing."""
+    def obstacle(self, url: str, ca_file: Path | None, seconds: float) -> Obstacle | None:
+        """Return what keeps this machine from the host of `url` for `seconds`, None for nothing."""
         from scripts.clients.gateway.reach import obstacle
 
-        return obstacle(url, ca_file)
+        return obstacle(url, ca_file, seconds)
 
-    def gateway_client(self, ca_file: Path | None, token: str) -> GatewayClient:
-        """Return a client of tenants' APIs with a token."""
+    def gateway_client(self, ca_file: Path | None, token: str, seconds: float) -> GatewayClient:
+        """Return a client of tenants' APIs with a token. An answer may take `seconds`."""
         from scripts.clients.gateway.client import GatewayClient
 
-        return GatewayClient(ca_file, token)
+        return GatewayClient(ca_file, token, seconds)
 
     def target(self, provider_name: str, instance: str, config: StackConfig, stack: str | None = None) -> Target:
         """Return the parts of an instance, with the engine on its stack, or on `stack`.

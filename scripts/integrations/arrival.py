@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 from components.core.errors import UserError
 from components.core.names import namespace
-from scripts.clients.back_ends import ask_json
+from scripts.clients.back_ends import API_OF_KIND, ask_json, pod_of
+from scripts.integrations.attempt import LONGEST_ANSWER
 from scripts.integrations.integration import LABEL, Kind
 from scripts.integrations.probe_bodies import JOB, METRIC
 
@@ -30,6 +31,11 @@ class Reader(ABC):
 
     def __init__(self, integration: str) -> None:
         self._id = integration
+        self._refusal = ""
+
+    def in_words(self) -> str:
+        """Return why the last query returned nothing, behind a semicolon; "" if it was answered."""
+        return self._refusal and f"; {self._refusal}"
 
     @abstractmethod
     def _ask(self, kind: Kind, path: str) -> Any:
@@ -75,7 +81,12 @@ class ByGateway(Reader):
         self._client, self._urls = client, urls
 
     def _ask(self, kind: Kind, path: str) -> Any:
-        status, text = self._client.request("GET", f"{self._urls[kind]}{path}")
+        try:
+            status, text = self._client.request("GET", f"{self._urls[kind]}{path}")
+        except UserError as error:  # the next query may get an answer
+            self._refusal = f"the last query got none: {error}"
+            return None
+        self._refusal = "" if status == OK else f"the last query was answered {status}: {text.strip()[:LONGEST_ANSWER]}"
         return json.loads(text) if status == OK else None
 
 
@@ -94,4 +105,6 @@ class ByCluster(Reader):
             )
 
     def _ask(self, kind: Kind, path: str) -> Any:
-        return ask_json(self._cluster, self._tenant, kind, path)
+        answer = ask_json(self._cluster, self._tenant, kind, path)
+        self._refusal = "" if answer is not None else f"{pod_of(API_OF_KIND[kind])} does not answer the query with 200"
+        return answer

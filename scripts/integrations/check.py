@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from components.core.names import api_url, instance_domain
-from components.core.scopes import SCOPES, Scope
+from components.core.errors import UserError
+from components.core.names import api_url, instance_domain, token_subject
+from components.core.scopes import SCOPES
 from scripts.checks.finding import Finding, error, ok
 from scripts.integrations.arrival import ByCluster, ByGateway, Reader
+from scripts.integrations.attempt import PUSHES, QUERIES, Attempt
 from scripts.integrations.files import certificates_in
-from scripts.integrations.integration import KINDS, Kind
+from scripts.integrations.integration import KINDS, Kind, id_problem
 from scripts.integrations.probe_bodies import logs_body, metrics_body
 from scripts.integrations.tokens import granted_scopes
 from scripts.stackfile.file import own_stack_tenants
@@ -21,21 +23,15 @@ from scripts.tokens.parse import token_in
 from scripts.tokens.verify import refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from components.config.stack import StackConfig
+    from scripts.clients.gateway.client import GatewayClient
     from scripts.context.context import Context
     from scripts.tokens.parse import Token
 
 POLL_SECONDS = 2.0
-PROBE_SECONDS = 30.0  # after which an accepted probe must be in the answers to queries
-SUCCESS, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 401, 403, 404
-REDIRECT = 300
-PUSHES: dict[Kind, tuple[Scope, str]] = {
-    "metrics": ("metrics:write", "/api/v1/otlp/v1/metrics"),
-    "logs": ("logs:write", "/loki/api/v1/push"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +46,9 @@ class Options:
         token_file: The file of the client's token; None to send no probe.
         kinds: The kinds of data that must arrive; none: any.
         ca_file: A file with a CA that signed the gateway's certificates; None for the provider's.
+        reads: Whether the client reads, and sends no data.
         seconds: How long to wait for data.
+        timeout: How long the gateway may take for an answer, and queries until they return a probe, in seconds.
     """
 
     provider: str
@@ -60,13 +58,16 @@ class Options:
     token_file: Path | None
     kinds: Sequence[Kind]
     ca_file: Path | None
+    reads: bool
     seconds: float
+    timeout: float
 
 
 class Check:
     """The check of one integration. Each step returns findings; the first error ends the check."""
 
     def __init__(self, context: Context, options: Options) -> None:
+        require_valid(options)
         self._context, self._options = context, options
         self._config: StackConfig = context.require_file(options.instance).config()
         require_tenants(context, options.instance, [options.tenant])
@@ -84,7 +85,8 @@ class Check:
     def findings(self) -> list[Finding]:
         """Return what was found, up to the first error."""
         found: list[Finding] = []
-        for step in (self._reach, self._probe, self._arrival):
+        steps = (self._reach, self._query) if self._options.reads else (self._reach, self._probe, self._arrival)
+        for step in steps:
             found += step()
             if any(one.level == "error" for one in found):
                 break
@@ -93,56 +95,61 @@ class Check:
     def _reach(self) -> list[Finding]:
         """Return whether the hosts of the tenant are reached."""
         for url in self._urls.values():
-            obstacle = self._context.obstacle(url, self._ca_file)
+            obstacle = self._context.obstacle(url, self._ca_file, self._options.timeout)
             if obstacle:
                 return [error(obstacle.stage, obstacle.reason, obstacle.remedy)]
         return [ok("gateway", f"{self._urls['metrics']} is reached, and its certificate is trusted")]
+
+    def _query(self) -> list[Finding]:
+        """Query each kind of data that the token may read."""
+        return [] if self._token is None else self._attempts(QUERIES, self._token)
 
     def _probe(self) -> list[Finding]:
         """Send a probe for each kind of data that the token may write, and wait until queries return it."""
         if self._token is None:
             return []
-        problems = refusals(
-            self._token,
-            self._config,
-            self._options.instance,
-            time.time(),
-            own_stack_tenants(self._context.stacks, self._options.instance),
-        )
-        granted = granted_scopes(self._token, self._config) if self._config.data_api.authentication else SCOPES
-        # A refused token is sent too: the answer shows what the gateway has in force.
-        kinds = self._options.kinds or [kind for kind in KINDS if PUSHES[kind][0] in granted] or KINDS
-        found: list[Finding] = []
-        for kind in kinds:
-            lacking = [] if PUSHES[kind][0] in granted else [f"the token lacks {PUSHES[kind][0]}"]
-            found += self._pushed(kind, self._token, [*problems, *lacking])
-            if found[-1].level == "error":
-                return found
-        return [*found, *self._queryable(kinds)]
+        found = self._attempts(PUSHES, self._token)
+        if found[-1].level == "error":
+            return found
+        return [*found, *self._queryable(self._kinds(PUSHES, self._token))]
 
-    def _pushed(self, kind: Kind, token: Token, problems: Sequence[str]) -> list[Finding]:
-        url = f"{self._urls[kind]}{PUSHES[kind][1]}"
-        status, text = self._context.gateway_client(self._ca_file, token.text).request("POST", url, self._body(kind))
-        said = f"{url} answers {status}: {text.strip()[:300]}"
-        if status in (UNAUTHORIZED, FORBIDDEN):
-            why = (
-                "; ".join(problems)
-                or "the stack file accepts it, so the gateway has another state: `pulumi up` applies it"
-            )
-            return [
-                error("token", f"{said} ({why})", "replace the token file, or see docs/reference/gateway-answers.md")
-            ]
-        if status == NOT_FOUND:
-            return [
-                error(
-                    "path",
-                    said,
-                    f"apply the tenant {self._options.tenant} with `pulumi up`, and see `./opstrace status`",
+    def _kinds(self, attempts: Mapping[Kind, Attempt], token: Token) -> Sequence[Kind]:
+        """Return the kinds of data that were asked for, or those that the token is for; all where it is for none."""
+        granted = granted_scopes(token, self._config) if self._config.data_api.authentication else SCOPES
+        return self._options.kinds or [kind for kind in KINDS if attempts[kind].scope in granted] or KINDS
+
+    def _attempts(self, attempts: Mapping[Kind, Attempt], token: Token) -> list[Finding]:
+        """Make the requests one after the other, up to the first error.
+
+        A refused token is sent too: the answer shows what the gateway has in force.
+        """
+        client, found = self._client(token), list[Finding]()
+        refusals = self._refusals(token)
+        granted = granted_scopes(token, self._config)
+        for kind in self._kinds(attempts, token):
+            attempt = attempts[kind]
+            lacking = [] if attempt.scope in granted else [f"the token lacks {attempt.scope}"]
+            body = self._body(kind) if attempt.name == "push" else None
+            found.append(
+                attempt.finding(
+                    client, self._urls[kind], self._options.tenant, body=body, refusals=[*refusals, *lacking]
                 )
-            ]
-        if not SUCCESS <= status < REDIRECT:
-            return [error("push", said, "see docs/reference/gateway-answers.md for this answer")]
-        return [ok("push", f"{url} accepts a probe of {kind}")]
+            )
+            if found[-1].level == "error":
+                break
+        return found
+
+    def _refusals(self, token: Token) -> list[str]:
+        """Return the reasons of the stack file to refuse the token for this tenant."""
+        options, subject = self._options, token.text_of("sub")
+        alone = own_stack_tenants(self._context.stacks, options.instance)
+        found = refusals(token, self._config, options.instance, time.time(), alone)
+        if subject != token_subject(options.tenant):
+            found.append(f"its subject (sub) is {subject!r}, but the tenant is {options.tenant}")
+        return found
+
+    def _client(self, token: Token) -> GatewayClient:
+        return self._context.gateway_client(self._ca_file, token.text, self._options.timeout)
 
     def _body(self, kind: Kind) -> str:
         now = str(time.time_ns())
@@ -150,19 +157,23 @@ class Check:
 
     def _queryable(self, kinds: Sequence[Kind]) -> list[Finding]:
         """Return whether queries return the probes."""
-        missing = [*kinds]
-        end = time.monotonic() + PROBE_SECONDS
-        while missing := [kind for kind in missing if not self._reader.has_probe(kind)]:
-            if time.monotonic() >= end:
-                return [
-                    error(
-                        "query",
-                        f"the probe of {', '.join(missing)} was accepted, but queries do not return it after {PROBE_SECONDS:.0f} s",
-                        "`./opstrace tenants list` shows whether the tenant's pods are ready",
-                    )
-                ]
-            time.sleep(POLL_SECONDS)
-        return [ok("query", f"queries return the probe of {', '.join(kinds)}")]
+        missing, seconds = [*kinds], self._options.timeout
+        end = time.monotonic() + seconds
+        with self._context.terminal.step(f"waiting until queries return the probe of {', '.join(kinds)}", seconds):
+            while missing := [kind for kind in missing if not self._reader.has_probe(kind)]:
+                if time.monotonic() >= end:
+                    break
+                time.sleep(POLL_SECONDS)
+        if not missing:
+            return [ok("query", f"queries return the probe of {', '.join(kinds)}")]
+        said = f"the probe of {', '.join(missing)} was accepted, but queries do not return it after {seconds:.0f} s"
+        return [
+            error(
+                "query",
+                f"{said}{self._reader.in_words()}",
+                "`./opstrace tenants list` shows whether the tenant's pods are ready; --timeout waits longer",
+            )
+        ]
 
     def _arrival(self) -> list[Finding]:
         """Wait until data of the client itself has arrived."""
@@ -177,10 +188,11 @@ class Check:
                     break
                 time.sleep(POLL_SECONDS)
         silent = [kind for kind in counts if not counts[kind]]
+        said = f"no {' or '.join(silent)} of {self._options.id} arrived in {self._options.seconds:.0f} s"
         return [
             error(
                 "data",
-                f"no {' or '.join(silent)} of {self._options.id} arrived in {self._options.seconds:.0f} s",
+                f"{said}{self._reader.in_words()}",
                 "check that the client runs with the written file, and look for errors in its log",
             )
         ]
@@ -192,14 +204,22 @@ class Check:
         if self._token is not None:
             granted = granted_scopes(self._token, self._config)
             if {"metrics:read", "logs:read"} <= {*granted}:
-                client = self._context.gateway_client(self._ca_file, self._token.text)
-                return ByGateway(options.id, client, self._urls)
+                return ByGateway(options.id, self._client(self._token), self._urls)
         return ByCluster(options.id, self._context.cluster(self._provider, self._config), options.tenant)
 
 
 def _in_words(counts: dict[Kind, int]) -> str:
     words: dict[Kind, str] = {"metrics": "series", "logs": "lines of the last minutes"}
     return ", ".join(f"{kind}: {counts[kind]} {words[kind]}" for kind in counts if counts[kind])
+
+
+def require_valid(options: Options) -> None:
+    """Raise `UserError` for an option that is invalid."""
+    problem = id_problem(options.id)
+    if problem:
+        raise UserError(problem)
+    if options.reads and options.token_file is None:
+        raise UserError("--reads needs --token-file FILE, the token of the client that reads")
 
 
 def check_integration(context: Context, options: Options) -> list[Finding]:

@@ -1,5 +1,6 @@
 """An integration: one client that sends data to tenants of an instance, or reads it from one."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
@@ -13,8 +14,17 @@ LABEL = "integration_id"
 RETRIES = 1_000_000
 """The retries of clients that drop data after some retries by default. At five minutes each, these take nine years."""
 
+ID_PATTERN = r"[a-z0-9][a-z0-9-]{6,62}[a-z0-9]"
+
 Kind = back_ends.Kind
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def id_problem(integration: str) -> str | None:
+    """Return why a text is no integration ID, None where it is one."""
+    if re.fullmatch(ID_PATTERN, integration):
+        return None
+    return f"--id {integration!r}: use 8 to 64 characters of a-z, 0-9 and '-', as `write` prints it"
 
 
 def scopes_for(kinds: Sequence[Kind], *, writes: bool) -> tuple[Scope, ...]:

@@ -9,13 +9,16 @@ from urllib.parse import urlsplit
 from components.core.errors import UserError
 from components.core.names import COLLECTORS_NAMESPACE, duplicates
 from scripts.integrations.catalog import Format
+from scripts.integrations.integration import id_problem
 
-ID_PATTERN = r"[a-z0-9][a-z0-9-]{6,62}[a-z0-9]"
 # No configuration format gives these characters a meaning, so that none needs quotes.
 PATH_PATTERN, GLOB_PATTERN = r"/[A-Za-z0-9._/+@-]+", r"/[A-Za-z0-9._/+@*?-]+"
-TARGET_PATTERN = r"(?:([A-Za-z_][A-Za-z0-9_-]*)=)?([A-Za-z0-9.-]+:[0-9]{1,5})"
+TARGET_PATTERN = r"(?:([A-Za-z_][A-Za-z0-9_-]*)=)?([A-Za-z0-9.-]+:([0-9]{1,5}))"
+LARGEST_PORT = 65535
 NAMESPACE_PATTERN = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+OBJECT_PATTERN = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 VECTOR_NAMES = r"[A-Za-z0-9_.]+"
+NAME_CHARACTERS = "use a-z, 0-9 and '-'"
 DEFAULT_LOG_FILES = ("/var/log/*.log",)
 DEFAULT_JOB = "app"
 DEFAULT_NAMESPACE = "opstrace-integration"
@@ -75,7 +78,8 @@ class Request:
     @property
     def home(self) -> str:
         """The absolute path of the folder of the files on the client's machine."""
-        return (self.client_folder or str(self.output.absolute())).rstrip("/") or "/"
+        folder = str(self.output.absolute()) if self.client_folder is None else self.client_folder
+        return folder.rstrip("/") or folder
 
     @property
     def pods_namespace(self) -> str:
@@ -87,7 +91,7 @@ class Request:
         jobs: dict[str, list[str]] = {}
         for text in self.scrape:
             match = re.fullmatch(TARGET_PATTERN, text)
-            if match is None:
+            if match is None or int(match[3]) > LARGEST_PORT:
                 raise UserError(
                     f"--scrape {text!r}: write it as HOST:PORT or JOB=HOST:PORT, such as app=127.0.0.1:8080"
                 )
@@ -104,7 +108,7 @@ class Request:
     def _of_format(self) -> list[str]:
         chosen = self.format
         options = {
-            "--scrape": (bool(self.scrape), chosen.scrapes, "it scrapes no targets"),
+            "--scrape": (bool(self.scrape), chosen.scrapes, "it takes no targets by their names"),
             "--log-file": (bool(self.log_files), chosen.follows, "it follows no log files"),
             "--proxy": (self.proxy is not None, chosen.proxied, f"set it in the environment of {chosen.program}"),
             "--namespace-map": (bool(self.namespaces), chosen.routes, "it sends to one tenant alone"),
@@ -129,14 +133,14 @@ class Request:
 
     def _of_values(self) -> list[str]:
         problems = []
-        if self.id is not None and not re.fullmatch(ID_PATTERN, self.id):
-            problems.append(f"--id {self.id!r}: use 8 to 64 characters of a-z, 0-9 and '-', as `write` prints it")
+        if self.id is not None and (problem := id_problem(self.id)):
+            problems.append(problem)
         if Path("-") in self.token_files:
             problems.append("--token-file -: the client reads the token from a file; name that file")
         twice = duplicates([namespace for namespace, _ in self.namespaces])
         problems += [f"--namespace-map: {namespace} is mapped twice; map it to one tenant" for namespace in twice]
         problems += [
-            f"--namespace-map: {namespace!r} is no name of a Kubernetes namespace"
+            f"--namespace-map: {namespace!r} is no name of a Kubernetes namespace; {NAME_CHARACTERS}"
             for namespace, _ in self.namespaces
             if not re.fullmatch(NAMESPACE_PATTERN, namespace)
         ]
@@ -145,10 +149,10 @@ class Request:
             for pattern in self.log_files
             if not re.fullmatch(GLOB_PATTERN, pattern)
         ]
-        if self.secret is not None and not re.fullmatch(NAMESPACE_PATTERN, self.secret):
-            problems.append(f"--secret {self.secret!r} is no name of a Kubernetes Secret")
+        if self.secret is not None and not re.fullmatch(OBJECT_PATTERN, self.secret):
+            problems.append(f"--secret {self.secret!r} is no name of a Kubernetes Secret; {NAME_CHARACTERS} or '.'")
         if self.namespace is not None and not re.fullmatch(NAMESPACE_PATTERN, self.namespace):
-            problems.append(f"--namespace {self.namespace!r} is no name of a Kubernetes namespace")
+            problems.append(f"--namespace {self.namespace!r} is no name of a Kubernetes namespace; {NAME_CHARACTERS}")
         if self.namespace == COLLECTORS_NAMESPACE:
             problems.append(
                 f"--namespace {self.namespace}: an instance's own collectors have this namespace; name another"
@@ -158,9 +162,11 @@ class Request:
 
 def path_problems(paths: Sequence[str]) -> list[str]:
     """Return why paths cannot stand in a configuration of every format."""
+    other = "name another folder, or that on the client's machine with --client-folder"
     return [
-        f"the path {path} has characters that some formats read otherwise; use an absolute path of letters, digits and "
-        ". _ / + @ -, or name the folder on the client's machine with --client-folder"
+        f"the path {path} has characters other than letters, digits and . _ / + @ -, which some formats misread; {other}"
+        if path.startswith("/")
+        else f"the path {path!r} on the client's machine is not absolute; begin it with /"
         for path in paths
         if not re.fullmatch(PATH_PATTERN, path)
     ]
@@ -181,7 +187,8 @@ def _proxy_problems(proxy: str | None) -> list[str]:
     if parts.username or parts.password:
         # The proxy's own text would show the password.
         return ["--proxy has a user name or a password, which would be in the configuration; use a proxy without"]
-    if parts.scheme not in ("http", "https") or not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?", proxy):
+    match = re.fullmatch(r"https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?/?", proxy)
+    if match is None or int(match[1] or 0) > LARGEST_PORT:
         return [f"--proxy {proxy!r}: write it as http://HOST:PORT"]
     return []
 

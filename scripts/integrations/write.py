@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from scripts.context.context import Context
     from scripts.integrations.request import Request
 
+REACH_SECONDS = 15  # for a connection and for a TLS handshake
 Tokens = dict[str, tuple[Path, Token]]
 
 
@@ -113,7 +114,7 @@ def _ca(context: Context, asked: Request, config: StackConfig) -> tuple[str | No
     if asked.ca_file is None:
         return (provider.ca_file.read_text() if provider.ca_file else None), []
     text = files.certificates_in(asked.ca_file)
-    obstacle = context.obstacle(_destination_urls(asked, config, asked.tenant)[0], asked.ca_file)
+    obstacle = context.obstacle(_destination_urls(asked, config, asked.tenant)[0], asked.ca_file, REACH_SECONDS)
     if obstacle is None:
         return text, []
     if obstacle.stage == "TLS":

@@ -117,10 +117,10 @@ class FakeContext(Context):
     def gateway_pods(self, provider: Provider, config: Any, instance: str) -> dict[str, Any]:
         return {}
 
-    def obstacle(self, url: str, ca_file: Path | None) -> Obstacle | None:
+    def obstacle(self, url: str, ca_file: Path | None, seconds: float) -> Obstacle | None:
         return self.found_obstacle
 
-    def gateway_client(self, ca_file: Path | None, token: str) -> Any:
+    def gateway_client(self, ca_file: Path | None, token: str, seconds: float) -> Any:
         assert self.gateway, "the test has no gateway"
         return self.gateway(token)
 

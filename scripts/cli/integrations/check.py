@@ -23,6 +23,7 @@ LONGEST_WAIT = 3600  # seconds
 @click.option("--token-file", type=click.Path(path_type=Path), help="Token of the client, to send a probe with it.")
 @click.option("--data", "kinds", type=click.Choice(KINDS), multiple=True, help="Data that must arrive. Default: any.")
 @click.option("--ca-file", type=click.Path(path_type=Path), help="CA of the gateway's certificates, if it is your own.")
+@click.option("--reads", is_flag=True, help="The client only reads, as Grafana does: try queries with its token.")
 @click.option(
     "--wait",
     "seconds",
@@ -30,6 +31,13 @@ LONGEST_WAIT = 3600  # seconds
     default=120,
     show_default=True,
     help="Longest wait for data, in seconds.",
+)
+@click.option(
+    "--timeout",
+    type=click.IntRange(1, LONGEST_WAIT),
+    default=90,
+    show_default=True,
+    help="Longest wait for an answer of the gateway, and until queries return the probe, in seconds.",
 )
 @JSON_ARRAY
 @pass_context
@@ -42,14 +50,16 @@ def check(
     token_file: Path | None,
     kinds: tuple[Kind, ...],
     ca_file: Path | None,
+    reads: bool,
     seconds: int,
+    timeout: int,
     as_json: bool,
 ) -> None:
     """Check whether data of an integration arrives in TENANT of INSTANCE, and show where it stops.
 
     The command looks at DNS and TLS, sends a probe with the token, and waits until queries return the probe. Then it waits
-    for data of the client itself. It reads with the token if that may read. If not, it reads through the cluster. It ends
-    with 1 at the first error.
+    for data of the client itself. It reads with the token if that may read. If not, it reads through the cluster. With
+    --reads, it sends no probe and waits for no data. It ends with 1 at the first error.
     """
     options = Options(
         provider=provider_name,
@@ -59,6 +69,8 @@ def check(
         token_file=token_file,
         kinds=kinds,
         ca_file=ca_file,
+        reads=reads,
         seconds=seconds,
+        timeout=timeout,
     )
     show(check_integration(context, options), "error", as_json=as_json)

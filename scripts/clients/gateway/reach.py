@@ -27,10 +27,10 @@ class Obstacle:
         return f"{self.reason}; {self.remedy}"
 
 
-def obstacle(url: str, ca_file: Path | None) -> Obstacle | None:
+def obstacle(url: str, ca_file: Path | None, seconds: float = TIMEOUT_SECONDS) -> Obstacle | None:
     """Return what keeps a client from the host of `url`, None for nothing. No request is sent.
 
-    `ca_file` has certificates in PEM form.
+    `ca_file` has certificates in PEM form. The connection and the TLS handshake may take `seconds` each.
     """
     context = ssl.create_default_context(cafile=ca_file)
     parts = urlsplit(url)
@@ -41,7 +41,7 @@ def obstacle(url: str, ca_file: Path | None) -> Obstacle | None:
         return Obstacle("DNS", f"the name {host} has no address here: {error.strerror}", "check the domain and DNS")
     address = addresses[0][4][0]
     try:
-        connection = socket.create_connection((str(address), port), TIMEOUT_SECONDS)
+        connection = socket.create_connection((str(address), port), seconds)
     except OSError as error:
         why = error.strerror or str(error)
         return Obstacle("connection", f"{host} ({address}) does not take connections at port {port}: {why}", _CLOSED)

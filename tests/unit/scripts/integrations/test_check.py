@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from click.testing import Result
 
+from components.core.errors import UserError
 from scripts.cli.integrations.check import check
 from scripts.clients.gateway.reach import Obstacle
 from scripts.integrations import check as service
@@ -21,7 +22,7 @@ ID = "5f2c0c9e"
 class Backends:
     """A tenant's back ends, and the gateway before them.
 
-    `answers` has the gateway's answers to pushes by path. `data` has the numbers of series and lines that the client has
+    `answers` has the gateway's answers by path. `data` has the numbers of series and lines that the client has
     sent. Probes are returned if `queryable`.
     """
 
@@ -32,6 +33,7 @@ class Backends:
         self.pushed: list[str] = []
         self.tokens: list[str] = []
         self.tenants: list[str] = []
+        self.queried: list[str] = []
 
     def __call__(self, token: str) -> "Backends":
         self.tokens.append(token)
@@ -39,10 +41,11 @@ class Backends:
 
     def request(self, method: str, url: str, body: str | None = None) -> tuple[int, str]:
         path = urlsplit(url).path
-        if method == "GET":
-            return 200, self._result(urlsplit(url).query)
-        assert body and ID in body
         status, text = self.answers.get(path, (200, ""))
+        if method == "GET":
+            self.queried.append(path)
+            return status, text if status != 200 or not urlsplit(url).query else self._result(urlsplit(url).query)
+        assert body and ID in body
         if status < 300:
             self.pushed.append("metrics" if "otlp" in path else "logs")
         return status, text
@@ -72,7 +75,6 @@ class Backends:
 @pytest.fixture
 def backends(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> Backends:
     monkeypatch.setattr(service, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(service, "PROBE_SECONDS", 0.05)
     made = Backends()
     context.gateway, context.test_cluster = made, made
     return made
@@ -81,7 +83,7 @@ def backends(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> Backends:
 @pytest.fixture
 def call(context: FakeContext, backends: Backends) -> Callable[..., Result]:
     def run(*options: object, tenant: str = "payments") -> Result:
-        return invoke(context, check, "aws", "showdown", tenant, "--id", ID, "--wait", "1", *options)
+        return invoke(context, check, "aws", "showdown", tenant, "--id", ID, "--wait", "1", "--timeout", "1", *options)
 
     return run
 
@@ -139,44 +141,121 @@ def test_a_host_that_is_not_reached_ends_the_check(
     assert errors(done) == [f"error  {stage}: the reason; the remedy"] and backends.tokens == []
 
 
+METRICS_PUSH, LOGS_PUSH = "/api/v1/otlp/v1/metrics", "/loki/api/v1/push"
+
+
+def says(tenant: str, path: str, answer: str) -> str:
+    """Return how a finding shows an answer to a path of a tenant."""
+    api = "loki" if path.startswith("/loki") else "cortex"
+    return f"https://{api}.{tenant}.showdown.example.com{path} answers {answer}"
+
+
 @pytest.mark.parametrize(
-    ("changes", "scopes", "why"),
+    ("tenant", "changes", "scopes", "why"),
     [
-        ({"issued": 1_600_000_000, "seconds": 60}, (), "it ended at 2020-"),
-        ({}, ("logs:read",), "the token lacks metrics:write"),
-        ({}, (), "the stack file accepts it, so the gateway has another state"),
+        ("payments", {"issued": 1_600_000_000, "seconds": 60}, (), "it ended at 2020-09-13T12:27:40Z"),
+        ("payments", {}, ("logs:read",), "the token lacks metrics:write"),
+        ("checkout", {}, (), "its subject (sub) is 'tenant-checkout', but the tenant is payments"),
+        (
+            "payments",
+            {},
+            (),
+            "the stack file accepts it, so the gateway has another state: apply it with `pulumi up`",
+        ),
     ],
 )
 def test_a_refused_token_is_explained(  # noqa: PLR0913, PLR0917 the cases are arguments
     call: Callable[..., Result],
     backends: Backends,
     token: MakeToken,
+    tenant: str,
     changes: dict[str, Any],
     scopes: tuple[str, ...],
     why: str,
 ) -> None:
-    backends.answers = {"/api/v1/otlp/v1/metrics": (401, "bad authentication token")}
-    (error,) = errors(call("--token-file", token("payments", *scopes, **changes)))
-    assert "answers 401: bad authentication token" in error and why in error
+    backends.answers = {METRICS_PUSH: (401, "bad authentication token")}
+    found = errors(call("--token-file", token(tenant, *scopes, **changes)))
+    said = says("payments", METRICS_PUSH, "401: bad authentication token")
+    assert found == [f"error  token: {said} ({why}); replace the token file"]
 
 
 @pytest.mark.parametrize(
-    ("status", "texts"), [(404, ["path:", "answers 404", "pulumi up"]), (503, ["push:", "answers 503: full"])]
+    ("status", "name", "remedy"),
+    [
+        (403, "push", "check `allowedCidrs` of the tenant payments in the stack file"),
+        (404, "path", "apply the tenant payments with `pulumi up`, and look at `./opstrace status`"),
+        (429, "push", "send less, or raise the rate limit of the tenant payments: docs/how-to/rate-limits.md"),
+        (503, "push", "`./opstrace tenants list` shows whether the tenant's pods are ready; try again once they are"),
+        (413, "push", "see docs/reference/gateway-answers.md for this answer"),
+    ],
 )
-def test_other_answers_to_the_probe_are_told(
-    call: Callable[..., Result], backends: Backends, token: MakeToken, status: int, texts: list[str]
+def test_other_answers_to_the_probe_are_told(  # noqa: PLR0913, PLR0917 the cases are arguments
+    call: Callable[..., Result], backends: Backends, token: MakeToken, status: int, name: str, remedy: str
 ) -> None:
-    backends.answers = {"/loki/api/v1/push": (status, "full")}
-    (error,) = errors(call("--token-file", token("payments")))
-    assert [text for text in texts if text not in error] == []
+    backends.answers = {LOGS_PUSH: (status, "full")}
+    said = says("payments", LOGS_PUSH, f"{status}: full")
+    assert errors(call("--token-file", token("payments"))) == [f"error  {name}: {said}; {remedy}"]
 
 
+def test_a_gateway_that_ends_the_connection_is_told(
+    call: Callable[..., Result], backends: Backends, token: MakeToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reset(method: str, url: str, body: str | None = None) -> tuple[int, str]:
+        raise UserError(f"{url} does not answer in 1 s")
+
+    monkeypatch.setattr(backends, "request", reset)
+    said = "https://cortex.payments.showdown.example.com/api/v1/otlp/v1/metrics does not answer in 1 s"
+    remedy = "look at `./opstrace status`, or wait longer with --timeout"
+    assert errors(call("--token-file", token("payments"))) == [f"error  push: {said}; {remedy}"]
+
+
+QUERY_REMEDY = "`./opstrace tenants list` shows whether the tenant's pods are ready; --timeout waits longer"
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [({}, ""), ({"/loki/api/v1/query_range": (400, "too many matchers")}, " last query was answered 400: too many")],
+)
 def test_an_accepted_probe_that_queries_do_not_return_is_told(
+    call: Callable[..., Result], backends: Backends, token: MakeToken, answers: dict[str, tuple[int, str]], why: str
+) -> None:
+    backends.queryable, backends.answers = False, answers
+    (error,) = errors(call("--token-file", token("payments")))
+    said = "the probe of metrics, logs was accepted, but queries do not return it after 1 s"
+    assert error.startswith(f"error  query: {said}; ") and why in error and error.endswith(f"; {QUERY_REMEDY}")
+
+
+def test_a_client_that_reads_is_true_without_data_and_false_with_the_reason(
     call: Callable[..., Result], backends: Backends, token: MakeToken
 ) -> None:
-    backends.queryable = False
-    (error,) = errors(call("--token-file", token("payments")))
-    assert "probe of metrics, logs was accepted, but queries do not return it" in error
+    file = token("payments", "metrics:read", "logs:read")
+    done = call("--token-file", file, "--reads")
+    assert done.exit_code == 0 and backends.pushed == []
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["gateway:", "query:", "query:"]
+    assert backends.queried == ["/api/v1/labels", "/loki/api/v1/labels"]
+    backends.answers = {"/loki/api/v1/labels": (503, "no connection to the tenant's pods")}
+    (error,) = errors(call("--token-file", file, "--reads"))
+    assert error.startswith(
+        "error  query: https://loki.payments.showdown.example.com/loki/api/v1/labels answers 503: no"
+    )
+    writing = token("payments", "metrics:write", name="writing.jwt")
+    backends.answers = {"/api/v1/labels": (401, "bad authentication token: scope does not cover metrics:read")}
+    (error,) = errors(call("--token-file", writing, "--reads"))
+    assert "(the token lacks metrics:read); replace the token file" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--id", '5f2c0c9e"}'],
+            "--id '5f2c0c9e\"}': use 8 to 64 characters of a-z, 0-9 and '-', as `write` prints it",
+        ),
+        (["--reads"], "--reads needs --token-file FILE, the token of the client that reads"),
+    ],
+)
+def test_a_bad_option_is_refused(call: Callable[..., Result], options: list[str], message: str) -> None:
+    assert str(call(*options).exception) == message
 
 
 def test_an_unknown_tenant_and_one_that_the_cluster_does_not_have_are_refused(
