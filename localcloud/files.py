@@ -15,10 +15,10 @@ def is_script(path: Path) -> bool:
         return file.read(2) == b"#!"
 
 
-def write_whole(path: Path, content: str | bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
-    """Replace `path` by a move; the file has `mode` from its first byte on.
+def write_beside(path: Path, content: str | bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> Path:
+    """Write a new hidden file in the folder of `path`, to be moved there; return its path.
 
-    Where possible, it belongs to `owner`, the ids of a user and a group.
+    It has `mode` from its first byte on. Where possible, it belongs to `owner`, the ids of a user and a group.
     """
     data = content.encode() if isinstance(content, str) else content
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600
@@ -29,9 +29,19 @@ def write_whole(path: Path, content: str | bytes, mode: int = 0o644, owner: tupl
                 with contextlib.suppress(PermissionError):  # only root gives files to others
                     os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
-        Path(partial).replace(path)
     except BaseException:
         Path(partial).unlink(missing_ok=True)
+        raise
+    return Path(partial)
+
+
+def write_whole(path: Path, content: str | bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Replace `path` by a move; `mode` and `owner` are as for `write_beside`."""
+    partial = write_beside(path, content, mode, owner)
+    try:
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
         raise
 
 

@@ -1,22 +1,27 @@
 """The files of an integration: which are there already, and whether they may be replaced."""
 
+import fcntl
+import os
+import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import click
 from cryptography.x509 import load_pem_x509_certificates
 
 from components.core.errors import UserError
-from localcloud.files import replace_whole, write_whole
+from localcloud.files import write_beside
 from scripts.integrations.formats.text import id_in
-from scripts.tokens.key_files import write_secret
 from scripts.ui.new_files import existing_files
 from scripts.ui.regular_files import read, reason
+from scripts.ui.terminal import note
 
 CA_NAME = "ca.pem"
-READABLE, EXECUTABLE = 0o644, 0o755
+READABLE, EXECUTABLE, OWNER_ALONE = 0o644, 0o755, 0o600
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,58 @@ class NewFile:
         except OSError:
             return False
 
-    def write(self) -> None:
-        """Write the file, or replace it by a move."""
-        if not self.secret:
-            write_whole(self.path, self.content, self.mode)
-        elif self.path.exists():
-            replace_whole(self.path, self.content)  # keeps its mode
-        else:
-            write_secret(self.path, self.content.encode())
+    def write_beside(self) -> Path:
+        """Write the content into a hidden file beside the path; a secret keeps the mode and owner of the file before."""
+        mode, owner = self.mode, None
+        if self.secret:
+            before = self.path.stat() if self.path.exists() else None
+            mode = OWNER_ALONE if before is None else stat.S_IMODE(before.st_mode)
+            owner = None if before is None else (before.st_uid, before.st_gid)
+        try:
+            return write_beside(self.path, self.content, mode, owner)
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written, and no file is changed: {reason(error)}") from error
+
+
+class Staging:
+    """Files that are written beside their places, and moved there together. Without `move`, none is changed."""
+
+    def __init__(self) -> None:
+        self._moves: list[tuple[Path, Path]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for partial, _path in self._moves:
+            partial.unlink(missing_ok=True)
+
+    def add(self, files: Iterable[NewFile]) -> None:
+        """Write files beside their places, without those that a killed command left there; raises `UserError`."""
+        for file in files:
+            for left in file.path.parent.glob(f".{file.path.name}-????????"):
+                left.unlink()
+            self._moves.append((file.write_beside(), file.path))
+
+    def move(self) -> None:
+        """Move all files to their places, the last one first: a client finds the files that its configuration names."""
+        for partial, path in reversed(self._moves):
+            partial.replace(path)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let no other command write its files into the folder until the block ends."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note(f"Waiting for another command that writes into {folder}.")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def current_id(paths: Sequence[Path]) -> str | None:

@@ -44,24 +44,36 @@ def tokens_by_tenant(files: Sequence[Path], tenants: Sequence[str]) -> dict[str,
     return found
 
 
-def require_accepted(
+def require_accepted(  # noqa: PLR0913 the tokens, and what they must fit
     tokens: Mapping[str, tuple[Path, Token]],
     needed: Sequence[Scope],
     config: StackConfig,
     instance: str,
+    *,
     alone: Sequence[str],
+    key_pair: Path | None = None,
 ) -> None:
     """Raise `UserError` with every reason for which an instance refuses a token, or what the token may not do.
 
-    `alone` are the tenants with stacks of their own.
+    `alone` are the tenants with stacks of their own. The tokens are new ones of `key_pair`, or in their files.
     """
     for file, token in tokens.values():
-        problems = refusals(token, config, instance, time.time(), alone)
-        if problems:
-            raise UserError(f"{instance} refuses the token in {file}: {'; '.join(problems)}")
-        lacking = [scope for scope in needed if scope not in granted_scopes(token, config)]
-        if lacking and config.data_api.authentication:
+        problems = "; ".join(refusals(token, config, instance, time.time(), alone))
+        if problems and key_pair:
             raise UserError(
-                f"the token in {file} lacks {', '.join(lacking)}; make one with `./opstrace ta-create-token … --scope "
+                f"{instance} would refuse a token of the key pair {key_pair}: {problems}; use another key pair, or let the "
+                "instance trust this one with `./opstrace ta-pubkeys-add`"
+            )
+        if problems:
+            raise UserError(
+                f"{instance} refuses the token in {file}: {problems}; name another token, or use --create-token KEYPAIR_FILE"
+            )
+        granted = granted_scopes(token, config) if config.data_api.authentication else SCOPES
+        lacking = ", ".join(scope for scope in needed if scope not in granted)
+        if lacking and key_pair:
+            raise UserError(f"the key pair {key_pair} is limited to scopes without {lacking}; use another key pair")
+        if lacking:
+            raise UserError(
+                f"the token in {file} lacks {lacking}; make one with `./opstrace ta-create-token … --scope "
                 f"{','.join(needed)}`, or use --create-token KEYPAIR_FILE"
             )

@@ -60,28 +60,36 @@ def write_integration(context: Context, asked: Request) -> Written:
     asked.require_valid()
     config = context.require_file(asked.instance).config()
     require_tenants(context, asked.instance, asked.tenants)
-    found_id = files.current_id([asked.output / name for name in asked.format.files])
     integration_id = asked.id or str(uuid.uuid4())
     tokens, created = _tokens(asked, integration_id)
     if tokens:
         alone = own_stack_tenants(context.stacks, asked.instance)
-        require_accepted(tokens, asked.format.scopes, config, asked.instance, alone)
+        needed = asked.format.scopes
+        require_accepted(tokens, needed, config, asked.instance, alone=alone, key_pair=asked.create_token)
     ca, notes = _ca(context, asked, config)
     integration = _integration(asked, config, integration_id, tokens, with_ca=ca is not None)
     mode = files.EXECUTABLE if asked.format.first_line else files.READABLE
     contents = asked.format.contents(integration)
     made = [files.NewFile(asked.output / name, text, mode=mode) for name, text in contents.items()]
-    new = [*made, *created.files]
-    new += [files.NewFile(asked.output / files.CA_NAME, ca)] if ca is not None else []
+    new = [files.NewFile(asked.output / files.CA_NAME, ca)] if ca is not None else []
     require_folder(asked.output, "--output")
+    with files.alone_in(asked.output):
+        notes += [*_notes_on_replaced(asked, created), *_secret_notes(asked, tokens, with_ca=ca is not None)]
+        _replace(asked, [*made, *new, *created.files], created)
+    return Written(integration_id, [one.path for one in (*made, *created.files)], notes)
+
+
+def _replace(asked: Request, new: list[files.NewFile], created: Created) -> None:
+    """Write the new files, or none of them; raises `UserError` where files of others are there."""
+    found_id = files.current_id([asked.output / name for name in asked.format.files])
     new = [one for one in new if not one.is_there()]
     files.require_replaceable([one.path for one in new], found_id, asked.id, force=asked.force)
-    notes += [*_notes_on_replaced(asked, created), *_secret_notes(asked, tokens, with_ca=ca is not None)]
-    if created.grants:
-        record(created.kid, created.grants)  # before anybody has a token
-    for one in new:
-        one.write()
-    return Written(integration_id, [one.path for one in (*made, *created.files)], notes)
+    with files.Staging() as staging:
+        staging.add(one for one in new if not one.secret)
+        if created.grants:
+            record(created.kid, created.grants)  # before anybody has a token
+        staging.add(one for one in new if one.secret)
+        staging.move()
 
 
 def _tokens(asked: Request, integration_id: str) -> tuple[Tokens, Created]:
@@ -206,6 +214,14 @@ def _secret_notes(asked: Request, tokens: Mapping[str, tuple[Path, Token]], *, w
     """Return how to make the Kubernetes Secret, or to replace what is in it."""
     if not asked.secret:
         return []
+    unchecked = (
+        []
+        if tokens
+        else [
+            f"The tokens in the Secret {asked.secret} were not checked: this command does not read your cluster. To check them, "
+            "name each token's file with --token-file here, or in `./opstrace integrations check`."
+        ]
+    )
     sources = [
         f"--from-file={tenant}.jwt={tokens[tenant][0] if tenant in tokens else 'FILE'}" for tenant in asked.tenants
     ]
@@ -214,6 +230,7 @@ def _secret_notes(asked: Request, tokens: Mapping[str, tuple[Path, Token]], *, w
     option = f" --namespace {asked.pods_namespace}" if asked.pods_namespace else ""
     where = f"the namespace {asked.pods_namespace}" if asked.pods_namespace else "the collector's namespace"
     return [
+        *unchecked,
         f"Make or replace the Secret in {where}: kubectl{option} create secret generic {asked.secret} {' '.join(sources)} "
-        f"--dry-run=client --output=yaml | kubectl{option} apply --server-side --force-conflicts -f -"
+        f"--dry-run=client --output=yaml | kubectl{option} apply --server-side --force-conflicts -f -",
     ]

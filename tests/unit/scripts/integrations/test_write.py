@@ -10,6 +10,8 @@ import click
 import pytest
 from click.testing import Result
 
+from components.core.errors import UserError
+from components.core.public_keys import canonical_pem, key_id
 from scripts.cli.integrations.list import list_
 from scripts.cli.integrations.write import write
 from scripts.clients.gateway.reach import Obstacle
@@ -17,10 +19,11 @@ from scripts.clients.providers import Provider
 from scripts.integrations.catalog import FORMATS
 from scripts.integrations.formats.text import id_in
 from scripts.tokens.issued import entries
-from scripts.tokens.key_files import new_key, write_key_pair
+from scripts.tokens.key_files import new_key, read_key_pair, write_key_pair
 from scripts.tokens.parse import token_in
 from scripts.tokens.signing import Grant, Signer
 from tests.support.contexts import FakeContext, invoke
+from tests.support.factories import PAIR
 from tests.unit.scripts.integrations.conftest import MakeToken
 
 TLS = Obstacle("TLS", "the certificate is not trusted", "name another CA")
@@ -36,10 +39,10 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "conf"
 
 
-def refused(result: Result, out: Path, *texts: str) -> None:
-    """Fail unless the command was refused with these texts, and wrote nothing."""
-    assert isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit), result.output
-    assert [text for text in texts if text not in str(result.exception)] == [], str(result.exception)
+def refused(result: Result, out: Path, message: str) -> None:
+    """Fail unless the command was refused with this message, and wrote nothing."""
+    assert isinstance(result.exception, UserError), result.output
+    assert str(result.exception) == message
     assert not out.exists() or not [*out.iterdir()]
     assert entries() == ([], 0)
 
@@ -58,7 +61,8 @@ def test_every_format_is_written_with_a_new_id(context: FakeContext, out: Path, 
 
 @pytest.mark.parametrize("name", [name for name, one in FORMATS.items() if one.in_kubernetes])
 def test_kubernetes_needs_a_secret_and_no_token_of_ours(context: FakeContext, out: Path, name: str) -> None:
-    refused(call(context, out, name), out, "--secret NAME")
+    needed = f"the format {name} needs --secret NAME, the Kubernetes Secret for the token files"
+    refused(call(context, out, name), out, needed)
     done = call(context, out, name, "--secret", "opstrace-token", "--namespace-map", "team-a=checkout")
     assert done.exit_code == 0, done.exception
     sources = "opstrace-token --from-file=payments.jwt=FILE --from-file=checkout.jwt=FILE --dry-run=client"
@@ -96,59 +100,152 @@ def test_a_file_of_the_user_beside_ours_is_not_replaced_without_force(context: F
     assert call(context, out, "kubernetes", *options, "--id", first, "--force").exit_code == 0
 
 
+MISREAD = "has characters other than letters, digits and . _ / + @ -, which some formats misread"
+FOLDERS = "name another folder, or that on the client's machine with --client-folder"
+NAMES = "use a-z, 0-9 and '-'"
+PROXY, TARGET = "write it as http://HOST:PORT", "write it as HOST:PORT or JOB=HOST:PORT, such as app=127.0.0.1:8080"
+NOBODY = "there is no tenant nobody in Pulumi.showdown.yaml; there are default, payments, checkout"
+GIVE_TOKEN = "name its file with --token-file, or use --create-token KEYPAIR_FILE"
+NEEDS_SECRET = "the format kubernetes needs --secret NAME, the Kubernetes Secret for the token files"
+
+
+def takes_no(name: str, option: str, why: str) -> str:
+    return f"the format {name} does not take {option}: {why}"
+
+
 @pytest.mark.parametrize(
-    ("options", "texts"),
+    ("options", "message"),
     [
-        (["prometheus"], ["no token for payments", "--token-file", "--create-token"]),
-        (["prometheus", "--proxy", "http://u:hunter2@proxy:3128"], ["user name or a password"]),
-        (["prometheus", "--token-file", "-"], ["reads the token from a file"]),
-        (["prometheus", "--proxy", "proxy:3128"], ["http://HOST:PORT"]),
-        (["prometheus", "--scrape", "nonsense"], ["--scrape 'nonsense'", "JOB=HOST:PORT"]),
-        (["prometheus", "--log-file", "/var/log/a.log"], ["prometheus does not take --log-file"]),
-        (["prometheus", "--namespace-map", "a=checkout"], ["does not take --namespace-map", "one tenant alone"]),
-        (["prometheus", "--secret", "name"], ["does not take --secret"]),
-        (["prometheus", "--id", "UPPER"], ["--id 'UPPER'"]),
-        (["prometheus", "--client-folder", "relative"], ["the path relative"]),
-        (["prometheus", "--client-folder", "/with space"], ["the path /with space"]),
-        (["fluentd", "--proxy", "http://proxy:3128"], ["does not take --proxy", "environment of Fluentd"]),
-        (["otel", "--log-file", "relative.log"], ["--log-file 'relative.log'", "absolute"]),
-        (["otel", "--namespace-map", "a=checkout,a=payments"], ["a is mapped twice"]),
-        (["otel", "--namespace-map", "a"], ["NAMESPACE=TENANT"]),
-        (["otel", "--namespace-map", "Team=checkout"], ["'Team' is no name of a Kubernetes namespace"]),
-        (["otel", "--namespace-map", "a=nobody"], ["no tenant nobody", "checkout"]),
-        (["otel", "--namespace-map", "a=checkout"], ["no token for payments, checkout"]),
-        (["helm", "--secret", "s", "--client-folder", "/srv"], ["helm does not take --client-folder"]),
-        (["helm", "--secret", "s", "--namespace", "shop"], ["helm does not take --namespace: it does not fix"]),
-        (["otel", "--namespace", "shop"], ["otel does not take --namespace"]),
-        (["kubernetes"], ["kubernetes needs --secret NAME"]),
-        (["kubernetes", "--secret", "A B"], ["--secret 'A B' is no name of a Kubernetes Secret"]),
-        (["kubernetes", "--secret", "s", "--namespace", "Shop"], ["--namespace 'Shop' is no name"]),
-        (["kubernetes", "--secret", "s", "--namespace", "opstrace-collectors"], ["name another"]),
-        (["kubernetes", "--secret", "s", "--namespace-map", "a=checkout,a=payments"], ["a is mapped twice"]),
-        (["kubernetes", "--secret", "s", "--namespace-map", "a=nobody"], ["no tenant nobody", "checkout"]),
-        (["kubernetes", "--secret", "s", "--scrape", "10.0.0.1:80"], ["does not take --scrape"]),
+        (["prometheus"], f"there is no token for payments; {GIVE_TOKEN}"),
+        (
+            ["prometheus", "--proxy", "http://u:hunter2@proxy:3128"],
+            "--proxy has a user name or a password, which would be in the configuration; use a proxy without",
+        ),
+        (["prometheus", "--token-file", "-"], "--token-file -: the client reads the token from a file; name that file"),
+        (["prometheus", "--proxy", "proxy:3128"], f"--proxy 'proxy:3128': {PROXY}"),
+        (["prometheus", "--proxy", "http://proxy:65536"], f"--proxy 'http://proxy:65536': {PROXY}"),
+        (["prometheus", "--scrape", "nonsense"], f"--scrape 'nonsense': {TARGET}"),
+        (["prometheus", "--scrape", "app:65536"], f"--scrape 'app:65536': {TARGET}"),
+        (["prometheus", "--log-file", "/a.log"], takes_no("prometheus", "--log-file", "it follows no log files")),
+        (
+            ["prometheus", "--namespace-map", "a=checkout"],
+            takes_no("prometheus", "--namespace-map", "it sends to one tenant alone"),
+        ),
+        (["prometheus", "--secret", "s"], takes_no("prometheus", "--secret", "it reads token files of its machine")),
+        (
+            ["prometheus", "--id", "UPPER"],
+            "--id 'UPPER': use 8 to 64 characters of a-z, 0-9 and '-', as `write` prints it",
+        ),
+        (
+            ["prometheus", "--client-folder", "relative"],
+            "the path 'relative' on the client's machine is not absolute; begin it with /",
+        ),
+        (
+            ["prometheus", "--client-folder", ""],
+            "the path '' on the client's machine is not absolute; begin it with /",
+        ),
+        (["prometheus", "--client-folder", "/with space"], f"the path /with space {MISREAD}; {FOLDERS}"),
+        (
+            ["fluentd", "--proxy", "http://proxy:3128"],
+            takes_no("fluentd", "--proxy", "set it in the environment of Fluentd with fluent-plugin-grafana-loki"),
+        ),
+        (
+            ["otel", "--log-file", "relative.log"],
+            "--log-file 'relative.log': use an absolute path of letters, digits and . _ / + @ - * ?",
+        ),
+        (
+            ["otel", "--namespace-map", "a=checkout,a=payments"],
+            "--namespace-map: a is mapped twice; map it to one tenant",
+        ),
+        (["otel", "--namespace-map", "a"], "--namespace-map 'a': write it as NAMESPACE=TENANT,NAMESPACE=TENANT"),
+        (
+            ["otel", "--namespace-map", "Team=checkout"],
+            f"--namespace-map: 'Team' is no name of a Kubernetes namespace; {NAMES}",
+        ),
+        (["otel", "--namespace-map", "a=nobody"], NOBODY),
+        (["otel", "--namespace-map", "a=checkout"], f"there is no token for payments, checkout; {GIVE_TOKEN}"),
+        (
+            ["helm", "--secret", "s", "--client-folder", "/srv"],
+            takes_no("helm", "--client-folder", "its files are in a Secret and a ConfigMap"),
+        ),
+        (
+            ["helm", "--secret", "s", "--namespace", "shop"],
+            takes_no("helm", "--namespace", "it does not fix its namespace"),
+        ),
+        (["otel", "--namespace", "shop"], takes_no("otel", "--namespace", "it does not fix its namespace")),
+        (["kubernetes"], NEEDS_SECRET),
+        (
+            ["kubernetes", "--secret", "A B"],
+            f"--secret 'A B' is no name of a Kubernetes Secret; {NAMES} or '.'",
+        ),
+        (
+            ["kubernetes", "--secret", "s", "--namespace", "Shop"],
+            f"--namespace 'Shop' is no name of a Kubernetes namespace; {NAMES}",
+        ),
+        (
+            ["kubernetes", "--secret", "s", "--namespace", "opstrace-collectors"],
+            "--namespace opstrace-collectors: an instance's own collectors have this namespace; name another",
+        ),
+        (
+            ["kubernetes", "--secret", "s", "--namespace-map", "a=checkout,a=payments"],
+            "--namespace-map: a is mapped twice; map it to one tenant",
+        ),
+        (["kubernetes", "--secret", "s", "--namespace-map", "a=nobody"], NOBODY),
+        (
+            ["kubernetes", "--secret", "s", "--scrape", "10.0.0.1:80"],
+            takes_no("kubernetes", "--scrape", "it takes no targets by their names"),
+        ),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_bad_option_is_refused(context: FakeContext, out: Path, options: list[str], texts: list[str]) -> None:
-    result = call(context, out, *options)
-    refused(result, out, *texts)
-    assert "hunter2" not in str(result.exception)
+def test_a_bad_option_is_refused(context: FakeContext, out: Path, options: list[str], message: str) -> None:
+    refused(call(context, out, *options), out, message)
+
+
+def test_every_bad_option_is_named_at_once(context: FakeContext, out: Path) -> None:
+    message = f"{NEEDS_SECRET}; --namespace 'Shop' is no name of a Kubernetes namespace; {NAMES}"
+    refused(call(context, out, "kubernetes", "--namespace", "Shop"), out, message)
 
 
 def test_an_unknown_tenant_is_refused(context: FakeContext, out: Path, token: MakeToken) -> None:
-    result = call(context, out, "prometheus", "--token-file", token("nobody"), tenant="nobody")
-    refused(result, out, "no tenant nobody", "there are default, payments, checkout")
+    refused(call(context, out, "prometheus", "--token-file", token("nobody"), tenant="nobody"), out, NOBODY)
+
+
+ANOTHER = "name another token, or use --create-token KEYPAIR_FILE"
 
 
 @pytest.mark.parametrize(
-    ("tenant", "scopes", "changes", "texts"),
+    ("tenant", "scopes", "changes", "message"),
     [
-        ("checkout", (), {}, ["is a token of checkout, but this integration is for payments"]),
-        ("payments", ("logs:write",), {}, ["lacks metrics:write"]),
-        ("payments", ("metrics:read",), {}, ["lacks metrics:write"]),
-        ("payments", (), {"instance": "other"}, ["showdown refuses the token", "'opstrace-cluster-other'"]),
-        ("payments", (), {"issued": 1_600_000_000, "seconds": 60}, ["showdown refuses the token", "it ended at 2020-"]),
+        (
+            "checkout",
+            (),
+            {},
+            "{} is a token of checkout, but this integration is for payments; name a token of that tenant",
+        ),
+        *(
+            (
+                "payments",
+                scopes,
+                {},
+                "the token in {} lacks metrics:write; make one with `./opstrace ta-create-token … --scope metrics:write`, "
+                "or use --create-token KEYPAIR_FILE",
+            )
+            for scopes in (("logs:write",), ("metrics:read",))
+        ),
+        (
+            "payments",
+            (),
+            {"instance": "other"},
+            "showdown refuses the token in {}: it is for 'opstrace-cluster-other' (aud), not for "
+            f"'opstrace-cluster-showdown'; {ANOTHER}",
+        ),
+        (
+            "payments",
+            (),
+            {"issued": 1_600_000_000, "seconds": 60},
+            f"showdown refuses the token in {{}}: it ended at 2020-09-13T12:27:40Z; {ANOTHER}",
+        ),
     ],
 )
 def test_a_token_that_will_not_do_is_refused(  # noqa: PLR0913, PLR0917 the cases are arguments
@@ -158,16 +255,31 @@ def test_a_token_that_will_not_do_is_refused(  # noqa: PLR0913, PLR0917 the case
     tenant: str,
     scopes: tuple[str, ...],
     changes: dict[str, Any],
-    texts: list[str],
+    message: str,
 ) -> None:
     file = token(tenant, *scopes, **changes)
-    refused(call(context, out, "prometheus", "--token-file", file), out, *texts)
-    refused(call(context, out, "kubernetes", "--secret", "s", "--token-file", file), out, *texts[:1])
+    refused(call(context, out, "prometheus", "--token-file", file), out, message.format(file))
+
+
+def test_tokens_of_a_secret_are_checked_where_their_files_are_named_and_a_note_says_so_where_not(
+    context: FakeContext, out: Path, token: MakeToken
+) -> None:
+    ended = token("payments", issued=1_600_000_000, seconds=60)
+    message = f"showdown refuses the token in {ended}: it ended at 2020-09-13T12:27:40Z; {ANOTHER}"
+    refused(call(context, out, "kubernetes", "--secret", "s", "--token-file", ended), out, message)
+    note = "The tokens in the Secret s were not checked: this command does not read your cluster."
+    assert note in call(context, out, "kubernetes", "--secret", "s").stderr
+    good = token("payments", name="good.jwt")
+    done = call(context, out, "kubernetes", "--secret", "s", "--token-file", good, "--force")
+    assert done.exit_code == 0 and "were not checked" not in done.stderr
 
 
 def test_a_token_of_a_key_that_is_not_trusted_is_refused(context: FakeContext, out: Path, tmp_path: Path) -> None:
     (tmp_path / "forged").write_text(Signer(new_key()).token(Grant(instance="showdown", tenant="payments")))
-    refused(call(context, out, "prometheus", "--token-file", tmp_path / "forged"), out, "not among publicKeys")
+    kid = token_in(str(tmp_path / "forged")).kid
+    why = f"its header names the key {kid!r}, which is not among publicKeys"
+    message = f"showdown refuses the token in {tmp_path / 'forged'}: {why}; {ANOTHER}"
+    refused(call(context, out, "prometheus", "--token-file", tmp_path / "forged"), out, message)
 
 
 def test_two_tokens_of_a_tenant_and_both_ways_to_name_one_are_refused(
@@ -175,15 +287,18 @@ def test_two_tokens_of_a_tenant_and_both_ways_to_name_one_are_refused(
 ) -> None:
     first, second = token("payments"), token("payments", name="second.jwt")
     options = ["--token-file", first, "--token-file", second]
-    refused(call(context, out, "prometheus", *options), out, "both tokens of payments")
-    refused(call(context, out, "prometheus", *options[:2], "--create-token", key_pair), out, "exclude each other")
+    both = f"{first} and {second} are both tokens of payments; name one of them"
+    refused(call(context, out, "prometheus", *options), out, both)
+    exclude = "--token-file and --create-token exclude each other; give one of them"
+    refused(call(context, out, "prometheus", *options[:2], "--create-token", key_pair), out, exclude)
 
 
 def test_vector_refuses_a_file_name_that_its_secrets_cannot_have(
     context: FakeContext, out: Path, token: MakeToken
 ) -> None:
     result = call(context, out, "vector", "--token-file", token("payments", name="pay-ments.jwt"))
-    refused(result, out, "rename the token file pay-ments.jwt")
+    form = "Vector takes names of secrets of letters, digits, '_' and '.' alone"
+    refused(result, out, f"{form}; rename the token file pay-ments.jwt")
 
 
 def test_a_token_is_made_with_the_scopes_of_the_format_and_an_end(
@@ -218,8 +333,22 @@ def test_data_sources_get_a_token_that_only_reads(context: FakeContext, out: Pat
 
 def test_a_key_pair_that_is_not_trusted_makes_no_token(context: FakeContext, out: Path, tmp_path: Path) -> None:
     write_key_pair(tmp_path / "other.pem")
-    result = call(context, out, "prometheus", "--create-token", tmp_path / "other.pem")
-    refused(result, out, "not among publicKeys")
+    kid = key_id(read_key_pair(tmp_path / "other.pem").public_key())
+    why = f"its header names the key {kid!r}, which is not among publicKeys"
+    remedy = "use another key pair, or let the instance trust this one with `./opstrace ta-pubkeys-add`"
+    message = f"showdown would refuse a token of the key pair {tmp_path / 'other.pem'}: {why}; {remedy}"
+    refused(call(context, out, "prometheus", "--create-token", tmp_path / "other.pem"), out, message)
+
+
+def test_a_key_pair_that_is_limited_to_other_scopes_makes_no_token(
+    context: FakeContext, out: Path, key_pair: Path
+) -> None:
+    file = context.file_to_edit("showdown")
+    key = canonical_pem(PAIR.public_key())
+    file.set("dataApi", {"publicKeys": {key_id(PAIR.public_key()): {"pem": key, "scopes": ["logs:write"]}}})
+    file.write()
+    message = f"the key pair {key_pair} is limited to scopes without metrics:write; use another key pair"
+    refused(call(context, out, "otel", "--create-token", key_pair), out, message)
 
 
 def test_the_same_id_updates_in_place(context: FakeContext, out: Path, token: MakeToken) -> None:
@@ -239,7 +368,10 @@ def test_a_file_of_another_integration_is_not_replaced_without_force(
     before = (out / "prometheus.yml").read_text()
     for options in ([], ["--id", "another-id-of-mine"]):
         result = call(context, out, "prometheus", "--token-file", file, *options)
-        assert f"use --id {first}" in str(result.exception) and "--force" in str(result.exception)
+        assert str(result.exception) == (
+            f"{out / 'prometheus.yml'} exists already; to update the integration there, use --id {first}; to replace it, "
+            "use --force; or name another --output"
+        )
         assert (out / "prometheus.yml").read_text() == before
     forced = call(context, out, "prometheus", "--token-file", file, "--force")
     assert forced.exit_code == 0 and forced.stdout.strip() != first
@@ -291,7 +423,8 @@ def test_a_folder_that_cannot_be_written_is_refused(
     out.unlink()
     out.mkdir()
     monkeypatch.setattr("scripts.ui.new_files.os.access", lambda _, mode: mode == os.R_OK)  # root may write
-    refused(call(context, out, "prometheus", "--create-token", key_pair), out, "cannot be written", "--output")
+    message = f"the folder {out} cannot be written; allow it for your user, or name another with --output"
+    refused(call(context, out, "prometheus", "--create-token", key_pair), out, message)
 
 
 def test_a_ca_of_the_user_is_copied_and_named(context: FakeContext, out: Path, token: MakeToken, ca_file: Path) -> None:
@@ -304,7 +437,8 @@ def test_a_ca_of_the_user_is_copied_and_named(context: FakeContext, out: Path, t
 def test_a_ca_that_does_not_fit_is_refused(context: FakeContext, out: Path, token: MakeToken, ca_file: Path) -> None:
     context.found_obstacle = TLS
     options = ["--token-file", token("payments"), "--ca-file", ca_file]
-    refused(call(context, out, "prometheus", *options), out, "does not fit", TLS.reason, TLS.remedy)
+    message = f"--ca-file {ca_file} does not fit: the certificate is not trusted; name another CA"
+    refused(call(context, out, "prometheus", *options), out, message)
     context.found_obstacle = SILENT
     done = call(context, out, "prometheus", *options)
     assert done.exit_code == 0 and SILENT.reason in done.stderr
@@ -316,7 +450,8 @@ def test_a_file_without_a_certificate_is_no_ca(
 ) -> None:
     (tmp_path / "bad.pem").write_bytes(content)
     result = call(context, out, "prometheus", "--token-file", token("payments"), "--ca-file", tmp_path / "bad.pem")
-    refused(result, out, "bad.pem", "no certificate in PEM form")
+    why = "it has no certificate in PEM form; name a file with the CA's"
+    refused(result, out, f"--ca-file {tmp_path / 'bad.pem'}: {why}")
 
 
 def test_the_local_cloud_fills_in_its_ca_and_port(stack: Path, out: Path, token: MakeToken, ca_file: Path) -> None:
