@@ -18,12 +18,13 @@ from tests.support.integration_data import WAIT, check, lines, values
 from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.shell import run
-from tests.support.user_session import DOMAIN, INSTANCE, UserSession, commands
+from tests.support.user_session import DOMAIN, INSTANCE, UserSession, commands, url
 
 PAGE = "how-to/integrations.md"
-TENANTS = ("default", "system")
+TENANTS = ("default", "system")  # of namespaces
+THIRD = "shop"  # of the clients of one tenant
 HOSTS = "127.0.0.1 localhost " + " ".join(
-    f"{api}.{tenant}.{DOMAIN}" for api in ("cortex", "loki") for tenant in TENANTS
+    f"{api}.{tenant}.{DOMAIN}" for api in ("cortex", "loki") for tenant in (*TENANTS, THIRD)
 )
 BRIEFLY = ("--wait", "3")
 NAMESPACES = {"team-a": "default", "team-b": "system", "team-c": "default"}  # by the page's map; the last is in none
@@ -34,7 +35,7 @@ class Followed:
 
     def __init__(self, folder: Path, ids: list[str]) -> None:
         self.folder = folder
-        self.prometheus, self.otel, self.promtail, self.routed, self.cluster, self.chart = ids
+        self.prometheus, self.otel, self.promtail, self.routed, self.cluster, self.chart, self.grafana = ids
 
     def file(self, name: str, changes: dict[str, str]) -> Path:
         """Return a written file after some texts in it were replaced, such as ports that are in use."""
@@ -48,14 +49,32 @@ class Followed:
 
 
 @pytest.fixture(scope="module")
-def followed(walk: UserSession, trusted_pair: str) -> Followed:
-    """What a user has who followed the page up to the start of the clients."""
+def third(walk: UserSession, trusted_pair: str) -> Iterator[str]:
+    """The file of a token that may write to a tenant of this module alone."""
+    walk.opstrace("tenants", "add", "local", INSTANCE, THIRD)
+    walk.opstrace("ta-create-token", INSTANCE, THIRD, trusted_pair, "--out", f"tenant-api-token-{THIRD}")
+    file = walk.folder / "write.jwt"
+    options = ("--scope", "metrics:write,logs:write", "--out", str(file))
+    walk.opstrace("ta-create-token", INSTANCE, THIRD, trusted_pair, *options)
+
+    def answers() -> bool:
+        paths = {"cortex": "/api/v1/labels", "loki": "/loki/api/v1/labels"}
+        return all(walk.curl(url(api, THIRD, path), token=walk.token(THIRD))[0] == 200 for api, path in paths.items())
+
+    eventually(answers, 120)
+    yield str(file)
+    walk.opstrace("tenants", "remove", "local", INSTANCE, THIRD, "--purge", "--yes")
+
+
+@pytest.fixture(scope="module")
+def followed(walk: UserSession, trusted_pair: str, third: str) -> Followed:
+    """What a user has who followed the page up to the start of the clients, those of one tenant for the third one."""
     files = walk.folder / "integrations"
     files.mkdir()
     (files / "keypair.pem").symlink_to(trusted_pair)
-    options = ("--scope", "metrics:write,logs:write", "--out", str(files / "write.jwt"))
-    walk.opstrace("ta-create-token", INSTANCE, "default", trusted_pair, *options)
-    folder, printed = walk.follow(commands(PAGE), files / "keypair.pem", files / "write.jwt")
+    of_one = [block for block in commands(PAGE) if "--namespace-map" not in block and "--secret" not in block]
+    shown = [block.replace(" default ", f" {THIRD} ") if block in of_one else block for block in commands(PAGE)]
+    folder, printed = walk.follow(shown, files / "keypair.pem", Path(third))
     return Followed(folder, printed.split())
 
 
@@ -72,20 +91,21 @@ def prometheus(followed: Followed, port: int) -> Iterator[Path]:
 def test_a_prometheus_started_from_the_written_file_fills_the_tenant_and_the_check_is_true(
     walk: UserSession, followed: Followed, trusted_pair: str
 ) -> None:
-    token = followed.folder / "conf" / "default.prometheus.jwt"
+    token = followed.folder / "conf" / f"{THIRD}.prometheus.jwt"
     good, options = token.read_text(), ("--token-file", str(token), "--data", "metrics")
-    reading = walk.opstrace("ta-create-token", INSTANCE, "default", trusted_pair, "--scope", "logs:read").stdout
+    reading = walk.opstrace("ta-create-token", INSTANCE, THIRD, trusted_pair, "--scope", "logs:read").stdout
     token.write_text(reading)
     with prometheus(followed, free_port()) as log:
         eventually(lambda: "server returned HTTP status 401" in log.read_text(), detail=log.read_text)
-        status, found = check(walk, "default", followed.prometheus, *options, *BRIEFLY)
+        status, found = check(walk, THIRD, followed.prometheus, *options, *BRIEFLY)
         assert (status, found[-1]["name"], found[-1]["level"]) == (1, "token", "error")
         assert "scope does not cover metrics:write" in found[-1]["message"]
         token.write_text(good)  # Prometheus reads it again for its next request
-        status, found = check(walk, "default", followed.prometheus, *options, *WAIT)
+        status, found = check(walk, THIRD, followed.prometheus, *options, *WAIT)
         assert (status, [one["name"] for one in found]) == (0, ["gateway", "push", "query", "data"]), found
-    series = values(walk, "default", f'up{{integration_id="{followed.prometheus}"}}')
+    series = values(walk, THIRD, f'up{{integration_id="{followed.prometheus}"}}')
     assert [one["metric"]["job"] for one in series] == ["shop"]
+    assert values(walk, "default", f'{{integration_id="{followed.prometheus}"}}') == []
     assert good not in log.read_text()
 
 
@@ -146,7 +166,7 @@ def test_a_collector_follows_files_and_the_check_is_false_until_it_runs(walk: Us
     logs = followed.folder / "app"
     logs.mkdir()
     token = ("--token-file", str(followed.folder / "write.jwt"), "--data", "logs")
-    status, found = check(walk, "default", followed.otel, *token, *BRIEFLY)
+    status, found = check(walk, THIRD, followed.otel, *token, *BRIEFLY)
     assert (status, found[-1]["name"]) == (1, "data") and [one["level"] for one in found[:-1]] == ["ok"] * 3
     changes = {"127.0.0.1:4318": f"127.0.0.1:{free_port()}", "/var/log/app/*.log": f"{logs}/*.log"}
     words, log = collector(followed, "collector", changes)
@@ -155,7 +175,7 @@ def test_a_collector_follows_files_and_the_check_is_false_until_it_runs(walk: Us
         def arrives() -> bool:
             with (logs / "app.log").open("a") as file:
                 file.write("an order\n")
-            return check(walk, "default", followed.otel, *token, *BRIEFLY)[0] == 0
+            return check(walk, THIRD, followed.otel, *token, *BRIEFLY)[0] == 0
 
         eventually(arrives, 90, detail=log.read_text)
 
@@ -163,21 +183,45 @@ def test_a_collector_follows_files_and_the_check_is_false_until_it_runs(walk: Us
 def test_the_script_of_curl_sends_a_sample_and_a_line(walk: UserSession, followed: Followed) -> None:
     out = followed.folder / "curl"
     options = ("--token-file", str(followed.folder / "write.jwt"), "--output", str(out))
-    integration = walk.opstrace("integrations", "write", "local", INSTANCE, "default", "curl", *options).stdout.strip()
+    integration = walk.opstrace("integrations", "write", "local", INSTANCE, THIRD, "curl", *options).stdout.strip()
     run("sh", str(out / "send.sh"))
-    status, found = check(walk, "default", integration, "--data", "metrics", "--data", "logs", *WAIT)
+    status, found = check(walk, THIRD, integration, "--data", "metrics", "--data", "logs", *WAIT)
     assert status == 0, found
 
 
-def test_the_check_tells_which_ca_or_tenant_is_wrong(walk: UserSession, followed: Followed, tmp_path: Path) -> None:
+def test_the_token_of_grafana_reads_and_sends_no_probe(walk: UserSession, followed: Followed) -> None:
+    token = ("--token-file", str(followed.folder / "grafana" / f"{THIRD}.grafana.jwt"))
+    status, found = check(walk, THIRD, followed.grafana, *token, "--reads", *BRIEFLY)
+    assert (status, [one["name"] for one in found]) == (0, ["gateway", "query", "query"]), found
+    writing = ("--token-file", str(followed.folder / "write.jwt"))
+    status, found = check(walk, THIRD, followed.grafana, *writing, "--reads", *BRIEFLY)
+    assert (status, found[-1]["name"]) == (1, "token")
+    assert "scope does not cover metrics:read (the token lacks metrics:read)" in found[-1]["message"]
+    assert values(walk, THIRD, f'{{integration_id="{followed.grafana}"}}') == []
+
+
+def test_a_ca_or_a_tenant_that_is_wrong_is_told_by_the_check_and_refused_by_write(
+    walk: UserSession, followed: Followed, tmp_path: Path
+) -> None:
     Authority.of(Settings(3, tmp_path))  # of another cloud
     (other,) = tmp_path.rglob("ca.pem")
-    status, found = check(walk, "default", followed.prometheus, "--ca-file", str(other), *BRIEFLY)
+    status, found = check(walk, THIRD, followed.prometheus, "--ca-file", str(other), *BRIEFLY)
     assert (status, [one["name"] for one in found]) == (1, ["TLS"])
-    # The token of a tenant at the host of another.
     token = ("--token-file", str(followed.folder / "write.jwt"))
+    write = ("integrations", "write", "local", INSTANCE)
+    refused = walk.opstrace(
+        *write, THIRD, "prometheus", *token, "--ca-file", str(other), "--output", str(tmp_path / "conf"), check=False
+    )
+    host = f"cortex.{THIRD}.{DOMAIN}"
+    assert f"error: --ca-file {other} does not fit: the certificate of {host} is not trusted: " in refused.stderr
+    # The token of a tenant at the host of another.
     status, found = check(walk, "system", followed.prometheus, *token, *BRIEFLY)
-    assert (status, found[-1]["name"]) == (1, "token") and "unexpected tenant: default" in found[-1]["message"]
+    assert (status, found[-1]["name"]) == (1, "token")
+    why = f"unexpected tenant: {THIRD} (its subject (sub) is 'tenant-{THIRD}', but the tenant is system)"
+    assert why in found[-1]["message"]
+    refused = walk.opstrace(*write, "system", "prometheus", *token, "--output", str(tmp_path / "conf"), check=False)
+    said = f"error: {token[1]} is a token of {THIRD}, but this integration is for system; name a token of that tenant"
+    assert said in refused.stderr and not (tmp_path / "conf").exists()
 
 
 def test_the_check_tells_that_a_tenant_is_not_applied(walk: UserSession, followed: Followed) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from tests.support.user_session import INSTANCE, UserSession, url
 
-WAIT = ("--wait", "60")
+WAIT = ("--wait", "120", "--timeout", "120")  # the machine may be busy
 
 
 def check(walk: UserSession, tenant: str, integration: str, *options: str) -> tuple[int, list[dict[str, str]]]:
