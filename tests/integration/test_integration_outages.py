@@ -1,14 +1,17 @@
-"""Clients with written files while the gateway refuses their data: nothing is dropped."""
+"""Clients with written files while the gateway refuses their data, or their token is replaced: nothing is dropped."""
 
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
+from localcloud.files import replace_whole
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.failing_tenant import FailingTenant
@@ -58,18 +61,23 @@ def append(log: Path, *lines: str) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def test_a_collector_loses_no_line_while_the_gateway_refuses_them_and_its_node_restarts(
-    tmp_path: Path, tenant: FailingTenant
-) -> None:
+def collector(folder: Path, tenant: FailingTenant) -> list[str]:
+    """Return the command that starts the Collector with a written file; it follows `app*.log` in the folder."""
     changes = {f"https://{api}.payments.{DOMAIN}": tenant.url for api in ("cortex", "loki")}
     changes |= {"127.0.0.1:4317": f"127.0.0.1:{free_port()}", "127.0.0.1:4318": f"127.0.0.1:{free_port()}"}
-    changes |= {"/var/log/*.log": f"{tmp_path}/app*.log", "initial_interval: 1s": "initial_interval: 100ms"}
+    changes |= {"/var/log/*.log": f"{folder}/app*.log", "initial_interval: 1s": "initial_interval: 100ms"}
     changes |= {"max_interval: 15s": "max_interval: 500ms"}
-    file = changed(written("otel", "plain", tmp_path), changes)
+    file = changed(written("otel", "plain", folder), changes)
     words = [f"{ensure(catalog.OTELCOL)}/otelcol", f"--config={file}"]
     # The lines are to be read in the bodies; the port of its own metrics may be in use.
     words += [f"--set=exporters::otlp_http/logs-payments::{name}" for name in ("encoding=json", "compression=none")]
-    words.append("--set=service::telemetry::metrics::level=none")
+    return [*words, "--set=service::telemetry::metrics::level=none"]
+
+
+def test_a_collector_loses_no_line_while_the_gateway_refuses_them_and_its_node_restarts(
+    tmp_path: Path, tenant: FailingTenant
+) -> None:
+    words = collector(tmp_path, tenant)
     lines = [f"order {number:03} of the day" for number in range(LINES)]
     log = tmp_path / "app-1.log"
     log.touch()
@@ -86,12 +94,12 @@ def test_a_collector_loses_no_line_while_the_gateway_refuses_them_and_its_node_r
     append(log, *lines[LINES // 2 :])
     tenant.fails = False
     with killed_at_the_end(words, tmp_path):
+        eventually(lambda: have_arrived(tenant, lines), detail=lambda: said(tmp_path))
 
-        def have_arrived() -> bool:
-            received = b"".join(tenant.accepted)
-            return all(line.encode() in received for line in lines)
 
-        eventually(have_arrived, detail=lambda: said(tmp_path))
+def have_arrived(tenant: FailingTenant, lines: Sequence[str]) -> bool:
+    received = b"".join(tenant.accepted)
+    return all(line.encode() in received for line in lines)
 
 
 def queue(folder: Path) -> bytes:
@@ -99,12 +107,69 @@ def queue(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in (folder / "queue").iterdir())
 
 
-def test_a_prometheus_sends_again_what_the_gateway_refused(tmp_path: Path, tenant: FailingTenant) -> None:
-    port = free_port()
+def prometheus(folder: Path, tenant: FailingTenant, port: int) -> list[str]:
+    """Return the command that starts Prometheus with a written file; it scrapes itself."""
     changes = {f"https://cortex.payments.{DOMAIN}": tenant.url, "127.0.0.1:9090": f"127.0.0.1:{port}", "15s": "1s"}
-    file = changed(written("prometheus", "plain", tmp_path), changes)
+    file = changed(written("prometheus", "plain", folder), changes)
     words = [f"{ensure(catalog.PROMETHEUS)}/prometheus", f"--config.file={file}", "--storage.tsdb.path=tsdb"]
-    with killed_at_the_end([*words, f"--web.listen-address=127.0.0.1:{port}"], tmp_path):
+    return [*words, f"--web.listen-address=127.0.0.1:{port}"]
+
+
+def replace_token(folder: Path, token: str) -> None:
+    """Replace the token file as `write` does: by a move."""
+    replace_whole(folder / "payments.jwt", token)
+
+
+def test_a_collector_loses_no_line_when_its_token_is_replaced_and_the_old_one_is_revoked(
+    tmp_path: Path, tenant: FailingTenant
+) -> None:
+    tenant.fails = False
+    words = collector(tmp_path, tenant)
+    log, lines = tmp_path / "app-1.log", list[str]()
+    log.touch()
+
+    def sends_with(token: str) -> bool:
+        lines.append(f"order {len(lines):03} of the day")
+        append(log, lines[-1])
+        return token in tenant.tokens
+
+    replace_token(tmp_path, "first")
+    with killed_at_the_end(words, tmp_path):
+        eventually(lambda: sends_with("first"), 90, detail=lambda: said(tmp_path))
+        replace_token(tmp_path, "second")
+        eventually(lambda: sends_with("second"), 90, detail=lambda: said(tmp_path))
+        tenant.revoked.add("first")
+        for _ in range(LINES):
+            sends_with("second")
+        eventually(lambda: have_arrived(tenant, lines), 90, detail=lambda: said(tmp_path))
+    assert tenant.unauthorized == []
+
+
+def test_a_prometheus_sends_all_samples_when_its_token_is_replaced_and_the_old_one_is_revoked(
+    tmp_path: Path, tenant: FailingTenant
+) -> None:
+    tenant.fails, port = False, free_port()
+    words = prometheus(tmp_path, tenant, port)
+    replace_token(tmp_path, "first")
+    with killed_at_the_end(words, tmp_path):
+        eventually(lambda: "first" in tenant.tokens, 90, detail=lambda: said(tmp_path))
+        replace_token(tmp_path, "second")
+        eventually(lambda: "second" in tenant.tokens, 90, detail=lambda: said(tmp_path))
+        tenant.revoked.add("first")
+        before = len(tenant.accepted)
+        eventually(lambda: len(tenant.accepted) > before + 3, 90, detail=lambda: said(tmp_path))
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+            own = answer.read().decode()
+    assert tenant.unauthorized == []
+    failed = re.findall(
+        r"^prometheus_remote_storage_(?:samples|metadata)_(?:failed|dropped)_total\{.*\} (.+)$", own, re.M
+    )
+    assert failed and {float(value) for value in failed} == {0}
+
+
+def test_a_prometheus_sends_again_what_the_gateway_refused(tmp_path: Path, tenant: FailingTenant) -> None:
+    words = prometheus(tmp_path, tenant, free_port())
+    with killed_at_the_end(words, tmp_path):
         eventually(tenant.has_refused_in_every_way, detail=lambda: said(tmp_path))
         tenant.fails = False
         refused = {body for bodies in tenant.refused.values() for body in bodies}

@@ -14,20 +14,31 @@ NOW = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 
 
 class FailingTenant:
-    """Answers 429, 503 or a reset while it fails, and 200 later. It records the bodies of the requests."""
+    """Answers 429, 503 or a reset while it fails, 401 to tokens that are revoked, and 200 to all else.
+
+    It records the bodies of the requests, and the tokens of those that it accepted.
+    """
 
     def __init__(self) -> None:
         tenant = self
         self.fails = True
         self.refused: dict[int | str, list[bytes]] = {way: [] for way in WAYS}
         self.accepted: list[bytes] = []
+        self.tokens: list[str] = []
+        self.revoked: set[str] = set()
+        self.unauthorized: list[bytes] = []
         ways = cycle(WAYS)
 
         class TenantHandler(http_server.Handler):
             def answer(self) -> None:
                 body = read_body(self.headers, self.rfile)
+                token = (self.headers["authorization"] or "").removeprefix("Bearer ")
+                if token in tenant.revoked:
+                    tenant.unauthorized.append(body)
+                    return self._send(401)
                 if not tenant.fails:
                     tenant.accepted.append(body)
+                    tenant.tokens.append(token)
                     return self._send(200)
                 way = next(ways)
                 tenant.refused[way].append(body)
