@@ -76,6 +76,7 @@ def write_integration(context: Context, asked: Request) -> Written:
     with files.alone_in(asked.output):
         notes += [*_notes_on_replaced(asked, created), *_secret_notes(asked, tokens, with_ca=ca is not None)]
         _replace(asked, [*made, *new, *created.files], created)
+    notes.append(f"When the client runs, check it: {check_command(asked, integration_id, tokens)}")
     return Written(integration_id, [one.path for one in (*made, *created.files)], notes)
 
 
@@ -192,6 +193,23 @@ def command(asked: Request, integration_id: str, tokens: Mapping[str, tuple[Path
     words += [word for target in asked.scrape for word in ("--scrape", target)]
     words += [word for pattern in asked.log_files for word in ("--log-file", pattern)]
     return shlex.join([*words, "--output", str(asked.output)])
+
+
+def check_command(asked: Request, integration_id: str, tokens: Mapping[str, tuple[Path, Token]]) -> str:
+    """Return the command that checks whether the data of the first tenant arrives."""
+    words = [
+        "./opstrace",
+        "integrations",
+        "check",
+        asked.provider,
+        asked.instance,
+        asked.tenant,
+        "--id",
+        integration_id,
+    ]
+    words += ["--token-file", str(tokens[asked.tenant][0])] if tokens else []
+    words += ["--ca-file", str(asked.ca_file)] if asked.ca_file else []
+    return shlex.join([*words, *([] if asked.format.writes else ["--reads"])])
 
 
 def _notes_on_replaced(asked: Request, created: Created) -> list[str]:

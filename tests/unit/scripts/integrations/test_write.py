@@ -326,6 +326,18 @@ def test_each_tenant_of_a_map_gets_its_own_token(context: FakeContext, out: Path
         assert (claims["sub"], claims["scope"]) == (f"tenant-{tenant}", "metrics:write logs:write")
 
 
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_the_command_that_checks_the_data_is_shown(
+    context: FakeContext, out: Path, token: MakeToken, ca_file: Path, name: str
+) -> None:
+    file = token("payments")
+    done = call(context, out, name, "--token-file", file, "--ca-file", ca_file)
+    command = f"./opstrace integrations check aws showdown payments --id {done.stdout.strip()}"
+    assert done.stderr.splitlines()[-1] == (
+        f"When the client runs, check it: {command} --token-file {file} --ca-file {ca_file}{'' if name == 'prometheus' else ' --reads'}"
+    )
+
+
 def test_data_sources_get_a_token_that_only_reads(context: FakeContext, out: Path, key_pair: Path) -> None:
     assert call(context, out, "grafana", "--create-token", key_pair).exit_code == 0
     assert token_in(str(out / "payments.grafana.jwt")).claims["scope"] == "metrics:read logs:read"
