@@ -1,6 +1,7 @@
 """Integrations by the commands of their page: real clients start from the written files, and `check` tells the truth."""
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.support.client_process import running
 from tests.support.integration_data import WAIT, check, lines, values
 from tests.support.polling import eventually
 from tests.support.ports import free_port
-from tests.support.shell import run
+from tests.support.shell import ROOT, run
 from tests.support.user_session import DOMAIN, INSTANCE, UserSession, commands, url
 
 PAGE = "how-to/integrations.md"
@@ -50,19 +51,16 @@ class Followed:
 
 @pytest.fixture(scope="module")
 def third(walk: UserSession, trusted_pair: str) -> Iterator[str]:
-    """The file of a token that may write to a tenant of this module alone."""
+    """A tenant of this module alone."""
     walk.opstrace("tenants", "add", "local", INSTANCE, THIRD)
     walk.opstrace("ta-create-token", INSTANCE, THIRD, trusted_pair, "--out", f"tenant-api-token-{THIRD}")
-    file = walk.folder / "write.jwt"
-    options = ("--scope", "metrics:write,logs:write", "--out", str(file))
-    walk.opstrace("ta-create-token", INSTANCE, THIRD, trusted_pair, *options)
 
     def answers() -> bool:
         paths = {"cortex": "/api/v1/labels", "loki": "/loki/api/v1/labels"}
         return all(walk.curl(url(api, THIRD, path), token=walk.token(THIRD))[0] == 200 for api, path in paths.items())
 
     eventually(answers, 120)
-    yield str(file)
+    yield THIRD
     walk.opstrace("tenants", "remove", "local", INSTANCE, THIRD, "--purge", "--yes")
 
 
@@ -73,18 +71,25 @@ def followed(walk: UserSession, trusted_pair: str, third: str) -> Followed:
     files.mkdir()
     (files / "keypair.pem").symlink_to(trusted_pair)
     of_one = [block for block in commands(PAGE) if "--namespace-map" not in block and "--secret" not in block]
-    shown = [block.replace(" default ", f" {THIRD} ") if block in of_one else block for block in commands(PAGE)]
-    folder, printed = walk.follow(shown, files / "keypair.pem", Path(third))
+    shown = [block.replace(" default ", f" {third} ") if block in of_one else block for block in commands(PAGE)]
+    folder, printed = walk.follow(shown, files / "keypair.pem")
     return Followed(folder, printed.split())
+
+
+def start(name: str) -> str:
+    """Return the command of the page that starts the client of a format."""
+    (table,) = re.findall(r"^## Start the client\n(.*?)^## ", (ROOT / "docs" / PAGE).read_text(), re.M | re.S)
+    (command,) = re.findall(rf"^\| `{name}` \| `(.*)` \|$", table, re.M)
+    return str(command)
 
 
 @contextmanager
 def prometheus(followed: Followed, port: int) -> Iterator[Path]:
     """Run the real Prometheus with the file of the page, which scrapes itself; yields its log."""
-    file = followed.file("conf/prometheus.yml", {"127.0.0.1:9090": f"127.0.0.1:{port}", "15s": "1s"})
+    followed.file("conf/prometheus.yml", {"127.0.0.1:9090": f"127.0.0.1:{port}", "15s": "1s"})
     log = followed.folder / "prometheus.log"
-    words = [f"{ensure(catalog.PROMETHEUS)}/prometheus", f"--config.file={file}", "--storage.tsdb.path=tsdb"]
-    with running([*words, f"--web.listen-address=127.0.0.1:{port}"], followed.folder, log, HOSTS):
+    words = [f"{ensure(catalog.PROMETHEUS)}/{start('prometheus')}", f"--web.listen-address=127.0.0.1:{port}"]
+    with running(words, followed.folder, log, HOSTS):
         yield log
 
 
@@ -131,9 +136,12 @@ def send_by_otlp(port: int, namespace: str) -> None:
 def collector(followed: Followed, folder: str, changes: dict[str, str]) -> tuple[list[str], Path]:
     """Return the command that starts the Collector with a file of the page, and its log."""
     ports = {"127.0.0.1:4317": f"127.0.0.1:{free_port()}", "15s": "1s"}
-    file = followed.file(f"{folder}/otelcol.yaml", ports | changes)
+    followed.file(f"{folder}/otelcol.yaml", ports | changes)
+    command = start("otel").replace("collector/", f"{folder}/")
     level = "--set=service::telemetry::metrics::level=none"  # its port may be in use
-    return [f"{ensure(catalog.OTELCOL)}/otelcol", f"--config={file}", level], followed.folder / f"{folder}.log"
+    # The program here has another name: it is built of some of the components of otelcol-contrib.
+    started = command.replace("otelcol-contrib", f"{ensure(catalog.OTELCOL)}/otelcol")
+    return [started, level], followed.folder / f"{folder}.log"
 
 
 def test_one_collector_fills_two_tenants_by_namespace(walk: UserSession, followed: Followed) -> None:
@@ -181,10 +189,10 @@ def test_a_collector_follows_files_and_the_check_is_false_until_it_runs(walk: Us
 
 
 def test_the_script_of_curl_sends_a_sample_and_a_line(walk: UserSession, followed: Followed) -> None:
-    out = followed.folder / "curl"
+    out = followed.folder / "sent"
     options = ("--token-file", str(followed.folder / "write.jwt"), "--output", str(out))
     integration = walk.opstrace("integrations", "write", "local", INSTANCE, THIRD, "curl", *options).stdout.strip()
-    run("sh", str(out / "send.sh"))
+    run(*start("curl").replace("conf/", f"{out}/").split())
     status, found = check(walk, THIRD, integration, "--data", "metrics", "--data", "logs", *WAIT)
     assert status == 0, found
 
