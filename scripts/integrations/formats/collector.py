@@ -40,7 +40,8 @@ def otel(integration: Integration) -> str:
             "scrape_configs": job_scrapes(integration, ["127.0.0.1:8888"]),
         }
     }
-    files = {"include": [*integration.log_files], "storage": export.STORAGE}
+    # As the other programs do: what was written before the first start arrives too.
+    files = {"include": [*integration.log_files], "start_at": "beginning", "storage": export.STORAGE}
     # Lines that name no service get one.
     named = {"attributes": [{"key": "service.name", "value": "files", "action": "insert"}]}
     sources: Sources = {

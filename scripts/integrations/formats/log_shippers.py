@@ -32,6 +32,7 @@ def fluent_bit(integration: Integration) -> str:
     files = {
         "name": "tail",
         "path": ",".join(integration.log_files),
+        "read_from_head": "on",  # or the lines of a file that appears during a restart are lost
         "db": f"{integration.folder}/fluent-bit-positions.db",
         "storage.type": "filesystem",  # lines that are not sent yet survive a restart
     }
@@ -50,7 +51,11 @@ def fluent_bit(integration: Integration) -> str:
 
 
 def fluentd(integration: Integration) -> str:
-    """Return a configuration of Fluentd with the plugin `fluent-plugin-grafana-loki`."""
+    """Return a configuration of Fluentd with the plugin `fluent-plugin-grafana-loki`.
+
+    With `*` in a path, Fluentd loses lines of new files unless it reads from their heads. It sends rotated files twice
+    unless it follows inodes.
+    """
     labels = json.dumps({"job": "files", LABEL: integration.id})
     ca_line = f"  ca_cert {integration.ca_path}\n" if integration.ca_path else ""
     return f"""\
@@ -59,6 +64,8 @@ def fluentd(integration: Integration) -> str:
   path {",".join(integration.log_files)}
   pos_file {integration.folder}/fluentd-positions.txt
   tag files
+  read_from_head true
+  follow_inodes true
   <parse>
     @type none
   </parse>
