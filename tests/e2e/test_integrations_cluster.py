@@ -14,11 +14,12 @@ from ruamel.yaml import YAML
 from components.core.images import ENVOY_IMAGE
 from localcloud.settings import Settings
 from scripts.tokens.parse import token_in
+from tests.e2e.test_losses import stop_node
 from tests.support.integration_data import WAIT, check, lines, values
 from tests.support.polling import eventually
 from tests.support.relay import Relay
 from tests.support.shell import run
-from tests.support.user_session import DOMAIN, INSTANCE, PORT, SLOT, UserSession, blocks, commands
+from tests.support.user_session import DOMAIN, INSTANCE, LABELS, PORT, SLOT, UserSession, blocks, commands, url
 
 PAGE, SECTION = "how-to/integrations.md", "Send the logs and metrics of a Kubernetes cluster"
 NAMESPACE = "opstrace-integration"
@@ -26,6 +27,7 @@ TENANTS = {"team-a": "default", "team-b": "system"}  # by the page's map
 SCRAPES = {"scrape_interval: 15s": "scrape_interval: 3s", "scrape_interval: 30s": "scrape_interval: 3s"}
 APP_PORT, ADMIN_PORT = 8080, 9901
 LINES = 10
+BACK_SECONDS = 300  # until a node that restarted runs all pods
 
 
 class App:
@@ -241,6 +243,29 @@ def test_what_a_killed_collector_could_not_send_arrives_when_the_gateway_is_back
     finally:
         filled.relay.restore()
     eventually(lambda: have_arrived() and later(), 120, detail=filled.said)
+
+
+@pytest.mark.nightly
+def test_what_waits_on_a_node_that_restarts_arrives_when_it_is_back(filled: Cluster) -> None:
+    walk = filled.walk
+    filled.relay.cut()
+    try:
+        have_arrived = filled.writes("restart")
+        queued = "connection reset by peer"
+        eventually(lambda: queued in filled.kubectl("logs", "daemonset/node-collector", "--tail=200"))
+        stop_node()
+    finally:
+        filled.relay.restore()
+
+    def answers() -> bool:
+        paths = {"cortex": LABELS, "loki": "/loki/api/v1/labels"}
+        asked = [
+            (url(api, tenant, path), walk.token(tenant)) for api, path in paths.items() for tenant in TENANTS.values()
+        ]
+        return all(walk.curl(address, token=token)[0] == 200 for address, token in asked)
+
+    eventually(answers, BACK_SECONDS, 2)
+    eventually(have_arrived, BACK_SECONDS, 2, filled.said)
 
 
 def test_the_check_tells_why_a_token_of_the_cluster_is_refused(cluster: Cluster) -> None:

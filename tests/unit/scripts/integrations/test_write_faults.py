@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from components.core.errors import UserError
+from localcloud.files import write_beside
 from scripts.cli.integrations.write import write
 from scripts.integrations import files
 from scripts.integrations.catalog import FORMATS
@@ -50,14 +51,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def full(name: str) -> Callable[..., Path]:
     """Return what writes files while the disk has no room for one of them."""
-    real = files.write_beside
+    real = write_beside
 
-    def write_beside(path: Path, *arguments: Any) -> Path:
+    def written(path: Path, *arguments: Any) -> Path:
         if path.name == name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(path, *arguments)
 
-    return write_beside
+    return written
 
 
 @pytest.mark.parametrize("name", ["prometheus.yml", TOKEN])
