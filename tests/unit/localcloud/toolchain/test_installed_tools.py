@@ -22,7 +22,6 @@ OUTPUTS = [
     (catalog.COREDNS, "CoreDNS-1.15.0 linux/amd64, go1.26.0, abcdef"),
     (catalog.CORTEX, "Cortex, version 1.21.1 (branch: HEAD, revision: 1.2.3)"),
     (catalog.LOKI, "loki, version 3.7.8 (branch: HEAD)"),
-    (catalog.ENVOY, "envoy  version: 0123abcd/1.40.0/Clean/RELEASE/BoringSSL"),
     (catalog.KUBERNETES, "Kubernetes v1.34.4"),
     (catalog.ETCD, "etcd Version: 3.6.1"),
     (catalog.PROMETHEUS, "prometheus, version 3.1.0+ds (branch: debian/sid, revision: 3.1.0+ds-1)"),
@@ -42,6 +41,16 @@ def test_a_tool_on_path_is_only_used_at_the_right_version(
     install(tmp_path, output, *tool.programs)
     (tmp_path / tool.programs[-1]).unlink()
     assert cached(tool) is None
+
+
+def test_the_script_of_a_python_package_is_not_used_as_envoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    install(tmp_path, "envoy  version: 0123abcd/1.40.0/Clean/RELEASE/BoringSSL", *catalog.ENVOY.programs)
+    assert cached(catalog.ENVOY) is None
+    (tmp_path / "envoy").write_bytes(b"\x7fELF")
+    assert catalog.suitable_envoy(lambda: tmp_path) == tmp_path
+    assert catalog.suitable_envoy(lambda: None) is None
 
 
 def test_programs_in_several_folders_are_used_together_while_all_exist(
