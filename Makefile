@@ -54,7 +54,7 @@ test-nightly: setup ## kills, outages, replicas and benches (2 h)
 	$(PYTHON) -m bench.scale
 	$(PYTHON) -m bench.terraform
 
-bench: setup ## measure everything that has a target (6 h); BENCHES="first_200 gateway" runs some
+bench: setup ## measure everything that has a target (7 h); BENCHES="first_200 gateway" runs some
 	$(PYTHON) -m bench $(BENCHES)
 
 schema: setup ## write stacks/opstrace.schema.json from the typed configuration

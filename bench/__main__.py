@@ -22,6 +22,11 @@ MINUTES = {
     "gateway_steps": 7,
     "scale": 80,
     "terraform": 60,
+    "collectors": 15,
+    "full_queues": 5,
+    "memory": 10,
+    "idle_memory": 9,
+    "system_tenant": 5,
     "idle": 80,
     "suite": 110,
     "first_build": 20,
@@ -32,7 +37,7 @@ RESULTS = ROOT / "bench" / "results"
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*MINUTES]), metavar="[BENCH]...")
 def main(names: Sequence[str]) -> None:
-    """Run the benches, all by default: first_200, gateway, gateway_steps, scale, terraform, idle, suite, first_build."""
+    """Run the benches, all of them by default."""
     chosen = list(dict.fromkeys(names)) or list(MINUTES)
     print(f"{', '.join(chosen)}: about {sum(MINUTES[name] for name in chosen)} min", flush=True)
     started = time.strftime("%Y-%m-%d-%H%M")

@@ -1,4 +1,7 @@
-"""CPU, memory and delay of a node's collector, and how long its queues last: `.venv/bin/python -m bench.collectors`, as root.
+"""CPU, memory and delay of a node's collector, and how long its queues last.
+
+`.venv/bin/python -m bench.collectors [SECONDS]`, as root. `SECONDS` is the length of each measurement, 60 by default. The
+targets are for 1,000 lines/s and 100,000 series.
 
 The collector runs with its pod's configuration and GOMEMLIMIT, in a cgroup with the memory limit. It reads log files,
 scrapes a server in place of the kubelet's `/metrics/cadvisor`, and sends to a server in place of the system tenant.
@@ -6,6 +9,7 @@ scrapes a server in place of the kubelet's `/metrics/cadvisor`, and sends to a s
 
 import gzip
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -17,23 +21,28 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.figure import Figure, finish
 from bench.machine import machine
-from components.collectors.export import QUEUE_BYTES
 from components.collectors.pod import GO_MEMORY_SHARE
-from components.collectors.settings import KUBELET_PORT, NODE
+from components.collectors.settings import KUBELET_PORT, NODE, CollectorQueues
+from components.core.names import Api
 from tests.security.cost.cgroup import MIB, PodCgroup, cpu_seconds
 from tests.support import http_server
+from tests.support.cadvisor import exposition
 from tests.support.cluster_collector import ClusterCollector, Surroundings, arguments
 from tests.support.container_log import Writer
 from tests.support.ports import free_port
 from tests.support.system_tenant import SystemTenant
 
 LINES, FILES, CHARACTERS = 1000, 20, 250  # lines a second, of how many containers, and the characters of each
-SERIES, OF_A_CONTAINER = 100_000, 50
-WARM_SECONDS, MEASURED_SECONDS, DOWN_SECONDS = 40, 60, 60
+SERIES = 100_000
+TITLE = "The collector of a node"
+WARM_SECONDS, MEASURED_SECONDS = 40, 60
 DEFAULT_LIMIT, LARGE_LIMIT = 512, 2048  # MiB; the first one is the default of `opstrace:collectors`
 NO_CLUSTER = ("k8s_attributes", "kubelet", "pods")
-QUEUES = {"logs": "exporter_otlp_http_logs_logs", "metrics": "exporter_otlp_http_metrics_metrics"}
+FILES_OF_QUEUES = {"logs": "exporter_otlp_http_logs_logs", "metrics": "exporter_otlp_http_metrics_metrics"}
+BACK_ENDS: Mapping[str, Api] = {"logs": "loki", "metrics": "cortex"}
+MOST_CORES, MOST_LINE_DELAY, MOST_SAMPLE_DELAY, LEAST_QUEUE_SECONDS = 0.5, 10.0, 15.0, 900.0
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,13 @@ class Case:
     limit: int = DEFAULT_LIMIT
 
 
+FULL = Case(LINES, SERIES, LARGE_LIMIT)
 CASES = (
     Case(0, 0),
     Case(LINES, 0),
     Case(LINES, SERIES // 10),
     Case(LINES, 40_000),
-    Case(LINES, SERIES, LARGE_LIMIT),
+    FULL,
 )
 
 
@@ -76,25 +86,15 @@ class Figures:
     growth: Mapping[str, float]
     on_disk: Mapping[str, float]
 
-
-def exposition(series: int) -> bytes:
-    """Return series as cAdvisor exposes them (about 300 bytes each), compressed as the kubelet does."""
-    lines = []
-    for metric in range(OF_A_CONTAINER):
-        name = f"container_bench_{metric}_total"
-        lines.append(f"# HELP {name} A counter.\n# TYPE {name} counter")
-        for container in range(series // OF_A_CONTAINER):
-            digits = f"{container:032x}"
-            labels = f'container="web",id="/kubepods/burstable/pod{digits}/{digits}{digits}",'
-            labels += f'image="registry.example.com/shop/web:1.2.{container}",name="{digits}{digits}",'
-            labels += f'namespace="shop-{container % FILES}",pod="web-{digits[-10:]}-{container:05}"'
-            lines.append(f"{name}{{{labels}}} {container + metric}.5")
-    return gzip.compress("\n".join([*lines, ""]).encode(), 1)
+    def queue_seconds(self, signal: str) -> float:
+        """Return how long the queue of a signal lasts while the system tenant is down; 0 if nothing comes."""
+        size = CollectorQueues().size(BACK_ENDS[signal])
+        return size / self.growth[signal] if self.growth[signal] else 0
 
 
 @contextmanager
 def kubelet(body: bytes) -> Iterator[int]:
-    """Answer scrapes with `body`; yields the port."""
+    """Answer scrapes with `body`, compressed by gzip as the kubelet does; yields the port."""
 
     class Answers(http_server.Handler):
         def answer(self) -> None:
@@ -112,14 +112,14 @@ def kubelet(body: bytes) -> Iterator[int]:
     server.server_close()
 
 
-def measured(case: Case, folder: Path) -> Figures:
-    """Run a collector under a load, first with the system tenant and then without."""
+def measured(case: Case, folder: Path, seconds: float) -> Figures:
+    """Run a collector under a load, first with the system tenant and then without, for so many seconds each."""
     with ExitStack() as stack:
         cgroup = PodCgroup(f"bench-collector-{case.lines}-{case.series}", case.limit * MIB)
         stack.callback(cgroup.close)
         tenant = SystemTenant(free_port())
         stack.callback(tenant.down)
-        port = stack.enter_context(kubelet(exposition(case.series)))
+        port = stack.enter_context(kubelet(gzip.compress(exposition(case.series).encode(), 1)))
         surroundings = Surroundings(
             {"loki": tenant.port, "cortex": tenant.port},
             NO_CLUSTER,
@@ -136,38 +136,42 @@ def measured(case: Case, folder: Path) -> Figures:
             files = [collector.log_file("shop", f"web-{number}", "web") for number in range(FILES)]
             writer = stack.enter_context(Writer(files, case.lines, CHARACTERS))
         time.sleep(WARM_SECONDS)
-        return _figures(collector, tenant, cgroup, writer.written if writer else {})
+        return _figures(collector, tenant, cgroup, writer.written if writer else {}, seconds)
 
 
 def _figures(
-    collector: ClusterCollector, tenant: SystemTenant, cgroup: PodCgroup, written: Mapping[str, float]
+    collector: ClusterCollector,
+    tenant: SystemTenant,
+    cgroup: PodCgroup,
+    written: Mapping[str, float],
+    seconds: float,
 ) -> Figures:
     tenant.delays.clear()
     began = time.time()
-    cpu, peak = _watched(cgroup)
+    cpu, peak = _watched(cgroup, seconds)
     delays = [*tenant.delays]
     lines = [tenant.lines[line] - when for line, when in [*written.items()] if when > began and line in tenant.lines]
     tenant.down()
     time.sleep(5)  # until the queues hold all that is collected
-    sizes = {name: _queue_size(collector, name) for name in QUEUES}
-    time.sleep(DOWN_SECONDS)
-    grown = {name: _queue_size(collector, name) for name in QUEUES}
-    files = {name: collector.folder / "queue" / file for name, file in QUEUES.items()}
+    sizes = {name: _queue_size(collector, name) for name in FILES_OF_QUEUES}
+    time.sleep(seconds)
+    grown = {name: _queue_size(collector, name) for name in FILES_OF_QUEUES}
+    files = {name: collector.folder / "queue" / file for name, file in FILES_OF_QUEUES.items()}
     return Figures(
-        cores=cpu / MEASURED_SECONDS,
+        cores=cpu / seconds,
         memory=max(peak, cgroup.used()) / MIB,
         kills=cgroup.kills(),
         line_delays=lines,
         sample_delays=delays,
-        growth={name: (grown[name] - size) / DOWN_SECONDS for name, size in sizes.items()},
+        growth={name: (grown[name] - size) / seconds for name, size in sizes.items()},
         on_disk={name: file.stat().st_size / grown[name] for name, file in files.items() if grown[name]},
     )
 
 
-def _watched(cgroup: PodCgroup) -> tuple[float, float]:
+def _watched(cgroup: PodCgroup, seconds: float) -> tuple[float, float]:
     """Wait for the time of a measurement; return the seconds of CPU, and the peak of the bytes in use."""
     before, peak = cpu_seconds(cgroup.cpu_file), 0
-    end = time.monotonic() + MEASURED_SECONDS
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         peak = max(peak, cgroup.used())
         time.sleep(0.25)
@@ -179,18 +183,21 @@ def _queue_size(collector: ClusterCollector, signal: str) -> float:
     return collector.own_metric("otelcol_exporter_queue_size", data_type=signal)
 
 
+def _percentile(delays: Sequence[float], percent: int) -> float:
+    return statistics.quantiles(delays, n=100, method="inclusive")[percent - 1]
+
+
 def _percentiles(delays: Sequence[float]) -> str:
     """Return the median, the 99th percentile and the maximum, in seconds."""
     if len(delays) <= 1:
         return ""
-    parts = statistics.quantiles(delays, n=100, method="inclusive")
-    return f"{parts[49]:.1f}, {parts[98]:.1f}, {max(delays):.1f}"
+    return f"{_percentile(delays, 50):.1f}, {_percentile(delays, 99):.1f}, {max(delays):.1f}"
 
 
 def _row(case: Case, figures: Figures) -> list[str]:
     """Return a row of the table."""
     lasts = [
-        f"{signal}: {growth / 1000:.0f} kB/s, {QUEUE_BYTES / growth:,.0f} s"
+        f"{signal}: {growth / 1000:.0f} kB/s, {figures.queue_seconds(signal):,.0f} s"
         for signal, growth in figures.growth.items()
         if growth and (case.lines if signal == "logs" else case.series)
     ]
@@ -218,18 +225,37 @@ COLUMNS = (
 )
 
 
-def main() -> None:
-    """Measure and print the table."""
-    table = Table(title=f"The collector of a node, on {machine()}", title_justify="left")
+def _targets(figures: Figures) -> list[Figure]:
+    """Return the figures of the full load with their targets."""
+    load = f"collector, {LINES:,} lines/s and {SERIES:,} series"
+    return [
+        Figure(f"{load}: processor", figures.cores, "cores", most=MOST_CORES),
+        Figure(f"{load}: memory", figures.memory, "MiB", most=FULL.limit * GO_MEMORY_SHARE),
+        Figure(f"{load}: ends at the memory limit", figures.kills, most=0),
+        Figure(f"{load}: delay of lines, p99", _percentile(figures.line_delays, 99), "s", most=MOST_LINE_DELAY),
+        Figure(f"{load}: delay of samples, most", max(figures.sample_delays), "s", most=MOST_SAMPLE_DELAY),
+        *(
+            Figure(f"{load}: queue of {signal}", figures.queue_seconds(signal), "s", least=LEAST_QUEUE_SECONDS)
+            for signal in BACK_ENDS
+        ),
+    ]
+
+
+def measure(seconds: float = MEASURED_SECONDS) -> list[Figure]:
+    """Measure, print the table of all loads, and return the figures of the full one."""
+    table = Table(title=f"{TITLE}, on {machine()}", title_justify="left")
     for column in COLUMNS:
         table.add_column(column)
+    results = {}
     for case in CASES:
         with tempfile.TemporaryDirectory(prefix="collectors", ignore_cleanup_errors=True) as folder:
-            table.add_row(*_row(case, measured(case, Path(folder))))
+            results[case] = measured(case, Path(folder), seconds)
+        table.add_row(*_row(case, results[case]))
     console = Console(width=140)
     console.print(table)
     console.print(f"Lines have {CHARACTERS} characters. Delays are the median, the 99th percentile and the maximum.")
+    return _targets(results[FULL])
 
 
 if __name__ == "__main__":
-    main()
+    finish(TITLE, measure(*map(float, sys.argv[1:])))

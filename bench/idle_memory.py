@@ -14,15 +14,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.figure import Figure, finish
 from bench.machine import machine
 from bench.memory import push_lines, push_samples
-from bench.pods import Difference, PodBackend, cold_copy
+from bench.pods import Difference, Memory, PodBackend, cold_copy
 from components.config.base import merged
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.s3_server import s3_server
 
+TITLE = "Memory of idle pods"
 IDLE_SECONDS = 180
+AS_SHIPPED = "as shipped"
+MOST_MIB = {"cortex": 35, "loki": 85}  # the working set as shipped; together as much as bench.idle admits for a tenant
 LITTLE = {"cortex": 10, "loki": 1}  # series, streams
 HERE: Mapping[str, Any] = {"ingester": {"lifecycler": {"address": "127.0.0.1"}}}
 CACHES = (
@@ -38,7 +42,7 @@ FEATURES_OFF = {"distributor": {"ha_tracker": {"enable_ha_tracker": False}}}
 SETTINGS: Mapping[str, Mapping[str, Difference]] = {
     "cortex": {
         "as shipped, the first on a node": Difference(),
-        "as shipped": Difference(),
+        AS_SHIPPED: Difference(),
         "GOGC=50": Difference(environment={"GOGC": "50"}),
         "TSDB: stripe size 512, write buffer 64 KiB": Difference({"blocks_storage": {"tsdb": SMALL_TSDB}}),
         "index headers loaded lazily": Difference(
@@ -48,7 +52,7 @@ SETTINGS: Mapping[str, Mapping[str, Difference]] = {
     },
     "loki": {
         "as shipped, the first on a node": Difference(),
-        "as shipped": Difference(),
+        AS_SHIPPED: Difference(),
         "GOGC=50": Difference(environment={"GOGC": "50"}),
         "GOMEMLIMIT=40MiB": Difference(environment={"GOMEMLIMIT": "40MiB"}),
         "without patterns of lines": Difference({"pattern_ingester": {"enabled": False}}),
@@ -59,8 +63,8 @@ SETTINGS: Mapping[str, Mapping[str, Difference]] = {
 }
 
 
-def _rows(program: str, folder: Path, url: str) -> list[tuple[str, ...]]:
-    """Run a program with each of its settings at the same time; return a row of the table for each."""
+def _used(program: str, folder: Path, url: str) -> dict[str, Memory]:
+    """Run a program with each of its settings at the same time; return the memory of each."""
     tool = catalog.LOKI if program == "loki" else catalog.CORTEX
     file = cold_copy(ensure(tool) / program, folder)
     push = push_lines if program == "loki" else push_samples
@@ -74,28 +78,29 @@ def _rows(program: str, folder: Path, url: str) -> list[tuple[str, ...]]:
             pods[name].start()
             push(pods[name], LITTLE[program])
         time.sleep(IDLE_SECONDS)
-        used = {name: pod.pod_memory() for name, pod in pods.items()}
+        return {name: pod.pod_memory() for name, pod in pods.items()}
     finally:
         for pod in pods.values():
             pod.close()
-    return [
-        (program, name, *(f"{figure:.0f}" for figure in (one.working_set, one.anonymous, one.resident)))
-        for name, one in used.items()
-    ]
 
 
-def main() -> None:
-    """Measure and print the table."""
+def measure() -> list[Figure]:
+    """Measure, print the table of all settings, and return the working sets of the pods as shipped."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs each request
     table = Table(title=f"Memory of idle pods in MiB, on {machine()}", title_justify="left")
     for column in ("back end", "setting", "working set", "anonymous", "resident"):
         table.add_column(column)
+    figures = []
     with s3_server() as (url, _), tempfile.TemporaryDirectory(prefix="idle", ignore_cleanup_errors=True) as folder:
-        for program in SETTINGS:
-            for row in _rows(program, Path(folder), url):
-                table.add_row(*row)
+        for program, most in MOST_MIB.items():
+            used = _used(program, Path(folder), url)
+            for name, one in used.items():
+                cells = (one.working_set, one.anonymous, one.resident)
+                table.add_row(program, name, *(f"{figure:.0f}" for figure in cells))
+            figures.append(Figure(f"{program}, idle, {AS_SHIPPED}", used[AS_SHIPPED].working_set, "MiB", most))
     Console(width=110).print(table)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    finish(TITLE, measure())

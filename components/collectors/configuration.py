@@ -35,7 +35,7 @@ def node_configuration(args: CollectorsArgs) -> dict[str, Any]:
     if args.logs:
         receivers["file_log"] = log_files.receiver(excluded)
         processors |= {"k8s_attributes": log_files.pod_attributes(), NAMED: log_files.service_name()}
-        exporters[LOGS] = exporter("loki")
+        exporters[LOGS] = exporter("loki", args.queues)
         pipelines["logs"] = {"receivers": ["file_log"], "processors": ["k8s_attributes", NAMED], "exporters": [LOGS]}
     if args.metrics:
         jobs = [
@@ -45,7 +45,7 @@ def node_configuration(args: CollectorsArgs) -> dict[str, Any]:
         ]
         receivers["prometheus"] = {"config": {"scrape_configs": jobs}}
         processors[SERIES] = as_scraped()
-        exporters[METRICS] = exporter("cortex")
+        exporters[METRICS] = exporter("cortex", args.queues)
         pipelines["metrics"] = {"receivers": ["prometheus"], "processors": [SERIES], "exporters": [METRICS]}
     return {
         "extensions": extensions(),
@@ -69,7 +69,7 @@ def cluster_configuration(args: CollectorsArgs) -> dict[str, Any]:
         "extensions": extensions(),
         "receivers": {"prometheus": {"config": {"scrape_configs": jobs}}, "k8s_cluster": objects},
         "processors": {SERIES: as_scraped(), OBJECTS: _as_series()},
-        "exporters": {METRICS: exporter("cortex")},
+        "exporters": {METRICS: exporter("cortex", args.queues)},
         "service": service(
             {
                 "metrics": {"receivers": ["prometheus"], "processors": [SERIES], "exporters": [METRICS]},

@@ -2,37 +2,47 @@
 
 The queue is on the node's disk, and written with fsync: neither the end of the process nor that of the node loses what is
 in it. Batches are made when the queue is read. The batch processor would hold data in memory alone
-(open-telemetry/opentelemetry-collector#12711).
+(open-telemetry/opentelemetry-collector#12711). docs/decisions/0010-full-queues.md says what a full queue does, and why.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from components.collectors.settings import HEALTH_PORT, OWN_METRICS_PORT, QUEUE_FOLDER
+from components.collectors.settings import HEALTH_PORT, OWN_METRICS_PORT, QUEUE_FOLDER, CollectorQueues
 from components.core.names import SYSTEM, Api, namespace
 
 STORAGE = "file_storage"
 HEALTH = "health_check"
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 the network policy admits nobody; the kubelet probes from the node
 PATHS: dict[Api, str] = {"cortex": "/api/v1/otlp", "loki": "/otlp"}
-# Of each signal: 15 minutes of 1,000 lines/s with 550 bytes each, attributes included.
-QUEUE_BYTES = 512 * 2**20
 BATCH_BYTES = 2**20  # below the largest push that the back ends take
 BATCH_SECONDS = 1
 TIMEOUT = "30s"
 # Without end: the default gives up, and drops, after five minutes.
 RETRIES: dict[str, Any] = {"initial_interval": "1s", "max_interval": "15s", "max_elapsed_time": "0s"}
-QUEUE: dict[str, Any] = {
-    "storage": STORAGE,
-    "sizer": "bytes",
-    "queue_size": QUEUE_BYTES,
-    # The default drops what does not fit. Blocked, the collector stops reading the log files, which stay.
-    "block_on_overflow": True,
-    "num_consumers": 1,  # several would send a series' samples out of order
-    "batch": {"flush_timeout": f"{BATCH_SECONDS}s", "min_size": BATCH_BYTES // 4, "max_size": BATCH_BYTES},
-}
+# Of the reader of log files. A queue whose disk is full refuses lines, also if it waits for room. They stay in their files.
+READER_RETRIES: dict[str, Any] = {"enabled": True, "max_interval": "5s", "max_elapsed_time": "0s"}
+# Whether a full queue lets its sender wait. Lines wait in their files. Scrapes that wait are not made, and nothing counts
+# them: refused, they are counted.
+WAITS_FOR_ROOM: Mapping[Api, bool] = {"loki": True, "cortex": False}
+# A file that was larger gives its space back once its queue is empty. Smaller ones would do so after each large scrape.
+KEPT_FILE_MEBIBYTES = 1024
+KEPT_DATA_MEBIBYTES = 10  # in the queue at that time, which are copied
 
 
-def exporter(api: Api) -> dict[str, Any]:
+def sending_queue(api: Api, queues: CollectorQueues) -> dict[str, Any]:
+    """Return the queue of an exporter to a tenant's back end."""
+    return {
+        "storage": STORAGE,
+        "sizer": "bytes",
+        "queue_size": queues.size(api),
+        "block_on_overflow": WAITS_FOR_ROOM[api],
+        "num_consumers": 1,  # several would send a series' samples out of order
+        "batch": {"flush_timeout": f"{BATCH_SECONDS}s", "min_size": BATCH_BYTES // 4, "max_size": BATCH_BYTES},
+    }
+
+
+def exporter(api: Api, queues: CollectorQueues) -> dict[str, Any]:
     """Return an exporter to a back end of the system tenant: no token, since its network policy admits the collectors."""
     return {
         "endpoint": f"http://{api}.{namespace(SYSTEM)}.svc.cluster.local{PATHS[api]}",
@@ -42,9 +52,7 @@ def exporter(api: Api) -> dict[str, Any]:
         # Service, because Cortex waits before it stops (components/tenant/back_ends/backend.py).
         "disable_keep_alives": True,
         "retry_on_failure": RETRIES,
-        # What does not fit is refused, and counted. The reader of log files tries it again without end, and meanwhile the
-        # lines stay in the files. A scrape is lost, as it would be if the scrapes waited; that would count nothing.
-        "sending_queue": QUEUE | {"block_on_overflow": False},
+        "sending_queue": sending_queue(api, queues),
     }
 
 
@@ -52,7 +60,18 @@ def extensions() -> dict[str, Any]:
     """Return the extensions: the readiness probe's port, and the store of the queue and of the log files' offsets."""
     return {
         HEALTH: {"endpoint": f"{EVERY_ADDRESS}:{HEALTH_PORT}"},
-        STORAGE: {"directory": QUEUE_FOLDER, "fsync": True, "timeout": "10s"},
+        STORAGE: {"directory": QUEUE_FOLDER, "fsync": True, "timeout": "10s", "compaction": compaction(QUEUE_FOLDER)},
+    }
+
+
+def compaction(folder: str) -> dict[str, Any]:
+    """Return how the files of the queues in a folder give space back after an outage."""
+    return {
+        "on_rebound": True,
+        "directory": folder,
+        "cleanup_on_start": True,  # of a copy that a crash left
+        "rebound_needed_threshold_mib": KEPT_FILE_MEBIBYTES,
+        "rebound_trigger_threshold_mib": KEPT_DATA_MEBIBYTES,
     }
 
 

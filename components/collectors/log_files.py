@@ -8,7 +8,7 @@ operators here pass each batch on before the offset is saved, together with the 
 from collections.abc import Sequence
 from typing import Any
 
-from components.collectors.export import STORAGE
+from components.collectors.export import READER_RETRIES, STORAGE
 from components.collectors.settings import LOGS_FOLDER, NODE_NAME
 
 SYNCHRONOUS = "stanza.synchronousLogEmitter"
@@ -45,7 +45,7 @@ def receiver(excluded: Sequence[str], folder: str = LOGS_FOLDER) -> dict[str, An
         # At each poll, every file is opened. At the default of 200 ms, 300 compressed files take a sixth of a core.
         "poll_interval": "1s",
         "storage": STORAGE,
-        "retry_on_failure": {"enabled": True, "max_interval": "5s", "max_elapsed_time": "0s"},
+        "retry_on_failure": READER_RETRIES,
         "operators": [*_line_operators(), *_file_operators()],
     }
 

@@ -196,5 +196,6 @@ class Instance(pulumi.ComponentResource):
             excluded_namespaces=collectors.namespaces.exclude,
             extra_scrape=[scrape.scrape_job for scrape in collectors.extra_scrape],
             resources=collectors.resources.of_each_pod,
+            queues=collectors.queues.of_each_pod,
             pods=args.config.platform.pod_settings,
         )

@@ -15,13 +15,18 @@ from localcloud.settings import REGION
 from tests.support.aws_requests import CONFIG, OTHER, OWN, TENANT, account_of
 from tests.support.backend import Backend
 from tests.support.bare_cloud import BareCloud
+from tests.support.cluster_collector import ClusterCollector
+from tests.support.collector_faults import Collectors
 from tests.support.embedded_aws import ISSUER, EmbeddedAws
 from tests.support.faults import Faults
 from tests.support.gateway import Gateway
+from tests.support.ports import free_port
 from tests.support.project import Project
 from tests.support.recording_server import BackEnd
 from tests.support.s3_server import s3_server
+from tests.support.small_disk import SmallDisk
 from tests.support.stack import Stack, Uninterrupted
+from tests.support.system_tenant import SystemTenant
 
 if TYPE_CHECKING:
     import subprocess
@@ -68,6 +73,37 @@ def backend(s3: tuple[str, Any], tmp_path: Path) -> Iterator[Callable[..., Backe
     yield make
     for backend in backends:
         backend.kill()
+
+
+@pytest.fixture
+def system_tenant() -> Iterator[SystemTenant]:
+    """A server in place of the system tenant, which is up."""
+    tenant = SystemTenant(free_port())
+    tenant.up()
+    yield tenant
+    tenant.down()
+
+
+@pytest.fixture
+def collectors(tmp_path: Path, system_tenant: SystemTenant) -> Iterator[Collectors]:
+    made = Collectors(tmp_path, system_tenant)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def disk(collectors: Collectors) -> Iterator[Callable[[ClusterCollector], SmallDisk]]:
+    disks: list[SmallDisk] = []
+
+    def make(collector: ClusterCollector) -> SmallDisk:
+        """Put the queue of a collector on a disk of its own."""
+        disks.append(SmallDisk(collector.folder / "queue", 24))
+        return disks[-1]
+
+    yield make
+    collectors.kill()  # or the disk is in use
+    for each in disks:
+        each.unmount()
 
 
 @pytest.fixture(scope="package")

@@ -4,22 +4,26 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from components.collectors.settings import CollectorQueues
 from localcloud.files import replace_whole
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
+from tests.support.collector_faults import SMALL_BYTES
 from tests.support.failing_tenant import FailingTenant
 from tests.support.integration_files import DOMAIN, written
 from tests.support.polling import eventually
 from tests.support.ports import free_port
 
 LINES = 50
+MANY_LINES, LINE_CHARACTERS = 3000, 200  # more than the small queue holds
+NOTHING: Mapping[str, str] = {}
 
 
 @pytest.fixture
@@ -61,13 +65,13 @@ def append(log: Path, *lines: str) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def collector(folder: Path, tenant: FailingTenant) -> list[str]:
-    """Return the command that starts the Collector with a written file; it follows `app*.log` in the folder."""
-    changes = {f"https://{api}.payments.{DOMAIN}": tenant.url for api in ("cortex", "loki")}
-    changes |= {"127.0.0.1:4317": f"127.0.0.1:{free_port()}", "127.0.0.1:4318": f"127.0.0.1:{free_port()}"}
-    changes |= {"/var/log/*.log": f"{folder}/app*.log", "initial_interval: 1s": "initial_interval: 100ms"}
-    changes |= {"max_interval: 15s": "max_interval: 500ms"}
-    file = changed(written("otel", "plain", folder), changes)
+def collector(folder: Path, tenant: FailingTenant, changes: Mapping[str, str] = NOTHING) -> list[str]:
+    """Return the command line of a Collector that follows log files in a folder, with these changes of its file."""
+    quick = {f"https://{api}.payments.{DOMAIN}": tenant.url for api in ("cortex", "loki")}
+    quick |= {"127.0.0.1:4317": f"127.0.0.1:{free_port()}", "127.0.0.1:4318": f"127.0.0.1:{free_port()}"}
+    quick |= {"/var/log/*.log": f"{folder}/app*.log", "initial_interval: 1s": "initial_interval: 100ms"}
+    quick |= {"max_interval: 15s": "max_interval: 500ms"}
+    file = changed(written("otel", "plain", folder), quick | dict(changes))
     words = [f"{ensure(catalog.OTELCOL)}/otelcol", f"--config={file}"]
     # The lines are to be read in the bodies; the port of its own metrics may be in use.
     words += [f"--set=exporters::otlp_http/logs-payments::{name}" for name in ("encoding=json", "compression=none")]
@@ -94,12 +98,24 @@ def test_a_collector_loses_no_line_while_the_gateway_refuses_them_and_its_node_r
     append(log, *lines[LINES // 2 :])
     tenant.fails = False
     with killed_at_the_end(words, tmp_path):
-        eventually(lambda: have_arrived(tenant, lines), detail=lambda: said(tmp_path))
+        eventually(lambda: tenant.has(lines), detail=lambda: said(tmp_path))
 
 
-def have_arrived(tenant: FailingTenant, lines: Sequence[str]) -> bool:
-    received = b"".join(tenant.accepted)
-    return all(line.encode() in received for line in lines)
+def test_lines_that_do_not_fit_into_the_queue_of_a_collector_wait_in_their_files(
+    tmp_path: Path, tenant: FailingTenant
+) -> None:
+    """The queue has room for a part of the lines; nothing reads them again but the reader of files."""
+    size = CollectorQueues().size("loki")
+    words = collector(tmp_path, tenant, {f"queue_size: {size}": f"queue_size: {SMALL_BYTES}"})
+    lines = [f"order {number:05} of the day ".ljust(LINE_CHARACTERS, "x") for number in range(MANY_LINES)]
+    (tmp_path / "app-1.log").touch()
+    with killed_at_the_end(words, tmp_path):
+        eventually(lambda: "Everything is ready" in said(tmp_path), detail=lambda: said(tmp_path))
+        append(tmp_path / "app-1.log", *lines)
+        eventually(tenant.has_refused_in_every_way, detail=lambda: said(tmp_path))
+        append(tmp_path / "app-1.log", "the last one")
+        tenant.fails = False
+        eventually(lambda: tenant.has(["the last one", *lines]), detail=lambda: said(tmp_path))
 
 
 def queue(folder: Path) -> bytes:
@@ -141,7 +157,7 @@ def test_a_collector_loses_no_line_when_its_token_is_replaced_and_the_old_one_is
         tenant.revoked.add("first")
         for _ in range(LINES):
             sends_with("second")
-        eventually(lambda: have_arrived(tenant, lines), 90, detail=lambda: said(tmp_path))
+        eventually(lambda: tenant.has(lines), 90, detail=lambda: said(tmp_path))
     assert tenant.unauthorized == []
 
 

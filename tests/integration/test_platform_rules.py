@@ -275,6 +275,28 @@ CASES = [
         summary="The queue otlp_http/logs of n1 is 60% full.",
     ),
     Case(
+        alert="CollectorLinesWait",  # the outage is over, and the queue empty
+        fault={
+            f"otelcol_exporter_queue_size{{{QUEUE}}}": "96x10 0x9",
+            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+        },
+        healthy={
+            f"otelcol_exporter_queue_size{{{QUEUE}}}": "94x10 0x9",
+            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+        },
+        minute=20,
+        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+        summary="Lines of n1 waited in their files in the last 15 minutes: otlp_http/logs had no room.",
+    ),
+    Case(
+        alert="CollectorLinesWait",  # the disk of the queue was full
+        fault={f"otelcol_exporter_enqueue_failed_log_records_total{{{QUEUE}}}": "_x10 100x20"},
+        healthy={f"otelcol_exporter_enqueue_failed_log_records_total{{{QUEUE}}}": "100x40"},
+        minute=20,
+        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+        summary="Lines of n1 waited in their files in the last 15 minutes: otlp_http/logs had no room.",
+    ),
+    Case(
         alert="CollectorDataLost",
         fault={f"otelcol_exporter_send_failed_log_records_total{{{QUEUE}}}": "_x10 7x20"},
         healthy={f"otelcol_exporter_send_failed_log_records_total{{{QUEUE}}}": "7x40"},

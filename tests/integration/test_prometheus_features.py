@@ -13,7 +13,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from components.config.platform.system_tenant import SYSTEM_DEFAULTS
 from components.config.tenant import TenantSettings
+from components.core.units import interval_seconds
 from components.tenant.back_ends.cortex import cortex_limits
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
@@ -70,6 +72,23 @@ def set_limits(folder: Path, **limits: Any) -> None:
     """Change the tenant's limits as an update does, while Cortex runs."""
     settings = TenantSettings.model_validate({"limits": {"metrics": limits}})
     (folder / "runtime.yaml").write_text(json.dumps({"overrides": {TENANT: cortex_limits(settings)}}))
+
+
+def test_what_waited_in_a_collector_s_queue_for_hours_is_taken_after_newer_samples(backend: Make) -> None:
+    """After an outage, other senders are first. The oldest samples come last if a collector restarts while it sends."""
+    metrics = SYSTEM_DEFAULTS.limits.metrics
+    window = interval_seconds(metrics.out_of_order_time_window or "")
+    cortex = backend("cortex", {"limits": {"metrics": metrics.model_dump(exclude_none=True)}})
+    cortex.start()
+    now = time.time()
+    assert push(cortex, request((UP | {"job": "gateway"}, [(now, 1)])))[0] == 200
+    waited = UP | {"job": "cadvisor"}
+    ages = [*range(window - 60, 0, -900), window - 90]  # the last one was in a collector's hands when it ended
+    for age in ages:
+        status, text = push(cortex, request((waited, [(now - age, age)])))
+        assert status == 200, (age, text)
+    assert push(cortex, request((waited, [(now - window - 60, 0)])))[0] == 400
+    assert values(cortex, f'count_over_time(up{{job="cadvisor"}}[{window + 60}s])') == [len(ages)]
 
 
 def test_samples_may_be_ten_minutes_late_and_are_in_the_bucket_with_the_others(

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+from collections.abc import Sequence
 from itertools import cycle
 
 from tests.support import http_server
@@ -59,6 +60,11 @@ class FailingTenant:
 
     def has_refused_in_every_way(self) -> bool:
         return all(self.refused.values())
+
+    def has(self, texts: Sequence[str]) -> bool:
+        """Tell whether each of these texts is in a body that was accepted."""
+        received = b"".join(self.accepted)
+        return all(text.encode() in received for text in texts)
 
     def close(self) -> None:
         self._server.shutdown()

@@ -8,18 +8,33 @@ DAEMON_SET = f'{{namespace="{COLLECTORS_NAMESPACE}",daemonset="{NODE}"}}'
 OF_COLLECTORS = 'job="collector"'
 QUEUE = f"otelcol_exporter_queue_size{{{OF_COLLECTORS}}}"
 MINUTES = 15
+# Lines that found no room are no loss: the reader tries them again without end. They count attempts.
+NO_ROOM_FOR_LINES = "otelcol_exporter_enqueue_failed_log_records_total"
 LOSSES = [
-    f"otelcol_exporter_{reason}_failed_{kind}_total"
-    for reason in ("send", "enqueue")
-    for kind in ("log_records", "metric_points")
+    "otelcol_exporter_send_failed_log_records_total",
+    "otelcol_exporter_send_failed_metric_points_total",
+    "otelcol_exporter_enqueue_failed_metric_points_total",
 ]
+FULL = 0.95  # of a queue of lines: the batch that waits may have a hundred long ones
 
 
-def _lost(counter: str) -> str:
-    """Return the expression for collectors that lost data: a counter that rose, or one that appeared with the loss."""
+def _rose(counter: str) -> str:
+    """Return the expression for collectors with a counter that rose, or one that appeared with what it counts."""
     series = f"{counter}{{{OF_COLLECTORS}}}"
     new = f"({series} > 0 unless {series} offset {MINUTES}m)"
     return f"sum by (collector, node, exporter) (increase({series}[{MINUTES}m]) > 0 or {new})"
+
+
+def _was_full() -> str:
+    """Return the expression for queues of lines that were full, also while the system tenant was down.
+
+    The queue is empty soon after an outage. What it was in between arrives then, with the time of then.
+    """
+    most = [
+        f'max by (collector, node, exporter) (max_over_time(otelcol_exporter_queue_{what}{{{OF_COLLECTORS},exporter=~".*logs"}}[{MINUTES}m]))'
+        for what in ("size", "capacity")
+    ]
+    return f"{' / '.join(most)} > {FULL}"
 
 
 GROUP = Group(
@@ -68,8 +83,15 @@ GROUP = Group(
             summary="The queue {{ $labels.exporter }} of {{ $labels.node }} is {{ $value | humanizePercentage }} full.",
         ),
         Alert(
+            name="CollectorLinesWait",
+            expr=f"{_was_full()} or {_rose(NO_ROOM_FOR_LINES)}",
+            minutes=0,
+            severity="critical",
+            summary="Lines of {{ $labels.node }} waited in their files in the last 15 minutes: {{ $labels.exporter }} had no room.",
+        ),
+        Alert(
             name="CollectorDataLost",
-            expr=" or ".join(_lost(counter) for counter in LOSSES),
+            expr=" or ".join(_rose(counter) for counter in LOSSES),
             minutes=0,
             severity="critical",
             summary="{{ $value }} lines or samples of {{ $labels.node }} were lost by {{ $labels.exporter }} in 15 minutes.",

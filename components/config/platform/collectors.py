@@ -7,8 +7,8 @@ from pydantic import Field, field_validator, model_validator
 
 from components.collectors.rules.file import RUNBOOKS
 from components.collectors.scrape import JOBS
-from components.collectors.settings import CollectorResources, ScrapeJob
-from components.config.base import Quantity, Section, value_without_problems, without_duplicates
+from components.collectors.settings import CollectorQueues, CollectorResources, ScrapeJob
+from components.config.base import Bytes, Quantity, Section, value_without_problems, without_duplicates
 from components.core.units import amount
 
 NAMESPACE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # Kubernetes, 'Object Names and IDs'
@@ -18,6 +18,7 @@ RUNBOOKS_PATTERN = r"^[^\s#]+$"
 TARGET = r"([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?:([0-9]{1,5})"
 LAST_PORT = 65_535
 OWN_JOBS = (*JOBS, "gateway", "kubernetes")
+LEAST_QUEUE = "64Mi"
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 5, 300  # seconds; a series becomes stale after 5 minutes
 
 NamespaceName = Annotated[str, Field(pattern=NAMESPACE_PATTERN)]
@@ -110,6 +111,38 @@ class ResourcesOfCollectors(Section):
         return CollectorResources(cpu=self.cpu, memory=self.memory, memory_limit=self.memory_limit)
 
 
+class QueuesOfCollectors(Section):
+    """How much a collector keeps on its node's disk while the system tenant does not take it."""
+
+    logs: Annotated[
+        Bytes,
+        Field(
+            description="Lines, in bytes with their attributes: 512Mi, at least 64Mi. The default holds 15 minutes of 1,000 lines/s."
+        ),
+    ] = CollectorQueues.logs
+    metrics: Annotated[
+        Bytes,
+        Field(
+            description="Samples, in bytes with their labels: 1Gi, at least 64Mi. The default holds 15 minutes of 100,000 series. The "
+            "files take up to three times as much disk, when an outage fills the queue."
+        ),
+    ] = CollectorQueues.metrics
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        problems = [
+            f"{name} {size!r} is less than the batches and scrapes that a queue holds; write {LEAST_QUEUE} or more"
+            for name, size in (("logs", self.logs), ("metrics", self.metrics))
+            if amount(size) < amount(LEAST_QUEUE)
+        ]
+        return value_without_problems(problems, self)
+
+    @property
+    def of_each_pod(self) -> CollectorQueues:
+        """The sizes as the collectors take them."""
+        return CollectorQueues(logs=self.logs, metrics=self.metrics)
+
+
 class RulesConfig(Section):
     """The recording and alerting rules of the platform."""
 
@@ -151,6 +184,7 @@ class CollectorsConfig(Section):
         ResourcesOfCollectors()
     )
 
+    queues: Annotated[QueuesOfCollectors, Field(description="Sizes of the queues on each node.")] = QueuesOfCollectors()
     rules: Annotated[RulesConfig, Field(description="The rules of the platform in the system tenant.")] = RulesConfig()
 
     @model_validator(mode="after")

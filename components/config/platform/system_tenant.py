@@ -9,7 +9,14 @@ SYSTEM_DEFAULTS = TenantSettings.model_validate(
     {
         "retention": {"metrics": "7d", "logs": "7d"},
         "limits": {
-            "metrics": {"max_series_per_user": 200_000, "ingestion_rate": 25_000, "ingestion_burst_size": 100_000},
+            "metrics": {
+                "max_series_per_user": 200_000,
+                "ingestion_rate": 25_000,
+                "ingestion_burst_size": 100_000,
+                # As long as a collector's queue of metrics lasts, with 10,000 series on its node. After an outage, the
+                # gateway's samples are there first, and those of the queues are late.
+                "out_of_order_time_window": "3h",
+            },
             "logs": {"ingestion_rate_mb": 8, "ingestion_burst_size_mb": 16, "max_global_streams_per_user": 5_000},
         },
     }

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.collectors import export
+from components.collectors.settings import CollectorQueues
+from components.core.names import Api
 from scripts.integrations.formats.text import job_scrapes, yaml_text
 from scripts.integrations.integration import KINDS, LABEL, Destination, Integration, Kind
 
 NAMESPACE = "k8s.namespace.name"  # a resource attribute, by OpenTelemetry's semantic conventions
+BACK_ENDS: Mapping[Kind, Api] = {"metrics": "cortex", "logs": "loki"}
 FILES, SCRAPES, OTLP = "file_log", "prometheus", "otlp"
 TO_LABEL, TO_METADATA, TO_SERVICE = f"transform/{LABEL}", f"resource/{LABEL}", "resource/service"
 
@@ -41,7 +44,12 @@ def otel(integration: Integration) -> str:
         }
     }
     # As the other programs do: what was written before the first start arrives too.
-    files = {"include": [*integration.log_files], "start_at": "beginning", "storage": export.STORAGE}
+    files = {
+        "include": [*integration.log_files],
+        "start_at": "beginning",
+        "storage": export.STORAGE,
+        "retry_on_failure": export.READER_RETRIES,
+    }
     # Lines that name no service get one.
     named = {"attributes": [{"key": "service.name", "value": "files", "action": "insert"}]}
     sources: Sources = {
@@ -58,7 +66,7 @@ def otlp(address: str) -> dict[str, Any]:
 
 def storage(folder: str) -> dict[str, Any]:
     """Return the extension that keeps the queue and the positions in log files in a folder."""
-    return {export.STORAGE: {"directory": folder, "create_directory": True}}
+    return {export.STORAGE: {"directory": folder, "create_directory": True, "compaction": export.compaction(folder)}}
 
 
 def configuration(integration: Integration, sources: Sources, extensions: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +104,8 @@ def _marks(integration: Integration) -> dict[str, Any]:
 
 
 def _exporter(integration: Integration, kind: Kind, to: Destination) -> dict[str, Any]:
-    endpoint = f"{to.metrics_url}/api/v1/otlp" if kind == "metrics" else f"{to.logs_url}/otlp"
+    api = BACK_ENDS[kind]
+    endpoint = (to.metrics_url if kind == "metrics" else to.logs_url) + export.PATHS[api]
     return {
         "endpoint": endpoint,
         "auth": {"authenticator": f"bearertokenauth/{to.tenant}"},
@@ -104,7 +113,7 @@ def _exporter(integration: Integration, kind: Kind, to: Destination) -> dict[str
         **({"proxy_url": integration.proxy} if integration.proxy else {}),
         "timeout": export.TIMEOUT,
         "retry_on_failure": export.RETRIES,
-        "sending_queue": export.QUEUE,
+        "sending_queue": export.sending_queue(api, CollectorQueues()),
     }
 
 

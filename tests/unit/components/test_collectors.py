@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from components.collectors.admission import validations
-from components.collectors.export import QUEUE_BYTES
 from components.config.load import from_settings
 from components.core.errors import ConfigError
 from components.core.images import COLLECTOR_IMAGE
@@ -23,6 +22,7 @@ from tests.support.factories import settings
 from tests.support.pulumi_mocks import Resources, declared
 
 NODE, CLUSTER = "node-collector", "cluster-collector"
+MIB = 2**20
 
 
 def collected(**collectors: Any) -> Resources:
@@ -78,8 +78,7 @@ def test_what_cannot_be_sent_stays_on_the_node_s_disk_until_it_can() -> None:
         assert configuration["extensions"]["file_storage"]["fsync"]
         for exporter in configuration["exporters"].values():
             queue = exporter["sending_queue"]
-            assert (queue["storage"], queue["sizer"], queue["queue_size"]) == ("file_storage", "bytes", QUEUE_BYTES)
-            assert queue["block_on_overflow"] is False and queue["num_consumers"] == 1
+            assert (queue["storage"], queue["sizer"], queue["num_consumers"]) == ("file_storage", "bytes", 1)
             assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
             assert exporter["disable_keep_alives"]
             assert exporter["headers"] == {"X-Scope-OrgID": "system"}
@@ -89,6 +88,43 @@ def test_what_cannot_be_sent_stays_on_the_node_s_disk_until_it_can() -> None:
         (mounted,) = (mount for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == folder)
         (volume,) = (volume for volume in pod["volumes"] if volume["name"] == mounted["name"])
         assert volume["hostPath"]["path"] == f"/var/lib/opstrace-collectors/showdown/{name}"
+
+
+@pytest.mark.parametrize(
+    ("queues", "sizes"),
+    [
+        ({}, {"otlp_http/logs": (512 * MIB, True), "otlp_http/metrics": (2304 * MIB, False)}),
+        (
+            {"logs": "1Gi", "metrics": "64Mi"},
+            {"otlp_http/logs": (1024 * MIB, True), "otlp_http/metrics": (64 * MIB, False)},
+        ),
+    ],
+)
+def test_a_full_queue_lets_lines_wait_and_refuses_samples(
+    queues: dict[str, str], sizes: dict[str, tuple[int, bool]]
+) -> None:
+    for configuration in configurations(collected(queues=queues)).values():
+        for name, exporter in configuration["exporters"].items():
+            queue = exporter["sending_queue"]
+            assert (queue["queue_size"], queue["block_on_overflow"]) == sizes[name]
+
+
+@pytest.mark.parametrize(
+    ("queues", "problem"),
+    [
+        ({"logs": "63Mi"}, "logs '63Mi' is less than the batches and scrapes that a queue holds; write 64Mi or more"),
+        ({"metrics": "512"}, "it has no unit; write 512Gi or 512Mi"),
+    ],
+)
+def test_a_queue_without_room_for_scrapes_is_refused(queues: dict[str, str], problem: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        from_settings(settings(collectors={"queues": queues}), "showdown")
+
+
+def test_a_file_of_a_queue_gives_its_space_back_on_its_own_disk() -> None:
+    for configuration in configurations(collected()).values():
+        storage = configuration["extensions"]["file_storage"]
+        assert storage["compaction"]["on_rebound"] and storage["compaction"]["directory"] == storage["directory"]
 
 
 def test_a_cortex_that_stops_is_sent_nothing_which_it_would_refuse_for_good() -> None:

@@ -124,6 +124,7 @@ FULL: dict[str, Any] = {
         "namespaces": {"exclude": ["kube-system"]},
         "extraScrape": [{"job": "database", "targets": ["db.example.com:9187"], "path": "/metrics", "scheme": "https"}],
         "resources": {"cpu": "100m", "memory": "256Mi", "memoryLimit": "1Gi"},
+        "queues": {"logs": "1Gi", "metrics": "4Gi"},
         "rules": {"runbooks": "https://docs.example.com/runbooks.html"},
     },
     "tags": {"team": "observability"},

@@ -142,10 +142,12 @@ def test_all_pipelines_of_a_collector_name_components_that_it_has() -> None:
 
 def test_no_collector_gives_up_or_drops_what_waits() -> None:
     for config in collector_configurations():
-        for exporter in config["exporters"].values():
+        for name, exporter in config["exporters"].items():
             assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
             queue = exporter["sending_queue"]
-            assert (queue["storage"], queue["block_on_overflow"]) == ("file_storage", True)
+            assert (queue["storage"], queue["block_on_overflow"]) == ("file_storage", "/logs-" in name)
+        for name, receiver in config["receivers"].items():
+            assert name != "file_log" or receiver["retry_on_failure"]["max_elapsed_time"] == "0s"
 
 
 def test_series_of_the_cluster_go_to_tenants_by_their_label_and_lines_by_the_path_of_their_file() -> None:
