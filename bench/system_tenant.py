@@ -47,27 +47,27 @@ def labels_of(number: int) -> dict[str, str]:
     }
 
 
-def push(cortex: Backend, numbers: Sequence[int], moment: float) -> int:
-    """Push a sample of each of these series, as soon as the rate admits it; return the status."""
+def push(cortex: Backend, numbers: Sequence[int], moment: float) -> tuple[int, str]:
+    """Push a sample of each of these series, as soon as the rate admits it; return the status and the text."""
     body = request(*((labels_of(number), [(moment, 1.0)]) for number in numbers))
     while True:
-        status, _ = cortex.ask("POST", "/api/v1/push", body=body, headers={**HEADERS, "X-Scope-OrgID": TENANT})
+        status, text = cortex.ask("POST", "/api/v1/push", body=body, headers={**HEADERS, "X-Scope-OrgID": TENANT})
         if status != HTTPStatus.TOO_MANY_REQUESTS:
-            return status
+            return status, text
         time.sleep(0.1)
 
 
 def push_all(cortex: Backend, series: int, moment: float) -> None:
     """Push a sample of each series."""
     for first in range(0, series, SERIES_OF_A_PUSH):
-        status = push(cortex, range(first, min(first + SERIES_OF_A_PUSH, series)), moment)
+        status, text = push(cortex, range(first, min(first + SERIES_OF_A_PUSH, series)), moment)
         if status != HTTPStatus.OK:
-            raise LimitError(f"a push within the limits was answered {status}")
+            raise LimitError(f"a push within the limits was answered {status}: {text}")
 
 
 def must_refuse(cortex: Backend, number: int, moment: float, what: str) -> None:
     """Push a sample, and raise `LimitError` if it is accepted."""
-    if push(cortex, [number], moment) == HTTPStatus.OK:
+    if push(cortex, [number], moment)[0] == HTTPStatus.OK:
         raise LimitError(f"{what} was accepted, beyond the limit")
 
 

@@ -1,6 +1,7 @@
 """Full queues of the collectors, with the configuration that the program renders: what waits, and what is lost and counted."""
 
 import gzip
+import time
 from collections.abc import Callable
 
 import pytest
@@ -33,6 +34,7 @@ from tests.support.system_tenant import SystemTenant
 LINE_CHARACTERS = 250
 PROMISED_SECONDS = 900  # of 1,000 lines/s and of 100,000 series
 SERIES, PROMISED_SERIES = 10_000, 100_000
+SCRAPE_SECONDS = 1  # of the tests
 MIB = 2**20
 SMALL_FILES = {
     f'"rebound_needed_threshold_mib": {KEPT_FILE_MEBIBYTES}': '"rebound_needed_threshold_mib": 20',
@@ -131,9 +133,13 @@ def test_the_queue_of_samples_lasts_for_15_minutes_at_100000_series(
 
     eventually(lambda: samples() > 2 * SERIES, detail=scraper.said)
     httpserver.clear()  # the next scrape fails, and ends each series by a sample; after it come few
-    eventually(lambda: samples() % SERIES < 100 and scraper.own_metric(QUEUE_SIZE) > 0, detail=scraper.said)
-    ended = samples()
-    eventually(lambda: ended < samples() < ended + 100)
+
+    def is_quiet() -> bool:
+        before = samples()
+        time.sleep(3 * SCRAPE_SECONDS)
+        return before < samples() < before + SERIES / 10
+
+    eventually(is_quiet, detail=scraper.said)
     size = scraper.own_metric(QUEUE_SIZE)
     seconds = CollectorQueues().size("cortex") / (size / samples() * PROMISED_SERIES / SECONDS)
     print(f"{size / samples():.0f} bytes a sample, {seconds:.0f} s")
@@ -149,6 +155,8 @@ def test_the_file_of_a_queue_gives_its_space_back_after_an_outage(
     store = reader.folder / "queue" / "exporter_otlp_http_logs_logs"
     with Writer(log_files(reader), rate=4000, padding=2000) as writer:
         eventually(lambda: store.exists() and store.stat().st_size > 30 * MIB, detail=reader.said)
-        system_tenant.up()
-        eventually(lambda: store.stat().st_size < 20 * MIB, detail=reader.said)
+    system_tenant.up()
     all_arrive(system_tenant, reader, writer.written)
+    eventually(lambda: store.stat().st_size < 20 * MIB, 90, detail=reader.said)
+    write(log_files(reader)[0], "after that")
+    all_arrive(system_tenant, reader, ["after that"])
