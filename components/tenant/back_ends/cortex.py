@@ -129,6 +129,9 @@ def cortex_config(store: StoreArgs, metrics_bucket: str, config_bucket: str) -> 
         "distributor": {
             "ring": ring,
             "shard_by_all_labels": True,
+            # Of a push to an ingester. At the default of 2 s, a busy one answers 500 to late samples, which need a write ahead log
+            # of their own. The collectors take 500 for final, and drop the push.
+            "remote_timeout": "20s",
             "remote_writev2_enabled": True,  # otherwise, Cortex answers 415 to version 2.0 of remote write
             "ha_tracker": {"enable_ha_tracker": True, "kvstore": {"store": "memberlist"}},
         },

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from components.collectors.admission import validations
+from components.collectors.export import TIMEOUT
 from components.config.load import from_settings
 from components.core.errors import ConfigError
 from components.core.images import COLLECTOR_IMAGE
@@ -17,6 +18,7 @@ from components.core.resource_names import (
     DEPLOYMENT_TYPE,
     WORKLOAD_PREFIX,
 )
+from components.core.units import interval_seconds
 from components.tenant.back_ends.loki import loki_limits
 from tests.support.factories import settings
 from tests.support.pulumi_mocks import Resources, declared
@@ -71,6 +73,16 @@ def test_every_part_of_a_configuration_is_used() -> None:
             assert {*configuration[kind]} == {name for pipeline in pipelines for name in pipeline[kind]}
         assert {*configuration["extensions"]} == {*configuration["service"]["extensions"]}
         assert "batch" not in configuration["processors"]
+
+
+def test_a_slow_cortex_answers_before_the_collectors_give_up_and_not_with_an_error_that_is_final() -> None:
+    (text,) = {
+        entry.inputs["data"]["config.yaml"]
+        for entry in declared(settings())
+        if entry.name.startswith("system-cortex") and "config.yaml" in entry.inputs.get("data", {})
+    }
+    seconds = interval_seconds(json.loads(text)["distributor"]["remote_timeout"])
+    assert 2 < seconds < interval_seconds(TIMEOUT)  # 2 s is Cortex's own
 
 
 def test_what_cannot_be_sent_stays_on_the_node_s_disk_until_it_can() -> None:
