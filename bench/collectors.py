@@ -8,6 +8,7 @@ scrapes a server in place of the kubelet's `/metrics/cadvisor`, and sends to a s
 """
 
 import gzip
+import os
 import statistics
 import sys
 import tempfile
@@ -115,7 +116,7 @@ def kubelet(body: bytes) -> Iterator[int]:
 def measured(case: Case, folder: Path, seconds: float) -> Figures:
     """Run a collector under a load, first with the system tenant and then without, for so many seconds each."""
     with ExitStack() as stack:
-        cgroup = PodCgroup(f"bench-collector-{case.lines}-{case.series}", case.limit * MIB)
+        cgroup = PodCgroup(f"bench-collector-{os.getpid()}-{case.lines}-{case.series}", case.limit * MIB)
         stack.callback(cgroup.close)
         tenant = SystemTenant(free_port())
         stack.callback(tenant.down)
