@@ -8,6 +8,7 @@ scrapes a server in place of the kubelet's `/metrics/cadvisor`, and sends to a s
 """
 
 import gzip
+import math
 import os
 import statistics
 import sys
@@ -185,6 +186,9 @@ def _queue_size(collector: ClusterCollector, signal: str) -> float:
 
 
 def _percentile(delays: Sequence[float], percent: int) -> float:
+    """Return a percentile in seconds; infinite if nothing arrived."""
+    if len(delays) <= 1:
+        return math.inf
     return statistics.quantiles(delays, n=100, method="inclusive")[percent - 1]
 
 
@@ -234,7 +238,9 @@ def _targets(figures: Figures) -> list[Figure]:
         Figure(f"{load}: memory", figures.memory, "MiB", most=FULL.limit * GO_MEMORY_SHARE),
         Figure(f"{load}: ends at the memory limit", figures.kills, most=0),
         Figure(f"{load}: delay of lines, p99", _percentile(figures.line_delays, 99), "s", most=MOST_LINE_DELAY),
-        Figure(f"{load}: delay of samples, most", max(figures.sample_delays), "s", most=MOST_SAMPLE_DELAY),
+        Figure(
+            f"{load}: delay of samples, most", max(figures.sample_delays, default=math.inf), "s", most=MOST_SAMPLE_DELAY
+        ),
         *(
             Figure(f"{load}: queue of {signal}", figures.queue_seconds(signal), "s", least=LEAST_QUEUE_SECONDS)
             for signal in BACK_ENDS
