@@ -81,6 +81,8 @@ class Backend:
     by program. `environment` is that of the process. `rules` is the mounted rule file of Cortex, None without one.
     """
 
+    tenant = TENANT
+
     changes: Mapping[str, dict[str, Any]] = SHORT_WAITS
     environment: Mapping[str, str] = KEYS
     rules: str | None = None
@@ -97,7 +99,7 @@ class Backend:
         nothing: Any = pulumi.Output
         store = StoreArgs(
             instance="showdown",
-            tenant=TENANT,
+            tenant=self.tenant,
             settings=settings,
             namespace=nothing,
             buckets={},
@@ -109,8 +111,8 @@ class Backend:
         )
         config, limits = _configuration(program, store)
         self._program, self._folder, self.name = program, folder, program
-        self._http = urllib3.PoolManager(headers={"X-Scope-OrgID": TENANT})
-        (folder / "runtime.yaml").write_text(json.dumps({"overrides": {TENANT: limits}}))
+        self._http = urllib3.PoolManager(headers={"X-Scope-OrgID": self.tenant})
+        (folder / "runtime.yaml").write_text(json.dumps({"overrides": {self.tenant: limits}}))
         config = merged(config, self.changes.get(program, {}))
         http, grpc = free_ports(2)
         shipped = config["server"]["grpc_listen_port"]
@@ -123,7 +125,7 @@ class Backend:
         )
         if self.rules:
             text = text.replace(mounted.FOLDER, str(folder / "rules"))
-            _mount(folder / "rules" / TENANT, {mounted.FILE: self.rules})
+            _mount(folder / "rules" / self.tenant, {mounted.FILE: self.rules})
         for service, address in (services or {}).items():
             text = text.replace(f"http://{service}/", f"http://{address}/")
         (folder / "config.yaml").write_text(text.replace(f'"{DATA_FOLDER}', f'"{folder}/data'))

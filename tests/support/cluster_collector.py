@@ -28,6 +28,12 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.ports import free_ports
 
+# Intervals that are shorter, as everywhere in the tests: texts of the configuration, and what takes their places.
+QUICK = {
+    '"initial_interval": "1s", "max_interval": "15s"': '"initial_interval": "200ms", "max_interval": "500ms"',
+    '"flush_timeout": "1s"': '"flush_timeout": "200ms"',
+}
+QUICK_READER = {'"poll_interval": "1s"': '"poll_interval": "200ms"', '"max_interval": "5s"': '"max_interval": "1s"'}
 VARIABLES = {"NODE_NAME": "node-1", "NODE_IP": "127.0.0.1", "POD_NAME": "collector-1"}
 RESOURCES = CollectorResources(cpu="50m", memory="160Mi", memory_limit="512Mi")
 
@@ -166,6 +172,7 @@ def _with_targets(configuration: dict[str, Any], targets: Mapping[str, Mapping[s
     jobs = configuration["receivers"].get("prometheus", {"config": {"scrape_configs": []}})["config"]["scrape_configs"]
     for job in jobs:
         if job["job_name"] in targets:
-            del job["kubernetes_sd_configs"], job["relabel_configs"]
+            for part in ("kubernetes_sd_configs", "relabel_configs", "proxy_url"):
+                job.pop(part, None)
             job.update(targets[job["job_name"]])
     return configuration

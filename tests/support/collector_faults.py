@@ -10,18 +10,19 @@ from werkzeug import Request, Response
 
 from components.collectors.settings import CLUSTER, NODE, CollectorQueues
 from components.core.names import Api
-from tests.support.cluster_collector import ClusterCollector, Surroundings, arguments, scrape_job
+from tests.support.cluster_collector import (
+    QUICK,
+    QUICK_READER,
+    ClusterCollector,
+    Surroundings,
+    arguments,
+    scrape_job,
+)
 from tests.support.polling import eventually
 from tests.support.system_tenant import OK, SystemTenant
 
 LOGS_ALONE = ("k8s_attributes", "prometheus")
 SCRAPES_ALONE = ("k8s_cluster", "apiserver", "collector")
-# Intervals that are shorter, as everywhere in the tests.
-QUICK = {
-    '"initial_interval": "1s", "max_interval": "15s"': '"initial_interval": "200ms", "max_interval": "500ms"',
-    '"flush_timeout": "1s"': '"flush_timeout": "200ms"',
-}
-QUICK_READER = {'"poll_interval": "1s"': '"poll_interval": "200ms"', '"max_interval": "5s"': '"max_interval": "1s"'}
 SMALL_BYTES = 300_000
 FILES, BATCH_LINES = 3, 100  # the receiver's own batches
 FAULT_SECONDS = 0.8

@@ -11,7 +11,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,6 @@ from tests.support.http_server import read_body
 Server = Literal["AWS", "API server"]
 Fault = Literal["throttled", "error", "cut off", "answer lost", "silence", "answer held"]
 SILENT_SECONDS = 120  # more than any client waits
-HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}  # the host is in the signature
 
 
 def at_random(seed: int, share: float, *kinds: Fault) -> Callable[[], Fault | None]:
@@ -108,11 +107,8 @@ class Faults:
         return f"{scheme}://127.0.0.1:{server.server_address[1]}"
 
 
-class _Handler(http_server.Handler):
+class _Handler(http_server.Forwarder):
     """Passes requests on to the server at `url`, unless they fail."""
-
-    url: str
-    client: urllib3.PoolManager
 
     def next_fault(self) -> Fault | None:
         """Return how this request fails, or None."""
@@ -121,29 +117,18 @@ class _Handler(http_server.Handler):
     def answer(self) -> None:
         body, fault = read_body(self.headers, self.rfile), self.next_fault()
         if fault in ("throttled", "error"):
-            return self._send(*_refusal(fault, self.headers, self.url))
+            return self.send(*_refusal(fault, self.headers, self.url))
         if fault == "silence":
             self._wait_for_client()
         if fault in ("silence", "cut off"):
             return self._cut()
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
-        answer = self.client.request(self.command, self.url + self.path, body=body, headers=headers, redirect=False)
+        answer = self.forward(body)
         if fault == "answer held" and self.command not in ("GET", "HEAD"):
             self._wait_for_client()
             return self._cut()
         if fault == "answer lost":
             return self._cut()
-        self._send(answer.status, answer.headers, answer.data)
-
-    def _send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            if name.lower() not in HOP_BY_HOP:
-                self.send_header(name, value)
-        length = headers.get("content-length", "0") if self.command == "HEAD" else str(len(body))
-        self.send_header("content-length", length)
-        self.end_headers()
-        self.wfile.write(body)
+        self.send(answer.status, answer.headers, answer.data)
 
     def _wait_for_client(self) -> None:
         select.select([self.connection], [], [], SILENT_SECONDS)  # readable once the client gives up

@@ -1,8 +1,13 @@
 """The base of servers with features that pytest-httpserver lacks: upgrade, cut or keep a connection, reuse a port."""
 
 import sys
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
+
+import urllib3
+
+HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}  # the host is in the signature
 
 
 class Headers(Protocol):
@@ -73,3 +78,26 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Write nothing."""
+
+
+class Forwarder(Handler):
+    """Passes requests on to the server at `url`, and its answers back."""
+
+    url: str
+    client: urllib3.PoolManager
+
+    def forward(self, body: bytes) -> urllib3.BaseHTTPResponse:
+        """Return the server's answer to this request."""
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+        return self.client.request(self.command, self.url + self.path, body=body, headers=headers, redirect=False)
+
+    def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send an answer."""
+        self.send_response(status)
+        for name, value in headers.items():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        length = headers.get("content-length", "0") if self.command == "HEAD" else str(len(body))
+        self.send_header("content-length", length)
+        self.end_headers()
+        self.wfile.write(body)

@@ -9,11 +9,16 @@ BLOCK = 2**16
 
 
 class SmallDisk:
-    """A file system on a loop device, mounted at `folder`. Needs root."""
+    """A file system on a loop device, mounted at `folder`. Needs root.
 
-    def __init__(self, folder: Path, mebibytes: int) -> None:
+    With `process`, it is mounted in the mount namespace of this process alone.
+    """
+
+    def __init__(self, folder: Path, mebibytes: int, process: int | None = None) -> None:
         self._folder = folder
         self._image = folder.with_name(f"{folder.name}.ext4")
+        self._inside = ("nsenter", "-t", f"{process}", "-m") if process else ()
+        self._root = Path(f"/proc/{process}/root") if process else Path("/")
         with self._image.open("wb") as image:
             image.truncate(mebibytes * 2**20)
         # Lazy initialization would write in the background.
@@ -21,11 +26,11 @@ class SmallDisk:
         self._mount()
 
     def _mount(self) -> None:
-        run("mount", "-o", "loop", str(self._image), str(self._folder))
+        run(*self._inside, "mount", "-o", "loop", str(self._image), str(self._folder))
 
     def fill(self) -> None:
         """Use up all space, by a file beside the others."""
-        with (self._folder / "filler").open("wb", buffering=0) as filler:
+        with self._filler().open("wb", buffering=0) as filler:
             for size in (BLOCK, 1):
                 try:
                     while True:
@@ -35,7 +40,10 @@ class SmallDisk:
 
     def free(self) -> None:
         """Give back what `fill` took."""
-        (self._folder / "filler").unlink()
+        self._filler().unlink()
+
+    def _filler(self) -> Path:
+        return self._root / self._folder.relative_to("/") / "filler"
 
     def lose_power(self) -> None:
         """Go back to what is on the disk now, without what the kernel has in memory alone. No process may use it."""
@@ -47,4 +55,4 @@ class SmallDisk:
 
     def unmount(self) -> None:
         """Unmount the disk, which no process may use."""
-        run("umount", str(self._folder))
+        run(*self._inside, "umount", str(self._folder))
