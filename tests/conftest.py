@@ -93,6 +93,12 @@ def checkout_keeps_its_stack_files() -> Iterator[None]:
     assert not changed, f"changed in the checkout's stacks/ while the tests ran, by a test or by you: {changed}"
 
 
+@pytest.fixture
+def expected(request: pytest.FixtureRequest) -> set[str]:
+    """The platform's alerts that a test with the mark `fires` lets fire."""
+    return {alert for mark in request.node.iter_markers("fires") for alert in mark.args}
+
+
 @pytest.fixture(scope="session")
 def httpserver_listen_address() -> tuple[str, int]:
     """Let pytest-httpserver listen on a free port of loopback."""

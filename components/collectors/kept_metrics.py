@@ -20,9 +20,9 @@ CORTEX = (
     "cortex_ingester_tsdb_storage_blocks_bytes",
     "cortex_ingester_tsdb_(wal_corruptions_total|wal_writes_failed_total|compactions_failed_total|head_truncations_failed_total)",
     # From the volume to the bucket, and what happens there.
-    "cortex_ingester_shipper_(uploads_total|upload_failures_total)",
+    "cortex_ingester_shipper_(uploads_total|upload_failures_total|dir_sync_failures_total)",
     "cortex_compactor_(runs_completed_total|runs_failed_total|last_successful_run_timestamp_seconds)",
-    "cortex_compactor_block_cleanup_(completed_total|failed_total|last_successful_run_timestamp_seconds)",
+    "cortex_compactor_block_cleanup_(completed_total|failed_total|failures_total|last_successful_run_timestamp_seconds)",
     "cortex_bucket_(blocks_count|index_last_successful_update_timestamp_seconds)",
     "thanos_objstore_bucket_operation_failures_total",
     # Queries, rules, and alerts on their way to the Alertmanager.
@@ -48,7 +48,9 @@ LOKI = (
     "loki_boltdb_shipper_compact_tables_operation_(total|last_successful_run_timestamp_seconds)",
     "loki_compactor_apply_retention_(operation_total|last_successful_run_timestamp_seconds)",
     "loki_compactor_oldest_pending_delete_request_age_seconds",
+    "loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds_(count|sum)",
     "loki_prometheus_(rule_evaluations_total|rule_evaluation_failures_total)",
+    "loki_prometheus_notifications_(sent_total|errors_total|dropped_total)",
 )
 # Of the kubelet's own series, those that tell of volumes, pods, certificates and errors.
 KUBELET = (

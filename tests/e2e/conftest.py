@@ -4,6 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from components.collectors.rules import mounted
+from components.collectors.rules.storage import STANDS_STILL
+from components.core.names import SYSTEM, namespace
+from tests.support.platform_rules import impatient_rules
 from tests.support.polling import eventually
 from tests.support.user_session import INSTANCE, LABELS, UserSession, gateway_is_current, url
 
@@ -36,3 +40,14 @@ def file_as_before(walk: UserSession) -> Iterator[None]:
         return walk.curl(url("cortex", tenant, LABELS), token=walk.token(tenant))[0] == 200
 
     eventually(lambda: answered("default") and answered("system"))
+
+
+@pytest.fixture
+def impatient(walk: UserSession) -> Iterator[None]:
+    """The platform's alerts once more, as the operator's own rules: without a wait, and evaluated often."""
+    file = walk.folder / "impatient.yaml"
+    file.write_text(impatient_rules(5, STANDS_STILL))
+    place = ("-n", namespace(SYSTEM))
+    walk.kubectl(*place, "create", "configmap", mounted.OWN, f"--from-file={file}")
+    yield
+    walk.kubectl(*place, "delete", "configmap", mounted.OWN)

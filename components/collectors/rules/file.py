@@ -9,9 +9,21 @@ from components.collectors.rules.rule import Group
 RUNBOOKS = "docs/how-to/runbooks.md"  # of the checkout
 
 
-def groups(key_ends: Mapping[str, int]) -> list[Group]:
-    """Return all groups; `key_ends` has the time of the end of each limited key, in seconds since the epoch, by key id."""
-    return [gateway.GROUP, tenants.GROUP, storage.GROUP, nodes.GROUP, keys.group(key_ends), watching.GROUP]
+def groups(key_ends: Mapping[str, int], stands_still: int = storage.STANDS_STILL) -> list[Group]:
+    """Return all groups.
+
+    Args:
+        key_ends: The time of the end of each limited key, in seconds since the epoch, by key id.
+        stands_still: The seconds without a success after which a compactor stands still.
+    """
+    return [
+        gateway.GROUP,
+        tenants.GROUP,
+        storage.group(stands_still),
+        nodes.GROUP,
+        keys.group(key_ends),
+        watching.GROUP,
+    ]
 
 
 def rule_file(key_ends: Mapping[str, int], runbooks: str = RUNBOOKS) -> str:

@@ -25,10 +25,13 @@ GROUP = Group(
         ),
         Alert(
             name="NodeCertificateExpires",
-            expr=f"0 < kubelet_certificate_manager_client_expiration_seconds - time() < {CERTIFICATE_DAYS * DAY}",
+            expr=" or ".join(
+                f"kubelet_certificate_manager_{use}_ttl_seconds < {CERTIFICATE_DAYS * DAY}"
+                for use in ("client", "server")
+            ),
             minutes=60,
             severity="critical",
-            summary="The kubelet of {{ $labels.node }} cannot speak to the cluster in {{ $value | humanizeDuration }}.",
+            summary="A certificate of the kubelet of {{ $labels.node }} ends in {{ $value | humanizeDuration }}.",
         ),
     ],
 )

@@ -7,6 +7,11 @@ from typing import Any, Literal
 SECONDS = 60  # between two evaluations
 
 
+def rise(counters: Sequence[str], window: str, most: int = 0) -> str:
+    """Return the expression for tenants of which one of the counters rose by more than `most` within the window."""
+    return " or ".join(f"sum by (tenant) (increase({counter}[{window}])) > {most}" for counter in counters)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recording:
     """A series that the ruler computes."""

@@ -2,17 +2,28 @@
 
 A compactor writes the time of its last success. Before the first, it writes 0 or nothing, and the time counts from the start
 of the process.
+Cortex's run that deletes old blocks, and Loki's, succeed although the bucket refuses to delete: counters tell this.
 Intervals: Cortex compacts each hour and deletes blocks each 30 minutes, Loki does both each hour
 (components/tenant/back_ends/cortex.py, loki.py). An alert waits for some of them.
 """
 
 from typing import Literal
 
-from components.collectors.rules.rule import Alert, Group
+from components.collectors.rules.rule import Alert, Group, rise
 from components.collectors.rules.tenants import OF_TENANTS
 from components.core.units import HOUR
 
-HOURS = 3
+STANDS_STILL = 3 * HOUR
+# Blocks of Cortex, and chunks of Loki. Cortex looks into the bucket before it uploads. If that fails, no upload has failed.
+FAILED_UPLOADS = (
+    "cortex_ingester_shipper_upload_failures_total",
+    "cortex_ingester_shipper_dir_sync_failures_total",
+    "loki_ingester_chunks_flush_failures_total",
+)
+FAILED_DELETIONS = (
+    "cortex_compactor_block_cleanup_failures_total",
+    'loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds_count{status="failure"}',
+)
 
 
 def _volume_used(name: str, share: float, minutes: int, severity: Literal["critical", "warning"]) -> Alert:
@@ -28,59 +39,78 @@ def _volume_used(name: str, share: float, minutes: int, severity: Literal["criti
     )
 
 
-def _stands_still(name: str, last_success: str, what: str) -> Alert:
-    """Return the alert about tenants without a success for some hours. Of several pods, one that works is enough.
+def _stands_still(name: str, last_success: str, what: str, seconds: int) -> Alert:
+    """Return the alert about tenants without a success for some time. Of several pods, one that works is enough.
 
     Args:
         name: The alert's name.
-        last_success: The metric with the time of the last success. Its name begins with that of the job.
+        last_success: The series with the time of the last success. Its name begins with that of the job.
         what: What was done then, such as `Old lines of the tenant %s were last deleted`.
+        seconds: The time.
     """
     job = last_success.partition("_")[0]
     started = f'max by (tenant) (process_start_time_seconds{{job="{job}"}})'
     return Alert(
         name=name,
-        expr=f"time() - (max by (tenant) ({last_success} > 0) or {started}) > {HOURS * HOUR}",
+        expr=f"time() - (max by (tenant) ({last_success} > 0) or {started}) > {seconds}",
         minutes=15,
         severity="warning",
         summary=f"{what % '{{ $labels.tenant }}'} {{{{ $value | humanizeDuration }}}} ago.",
     )
 
 
-GROUP = Group(
-    name="storage",
-    rules=[
-        _volume_used("VolumeFillingUp", 0.85, 15, "warning"),
-        _volume_used("VolumeFull", 0.95, 2, "critical"),
-        Alert(
-            name="UploadsFailing",
-            expr=(
-                "sum by (tenant) (increase(cortex_ingester_shipper_upload_failures_total[1h])) > 3"
-                " or sum by (tenant) (increase(loki_ingester_chunks_flush_failures_total[1h])) > 3"
-            ),
-            minutes=15,
-            severity="critical",
-            summary="Data of the tenant {{ $labels.tenant }} does not get into its bucket.",
-        ),
+def _compactors(seconds: int) -> list[Alert]:
+    """Return the alerts about compactors without a success for these seconds."""
+    return [
         _stands_still(
             "MetricsCompactionFailing",
             "cortex_compactor_last_successful_run_timestamp_seconds",
             "Blocks of the tenant %s were last compacted",
+            seconds,
         ),
         _stands_still(
             "MetricsRetentionFailing",
-            "cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds",
+            # The run for deleted tenants, of which there are none, always succeeds.
+            'cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds{user_status="active"}',
             "Old blocks of the tenant %s were last deleted",
+            seconds,
         ),
         _stands_still(
             "LogsCompactionFailing",
             "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds",
             "The index of the tenant %s was last compacted",
+            seconds,
         ),
         _stands_still(
             "LogsRetentionFailing",
             "loki_compactor_apply_retention_last_successful_run_timestamp_seconds",
             "Old lines of the tenant %s were last deleted",
+            seconds,
         ),
-    ],
-)
+    ]
+
+
+def group(stands_still: int = STANDS_STILL) -> Group:
+    """Return the rules. A compactor stands still after `stands_still` seconds without a success."""
+    return Group(
+        name="storage",
+        rules=[
+            _volume_used("VolumeFillingUp", 0.85, 15, "warning"),
+            _volume_used("VolumeFull", 0.95, 2, "critical"),
+            Alert(
+                name="UploadsFailing",
+                expr=rise(FAILED_UPLOADS, "1h", 3),
+                minutes=15,
+                severity="critical",
+                summary="Data of the tenant {{ $labels.tenant }} does not get into its bucket.",
+            ),
+            Alert(
+                name="DeletionsFailing",
+                expr=rise(FAILED_DELETIONS, "3h", 3),
+                minutes=15,
+                severity="warning",
+                summary="Old data of the tenant {{ $labels.tenant }} cannot be deleted from its bucket.",
+            ),
+            *_compactors(stands_still),
+        ],
+    )

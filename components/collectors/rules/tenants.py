@@ -1,7 +1,7 @@
 """Rules about the pods of tenants, and what each tenant sends."""
 
-from components.collectors.rules.rule import Alert, Group, Recording
-from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE
+from components.collectors.rules.rule import Alert, Group, Recording, rise
+from components.core.names import APIS, COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE
 
 TENANT_NAMESPACES = "[a-z0-9]+-tenant"
 OF_TENANTS = f'namespace=~"{TENANT_NAMESPACES}"'
@@ -49,16 +49,19 @@ GROUP = Group(
         ),
         Alert(
             name="RulesFailing",
-            expr="sum by (tenant) (increase(cortex_prometheus_rule_evaluation_failures_total[15m])) > 0",
+            expr=rise([f"{api}_prometheus_rule_evaluation_failures_total" for api in APIS], "15m"),
             minutes=15,
             severity="warning",
             summary="Rules of the tenant {{ $labels.tenant }} cannot be evaluated.",
         ),
         Alert(
             name="NotificationsFailing",
-            expr=(
-                "sum by (tenant) (increase(cortex_prometheus_notifications_errors_total[15m])) > 0"
-                " or sum by (tenant) (increase(cortex_alertmanager_notifications_failed_total[15m])) > 0"
+            expr=rise(
+                [
+                    *(f"{api}_prometheus_notifications_errors_total" for api in APIS),
+                    "cortex_alertmanager_notifications_failed_total",
+                ],
+                "15m",
             ),
             minutes=5,
             severity="critical",

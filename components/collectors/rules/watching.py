@@ -60,11 +60,12 @@ GROUP = Group(
         ),
         Alert(
             name="ClusterLogsOld",
+            # A collector that has sent nothing since its start has no series of what it sent.
             expr=(
-                f'sum by (collector, node) (otelcol_exporter_queue_size{{{OF_COLLECTORS},exporter=~".*logs"}}) > 0'
-                f" and sum by (collector, node) (rate(otelcol_exporter_sent_log_records_total{{{OF_COLLECTORS}}}[5m])) == 0"
+                f'sum by (collector, node) (otelcol_exporter_queue_size{{{OF_COLLECTORS},exporter=~".*logs"}}) > 0 unless'
+                f" sum by (collector, node) (rate(otelcol_exporter_sent_log_records_total{{{OF_COLLECTORS}}}[3m])) > 0"
             ),
-            minutes=0,
+            minutes=2,
             severity="critical",
             summary="The collector of {{ $labels.node }} has lines that it could not send for 5 minutes.",
         ),

@@ -1,7 +1,9 @@
 """The platform's rules: each alert has a runbook, and what rules read is kept; where the files are, and when."""
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,26 @@ def test_all_that_rules_read_is_kept_or_recorded() -> None:
     read = {name for rule in RULES for name in metrics(rule.expr)}
     assert len(read) > 30 and {name for name in read - RECORDED if not is_kept(name)} == set()
     assert not is_kept("go_goroutines") and not is_kept("cortex_request_duration_seconds_bucket")
+
+
+def made_faults() -> Iterator[tuple[str, ast.FunctionDef, set[str]]]:
+    """Return the tests with the mark `fires`, each with its file and the alerts that it lets fire."""
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        text = file.read_text()
+        for node in ast.walk(ast.parse(text)) if "mark.fires" in text else ():
+            calls = [mark for mark in getattr(node, "decorator_list", []) if isinstance(mark, ast.Call)]
+            named = [mark for mark in calls if ast.unparse(mark.func) == "pytest.mark.fires"]
+            if isinstance(node, ast.FunctionDef) and named:
+                yield file.name, node, {ast.literal_eval(name) for mark in named for name in mark.args}
+
+
+def test_each_alert_fires_in_a_test_that_makes_its_fault() -> None:
+    fired = set[str]()
+    for file, test, alerts in made_faults():
+        names = {name.id for name in ast.walk(test) if isinstance(name, ast.Name)}
+        assert "expected" in names, f"{test.name} in {file} does not look at the alerts of its mark"
+        fired |= alerts
+    assert fired == {alert.name for alert in ALERTS}
 
 
 def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:

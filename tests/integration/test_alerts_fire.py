@@ -1,0 +1,135 @@
+"""Faults of a tenant's back ends and of a collector are made, and the platform's alerts about them fire.
+
+All programs are real: Cortex, Loki and Alertmanager of a tenant, the collector that scrapes them, and the Cortex of the system
+tenant, whose ruler evaluates the platform's rules over what the collector sends. The faults add up, since an alert goes on for
+some time after its fault. Faults of the cluster are in tests/e2e.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.backend import KEYS
+from tests.support.container_log import write
+from tests.support.platform_rules import STANDS_STILL, SYSTEM_BUCKET
+from tests.support.refusing_s3 import DELETIONS, EVERYTHING, READS
+from tests.support.watched_tenant import DAY, WatchedTenant
+
+LINES = 4000  # far more than the queue has room for
+TOO_LONG = "x" * 3000  # characters; Cortex takes 2,048 in the value of a label
+# Of each back end: where its rules are, an expression that cannot be evaluated, and one that always fires.
+RULES = {
+    "cortex": ("/api/v1/rules/team", 'label_replace(vector(1), "a", "$1", "b", "(")', "vector(1)"),
+    "loki": ("/loki/api/v1/rules/team", 'sum_over_time({job=~".+"} | logfmt | unwrap value [1h])', "vector(1) > 0"),
+}
+# Alerts that fire without a fault: the second one, because there is no cluster.
+USUAL = {("Watchdog", ""), ("ClusterMetricsOld", "")}
+
+
+@pytest.fixture(scope="module")
+def tenant(s3: tuple[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedTenant]:
+    place = {"LocationConstraint": KEYS["AWS_REGION"]}
+    s3[1].create_bucket(Bucket=SYSTEM_BUCKET, CreateBucketConfiguration=place)
+    tenant = WatchedTenant(tmp_path_factory.mktemp("watched"), s3[0])
+    try:
+        tenant.start()
+        yield tenant
+    finally:
+        tenant.close()
+
+
+def test_no_alert_fires_without_a_fault(tenant: WatchedTenant) -> None:
+    tenant.until_firing(USUAL)
+    time.sleep(STANDS_STILL)  # after which a compactor without a success stands still
+    assert tenant.system.firing("tenant") == USUAL
+
+
+@pytest.mark.fires("DeletionsFailing")
+def test_an_alert_fires_when_the_bucket_refuses_to_delete_blocks(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.s3.refused = DELETIONS
+    tenant.push_sample(3 * DAY)
+    tenant.until_firing({(alert, "cortex") for alert in expected})
+
+
+@pytest.mark.nightly  # Loki deletes each minute
+@pytest.mark.fires("DeletionsFailing")
+def test_an_alert_fires_when_the_bucket_refuses_to_delete_chunks(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.s3.refused = ()
+    tenant.push_lines(3 * DAY)
+    tenant.loki.stop()  # it uploads its index
+    tenant.loki.start()
+    tenant.s3.refused = DELETIONS  # without the right to delete, Loki does not start
+    tenant.until_firing({(alert, "loki") for alert in expected}, seconds=240)
+
+
+@pytest.mark.fires("RulesFailing")
+def test_an_alert_fires_when_a_rule_cannot_be_evaluated(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.push_lines()
+    for api, (path, failing, _) in RULES.items():
+        tenant.set_rule(api, path, {"record": "a:b", "expr": failing})
+    tenant.until_firing({(alert, api) for alert in expected for api in RULES})
+
+
+@pytest.mark.fires("NotificationsFailing")
+def test_an_alert_fires_when_a_receiver_does_not_answer(tenant: WatchedTenant, expected: set[str]) -> None:
+    """The address of the receiver is a private one, which Alertmanager does not reach."""
+    hook = {"name": "pager", "webhook_configs": [{"url": "http://127.0.0.1:9"}]}
+    route = {"receiver": "pager", "group_wait": "0s", "group_interval": "1s"}
+    tenant.set_receivers({"route": route, "receivers": [hook]})
+    for api, (path, _, always) in RULES.items():
+        tenant.set_rule(api, path, {"alert": "Always", "expr": always})
+    tenant.until_firing({(alert, "alertmanager") for alert in expected})
+
+
+@pytest.mark.fires("NotificationsFailing")
+def test_an_alert_fires_when_rulers_do_not_reach_the_alertmanager(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.alertmanager.kill()
+    tenant.until_firing({(alert, api) for alert in expected for api in RULES})
+
+
+@pytest.mark.fires("BackEndNotScraped")
+def test_an_alert_fires_when_a_back_end_does_not_answer(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.alertmanager.kill()
+    tenant.until_firing({(alert, "alertmanager") for alert in expected})
+
+
+@pytest.mark.fires("MetricsCompactionFailing", "MetricsRetentionFailing", "UploadsFailing")
+def test_alerts_fire_when_the_bucket_of_blocks_cannot_be_read(tenant: WatchedTenant, expected: set[str]) -> None:
+    """Cortex looks into the bucket before it uploads."""
+    tenant.s3.refused = READS
+    tenant.push_sample()
+    tenant.until_firing({(alert, "cortex") for alert in expected})
+
+
+@pytest.mark.nightly  # Loki keeps the list of its tables for a minute
+@pytest.mark.fires("LogsCompactionFailing", "LogsRetentionFailing")
+def test_alerts_fire_when_the_bucket_of_chunks_cannot_be_read(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.s3.refused = READS
+    tenant.until_firing({(alert, "loki") for alert in expected}, seconds=240)
+
+
+@pytest.mark.fires("UploadsFailing")
+def test_an_alert_fires_when_the_bucket_takes_nothing(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.s3.refused = EVERYTHING
+    tenant.push_sample()
+    tenant.push_lines()
+    tenant.until_firing({(alert, api) for alert in expected for api in RULES})
+
+
+@pytest.mark.fires("CollectorDataLost")
+def test_an_alert_fires_when_the_system_tenant_refuses_samples(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.pod.expect_request("/metrics").respond_with_data(
+        f'orders{{shop="{TOO_LONG}"}} 1\n', content_type="text/plain; version=0.0.4"
+    )
+    tenant.until_firing({(alert, "otlp_http/metrics") for alert in expected}, "exporter")
+
+
+@pytest.mark.fires("ClusterLogsOld", "CollectorQueueFillingUp", "CollectorLinesWait")
+def test_alerts_fire_when_a_collector_cannot_send_lines(tenant: WatchedTenant, expected: set[str]) -> None:
+    write(
+        tenant.collector.log_file("shop", "cart-1", "web"),
+        *(f"line {number}".ljust(500, "x") for number in range(LINES)),
+    )
+    tenant.until_firing({(alert, "node-1") for alert in expected}, "node")

@@ -1,0 +1,325 @@
+"""Cases of the platform's alerts for `promtool test rules`: series with the fault and without, and what the alert says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DAEMON_SET = 'namespace="opstrace-collectors",daemonset="node-collector"'
+GATEWAY = 'namespace="opstrace",deployment="gateway"'
+SET = 'namespace="a-tenant",statefulset="loki"'
+CLAIM = 'namespace="a-tenant",persistentvolumeclaim="data-loki-0"'
+OF_TENANT = 'tenant="a",pod="cortex-0"'
+QUEUE = 'job="collector",collector="node-collector",node="n1",exporter="otlp_http/logs"'
+ANSWERS = 'envoy_http_downstream_rq_xx_total{job="gateway",envoy_http_conn_manager_prefix="gateway",envoy_response_code_class="%s"}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One alert: series a minute, in promtool's notation, with the fault and without, and what the alert says.
+
+    Attributes:
+        minute: When the alert is looked at.
+        labels: The labels of the alert beside its name and its severity.
+    """
+
+    alert: str
+    fault: Mapping[str, str]
+    healthy: Mapping[str, str]
+    minute: int
+    labels: Mapping[str, str]
+    summary: str
+
+
+def compaction(alert: str, metric: str, job: str, summary: str, labels: tuple[str, ...] = ("",)) -> Case:
+    """Return the case of a compactor whose last success was at the second 60, while its process ran.
+
+    Its series have the first of the `labels`. Those with the others succeed all the time.
+    """
+    (series, *others) = (f"{metric}{{{OF_TENANT}{label}}}" for label in labels)
+    started = f'process_start_time_seconds{{{OF_TENANT},job="{job}"}}'
+    return Case(
+        alert=alert,
+        fault={series: "60x220", started: "1x220"} | dict.fromkeys(others, "60+60x220"),
+        healthy={series: "60+60x220", started: "1x220"},
+        minute=200,
+        labels={"tenant": "a"},
+        summary=summary,
+    )
+
+
+CASES = [
+    Case(
+        alert="GatewayErrors",
+        fault={ANSWERS % 5: "0+60x30", ANSWERS % 2: "0+540x30"},
+        healthy={ANSWERS % 5: "0+1x30", ANSWERS % 2: "0+540x30"},
+        minute=20,
+        labels={},
+        summary="10% of the gateway's answers are errors of the server (5xx).",
+    ),
+    Case(
+        alert="GatewayDown",
+        fault={f"k8s_deployment_available{{{GATEWAY}}}": "2 0x5"},
+        healthy={f"k8s_deployment_available{{{GATEWAY}}}": "1x5"},
+        minute=4,
+        labels={"namespace": "opstrace", "deployment": "gateway"},
+        summary="No pod of the gateway is ready: nobody reaches any tenant.",
+    ),
+    Case(
+        alert="GatewayDegraded",
+        fault={f"k8s_deployment_available{{{GATEWAY}}}": "1x30", f"k8s_deployment_desired{{{GATEWAY}}}": "2x30"},
+        healthy={f"k8s_deployment_available{{{GATEWAY}}}": "2x30", f"k8s_deployment_desired{{{GATEWAY}}}": "2x30"},
+        minute=20,
+        labels={"namespace": "opstrace", "deployment": "gateway"},
+        summary="Only 1 pods of the gateway are ready.",
+    ),
+    Case(
+        alert="TenantNotReady",
+        fault={f"k8s_statefulset_ready_pods{{{SET}}}": "2x30", f"k8s_statefulset_desired_pods{{{SET}}}": "3x30"},
+        healthy={f"k8s_statefulset_ready_pods{{{SET}}}": "3x30", f"k8s_statefulset_desired_pods{{{SET}}}": "3x30"},
+        minute=15,
+        labels={"namespace": "a-tenant", "statefulset": "loki"},
+        summary="loki in a-tenant has only 2 ready pods.",
+    ),
+    Case(
+        alert="BackEndNotScraped",
+        fault={'up{job="loki",namespace="a-tenant",pod="loki-0"}': "0x20"},
+        healthy={'up{job="loki",namespace="a-tenant",pod="loki-0"}': "0x5 1x15"},
+        minute=15,
+        labels={"job": "loki", "namespace": "a-tenant", "pod": "loki-0"},
+        summary="loki-0 in a-tenant does not give its metrics.",
+    ),
+    Case(
+        alert="ContainerRestarts",
+        fault={'k8s_container_restarts{namespace="a-tenant",pod="loki-0",container="loki"}': "0x10 1x5 2x5 4x20"},
+        healthy={'k8s_container_restarts{namespace="a-tenant",pod="loki-0",container="loki"}': "4x10 5x30"},
+        minute=31,
+        labels={"namespace": "a-tenant", "pod": "loki-0", "container": "loki"},
+        summary="loki of loki-0 in a-tenant restarts again and again.",
+    ),
+    Case(
+        alert="RulesFailing",
+        fault={f"cortex_prometheus_rule_evaluation_failures_total{{{OF_TENANT}}}": "0+1x40"},
+        healthy={f"cortex_prometheus_rule_evaluation_failures_total{{{OF_TENANT}}}": "7x40"},
+        minute=30,
+        labels={"tenant": "a"},
+        summary="Rules of the tenant a cannot be evaluated.",
+    ),
+    Case(
+        alert="NotificationsFailing",
+        fault={f"cortex_alertmanager_notifications_failed_total{{{OF_TENANT}}}": "0+1x40"},
+        healthy={f"cortex_alertmanager_notifications_failed_total{{{OF_TENANT}}}": "7x40"},
+        minute=20,
+        labels={"tenant": "a"},
+        summary="Alerts of the tenant a do not reach their receiver.",
+    ),
+    Case(
+        alert="VolumeFillingUp",
+        fault={
+            f"kubelet_volume_stats_available_bytes{{{CLAIM}}}": "10x30",
+            f"kubelet_volume_stats_capacity_bytes{{{CLAIM}}}": "100x30",
+        },
+        healthy={
+            f"kubelet_volume_stats_available_bytes{{{CLAIM}}}": "20x30",
+            f"kubelet_volume_stats_capacity_bytes{{{CLAIM}}}": "100x30",
+        },
+        minute=20,
+        labels={"namespace": "a-tenant", "persistentvolumeclaim": "data-loki-0"},
+        summary="data-loki-0 in a-tenant is 90% full.",
+    ),
+    Case(
+        alert="VolumeFull",
+        fault={
+            f"kubelet_volume_stats_available_bytes{{{CLAIM}}}": "2x30",
+            f"kubelet_volume_stats_capacity_bytes{{{CLAIM}}}": "100x30",
+        },
+        healthy={
+            f"kubelet_volume_stats_available_bytes{{{CLAIM}}}": "10x30",
+            f"kubelet_volume_stats_capacity_bytes{{{CLAIM}}}": "100x30",
+        },
+        minute=5,
+        labels={"namespace": "a-tenant", "persistentvolumeclaim": "data-loki-0"},
+        summary="data-loki-0 in a-tenant is 98% full.",
+    ),
+    Case(
+        alert="UploadsFailing",
+        fault={f"cortex_ingester_shipper_upload_failures_total{{{OF_TENANT}}}": "0+1x60"},
+        healthy={f"cortex_ingester_shipper_upload_failures_total{{{OF_TENANT}}}": "0x20 1x40"},
+        minute=50,
+        labels={"tenant": "a"},
+        summary="Data of the tenant a does not get into its bucket.",
+    ),
+    Case(
+        alert="UploadsFailing",
+        fault={f"cortex_ingester_shipper_dir_sync_failures_total{{{OF_TENANT}}}": "0+1x60"},
+        healthy={f"cortex_ingester_shipper_dir_sync_failures_total{{{OF_TENANT}}}": "0x20 1x40"},
+        minute=50,
+        labels={"tenant": "a"},
+        summary="Data of the tenant a does not get into its bucket.",
+    ),
+    Case(
+        alert="DeletionsFailing",
+        fault={f"cortex_compactor_block_cleanup_failures_total{{{OF_TENANT}}}": "0+1x200"},
+        healthy={f"cortex_compactor_block_cleanup_failures_total{{{OF_TENANT}}}": "7x200"},
+        minute=190,
+        labels={"tenant": "a"},
+        summary="Old data of the tenant a cannot be deleted from its bucket.",
+    ),
+    compaction(
+        "MetricsCompactionFailing",
+        "cortex_compactor_last_successful_run_timestamp_seconds",
+        "cortex",
+        "Blocks of the tenant a were last compacted 3h 19m 0s ago.",
+    ),
+    compaction(
+        "MetricsRetentionFailing",
+        "cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds",
+        "cortex",
+        "Old blocks of the tenant a were last deleted 3h 19m 0s ago.",
+        (',user_status="active"', ',user_status="deleted"'),
+    ),
+    compaction(
+        "LogsCompactionFailing",
+        "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds",
+        "loki",
+        "The index of the tenant a was last compacted 3h 19m 0s ago.",
+    ),
+    compaction(
+        "LogsRetentionFailing",
+        "loki_compactor_apply_retention_last_successful_run_timestamp_seconds",
+        "loki",
+        "Old lines of the tenant a were last deleted 3h 19m 0s ago.",
+    ),
+    Case(
+        alert="NodeNotReady",
+        fault={'k8s_node_condition_ready{node="n1"}': "-1x10"},
+        healthy={'k8s_node_condition_ready{node="n1"}': "1x10"},
+        minute=8,
+        labels={"node": "n1"},
+        summary="The node n1 is not ready.",
+    ),
+    Case(
+        alert="NodeUnderPressure",
+        fault={'k8s_node_condition_disk_pressure{node="n1"}': "1x10"},
+        healthy={'k8s_node_condition_disk_pressure{node="n1"}': "0x10"},
+        minute=8,
+        labels={"node": "n1"},
+        summary="The node n1 is short of memory, disk or process ids, and may evict pods.",
+    ),
+    Case(
+        alert="NodeCertificateExpires",
+        fault={'kubelet_certificate_manager_client_ttl_seconds{node="n1"}': "187200-60x100"},
+        healthy={'kubelet_certificate_manager_client_ttl_seconds{node="n1"}': "6048000x100"},
+        minute=70,
+        labels={"node": "n1"},
+        summary="A certificate of the kubelet of n1 ends in 2d 2h 50m 0s.",
+    ),
+    Case(
+        alert="KeyExpires",
+        fault={},
+        healthy={},
+        minute=1,
+        labels={"key": "k1"},
+        summary="Tokens of the key k1 are refused in 1d 0h 0m 0s.",
+    ),
+    Case(
+        alert="Watchdog",
+        fault={},
+        healthy={},
+        minute=1,
+        labels={},
+        summary="Always fires. If your receiver gets it no longer, alerts do not arrive.",
+    ),
+    Case(
+        alert="ClusterMetricsOld",
+        fault={'k8s_node_condition_ready{node="n1"}': "1x20", 'up{job="kubelet",node="n1"}': "1x10"},
+        healthy={'k8s_node_condition_ready{node="n1"}': "1x20", 'up{job="kubelet",node="n1"}': "1x11"},
+        minute=16,
+        labels={"node": "n1"},
+        summary="The newest metrics of the node n1 are older than 5 minutes.",
+    ),
+    Case(
+        alert="ClusterLogsOld",
+        fault={
+            f"otelcol_exporter_queue_size{{{QUEUE}}}": "5x20",
+            f"otelcol_exporter_sent_log_records_total{{{QUEUE}}}": "9x20",
+        },
+        healthy={
+            f"otelcol_exporter_queue_size{{{QUEUE}}}": "5x20",
+            f"otelcol_exporter_sent_log_records_total{{{QUEUE}}}": "0+1x20",
+        },
+        minute=10,
+        labels={"collector": "node-collector", "node": "n1"},
+        summary="The collector of n1 has lines that it could not send for 5 minutes.",
+    ),
+    Case(  # of a collector that has sent nothing since its start
+        alert="ClusterLogsOld",
+        fault={f"otelcol_exporter_queue_size{{{QUEUE}}}": "5x20"},
+        healthy={f"otelcol_exporter_queue_size{{{QUEUE}}}": "0x20"},
+        minute=10,
+        labels={"collector": "node-collector", "node": "n1"},
+        summary="The collector of n1 has lines that it could not send for 5 minutes.",
+    ),
+    Case(
+        alert="CollectorDown",
+        fault={
+            f"k8s_daemonset_ready_nodes{{{DAEMON_SET}}}": "1x20",
+            f"k8s_daemonset_desired_scheduled_nodes{{{DAEMON_SET}}}": "2x20",
+        },
+        healthy={
+            f"k8s_daemonset_ready_nodes{{{DAEMON_SET}}}": "2x20",
+            f"k8s_daemonset_desired_scheduled_nodes{{{DAEMON_SET}}}": "2x20",
+        },
+        minute=15,
+        labels={"namespace": "opstrace-collectors", "daemonset": "node-collector"},
+        summary="Collectors run on 1 nodes only.",
+    ),
+    Case(
+        alert="CollectorQueueFillingUp",
+        fault={
+            f"otelcol_exporter_queue_size{{{QUEUE}}}": "60x20",
+            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+        },
+        healthy={
+            f"otelcol_exporter_queue_size{{{QUEUE}}}": "40x20",
+            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+        },
+        minute=10,
+        labels={"job": "collector", "collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+        summary="The queue otlp_http/logs of n1 is 60% full.",
+    ),
+    Case(
+        alert="CollectorLinesWait",  # the outage is over, and the queue empty
+        fault={
+            f"otelcol_exporter_queue_size{{{QUEUE}}}": "96x10 0x9",
+            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+        },
+        healthy={
+            f"otelcol_exporter_queue_size{{{QUEUE}}}": "94x10 0x9",
+            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+        },
+        minute=20,
+        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+        summary="Lines of n1 waited in their files in the last 15 minutes: otlp_http/logs had no room.",
+    ),
+    Case(
+        alert="CollectorLinesWait",  # the disk of the queue was full
+        fault={f"otelcol_exporter_enqueue_failed_log_records_total{{{QUEUE}}}": "_x10 100x20"},
+        healthy={f"otelcol_exporter_enqueue_failed_log_records_total{{{QUEUE}}}": "100x40"},
+        minute=20,
+        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+        summary="Lines of n1 waited in their files in the last 15 minutes: otlp_http/logs had no room.",
+    ),
+    Case(
+        alert="CollectorDataLost",
+        fault={f"otelcol_exporter_send_failed_log_records_total{{{QUEUE}}}": "_x10 7x20"},
+        healthy={f"otelcol_exporter_send_failed_log_records_total{{{QUEUE}}}": "7x40"},
+        minute=20,
+        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+        summary="7 lines or samples of n1 were lost by otlp_http/logs in 15 minutes.",
+    ),
+]
+NEVER = compaction(
+    "LogsRetentionFailing",
+    "loki_compactor_apply_retention_last_successful_run_timestamp_seconds",
+    "loki",
+    "Old lines of the tenant a were last deleted 3h 19m 59s ago.",
+)
