@@ -178,8 +178,11 @@ class Context:
 
         return obstacle(url, ca_file, seconds)
 
-    def gateway_client(self, ca_file: Path | None, token: str, seconds: float) -> GatewayClient:
-        """Return a client of tenants' APIs with a token. An answer may take `seconds`."""
+    def gateway_client(self, ca_file: Path | None, token: str | None, seconds: float) -> GatewayClient:
+        """Return a client of tenants' APIs with a token; None for an instance without authentication.
+
+        An answer may take `seconds`.
+        """
         from scripts.clients.gateway.client import GatewayClient
 
         return GatewayClient(ca_file, token, seconds)

@@ -11,6 +11,7 @@ import jinja2
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from scripts.web.changes.changes import Changes
+from scripts.web.queries import Queries
 from scripts.web.subject import Subject
 from scripts.web.tenant_list import TenantList
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scripts.context.context import Context
+    from scripts.tokens.signing import Signer
     from scripts.web.changes.change import Change
 
 FOLDER = Path(__file__).parent
@@ -40,15 +42,24 @@ class Page:
         instance: Its name.
         folder: A folder of the user alone, for the logs of the engine's events.
         read_only: Whether the page changes nothing.
+        signer: Signs the tokens of queries; None without a key.
     """
 
-    def __init__(
-        self, context: Context, provider_name: str, instance: str, folder: Path, *, read_only: bool = False
+    def __init__(  # noqa: PLR0913 one for each part of the page
+        self,
+        context: Context,
+        provider_name: str,
+        instance: str,
+        folder: Path,
+        *,
+        read_only: bool = False,
+        signer: Signer | None = None,
     ) -> None:
         self.context, self.provider_name, self.instance = context, provider_name, instance
         self.read_only = read_only
         self.subject = Subject(context, provider_name, instance)
         self.tenants = TenantList(self.subject)
+        self.queries = Queries(self.subject, signer)
         self.changes = Changes(folder, self.tenants.refresh)
         self.is_ending = False
 

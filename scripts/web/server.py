@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from components.config.stack import StackConfig
     from scripts.context.context import Context
+    from scripts.tokens.signing import Signer
     from scripts.web.guard import Guard
 
 LOOPBACK = "127.0.0.1"
@@ -36,11 +38,19 @@ UNDER_WAY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a page is served: at a port, 0 for any free one; whether it changes nothing; whether it opens the browser."""
+    """How a page is served.
+
+    Attributes:
+        port: Its port on 127.0.0.1, 0 for any free one.
+        read_only: Whether it changes nothing.
+        open_browser: Whether it opens the user's browser.
+        signer: Signs the tokens of queries; None without a key.
+    """
 
     port: int = 0
     read_only: bool = False
     open_browser: bool = True
+    signer: Signer | None = None
 
 
 class Server(uvicorn.Server):
@@ -94,13 +104,14 @@ class Server(uvicorn.Server):
 def serve(context: Context, provider_name: str, instance: str, options: Options) -> None:
     """Serve a page about an instance until Ctrl-C.
 
-    Raises `UserError` where the instance has no valid stack file, where its provider is missing, or where the port is in use.
+    Raises `UserError` where the instance has no valid stack file, where it does not trust the key, where its provider is
+    missing, or where the port is in use.
     """
     gc.enable()  # unlike other commands, this one runs for hours
     with tempfile.TemporaryDirectory(prefix="opstrace-ui-") as folder, _listening(options.port) as listener:
         port = listener.getsockname()[1]
-        page = Page(context, provider_name, instance, Path(folder), read_only=options.read_only)
-        page.subject.config()
+        page = Page(context, provider_name, instance, Path(folder), read_only=options.read_only, signer=options.signer)
+        _require_trusted(options.signer, page.subject.config(), instance)
         context.provider(provider_name)
         sessions = Sessions()
         link = Link(page, sessions, port)
@@ -114,6 +125,15 @@ def serve(context: Context, provider_name: str, instance: str, options: Options)
             link.remove()
             for change in page.changes.all():
                 change.wait()
+
+
+def _require_trusted(signer: Signer | None, config: StackConfig, instance: str) -> None:
+    """Raise `UserError` where the instance does not trust the key that signs the tokens of queries."""
+    if signer and config.data_api.authentication and signer.kid not in config.data_api.public_keys:
+        raise UserError(
+            f"--key: {instance} does not trust the key {signer.kid}, but {', '.join(sorted(config.data_api.public_keys))}; "
+            "name the file of one of them, or add the key with `./opstrace ta-pubkeys-add`"
+        )
 
 
 class Link:

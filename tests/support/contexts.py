@@ -120,7 +120,7 @@ class FakeContext(Context):
     def obstacle(self, url: str, ca_file: Path | None, seconds: float) -> Obstacle | None:
         return self.found_obstacle
 
-    def gateway_client(self, ca_file: Path | None, token: str, seconds: float) -> Any:
+    def gateway_client(self, ca_file: Path | None, token: str | None, seconds: float) -> Any:
         assert self.gateway, "the test has no gateway"
         return self.gateway(token)
 

@@ -76,13 +76,13 @@ class Pods(EmptyCluster):
 class Site:
     """A page with its parts, and browsers that look at it."""
 
-    def __init__(self, stack: Path, folder: Path, aws: Any = None, *, read_only: bool = False) -> None:
+    def __init__(self, stack: Path, folder: Path, aws: Any = None, **options: Any) -> None:
         self.stack = stack
         self.states: dict[str, list[dict[str, Any]]] = {"showdown": []}
         self.updates: list[str] = []
         self.cluster = Pods()
         self.context = FakeContext(stack.parent, self.engine, aws=aws, cluster=self.cluster)
-        self.page = Page(self.context, "local", "showdown", folder, read_only=read_only)
+        self.page = Page(self.context, "local", "showdown", folder, **options)
         self.sessions = Sessions()
         self.begun = 0
         self.app = application(self.page, self.sessions, PORT, self._begin)

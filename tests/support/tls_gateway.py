@@ -66,5 +66,5 @@ class GatewayContext(FakeContext):
     def obstacle(self, url: str, ca_file: Path | None, seconds: float) -> Obstacle | None:
         return Context.obstacle(self, url, ca_file, seconds)
 
-    def gateway_client(self, ca_file: Path | None, token: str, seconds: float) -> GatewayClient:
+    def gateway_client(self, ca_file: Path | None, token: str | None, seconds: float) -> GatewayClient:
         return Context.gateway_client(self, ca_file, token, seconds)

@@ -1,5 +1,6 @@
 """Requests to the APIs of tenants through the gateway, with a token."""
 
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,15 +10,16 @@ from components.core.errors import UserError
 from scripts.clients.gateway.probe import pool
 
 SECONDS = 30.0  # for an answer: a query may take longer than a page
+PART = 64 << 10  # bytes of an answer that are read at once
 
 
 class GatewayClient:
-    """A client with a token.
+    """A client with a token; None for an instance without authentication.
 
     `ca_file` is a CA to trust in addition to the public ones. An answer may take `seconds`.
     """
 
-    def __init__(self, ca_file: Path | None, token: str, seconds: float = SECONDS) -> None:
+    def __init__(self, ca_file: Path | None, token: str | None, seconds: float = SECONDS) -> None:
         self._ca_file, self._token, self._seconds = ca_file, token, seconds
 
     def request(self, method: str, url: str, body: str | None = None) -> tuple[int, str]:
@@ -25,13 +27,10 @@ class GatewayClient:
 
         Raises `UserError` where there is no answer.
         """
-        parts = urlsplit(url)
-        headers = {"Host": parts.netloc, "Authorization": f"Bearer {self._token}"}
-        headers |= {} if body is None else {"Content-Type": "application/json"}
-        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        headers = {} if body is None else {"Content-Type": "application/json"}
         connections = pool(url, self._ca_file, self._seconds)
         try:
-            answer = connections.request(method, target, body=body, headers=headers)
+            answer = connections.request(method, _target(url), body=body, headers=self._headers(url) | headers)
             return int(answer.status), answer.data.decode("utf-8", "replace")
         except urllib3.exceptions.TimeoutError as error:
             raise UserError(f"{url} does not answer in {self._seconds:.0f} s") from error
@@ -39,3 +38,36 @@ class GatewayClient:
             raise UserError(f"{url} does not answer: {error}") from error
         finally:
             connections.close()
+
+    def get(self, url: str, *, seconds: float, most_bytes: int) -> tuple[int, str]:
+        """Return the status and the text of the answer to a GET.
+
+        Raises `UserError` where there is no answer within `seconds`, or where it has more than `most_bytes`.
+        """
+        end, body = time.monotonic() + seconds, b""
+        place = url.partition("?")[0]
+        connections = pool(url, self._ca_file, seconds)
+        try:
+            answer = connections.request("GET", _target(url), headers=self._headers(url), preload_content=False)
+            for part in answer.stream(PART):
+                body += part
+                if len(body) > most_bytes:
+                    raise UserError(f"{place} answers with more than {most_bytes >> 20} MiB")
+                if time.monotonic() > end:
+                    raise UserError(f"{place} takes longer than {seconds:g} s to answer")
+            return int(answer.status), body.decode("utf-8", "replace")
+        except urllib3.exceptions.TimeoutError as error:
+            raise UserError(f"{place} does not answer within {seconds:g} s") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise UserError(f"{place} does not answer: {error}") from error
+        finally:
+            connections.close()
+
+    def _headers(self, url: str) -> dict[str, str]:
+        token = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        return {"Host": urlsplit(url).netloc} | token
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -1,11 +1,14 @@
 """What keeps a client from a host: its name, the connection, the certificate."""
 
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from pytest_httpserver import HTTPServer
 
+from components.core.errors import UserError
 from localcloud.certificate_authority import Authority
 from localcloud.settings import Settings
 from scripts.clients.gateway.client import GatewayClient
@@ -33,6 +36,32 @@ def test_a_host_with_a_trusted_certificate_is_reached(tmp_path: Path, authority:
         assert obstacle(f"https://{NAME}:{port}", ca_file) is None
         client = GatewayClient(ca_file, "token")
         assert client.request("POST", f"https://{NAME}:{port}/path?query=1", "{}") == (200, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ([b"x" * (1 << 20), b"x"], "answers with more than 1 MiB"),
+        ((time.sleep(0.5) or b"x" for _ in range(5)), "takes longer than 1.5 s to answer"),
+        ((time.sleep(2.5) or b"x" for _ in range(1)), "does not answer within 1.5 s"),
+    ],
+)
+def test_an_answer_that_is_too_long_or_too_slow_is_given_up(
+    tmp_path: Path, authority: Authority, ca_file: Path, body: Iterable[bytes], reason: str
+) -> None:
+    with served(tmp_path, authority.issue("server", names=[NAME]), body) as port:
+        url = f"https://{NAME}:{port}/path"
+        with pytest.raises(UserError) as error:
+            GatewayClient(ca_file, None).get(f"{url}?query=secret", seconds=1.5, most_bytes=1 << 20)
+        assert str(error.value) == f"{url} {reason}"
+
+
+def test_a_get_returns_status_and_text(tmp_path: Path, authority: Authority, ca_file: Path) -> None:
+    with served(tmp_path, authority.issue("server", names=[NAME]), [b"one", b" two"]) as port:
+        client = GatewayClient(ca_file, "token")
+        assert client.get(f"https://{NAME}:{port}/path", seconds=30, most_bytes=99) == (200, "one two")
+        with pytest.raises(UserError, match=rf"https://{NAME}:1 does not answer: "):
+            client.get(f"https://{NAME}:1", seconds=30, most_bytes=99)
 
 
 def test_a_certificate_of_another_ca_is_told_from_one_for_another_name(
