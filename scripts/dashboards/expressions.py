@@ -9,6 +9,9 @@ from components.core.names import GATEWAY_NAMESPACE
 OR_ZERO = "or on () vector(0)"
 RATE = "[$__rate_interval]"
 TENANT_NAMESPACES = 'namespace=~".+-tenant"'
+BLOCKS = "cortex_ingester_tsdb_storage_blocks_bytes"
+BLOCK_HOURS = 6
+CHUNKS = "loki_ingester_chunk_stored_bytes_total"
 ACCESS_LOG = f'{{k8s_namespace_name="{GATEWAY_NAMESPACE}",k8s_container_name="envoy"}} | json'
 
 
@@ -27,6 +30,19 @@ def by_tenant(expression: str) -> str:
     return f'sum by (tenant) (label_replace({expression}, "tenant", "$1", "namespace", "(.+)-tenant"))'
 
 
+def metrics_stored(window: str) -> str:
+    """Return the estimate of the bytes of blocks that were written to each tenant's bucket within a window.
+
+    On its volume, Cortex keeps the blocks of the last six hours. So each hour, a sixth of them is written.
+    """
+    return of_each_tenant(f"max by (tenant) (sum_over_time({BLOCKS}[{window}:1h])) / {BLOCK_HOURS}")
+
+
+def logs_stored(window: str) -> str:
+    """Return the bytes of chunks that were written to each tenant's bucket within a window."""
+    return of_each_tenant(f"sum by (tenant) (increase({CHUNKS}[{window}]))")
+
+
 def cpu(selector: str) -> str:
     """Return the cores that containers use."""
     return f'rate(container_cpu_usage_seconds_total{{{selector},container!=""}}{RATE})'
@@ -40,3 +56,8 @@ def memory(selector: str) -> str:
 def share(part: str, whole: str) -> str:
     """Return the share of a part that may have no series in a whole that may be 0."""
     return f"(({part}) {OR_ZERO}) / clamp_min(({whole}), 1e-9)"
+
+
+SERIES_BY_TENANT = of_each_tenant("max by (tenant) (cortex_ingester_memory_series)")
+SAMPLES_BY_TENANT = of_each_tenant(rate_by_tenant("cortex_distributor_received_samples_total"))
+LINES_BY_TENANT = of_each_tenant(rate_by_tenant("loki_distributor_lines_received_total"))

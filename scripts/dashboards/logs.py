@@ -1,7 +1,7 @@
 """The dashboard of the volume of logs: of all tenants, and of the cluster's own."""
 
 from scripts.dashboards.dashboard import Dashboard, Row
-from scripts.dashboards.expressions import RATE, of_each_tenant, rate_by_tenant
+from scripts.dashboards.expressions import LINES_BY_TENANT, RATE, of_each_tenant, rate_by_tenant
 from scripts.dashboards.panel import Query, graph, lines
 
 _CLUSTER = '{k8s_namespace_name=~".+"}'
@@ -13,7 +13,7 @@ _TENANTS = Row(
             "Lines by tenant",
             "cps",
             "Lines that Loki accepts each second.",
-            Query(of_each_tenant(rate_by_tenant("loki_distributor_lines_received_total")), "{{tenant}}"),
+            Query(LINES_BY_TENANT, "{{tenant}}"),
             stacked=True,
         ),
         graph(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from scripts.ui.durations import age_in_words
 from scripts.web.changes.changes import Changes
+from scripts.web.data.figures import FiguresOfTenants
 from scripts.web.queries import Queries
 from scripts.web.subject import Subject
 from scripts.web.tenant_list import TenantList
@@ -31,6 +33,8 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.filters["clock"] = lambda seconds: time.strftime("%H:%M:%S", time.localtime(seconds))
+
+TEMPLATES.filters["age"] = lambda seconds: age_in_words(int(seconds))
 
 
 class Page:
@@ -60,6 +64,7 @@ class Page:
         self.subject = Subject(context, provider_name, instance)
         self.tenants = TenantList(self.subject)
         self.queries = Queries(self.subject, signer)
+        self.figures = FiguresOfTenants(self.subject, self.queries, lambda: self.tenants.is_watched)
         self.changes = Changes(folder, self.tenants.refresh)
         self.is_ending = False
 

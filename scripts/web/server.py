@@ -117,11 +117,13 @@ def serve(context: Context, provider_name: str, instance: str, options: Options)
         link = Link(page, sessions, port)
         server = Server(application(page, sessions, port, link.show_next), page)
         page.tenants.start()
+        page.figures.start()
         try:
             link.show(open_browser=options.open_browser)
             server.run(sockets=[listener])
         finally:
             page.tenants.stop()
+            page.figures.stop()
             link.remove()
             for change in page.changes.all():
                 change.wait()

@@ -6,7 +6,6 @@ at the start, after each change of the page, every few minutes, and on request.
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from components.core.errors import UserError
 from components.core.units import hours
 from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.locate import deployed_tenants
-from scripts.tenants.reports.overview import Glance, glances, pod_states
+from scripts.tenants.reports.overview import Glance, creations, glances, pod_states
+from scripts.web.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +30,7 @@ ROUND_SECONDS = 5  # between two looks at the cluster
 APPLIED_SECONDS = 300  # between two looks at the engine's states
 SORTS: Mapping[str, Callable[[Glance], Any]] = {
     "name": lambda one: one.name,
+    "age": lambda one: -(one.created or time.time()),
     "state": lambda one: (one.state != "ready", one.state),
     "metrics": lambda one: hours(one.retention["metrics"]) if one.retention else 0,
     "logs": lambda one: hours(one.retention["logs"]) if one.retention else 0,
@@ -52,33 +53,31 @@ class TenantList:
         self._subject = subject
         self._deployed: Mapping[str, Applied] | None = None
         self._pods: Mapping[str, State] = {}
+        self._created: Mapping[str, float] = {}
         self._applied_at: float | None = None  # in seconds since the epoch; None before
         self._is_stale = True
         self._watchers = 0
         self._shown: list[Glance] | None = None
-        self._wanted, self._ended = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tenant list", daemon=True)
+        self._rounds = Rounds("tenant list", ROUND_SECONDS, self._read, lambda: self.is_watched)
 
     def start(self) -> None:
         """Begin to read."""
-        self._wanted.set()
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """End to read."""
-        self._ended.set()
-        self._wanted.set()
+        self._rounds.stop()
 
     def refresh(self) -> None:
         """Read everything again soon."""
         self._is_stale = True
-        self._wanted.set()
+        self._rounds.request()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Keep the list up to date while the block runs."""
         self._watchers += 1
-        self._wanted.set()
+        self._rounds.request()
         try:
             yield
         finally:
@@ -94,23 +93,18 @@ class TenantList:
         """When the engine's states were read, in seconds since the epoch; None before."""
         return self._applied_at
 
-    def tenants(self, text: str = "", sort: str = "name", *, descending: bool = False) -> list[Glance]:
-        """Return the tenants in whose name, state, reasons or owner `text` stands, sorted by a key of `SORTS`.
+    def tenants(
+        self, text: str = "", key: Callable[[Glance], Any] = SORTS["name"], *, descending: bool = False
+    ) -> list[Glance]:
+        """Return the tenants in whose name, state, reasons or owner `text` stands, sorted by `key`.
 
         Raises `UserError` where a stack file is invalid.
         """
         subject = self._subject
-        found = glances(subject.settings(), subject.own_stacks(), self._deployed, self._pods)
+        found = glances(subject.settings(), subject.own_stacks(), self._deployed, self._pods, self._created)
         wanted = text.lower().split()
         chosen = [one for one in found if all(word in _text_of(one) for word in wanted)]
-        return sorted(chosen, key=SORTS.get(sort, SORTS["name"]), reverse=descending)
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            self._wanted.wait(ROUND_SECONDS if self.is_watched else None)
-            self._wanted.clear()
-            if not self._ended.is_set():
-                self._read()
+        return sorted(chosen, key=key, reverse=descending)
 
     def _read(self) -> None:
         try:
@@ -119,6 +113,7 @@ class TenantList:
                 self._is_stale = False  # first: a change that ends now makes it stale again
                 self._deployed = deployed_tenants(target.context, target.provider, self._subject.instance)
                 self._applied_at = time.time()
+                self._created = creations(target.cluster)
             self._pods = pod_states(target.cluster, self._subject.settings(), self._deployed)
             error = None
         except REPAIRABLE as failed:

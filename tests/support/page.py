@@ -17,6 +17,7 @@ from tests.support.polling import eventually
 
 PORT = 4711
 URL = f"http://127.0.0.1:{PORT}"
+CREATED = "2026-01-01T00:00:00Z"
 ORIGIN = {"Origin": URL}
 
 
@@ -53,6 +54,9 @@ class Pods(EmptyCluster):
         self.ready: dict[str, int] = {}
 
     def read(self, path: str) -> dict[str, Any]:
+        if path == "/api/v1/namespaces":
+            names = [f"{tenant}-tenant" for tenant in self.ready] + ["kube-system"]
+            return {"items": [{"metadata": {"name": name, "creationTimestamp": CREATED}} for name in names]}
         assert path == "/apis/apps/v1/statefulsets"
         return {"items": [self._one(name, tenant) for tenant in self.ready for name in ("cortex", "loki")]}
 
@@ -66,7 +70,7 @@ class Pods(EmptyCluster):
     def get(self, version: str, kind: str, name: str, namespace: str | None = None) -> Any:
         tenant = (namespace or name).removesuffix("-tenant")
         if kind == "Namespace":
-            return {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}
+            return {"metadata": {"creationTimestamp": CREATED}}
         return self._one(name, tenant) if tenant in self.ready else None
 
     def ask(self, *_: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import datetime
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from components.core.names import namespace
 from scripts.tenants.readiness import programs, states
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from scripts.tenants.readiness import State
     from scripts.tenants.recorded_state import Applied
 
+NAMESPACES = "/api/v1/namespaces"
+NAMESPACE_END = namespace("")
 UNKNOWN = "unknown"
 NOT_APPLIED = "not applied"
 TO_BE_DELETED = "to be deleted by the next update"
@@ -34,6 +38,7 @@ class Glance:
         own_stack: Whether it has a stack of its own.
         protect: Whether its deletion is refused.
         on_delete: What its deletion does to its data; None where no file has the tenant.
+        created: When its namespace was created, in seconds since the epoch; None where that is unknown.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Glance:
     own_stack: bool = False
     protect: bool = False
     on_delete: OnDelete | None = None
+    created: float | None = None
 
 
 def pod_states(
@@ -53,17 +59,33 @@ def pod_states(
     return states(cluster, {name: programs(one) for name, one in settings.items() if name in deployed})
 
 
+def creations(cluster: Cluster) -> dict[str, float]:
+    """Return when each tenant's namespace was created, in seconds since the epoch, by tenant; one request reads all.
+
+    Raises as `Cluster.get` does.
+    """
+    items = (cluster.read(NAMESPACES) or {}).get("items", [])
+    times = {item["metadata"]["name"]: item["metadata"]["creationTimestamp"] for item in items}
+    return {
+        name.removesuffix(NAMESPACE_END): datetime.datetime.fromisoformat(at).timestamp()
+        for name, at in times.items()
+        if name.endswith(NAMESPACE_END)
+    }
+
+
 def glances(
     settings: Mapping[str, TenantSettings],
     own_stacks: Collection[str],
     deployed: Mapping[str, Applied] | None,
     pods: Mapping[str, State],
+    created: Mapping[str, float],
 ) -> list[Glance]:
     """Return all tenants by name; `deployed` is None before the states were read."""
-    return [
+    found = [
         _glance(name, settings.get(name), deployed, pods.get(name), own_stack=name in own_stacks)
         for name in sorted({*settings, *(deployed or {})})
     ]
+    return [replace(one, created=created.get(one.name)) for one in found]
 
 
 def _glance(

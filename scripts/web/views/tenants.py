@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,17 +14,24 @@ from scripts.web.page import page_of, redirect
 from scripts.web.tenant_list import SORTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
+    from scripts.tenants.reports.overview import Glance
     from scripts.web.changes.change import Change
+    from scripts.web.data.figures import FiguresOfTenants
     from scripts.web.page import Page
 
 LOOK_SECONDS = 0.5
 HEADINGS = {
     "name": "Name",
     "state": "State",
+    "age": "Age",
+    "series": "Series",
+    "samples": "Samples/s",
+    "lines": "Lines/s",
+    "stored": "Stored in a day",
     "metrics": "Metrics kept",
     "logs": "Logs kept",
     "owner": "Owner",
@@ -35,11 +43,11 @@ def _listed(request: Request) -> dict[str, Any]:
     """Return the values of the list for the filter and the order in the request's URL."""
     page, query = page_of(request), request.query_params
     sort = query.get("sort", "name")
-    sort = sort if sort in SORTS else "name"
+    sort = sort if sort in HEADINGS else "name"
     descending, text = query.get("order") == "descending", query.get("filter", "")
     error = page.tenants.error
     try:
-        tenants = page.tenants.tenants(text, sort, descending=descending)
+        tenants = page.tenants.tenants(text, _key(page.figures, sort), descending=descending)
         total = len(page.subject.settings())
     except UserError as invalid:
         tenants, total, error = [], 0, str(invalid)
@@ -51,7 +59,18 @@ def _listed(request: Request) -> dict[str, Any]:
         "filter": text,
         "error": error,
         "applied_at": page.tenants.applied_at,
+        "figures": page.figures,
+        "now": time.time(),
     }
+
+
+def _key(figures: FiguresOfTenants, sort: str) -> Callable[[Glance], Any]:
+    """Return the key of an order. Tenants without the figure come first."""
+    if sort in SORTS:
+        return SORTS[sort]
+    if sort == "stored":
+        return lambda one: figures.of(one.name).stored or -1
+    return lambda one: plot.value if (plot := getattr(figures.of(one.name), sort)) else -1
 
 
 def show(request: Request) -> Response:
@@ -89,13 +108,14 @@ def stream(request: Request) -> Response:
 
 async def _events(page: Page, change: Change | None) -> AsyncIterator[str]:
     """Yield events until the browser goes away, or the page ends. The first tell what came before the connection."""
-    tenants: int | None = None
+    tenants: tuple[int, int] | None = None
     changes: list[tuple[str, bool]] | None = None
     progress: int | None = None
     with page.tenants.watched():
+        page.figures.refresh_if_old()
         while not page.is_ending:
-            if tenants != page.tenants.version:
-                tenants = page.tenants.version
+            if tenants != (versions := (page.tenants.version, page.figures.version)):
+                tenants = versions
                 yield "event: tenants\ndata:\n\n"
             active = [(one.id, one.is_waiting) for one in page.changes.active()]
             if changes != active:

@@ -1,0 +1,136 @@
+"""Series, rates and stored bytes of all tenants, from the system tenant. One query asks for all tenants."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from components.core.errors import UserError
+from components.core.names import SYSTEM
+from scripts.dashboards.expressions import (
+    LINES_BY_TENANT,
+    RATE,
+    SAMPLES_BY_TENANT,
+    SERIES_BY_TENANT,
+    logs_stored,
+    metrics_stored,
+)
+from scripts.ui.sizes import in_units
+from scripts.web.data.availability import why_no_metrics
+from scripts.web.data.plots import plot
+from scripts.web.queries import answer_in
+from scripts.web.rounds import Rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scripts.web.data.plots import Plot
+    from scripts.web.queries import Queries
+    from scripts.web.subject import Subject
+
+Kind = Literal["series", "samples", "lines"]
+ROUND_SECONDS = 30
+HOUR = 3600
+STEP_SECONDS = 180  # between two points of a sparkline
+STORED_SECONDS = 600  # between two questions for stored bytes, which read a day
+RATES: Mapping[Kind, str] = {"series": SERIES_BY_TENANT, "samples": SAMPLES_BY_TENANT, "lines": LINES_BY_TENANT}
+STORED = f"({metrics_stored('1d')}) + ({logs_stored('1d')})"
+NOT_READ = "The system tenant is being asked."
+NOTHING = "The system tenant has no metrics of tenants of the last hour: `./opstrace status` tells how old its data is."
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a tenant has and sends; None for what the system tenant does not have.
+
+    Attributes:
+        series: Its series in memory.
+        samples: Its samples each second.
+        lines: Its lines each second.
+        stored: The bytes that were written to its buckets in a day.
+    """
+
+    series: Plot | None = None
+    samples: Plot | None = None
+    lines: Plot | None = None
+    stored: float | None = None
+
+    @property
+    def stored_in_words(self) -> str | None:
+        """The stored bytes in units."""
+        return None if self.stored is None else in_units(round(self.stored))
+
+
+class FiguresOfTenants:
+    """The figures of all tenants, read in rounds while browsers look.
+
+    Attributes:
+        version: Grows with each round.
+        read_at: When they were read, in seconds since the epoch; None before.
+        why: Why there are none, or why they are old; None where they are fresh.
+    """
+
+    def __init__(self, subject: Subject, queries: Queries, is_watched: Callable[[], bool]) -> None:
+        self.version = 0
+        self.read_at: float | None = None
+        self.why: str | None = NOT_READ
+        self._subject, self._queries = subject, queries
+        self._by_tenant: Mapping[str, Figures] = {}
+        self._stored: Mapping[str, float] = {}
+        self._stored_at = 0.0
+        self._rounds = Rounds("figures of tenants", ROUND_SECONDS, self.read, is_watched)
+        self.start, self.stop = self._rounds.start, self._rounds.stop
+
+    def of(self, tenant: str) -> Figures:
+        """Return the figures of a tenant."""
+        return self._by_tenant.get(tenant, Figures())
+
+    def refresh_if_old(self) -> None:
+        """Read them soon if no browser looked for a while."""
+        if time.time() - (self.read_at or 0) > ROUND_SECONDS:
+            self._rounds.request()
+
+    def read(self) -> None:
+        """Read them once. An error is kept as the reason."""
+        try:
+            self.why = why_no_metrics(self._subject, self._queries)
+            if self.why is None:
+                self._by_tenant = self._asked()
+                self.read_at = time.time()
+                self.why = None if self._by_tenant else NOTHING
+        except UserError as error:
+            self.why = str(error)
+        except Exception as fault:
+            traceback.print_exception(fault)
+            self.why = "This is a fault of opstrace; the traceback stands in the terminal of `./opstrace ui`."
+        self.version += 1
+
+    def _asked(self) -> Mapping[str, Figures]:
+        end = time.time()
+        plots = {kind: self._plots(expression, end) for kind, expression in RATES.items()}
+        if end - self._stored_at > STORED_SECONDS:
+            answer = self._answer("/api/v1/query", {"query": STORED, "time": end})
+            self._stored = {one.labels.get("tenant", ""): one.points[-1][1] for one in answer.series if one.points}
+            self._stored_at = end
+        names = {name for by_tenant in plots.values() for name in by_tenant}
+        return {
+            name: Figures(
+                plots["series"].get(name),
+                plots["samples"].get(name),
+                plots["lines"].get(name),
+                self._stored.get(name),
+            )
+            for name in names
+        }
+
+    def _plots(self, expression: str, end: float) -> dict[str, Plot]:
+        start = end - HOUR
+        query = {"query": expression.replace(RATE, "[5m]"), "start": start, "end": end, "step": STEP_SECONDS}
+        answer = self._answer("/api/v1/query_range", query)
+        plots = {one.labels.get("tenant", ""): plot(one.points, start, end) for one in answer.series}
+        return {name: one for name, one in plots.items() if one}
+
+    def _answer(self, path: str, query: Mapping[str, object]) -> Any:
+        return answer_in(self._queries.ask(SYSTEM, "cortex", path, query))

@@ -1,0 +1,56 @@
+"""Numbers, and the points of their sparklines. Templates make SVG of them, without styles and scripts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDTH, HEIGHT = 60, 16  # of a sparkline, in its own units
+UNITS = ("", "k", "M", "G", "T")
+UNIT = 1000
+WHOLE_FROM = 10  # numbers from this one have no decimals
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A number over a time: its newest value, that value in words, and the points of its line in an SVG of 60 x 16."""
+
+    value: float
+    text: str
+    line: str
+
+
+def in_words(number: float) -> str:
+    """Return a number in at most five characters, such as 0.2, 17 or 1.2k."""
+    unit = 0
+    while abs(number) >= UNIT and unit < len(UNITS) - 1:
+        number, unit = number / UNIT, unit + 1
+    if not math.isfinite(number):
+        return str(number)
+    is_whole = number == round(number) or (abs(number) >= WHOLE_FROM and unit == 0)
+    return f"{number:.0f}{UNITS[unit]}" if is_whole else f"{number:.1f}{UNITS[unit]}"
+
+
+def plot(points: Sequence[tuple[float, float]], start: float, end: float) -> Plot | None:
+    """Return the plot of points, as seconds and value, between two times; None without a finite value."""
+    finite = [(at, value) for at, value in points if math.isfinite(value)]
+    if not finite:
+        return None
+    value = finite[-1][1]
+    return Plot(value, in_words(value), _line(finite, start, end))
+
+
+def _line(points: Sequence[tuple[float, float]], start: float, end: float) -> str:
+    """Return the points of a sparkline, from 0 to the highest value."""
+    most = max(0.0, *(value for _, value in points)) or 1.0
+    room = HEIGHT - 2  # so that the line's width is inside
+
+    def place(at: float, value: float) -> str:
+        across = (at - start) / max(end - start, 1e-9) * WIDTH
+        return f"{across:.0f},{1 + room - room * max(value, 0) / most:.0f}"
+
+    return " ".join(place(at, value) for at, value in points)

@@ -1,0 +1,46 @@
+"""Work in a thread of its own: at the start, on request, and in rounds while browsers look."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Rounds:
+    """Does work in a thread.
+
+    Args:
+        name: The name of the thread.
+        seconds: The time between two rounds.
+        work: The work, which raises nothing.
+        is_watched: Tells whether browsers look. Otherwise, the thread waits for a request.
+    """
+
+    def __init__(self, name: str, seconds: float, work: Callable[[], None], is_watched: Callable[[], bool]) -> None:
+        self._seconds, self._work, self._is_watched = seconds, work, is_watched
+        self._wanted, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin with a round."""
+        self._wanted.set()
+        self._thread.start()
+
+    def request(self) -> None:
+        """Do a round soon."""
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """Do no further round."""
+        self._ended.set()
+        self._wanted.set()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._wanted.wait(self._seconds if self._is_watched() else None)
+            self._wanted.clear()
+            if not self._ended.is_set():
+                self._work()

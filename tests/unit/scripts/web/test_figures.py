@@ -1,0 +1,172 @@
+"""The figures of tenants in the list: which queries ask for them, their plots, their age, and why there are none."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from components.core.errors import UserError
+from scripts.stackfile.file import StackFile
+from scripts.tokens.signing import Signer
+from scripts.web.data.figures import STORED
+from scripts.web.data.plots import in_words, plot
+from tests.support.factories import PAIR, settings
+from tests.support.page import Site
+from tests.support.tenant_apis import Asked, TenantApis, matrix, vector
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def stack_settings() -> dict[str, Any]:
+    return settings(tenants=[{"name": "default"}, {"name": "ops"}, {"name": "shop"}])
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    return make_site(signer=Signer(PAIR))
+
+
+def system_tenant(asked: Asked) -> tuple[int, Any]:
+    """Answer as the system tenant of an instance whose tenants `default` and `ops` were scraped."""
+    if asked.path == "/api/v1/query":
+        return 200, vector(({"tenant": "default"}, 2_500_000), ({"tenant": "ops"}, 0))
+    start = float(asked.query["start"])
+    size = 10 if "memory_series" in asked.query["query"] else 1
+    points = [(start + 180 * number, size * number) for number in range(21)]
+    return 200, matrix(
+        ({"tenant": "default"}, points),
+        ({"tenant": "ops"}, [(start, 0), (start + 3600, 0)]),
+        ({"tenant": SCRIPT}, points),
+    )
+
+
+@pytest.fixture
+def apis(site: Site) -> TenantApis:
+    apis = TenantApis(system_tenant)
+    site.context.gateway = apis.client
+    return apis
+
+
+def cells(page: str, tenant: str) -> list[str]:
+    """Return the texts of a tenant's cells, without tags."""
+    row = re.findall(rf'<tr id="tenant-{tenant}">(.*?)</tr>', page, re.DOTALL)[0]
+    return [
+        " ".join(re.sub(r"<[^>]+>", "", cell).split()) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+    ]
+
+
+def reason(site: Site) -> str:
+    """Read the figures, and return why the list has none."""
+    site.page.figures.read()
+    page = site.browser().get("/")
+    assert set(cells(page, "default")[2:6]) == {"see above"}
+    return re.findall(r'id="no-figures"><td colspan="11">(.*?)</td>', page)[0]
+
+
+def test_three_ranges_and_one_instant_ask_for_all_tenants(site: Site, apis: TenantApis) -> None:
+    site.page.figures.read()
+    assert [asked.path for asked in apis.asked] == ["/api/v1/query_range"] * 3 + ["/api/v1/query"]
+    assert {asked.host for asked in apis.asked} == {"cortex.system.showdown.example.com"}
+    assert all("$" not in asked.query["query"] for asked in apis.asked) and apis.asked[3].query["query"] == STORED
+    site.page.figures.read()
+    assert len(apis.asked) == 7  # stored bytes are asked for less often
+
+
+def test_the_list_shows_figures_with_sparklines_and_their_age(site: Site, apis: TenantApis) -> None:
+    site.page.figures.read()
+    page = site.browser().get("/")
+    assert cells(page, "default")[2:6] == ["200", "20", "20", "2.5 MB"]
+    assert cells(page, "ops")[2:6] == ["0", "0", "0", "0 B"]
+    assert cells(page, "shop")[2:6] == ["not scraped"] * 4
+    assert "Series, rates and stored bytes are of " in page and "no-figures" not in page
+    lines = re.findall(r'<polyline points="([^"]*)"/>', page)
+    assert len(lines) == 6 and lines[0].split()[0] == "0,15" and lines[0].split()[-1] == "60,1"
+    assert lines[3] == "0,15 60,15"
+    assert SCRIPT not in page and "<style" not in page and " style=" not in page
+
+
+@pytest.mark.parametrize("sort", ["series", "samples", "lines", "stored"])
+def test_the_list_is_sorted_by_figures(site: Site, apis: TenantApis, sort: str) -> None:
+    site.page.figures.read()
+    page = site.browser().get(f"/?sort={sort}&order=descending")
+    assert re.findall(r'<tr id="tenant-(\w+)">', page)[:2] == ["default", "ops"]
+
+
+def test_before_the_first_answer_the_list_says_so(site: Site) -> None:
+    assert "The system tenant is being asked." in site.browser().get("/")
+
+
+def test_without_a_key_the_list_says_how_to_get_figures(make_site: Callable[..., Site]) -> None:
+    assert "`--key KEYPAIR_FILE`" in reason(make_site())
+
+
+def test_without_collected_metrics_the_list_says_so(site: Site, apis: TenantApis) -> None:
+    file = StackFile("showdown", site.stack.parent)
+    file.set("collectors", {"metrics": False})
+    file.write()
+    assert "`opstrace:collectors.metrics: true`" in reason(site) and apis.asked == []
+
+
+def test_a_system_tenant_that_is_down_is_told(site: Site, apis: TenantApis) -> None:
+    apis.answer = lambda asked: (503, "no healthy upstream")
+    assert reason(site) == "Cortex of system answers 503: no healthy upstream"
+
+
+def test_a_system_tenant_without_data_is_told(site: Site, apis: TenantApis) -> None:
+    apis.answer = lambda asked: (200, matrix() if "range" in asked.path else vector())
+    assert "no metrics of tenants of the last hour" in reason(site)
+
+
+def test_old_figures_stay_while_the_system_tenant_is_down_and_the_list_says_so(site: Site, apis: TenantApis) -> None:
+    site.page.figures.read()
+
+    def down(asked: Asked) -> tuple[int, Any]:
+        raise UserError(f"https://{asked.host} does not answer")
+
+    apis.answer = down
+    site.page.figures.read()
+    page = site.browser().get("/")
+    assert cells(page, "default")[2] == "200" and "cortex.system.showdown.example.com does not answer" in page
+    assert "Series, rates and stored bytes are of " in page
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (0.25, "0.2"), (9.96, "10.0"), (17.4, "17"), (999, "999"), (1234, "1.2k"), (5e6, "5M"), (2.5e13, "25T")],
+)
+def test_numbers_are_short(number: float, text: str) -> None:
+    assert in_words(number) == text
+
+
+def test_values_that_are_no_numbers_are_left_out_of_a_plot() -> None:
+    found = plot([(0, float("nan")), (5, 1), (10, float("inf"))], 0, 10)
+    assert found and (found.value, found.line) == (1, "30,1")
+    assert plot([(0, float("nan"))], 0, 10) is None
+
+
+def test_the_list_of_a_thousand_tenants_answers_within_a_second(site: Site, apis: TenantApis) -> None:
+    names = [f"tenant{number}" for number in range(1000)]
+    file = StackFile("showdown", site.stack.parent)
+    file.set("tenants", [{"name": name, "owner": f"team {name}"} for name in names])
+    file.write()
+
+    def answer(asked: Asked) -> tuple[int, Any]:
+        start = float(asked.query.get("start", 0))
+        points = [(start + 180 * number, number) for number in range(21)]
+        if asked.path == "/api/v1/query":
+            return 200, vector(*(({"tenant": name}, 1.5e9) for name in names))
+        return 200, matrix(*(({"tenant": name}, points) for name in names))
+
+    apis.answer = answer
+    site.page.figures.read()
+    browser = site.browser()
+    browser.get("/")  # reads the stack file
+    taken = []
+    for _ in range(5):
+        started = time.process_time()  # what the page itself takes, whatever else the machine does
+        page = browser.get("/")
+        taken.append(time.process_time() - started)
+    assert page.count("<polyline") == 3000 and min(taken) < 1
