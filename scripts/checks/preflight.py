@@ -16,6 +16,14 @@ ACCOUNT = Check("account", account.find_account)
 VERSION = Check("cluster version", cluster.find_version)
 REFUSALS = (DeniedError, NoAnswerError, BotoCoreError, ClientError, UserError)
 Result = list[Finding] | Exception
+QUOTAS: tuple[Check, ...] = (
+    Check("quota of the listener", quotas.find_listener_certificates),
+    Check("quota of certificates", quotas.find_certificates),
+    Check("quota of buckets", quotas.find_buckets),
+    Check("quota of allowed ranges", quotas.find_rules),
+    Check("quota of roles", quotas.find_roles),
+    Check("quota of records", quotas.find_records),
+)
 # The order of the output.
 CHECKS: tuple[Check, ...] = (
     ACCOUNT,
@@ -36,12 +44,7 @@ CHECKS: tuple[Check, ...] = (
     Check("parent zone", domain.find_parent_zone),
     Check("delegation", domain.find_delegation),
     Check("CAA", domain.find_authorities),
-    Check("quota of the listener", quotas.find_listener_certificates),
-    Check("quota of certificates", quotas.find_certificates),
-    Check("quota of buckets", quotas.find_buckets),
-    Check("quota of allowed ranges", quotas.find_rules),
-    Check("quota of roles", quotas.find_roles),
-    Check("quota of records", quotas.find_records),
+    *QUOTAS,
 )
 # With a probe by two pods, which takes longer than what the settings say.
 LIVE_CHECKS = tuple(

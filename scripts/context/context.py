@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from components.config.stack import StackConfig
     from scripts.checks.finding import Finding
+    from scripts.checks.subject import Subject as CheckedSubject
     from scripts.clients.aws import Clients
     from scripts.clients.gateway.client import GatewayClient
     from scripts.clients.gateway.reach import Obstacle
@@ -120,13 +121,25 @@ class Context:
         stacks of their own; quotas must have room for them too.
         """
         from scripts.checks.preflight import CHECKS, LIVE_CHECKS, findings
+
+        subject = self._checked(provider, instance, config, added)
+        return findings(subject, LIVE_CHECKS if live else CHECKS)
+
+    def quotas(self, provider: Provider, instance: str, config: StackConfig) -> list[Finding]:
+        """Return what an instance uses of AWS's quotas."""
+        from scripts.checks.preflight import QUOTAS, findings
+
+        return findings(self._checked(provider, instance, config), QUOTAS)
+
+    def _checked(
+        self, provider: Provider, instance: str, config: StackConfig, added: Iterable[str] = ()
+    ) -> CheckedSubject:
         from scripts.checks.subject import Account, Subject
         from scripts.clients.aws import Clients
 
         account = Account(Clients(provider.environment, config))
         own_stacks = len({*added, *own_stack_tenants(self.stacks, instance)})
-        subject = Subject(instance, config, account, self.cluster(provider, config), own_stacks=own_stacks)
-        return findings(subject, LIVE_CHECKS if live else CHECKS)
+        return Subject(instance, config, account, self.cluster(provider, config), own_stacks=own_stacks)
 
     def require_preflight(
         self,

@@ -9,9 +9,10 @@ from components.core.errors import UserError
 from localcloud.toolchain.engine_plugins import require_plugins
 from scripts.engine import locks
 from scripts.engine.process import Completed, Pulumi
+from scripts.engine.stack_state import message_of
 from scripts.ui.terminal import TERMINAL
 
-WITH_EVENTS = ("up", "destroy", "preview", "refresh", "import")  # the operations that can log their events
+WITH_EVENTS = ("up", "destroy", "preview", "refresh", "import")  # that can log their events, and take a message
 
 
 class Operations:
@@ -30,7 +31,9 @@ class Operations:
         self.require_programs()
         # Commands print what a reader needs of the outputs themselves. `pulumi stack import` has no such option.
         quiet = () if arguments[0] == "stack" else ("--suppress-outputs",)
-        options = (*arguments, *quiet, "--stack", self.stack)
+        # The engine's history shows the message. By default, it is the subject of the checkout's newest commit.
+        message = ("--message", message_of(self._pulumi.output.purpose)) if arguments[0] in WITH_EVENTS else ()
+        options = (*arguments, *quiet, *message, "--stack", self.stack)
         errors = self._show(*options)
         if errors is not None and self.clear_dead_locks(errors):
             errors = self._show(*options)

@@ -11,7 +11,7 @@ from scripts.engine.operations import Operations, change_states
 from scripts.engine.process import COLLECTOR, Engines, Pulumi
 from scripts.engine.recovery import Recovery
 from scripts.engine.secrets_provider import options, require_secrets_provider
-from scripts.engine.stack_state import StackReader, resources_in
+from scripts.engine.stack_state import Operation, StackReader, resources_in
 from scripts.stackfile.file import ROOT
 from scripts.ui.output import STDERR, Output
 
@@ -62,6 +62,10 @@ class Engine:
     def has_succeeded(self) -> bool:
         """Tell whether any update of the stack succeeded."""
         return "succeeded" in self._reader.results()
+
+    def operations(self, most: int) -> list[Operation]:
+        """Return the last `most` operations of the stack, the newest first."""
+        return self._reader.operations(most)
 
     def require_secrets_provider(self, recorded: Mapping[str, str], provider: str | None) -> None:
         """Raise `UserError` where the secrets of the state cannot be encrypted, as the function of that name does."""

@@ -1,7 +1,12 @@
 """Reading a stack: its resources, its history, and what an update would create."""
 
+import getpass
 import json
+import os
+import re
+import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from components.core.errors import UserError
@@ -9,6 +14,55 @@ from scripts.engine.process import Completed, Pulumi
 
 NO_STACK = "no stack named"  # how pulumi 3.255 reports a stack that does not exist
 CREATING = ("create", "create-replacement", "replace")  # steps of a preview
+GIVEN = "pulumi.flag.message"  # in an entry whose message is not the subject of a commit
+FORM = re.compile(r"(?P<user>[^\s:]+@[^\s:]+): (?P<purpose>.*)", re.DOTALL)
+BY_HAND = "not recorded: `pulumi` was run without ./opstrace"
+UNCHANGED = "same"  # resources that an operation left as they are
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation on a stack.
+
+    Attributes:
+        kind: `update`, `destroy`, `refresh`, `import` or another operation of the engine.
+        result: `succeeded`, `failed` or `in-progress`.
+        started: When it began, an instant of RFC 3339.
+        user: Who ran it, as USER@HOST.
+        purpose: The command, the title of the page's change, or the subject of the commit that the checkout had.
+        changes: How many resources it changed, by the operation on them.
+    """
+
+    kind: str
+    result: str
+    started: str
+    user: str
+    purpose: str
+    changes: Mapping[str, int]
+
+
+def message_of(purpose: str) -> str:
+    """Return the message of an operation: who runs it, and for what."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}: {purpose}"
+
+
+def operation_of(entry: Mapping[str, Any]) -> Operation:
+    """Return the operation in an entry of `pulumi stack history --json`."""
+    message = str(entry.get("message") or "").strip()
+    match = FORM.fullmatch(message) if GIVEN in (entry.get("environment") or {}) else None
+    changes = {str(kind): int(count) for kind, count in (entry.get("resourceChanges") or {}).items()}
+    return Operation(
+        kind=str(entry["kind"]),
+        result=str(entry["result"]),
+        started=str(entry["startTime"]),
+        user=match["user"] if match else BY_HAND,
+        purpose=match["purpose"] if match else message or "without a message",
+        changes={kind: count for kind, count in changes.items() if kind != UNCHANGED and count},
+    )
 
 
 def resources_in(exported: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -32,10 +86,17 @@ class StackReader:
 
     def results(self) -> list[str]:
         """Return how each update of the stack ended, the newest first."""
-        options = ("--json", "--page-size", "0", "--stack", self._stack)
+        return [entry["result"] for entry in self._history(0) if entry["kind"] == "update"]
+
+    def operations(self, most: int) -> list[Operation]:
+        """Return the last `most` operations of the stack, the newest first."""
+        return [operation_of(entry) for entry in self._history(most)]
+
+    def _history(self, most: int) -> list[dict[str, Any]]:
+        """Return the last entries of the history, the newest first; 0 stands for all."""
+        options = ("--json", "--page-size", str(most), "--stack", self._stack)
         completed = self._pulumi.read(self._stack, "stack", "history", *options)
-        history = self._decoded("the history", completed)
-        return [entry["result"] for entry in history if entry["kind"] == "update"]
+        return list(self._decoded("the history", completed))
 
     def export(self) -> Any:
         """Return the exported state."""

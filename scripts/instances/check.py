@@ -19,3 +19,10 @@ def check_instance(context: Context, provider_name: str, instance: str) -> list[
     file = context.require_file(instance)
     file.public_keys()  # in memory alone: `create` makes the first key, so there may be none yet
     return context.preflight(provider, instance, file.config(), live=True)
+
+
+def quotas_of_instance(context: Context, provider_name: str, instance: str) -> list[Finding]:
+    """Return what an instance uses of AWS's quotas; raises `UserError` as `check_instance` does."""
+    if provider_name == "local":
+        raise UserError("The embedded cloud has no quotas: they are those of an account of AWS.")
+    return context.quotas(context.provider(provider_name), instance, context.require_file(instance).config())

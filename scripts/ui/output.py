@@ -4,7 +4,11 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+import click
+
 from scripts.ui.terminal import note
+
+PROGRAM = "opstrace"
 
 
 class Output(Protocol):
@@ -13,6 +17,10 @@ class Output(Protocol):
     @property
     def place(self) -> str:
         """Where a reader finds the lines, as part of a sentence."""
+
+    @property
+    def purpose(self) -> str:
+        """What the engine is run for, in words for its history."""
 
     @property
     def has_colors(self) -> bool:
@@ -32,6 +40,12 @@ class Stderr:
     """Passes everything on to stderr."""
 
     place = "its output above"
+
+    @property
+    def purpose(self) -> str:
+        """The command that runs, without its arguments."""
+        command = click.get_current_context(silent=True)
+        return command.command_path if command else PROGRAM
 
     @property
     def has_colors(self) -> bool:

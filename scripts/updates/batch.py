@@ -62,9 +62,9 @@ class Batch:
 
     def _all(self, display: Display, jobs: Sequence[Job], *, later: bool) -> dict[str, StackResult | None]:
         """Return the results by stack. With `later`, a locked stack has none, and is to be tried again."""
-        was_told = False
+        was_told, purpose = False, self.context.output.purpose  # here: a thread does not know its command
         with ThreadPoolExecutor(self.parallel) as threads:
-            futures = {job.stack: threads.submit(self._one, display, job, later=later) for job in jobs}
+            futures = {job.stack: threads.submit(self._one, display, job, purpose, later=later) for job in jobs}
             pending: set[Future[StackResult | None]] = {*futures.values()}
             while pending:
                 _, pending = wait(pending, TICK_SECONDS)
@@ -74,11 +74,11 @@ class Batch:
                     was_told = True
         return {stack: future.result() for stack, future in futures.items()}
 
-    def _one(self, display: Display, job: Job, *, later: bool) -> StackResult | None:
+    def _one(self, display: Display, job: Job, purpose: str, *, later: bool) -> StackResult | None:
         if self.engines.interrupted:
             return StackResult(job.stack, "not started")
         started, error = time.monotonic(), None
-        with EngineLog(self.folder / f"{job.stack}.log") as log, display.at_work(job.stack, log):
+        with EngineLog(self.folder / f"{job.stack}.log", purpose) as log, display.at_work(job.stack, log):
             try:
                 job.work(self.context.engine(self.provider, job.stack, log, self.engines))
             except REPAIRABLE as refused:  # of this stack; it leaves the others alone

@@ -7,6 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from scripts.ui.output import PROGRAM
 from scripts.updates.result import SAME, Outcome
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ TAIL_LINES = 12
 class EngineLog:
     """Takes an engine's output, as `Output` does, and writes it to a file.
 
-    `steps` is the number of steps that the engine has completed in its operation. `changes` has the resources of its last
+    `purpose` is what the engine is run for, in words. `steps` is the number of steps that the engine has completed in its operation. `changes` has the resources of its last
     operation by what it did or would do with them. The file is written within `with`; it replaces that of the run before.
     """
 
     has_colors = False
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, purpose: str = PROGRAM) -> None:
+        self.path, self.purpose = path, purpose
         self.steps = 0
         self.changes: dict[str, int] = {}
         self._lines: list[str] = []

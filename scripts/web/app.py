@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from scripts.web.guard import Guard
 from scripts.web.page import FOLDER, page_of
-from scripts.web.views import changes, edits, instance, removal, tenant, tenants
+from scripts.web.views import changes, edits, instance, instance_data, removal, tenant, tenant_data, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,8 @@ ROUTES = [
     Route("/changes/{change}/progress", changes.progress),
     Route("/changes/{change}/output", changes.output),
     Route("/changes/{change}/answer", changes.answer, methods=["POST"]),
+    Route("/tenants/{tenant}/data/{part}", tenant_data.part),
+    Route("/instance/data/{part}", instance_data.part),
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 ]
 

@@ -108,6 +108,9 @@ class FakeContext(Context):
     ) -> list[Finding]:
         return self.findings
 
+    def quotas(self, provider: Provider, instance: str, config: Any) -> list[Finding]:
+        return self.findings
+
     def cluster(self, provider: Provider, config: Any) -> Any:
         return self.test_cluster
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from scripts.engine.stack_state import Operation, operation_of
 from scripts.web.app import application
 from scripts.web.changes.change import Change
 from scripts.web.page import Page
@@ -19,6 +20,25 @@ PORT = 4711
 URL = f"http://127.0.0.1:{PORT}"
 CREATED = "2026-01-01T00:00:00Z"
 ORIGIN = {"Origin": URL}
+# As `pulumi stack history --json` prints it, shortened.
+HISTORY: list[dict[str, Any]] = [
+    {
+        "kind": "update",
+        "startTime": "2026-11-30T13:11:02.000Z",
+        "message": "ann@desk: opstrace tenants add <script>",
+        "environment": {"git.author": "Bob", "pulumi.flag.message": "set"},
+        "config": {"opstrace:secret": {"value": "hidden", "secret": False}},
+        "result": "succeeded",
+        "resourceChanges": {"create": 30, "same": 90, "delete": 0},
+    },
+    {
+        "kind": "destroy",
+        "startTime": "2026-11-30T12:00:00.000Z",
+        "message": "first@commit: a subject",
+        "environment": {"git.author": "Bob"},
+        "result": "failed",
+    },
+]
 
 
 class Engine:
@@ -39,6 +59,9 @@ class Engine:
 
     def ensure_stack(self, **_: Any) -> None:
         self._states.setdefault(self.instance, [])
+
+    def operations(self, most: int) -> list[Operation]:
+        return [operation_of(entry) for entry in HISTORY[:most]]
 
     def up(self, *_: Any) -> None:
         self._updates.append((self._stacks / f"Pulumi.{self.instance}.yaml").read_text())

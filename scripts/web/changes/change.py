@@ -85,6 +85,11 @@ class Change:
         self.version += 1
 
     @property
+    def purpose(self) -> str:
+        """What the engine is run for, in words for its history."""
+        return f"{self.task.title}, in the page"
+
+    @property
     def is_active(self) -> bool:
         """Whether the change has not ended."""
         return self.state == "working"

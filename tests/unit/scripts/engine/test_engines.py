@@ -27,7 +27,7 @@ time.sleep(60 if "up" in sys.argv else 0)
 class Kept:
     """Keeps everything."""
 
-    place, has_colors = "the test's list", False
+    place, has_colors, purpose = "the test's list", False, "opstrace up"
 
     def __init__(self) -> None:
         self.lines: list[str] = []

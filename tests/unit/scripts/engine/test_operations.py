@@ -1,11 +1,14 @@
 """The engine gets only options that each of its operations has."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from scripts.engine.operations import Operations
+from scripts.engine.stack_state import BY_HAND, message_of, operation_of
 from scripts.ui.output import STDERR, Stderr
 
 
@@ -33,7 +36,48 @@ def pulumi(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_an_update_hides_its_outputs(pulumi: Any) -> None:
     Operations(pulumi, "showdown").run("up", "--yes")
-    assert pulumi.arguments == [("up", "--yes", "--suppress-outputs", "--stack", "showdown")]
+    (arguments,) = pulumi.arguments
+    assert arguments[:3] == ("up", "--yes", "--suppress-outputs") and arguments[-2:] == ("--stack", "showdown")
+
+
+def test_the_history_gets_who_runs_an_operation_and_for_what(pulumi: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    monkeypatch.setattr("socket.gethostname", lambda: "desk")
+    with click.Context(click.Command("add"), info_name="opstrace tenants add"):
+        Operations(pulumi, "showdown").run("up", "--yes")
+    Operations(pulumi, "showdown").run("refresh")
+    Operations(pulumi, "showdown").run_with({}, "stack", "import")  # which takes no message
+    messages = [line[line.index("--message") + 1] for line in pulumi.arguments if "--message" in line]
+    assert messages == ["ann@desk: opstrace tenants add", "ann@desk: opstrace"]
+
+
+def test_a_user_without_a_name_is_told_by_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert message_of("up").startswith(f"{os.getuid()}@")
+
+
+@pytest.mark.parametrize(
+    ("environment", "user", "purpose"),
+    [
+        ({"pulumi.flag.message": "set"}, "ann@desk", "opstrace up"),
+        (
+            {"git.author": "Bob"},
+            BY_HAND,
+            "ann@desk: opstrace up",
+        ),  # the subject of a commit, which anybody may have written
+    ],
+)
+def test_an_entry_of_the_history_tells_who_and_what(environment: dict[str, str], user: str, purpose: str) -> None:
+    changes = {"create": 3, "same": 7, "delete": 0}
+    entry = {"kind": "update", "result": "succeeded", "startTime": "2026-11-30T13:11:02.000Z"}
+    found = operation_of(
+        entry | {"message": "ann@desk: opstrace up", "environment": environment, "resourceChanges": changes}
+    )
+    assert (found.user, found.purpose, found.changes) == (user, purpose, {"create": 3})
+    assert operation_of(entry).purpose == "without a message"
 
 
 class Logging(Stderr):
