@@ -1,17 +1,24 @@
-"""The tenants page of a real instance in Chromium: the list, a change with the engine's progress, and a second browser."""
+"""The tenants page of a real instance in Chromium: the list, a change with the engine's progress, a second browser, and data."""
 
+import getpass
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import chromium, without_problems
-from tests.support.user_session import INSTANCE, UserSession
+from tests.support.polling import eventually
+from tests.support.user_session import INSTANCE, UserSession, url
 
 SECONDS = 90  # for an update, also on a slow machine
+DATA_SECONDS = (
+    240  # until each collector has scraped each target twice, on a busy machine; on a used instance, it is there
+)
+SCRIPT = "<script>alert(1)</script>"
 
 
 class Served:
@@ -31,14 +38,27 @@ class Served:
         return page, problems
 
 
-@pytest.fixture
-def served(walk: UserSession) -> Iterator[Served]:
-    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser"]
+@contextmanager
+def serving(walk: UserSession, *options: str) -> Iterator[Served]:
+    """Serve the page in a process of its own."""
+    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", *options]
     with subprocess.Popen(command, cwd=walk.folder, env=walk.shell, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Served(process)
         finally:
             process.kill()
+
+
+@pytest.fixture
+def served(walk: UserSession) -> Iterator[Served]:
+    with serving(walk) as one:
+        yield one
+
+
+@pytest.fixture
+def served_with_key(walk: UserSession, trusted_pair: str) -> Iterator[Served]:
+    with serving(walk, "--read-only", "--key", trusted_pair) as one:
+        yield one
 
 
 def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
@@ -70,3 +90,51 @@ def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
     assert "owner: team web" in walk.stack_path.read_text()
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(SECONDS) == 0
+
+
+def test_data_of_the_instance_arrives_in_a_browser(walk: UserSession, served_with_key: Served) -> None:
+    """The queries' own tests are those of scripts.web; here real collectors, back ends and rules answer them."""
+    expect.set_options(timeout=DATA_SECONDS * 1000)
+    token = walk.token("default")
+    for number in range(5):
+        assert walk.push_line("default", f"line {number}", token, "page")[0] == 204
+        assert walk.push_sample("default", {"__name__": "page", "script": SCRIPT}, number, token)[0] == 200
+    assert walk.curl(url("cortex", "default", f"/{SCRIPT}"), token=token)[0] == 404
+    with chromium() as browser:
+        page, problems = served_with_key.open(browser)
+        row = page.locator("#tenant-default")
+        expect(row.locator("svg.sparkline")).to_have_count(3)
+        expect(row.locator("td").nth(1)).to_have_text(re.compile(r"^\d+[smhd]$"))
+        expect(row.locator("td").nth(5)).to_have_text(re.compile(r"B$"))
+        assert page.locator("svg.sparkline").first.bounding_box()
+        page.get_by_role("link", name="default", exact=True).press("Enter")
+        use = page.locator("#data-use")
+        for number in ("Series", "Samples/s", "Streams", "Lines/s", "Bytes of lines/s"):
+            expect(use.get_by_role("row", name=number).locator("svg")).to_be_visible()
+        expect(use.get_by_role("row", name="Series")).to_contain_text("%")
+        expect(page.locator("#data-alerts").get_by_role("heading", name="By its rules of logs")).to_be_visible()
+        expect(page.locator("#data-errors")).not_to_contain_text("being asked")
+        assert page.locator(".why").all_inner_texts() == []
+        _require_answers(page)
+        page.get_by_role("link", name="Instance", exact=True).press("Enter")
+        expect(page.locator("#data-certificates")).to_contain_text("certificates, 0 of them to look at")
+        expect(page.locator("#data-quotas")).to_contain_text("The embedded cloud has no quotas")
+        expect(page.locator("#data-updates")).to_contain_text("opstrace create")
+        expect(page.locator("#data-updates")).to_contain_text(getpass.getuser())
+        expect(page.locator("#data-alerts")).not_to_contain_text("being read")
+        assert page.locator("#data-alerts .why").all_inner_texts() == []
+        assert problems == []
+
+
+def _require_answers(page: Page) -> None:
+    """Fail unless the access log's lines about the requests arrive; the part is loaded anew until then."""
+    answers = page.locator("#data-answers")
+
+    def have_arrived() -> bool:
+        page.reload()
+        expect(answers).not_to_contain_text("being asked")
+        return {"200", "204", "404"} <= {*answers.locator("th[scope=row]").all_inner_texts()}
+
+    eventually(have_arrived, DATA_SECONDS)
+    answers.get_by_text("The newest errors").click()
+    expect(answers).to_contain_text("404")
