@@ -94,3 +94,17 @@ def test_the_list_follows_the_file_without_a_reload_also_at_200_percent(
         box = row.bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= 640  # nothing is cut off at the side
         assert problems == []
+
+
+def test_without_a_key_each_part_says_how_to_switch_it_on(served: subprocess.Popen[str]) -> None:
+    expect.set_options(timeout=MILLISECONDS)
+    with chromium() as browser:
+        page, problems = opened(served, browser)
+        expect(page.locator("#no-figures")).to_contain_text("--key KEYPAIR_FILE")
+        page.get_by_role("link", name="ops", exact=True).press("Enter")
+        expect(page.locator(".why")).to_have_count(4)
+        expect(page.locator(".why").first).to_contain_text("--key KEYPAIR_FILE")
+        page.get_by_role("link", name="Instance", exact=True).press("Enter")
+        expect(page.locator("#data-updates")).to_contain_text("opstrace tenants add <script>")
+        expect(page.locator("#data-quotas .why")).to_contain_text("no quotas")
+        assert problems == []

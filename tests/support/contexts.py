@@ -35,6 +35,16 @@ class EmptyS3:
         """Return, as if the bucket existed."""
 
 
+class EmptyAcm:
+    """An account without certificates."""
+
+    def can_paginate(self, _: str) -> bool:
+        return False
+
+    def list_certificates(self, **_: Any) -> dict[str, list[Any]]:
+        return {"CertificateSummaryList": []}
+
+
 class EmptyCluster:
     """A cluster without objects."""
 
@@ -85,7 +95,7 @@ class FakeContext(Context):
         self.found_obstacle: Obstacle | None = None  # between this machine and the gateway
         self.gateway: Any = None  # the client of tenants' APIs
         self._engine, self._provider = engine, provider or Provider({})
-        self.aws: Any = aws or {"s3": EmptyS3()}
+        self.aws: Any = aws or {"s3": EmptyS3(), "acm": EmptyAcm()}
         self._cloud = cloud
         self.test_cluster: Any = cluster or EmptyCluster()
 

@@ -18,6 +18,7 @@ from scripts.dashboards.expressions import (
     metrics_stored,
 )
 from scripts.ui.sizes import in_units
+from scripts.web.changes.change import FAULT
 from scripts.web.data.availability import why_no_metrics
 from scripts.web.data.plots import plot
 from scripts.web.queries import answer_in
@@ -104,7 +105,7 @@ class FiguresOfTenants:
             self.why = str(error)
         except Exception as fault:
             traceback.print_exception(fault)
-            self.why = "This is a fault of opstrace; the traceback stands in the terminal of `./opstrace ui`."
+            self.why = FAULT
         self.version += 1
 
     def _asked(self) -> Mapping[str, Figures]:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
 
 from components.core.names import instance_domain
-from scripts.clients.errors import REPAIRABLE
 from scripts.instances.check import quotas_of_instance
 from scripts.web.data import alerts
 from scripts.web.data.certificates import certificates
 from scripts.web.page import page_of
+from scripts.web.views import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from scripts.web.page import Page
 
@@ -39,21 +38,25 @@ def _updates(page: Page) -> Any:
     return page.subject.target().engine.operations(MOST_OPERATIONS)
 
 
-SLOW: Mapping[str, Callable[[Page], Any]] = {"certificates": _certificates, "quotas": _quotas, "updates": _updates}
-ALERTS = "alerts"
+def _in_thread(work: Callable[[Page], Any]) -> Callable[[Page], Awaitable[Any]]:
+    return lambda page: anyio.to_thread.run_sync(work, page)
+
+
+async def _alerts(page: Page) -> Any:
+    return [await alerts.of_platform(page.subject, page.queries)]
+
+
+PARTS: Mapping[str, Callable[[Page], Awaitable[Any]]] = {
+    "alerts": _alerts,
+    "certificates": _in_thread(_certificates),
+    "quotas": _in_thread(_quotas),
+    "updates": _in_thread(_updates),
+}
 
 
 async def part(request: Request) -> Response:
     """Answer with a part of the instance's data, or with one sentence that says why there is none."""
     page, wanted = page_of(request), request.path_params["part"]
-    if wanted != ALERTS and wanted not in SLOW:
+    if wanted not in PARTS:
         raise HTTPException(404, "There is no such part of an instance.")
-    why, found = None, None
-    try:
-        if wanted == ALERTS:
-            found = [await alerts.of_platform(page.subject, page.queries)]
-        else:
-            found = await anyio.to_thread.run_sync(partial(SLOW[wanted], page))
-    except REPAIRABLE as error:
-        why = str(error)
-    return HTMLResponse(page.html(f"data/{wanted}.html", found=found, why=why))
+    return await parts.answer(page, wanted, PARTS[wanted](page))

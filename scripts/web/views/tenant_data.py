@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
 
-from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.reports.list_and_show import effective_limits
 from scripts.web.data import alerts, tenant
 from scripts.web.page import page_of
+from scripts.web.views import parts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from scripts.web.page import Page
 
@@ -58,11 +58,4 @@ async def part(request: Request) -> Response:
     page, name, wanted = page_of(request), request.path_params["tenant"], request.path_params["part"]
     if wanted not in PARTS or name not in page.subject.settings():
         raise HTTPException(404, f"There is no such part of a tenant {name}.")
-    why, found = None, None
-    try:
-        found = await PARTS[wanted](page, name)
-    except REPAIRABLE as error:
-        why = str(error)
-    if isinstance(found, str):
-        why, found = found, None
-    return HTMLResponse(page.html(f"data/{wanted}.html", found=found, why=why))
+    return await parts.answer(page, wanted, PARTS[wanted](page, name))

@@ -72,11 +72,18 @@ def test_certificates_are_shown_with_their_ends(site: Site) -> None:
 
 def test_without_certificates_or_rights_the_reason_is_told(site: Site) -> None:
     browser = site.browser()
-    site.context.aws = {"acm": Acm()}
     assert "it is not applied yet" in browser.get("/instance/data/certificates")
     site.page.subject.forget_target()
     site.context.aws = {"acm": Acm(denied=True)}
     assert "allow the IAM action acm:ListCertificates" in browser.get("/instance/data/certificates")
+
+
+def test_a_fault_is_told_and_its_traceback_stands_in_the_terminal(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    site.context.aws = {}
+    assert "this is a fault of opstrace" in site.browser().get("/instance/data/certificates")
+    assert "KeyError: 'acm'" in capfd.readouterr().err
 
 
 def test_quotas_are_those_of_aws(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

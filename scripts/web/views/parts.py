@@ -1,0 +1,31 @@
+"""Parts of a view that load by themselves: what was found, or one sentence that says why there is nothing."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import HTMLResponse
+
+from scripts.clients.errors import REPAIRABLE
+from scripts.web.changes.change import FAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from scripts.web.page import Page
+
+
+async def answer(page: Page, name: str, asked: Awaitable[Any]) -> HTMLResponse:
+    """Return the part of a name with what `asked` gives. Text, and errors, are the reason why there is nothing."""
+    found, why = None, None
+    try:
+        found = await asked
+    except REPAIRABLE as error:
+        why = str(error)
+    except Exception as fault:
+        traceback.print_exception(fault)
+        why = FAULT
+    if isinstance(found, str):
+        found, why = None, found
+    return HTMLResponse(page.html(f"data/{name}.html", found=found, why=why))
