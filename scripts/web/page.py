@@ -34,7 +34,7 @@ TEMPLATES = jinja2.Environment(
 )
 TEMPLATES.filters["clock"] = lambda seconds: time.strftime("%H:%M:%S", time.localtime(seconds))
 
-TEMPLATES.filters["moment"] = lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+TEMPLATES.filters["moment"] = lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
 TEMPLATES.filters["age"] = lambda seconds: age_in_words(int(seconds))
 
 

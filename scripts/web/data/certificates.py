@@ -26,14 +26,13 @@ SOON_DAYS = 45
 class Certificate:
     """A certificate: its name, its status in ACM, its end in seconds since the epoch, and the days until then.
 
-    `ends` and `days` are None before it is issued. `is_used` says whether a load balancer shows it.
+    `ends` and `days` are None before it is issued.
     """
 
     name: str
     status: str
     ends: float | None
     days: int | None
-    is_used: bool
 
     @property
     def is_good(self) -> bool:
@@ -62,4 +61,4 @@ def _certificate(summary: Mapping[str, Any]) -> Certificate:
     ends = summary["NotAfter"].timestamp() if "NotAfter" in summary else None
     days = None if ends is None else int((ends - time.time()) // DAY)
     status = str(summary.get("Status", "unknown"))
-    return Certificate(str(summary["DomainName"]), status, ends, days, bool(summary.get("InUse")))
+    return Certificate(str(summary["DomainName"]), status, ends, days)

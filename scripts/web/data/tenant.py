@@ -27,6 +27,7 @@ MOST_REFUSED, MOST_ERRORS = 20, 50
 MEBIBYTE = 1 << 20
 OWN_QUERIES = 'token_id!~"page-.*"'  # of this page, which nobody looks for
 ERROR_LEVELS = r"level=(error|critical|fatal)|^panic: "
+INFO: Mapping[Kind, str] = {"metrics": "cortex_build_info", "logs": "loki_build_info"}
 FIELDS = ("time", "api", "method", "path", "status", "reason", "client")
 
 
@@ -93,11 +94,15 @@ async def use_of_limits(
 
 
 def expression_of_numbers(tenant: str) -> str:
-    """Return the expression for all numbers of a tenant, each with its label `number`."""
-    parts = (number.expression.replace("{}", f'{{tenant="{tenant}"}}') for number in NUMBERS)
-    labels = (number.label for number in NUMBERS)
+    """Return the expression for all numbers of a tenant, each with its label `number`.
+
+    Counters begin with the first sample or line. Until then, a number is 0 if the program was scraped.
+    """
+    own = f'{{tenant="{tenant}"}}'
     return " or ".join(
-        f'label_replace({part}, "number", "{label}", "", "")' for part, label in zip(parts, labels, strict=True)
+        f"label_replace({number.expression.replace('{}', own)} or 0 * max({INFO[number.kind]}{own}), "
+        f'"number", "{number.label}", "", "")'
+        for number in NUMBERS
     )
 
 

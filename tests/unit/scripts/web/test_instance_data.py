@@ -40,8 +40,7 @@ class Acm:
         }
         return {
             "CertificateSummaryList": [
-                {"DomainName": name, "Status": status, "InUse": True, **ends.get(name, {})}
-                for name, status, _ in self._certificates
+                {"DomainName": name, "Status": status, **ends.get(name, {})} for name, status, _ in self._certificates
             ]
         }
 

@@ -115,7 +115,7 @@ def test_the_page_of_a_tenant_loads_each_part_by_itself(site: Site, browser: Bro
 def test_the_use_of_limits_is_shown_with_one_query(browser: Browser, apis: TenantApis) -> None:
     page = browser.get("/tenants/default/data/use")
     (asked,) = apis.asked
-    assert asked.host == "cortex.system.showdown.example.com" and asked.query["query"].count('{tenant="default"}') == 5
+    assert asked.host == "cortex.system.showdown.example.com" and asked.query["query"].count('{tenant="default"}') == 10
     assert rows(page)[1:] == [
         ["Series", "180k", "200k", "90%"],
         ["Samples/s", "50", "25k", "0%"],
