@@ -267,6 +267,7 @@ CHROMIUM = Tool(
             ("chromium",),
             {"chromium": "usr/lib/chromium/chromium"},
             libraries="usr/lib/x86_64-linux-gnu",
+            private=("usr/lib/x86_64-linux-gnu/pulseaudio",),
             estimate=60,
             complete=True,
         ),

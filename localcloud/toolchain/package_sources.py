@@ -18,19 +18,21 @@ class DebianPackages:
     """Debian packages, unpacked into the cache; nothing is installed on the machine.
 
     `programs` maps a name to its path in the packages. `libraries` is the folder of the libraries in `packages`; programs
-    that need them are started by a script that sets it. With `complete`, the packages that they need and that this machine
+    that need them are started by a script that sets it. `private` are folders of libraries that others of the packages look
+    for in a folder of the machine, by an absolute path. With `complete`, the packages that they need and that this machine
     lacks are fetched too.
     """
 
     packages: tuple[str, ...]
     programs: Mapping[str, str]
     libraries: str = ""
+    private: tuple[str, ...] = ()
     estimate: float = 15
     complete: bool = False
 
     def fingerprint(self) -> str:
         """Return a text that changes when the programs of this source change."""
-        return f"debian {self.packages} {sorted(self.programs.items())}"
+        return f"debian {self.packages} {sorted(self.programs.items())}{''.join(self.private)}"
 
     def describe(self) -> str:
         """Return what `provide` does, for a progress line."""
@@ -50,10 +52,11 @@ class DebianPackages:
             if not (root / member).exists():
                 raise ToolError(f"the Debian packages {', '.join(self.packages)} have no {member}")
             if self.libraries:
+                search = ":".join(f"$here/root/{path}" for path in (self.libraries, *self.private))
                 # The script computes the path when it runs, because the folder is renamed later.
                 (folder / name).write_text(
                     '#!/bin/sh\nhere=$(dirname "$(readlink -f "$0")")\n'
-                    f'LD_LIBRARY_PATH="$here/root/{self.libraries}" exec "$here/root/{member}" "$@"\n'
+                    f'LD_LIBRARY_PATH="{search}" exec "$here/root/{member}" "$@"\n'
                 )
                 (folder / name).chmod(0o755)
             else:

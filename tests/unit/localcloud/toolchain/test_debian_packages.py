@@ -1,6 +1,8 @@
 """Programs of Debian packages, with whatever they need and the machine lacks."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,16 @@ def test_missing_packages_are_fetched_for_a_program_that_wants_them(
     assert (folder / "program").exists() and not [*folder.glob("*.deb")]
     *simulated, downloaded = log.read_text().splitlines()
     assert downloaded.endswith(fetched) and len(simulated) == complete
+
+
+def test_a_program_finds_all_libraries_of_its_packages(log: Path, tmp_path: Path) -> None:
+    """Some libraries look for others in a folder of the machine, which may not be there."""
+    folder = tmp_path / "tool"
+    folder.mkdir()
+    source = DebianPackages(("program",), {"program": "usr/bin/program"}, libraries="lib", private=("lib/own",))
+    source.provide(folder)
+    (folder / "root" / "usr" / "bin" / "program").unlink()
+    (folder / "root" / "usr" / "bin" / "program").symlink_to(shutil.which("env") or "")
+    environment = subprocess.run([folder / "program"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert f"LD_LIBRARY_PATH={folder}/root/lib:{folder}/root/lib/own" in environment
+    assert source.fingerprint() != DebianPackages(source.packages, source.programs, libraries="lib").fingerprint()
