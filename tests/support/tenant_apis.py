@@ -1,7 +1,7 @@
 """The APIs of tenants for tests of the page: a client of the gateway that gives recorded answers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -49,19 +49,19 @@ class _Client:
         return status, body if isinstance(body, str) else json.dumps(body)
 
 
-def matrix(*series: tuple[dict[str, str], list[tuple[float, float]]]) -> dict[str, Any]:
+def matrix(*series: tuple[Mapping[str, str], Sequence[tuple[float, float]]]) -> dict[str, Any]:
     """Return the answer of Cortex to a range query."""
     result = [{"metric": labels, "values": [[at, str(value)] for at, value in points]} for labels, points in series]
     return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
 
-def vector(*series: tuple[dict[str, str], float], at: float = 1_796_040_000.0) -> dict[str, Any]:
+def vector(*series: tuple[Mapping[str, str], float], at: float = 1_796_040_000.0) -> dict[str, Any]:
     """Return the answer of Cortex or Loki to an instant query."""
     result = [{"metric": labels, "value": [at, str(value)]} for labels, value in series]
     return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 
-def streams(*found: tuple[dict[str, str], list[tuple[int, str]]]) -> dict[str, Any]:
+def streams(*found: tuple[Mapping[str, str], Sequence[tuple[int, str]]]) -> dict[str, Any]:
     """Return the answer of Loki to a query of lines, whose times are in nanoseconds since the epoch."""
     result = [{"stream": labels, "values": [[str(at), text] for at, text in lines]} for labels, lines in found]
     return {"status": "success", "data": {"resultType": "streams", "result": result, "stats": {}}}

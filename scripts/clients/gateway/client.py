@@ -44,28 +44,41 @@ class GatewayClient:
 
         Raises `UserError` where there is no answer within `seconds`, or where it has more than `most_bytes`.
         """
-        end, body = time.monotonic() + seconds, b""
+        end = time.monotonic() + seconds
         place = url.partition("?")[0]
-        connections = pool(url, self._ca_file, seconds)
+        try:
+            try:
+                return self._read(url, end, most_bytes)
+            except urllib3.exceptions.ProtocolError:  # a proxy closed the connection: to ask once more is harmless
+                return self._read(url, end, most_bytes)
+        except (_TooSlowError, urllib3.exceptions.TimeoutError) as error:
+            raise UserError(f"{place} does not answer within {seconds:g} s") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise UserError(f"{place} does not answer: {error.args[-1] if error.args else error}") from error
+
+    def _read(self, url: str, end: float, most_bytes: int) -> tuple[int, str]:
+        """Return the answer to a GET before `end`, of the monotonic clock; raises what urllib3 raises too."""
+        body = b""
+        connections = pool(url, self._ca_file, max(end - time.monotonic(), 0.1))
         try:
             answer = connections.request("GET", _target(url), headers=self._headers(url), preload_content=False)
             for part in answer.stream(PART):
                 body += part
                 if len(body) > most_bytes:
-                    raise UserError(f"{place} answers with more than {most_bytes >> 20} MiB")
+                    raise UserError(f"{url.partition('?')[0]} answers with more than {most_bytes >> 20} MiB")
                 if time.monotonic() > end:
-                    raise UserError(f"{place} takes longer than {seconds:g} s to answer")
+                    raise _TooSlowError
             return int(answer.status), body.decode("utf-8", "replace")
-        except urllib3.exceptions.TimeoutError as error:
-            raise UserError(f"{place} does not answer within {seconds:g} s") from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise UserError(f"{place} does not answer: {error}") from error
         finally:
             connections.close()
 
     def _headers(self, url: str) -> dict[str, str]:
         token = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         return {"Host": urlsplit(url).netloc} | token
+
+
+class _TooSlowError(Exception):
+    """The end of an answer did not come in time."""
 
 
 def _target(url: str) -> str:

@@ -63,7 +63,7 @@ def reason(site: Site) -> str:
     site.page.figures.read()
     page = site.browser().get("/")
     assert set(cells(page, "default")[2:6]) == {"see above"}
-    return re.findall(r'id="no-figures"><td colspan="11">(.*?)</td>', page)[0]
+    return str(re.findall(r'id="no-figures"><td colspan="11">(.*?)</td>', page)[0])
 
 
 def test_three_ranges_and_one_instant_ask_for_all_tenants(site: Site, apis: TenantApis) -> None:
