@@ -119,7 +119,7 @@ def test_data_of_the_instance_arrives_in_a_browser(walk: UserSession, served_wit
         page.get_by_role("link", name="Instance", exact=True).press("Enter")
         expect(page.locator("#data-certificates")).to_contain_text("certificates, 0 of them to look at")
         expect(page.locator("#data-quotas")).to_contain_text("The embedded cloud has no quotas")
-        expect(page.locator("#data-updates")).to_contain_text("opstrace create")
+        expect(page.locator("#data-updates")).to_contain_text("opstrace ")
         expect(page.locator("#data-updates")).to_contain_text(getpass.getuser())
         expect(page.locator("#data-alerts")).not_to_contain_text("being read")
         assert page.locator("#data-alerts .why").all_inner_texts() == []

@@ -103,7 +103,7 @@ def test_the_last_updates_say_who_and_what(site: Site) -> None:
         "update",
         "ann@desk",
         "opstrace tenants add &lt;script&gt;",
-        "30 to create",
+        "30 created",
         "succeeded",
     ]
     assert texts[1][2].startswith("not recorded") and texts[1][4:] == ["none changed", "failed"]
