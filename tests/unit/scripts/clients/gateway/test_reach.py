@@ -2,7 +2,7 @@
 
 import http.client
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,12 +42,19 @@ def test_a_host_with_a_trusted_certificate_is_reached(tmp_path: Path, authority:
         assert client.request("POST", f"https://{NAME}:{port}/path?query=1", "{}") == (200, "")
 
 
+def slowly(seconds: float, parts: int) -> Iterator[bytes]:
+    """Yield the parts of a body, each after some seconds."""
+    for _ in range(parts):
+        time.sleep(seconds)
+        yield b"x"
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
         ([b"x" * (1 << 20), b"x"], "answers with more than 1 MiB"),
-        ((time.sleep(0.5) or b"x" for _ in range(5)), "does not answer within 1.5 s"),
-        ((time.sleep(2.5) or b"x" for _ in range(1)), "does not answer within 1.5 s"),
+        (slowly(0.5, 5), "does not answer within 1.5 s"),
+        (slowly(2.5, 1), "does not answer within 1.5 s"),
     ],
 )
 def test_an_answer_that_is_too_long_or_too_slow_is_given_up(
