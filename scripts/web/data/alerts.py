@@ -44,8 +44,13 @@ def _every(_: Mapping[str, str]) -> bool:
     return True
 
 
-async def of_tenant(subject: Subject, queries: Queries, tenant: str) -> list[Part]:
-    """Return the alerts of the tenant's own rules, by program, and those of the platform about the tenant."""
+async def of_tenant(subject: Subject, queries: Queries, tenant: str) -> list[Part] | str:
+    """Return the alerts of the tenant's own rules, by program, and those of the platform about the tenant.
+
+    Without a key, return why there are none.
+    """
+    if why := queries.why_off():
+        return why
 
     def is_about(labels: Mapping[str, str]) -> bool:
         return labels.get("tenant") == tenant or labels.get("namespace") == namespace(tenant)
