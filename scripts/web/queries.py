@@ -156,9 +156,9 @@ class Queries:
         if query:
             url += f"?{urlencode(query, doseq=True)}"
         provider = context.provider(self._subject.provider_name)
-        client = context.gateway_client(provider.ca_file, self._token(tenant, api), SECONDS)
+        client = context.gateway_client(provider.ca_file, self._token(tenant, api), QUERY_SECONDS)
         try:
-            status, text = client.get(url, seconds=QUERY_SECONDS, most_bytes=MOST_BYTES)
+            status, text = client.get(url, most_bytes=MOST_BYTES)
         except UserError as error:
             raise QueryError(str(error)) from error
         return _document(status, text, f"{PROGRAMS[api]} of {tenant}")

@@ -9,7 +9,6 @@ import urllib3
 from components.core.errors import UserError
 from scripts.clients.gateway.probe import pool
 
-SECONDS = 30.0  # for an answer: a query may take longer than a page
 PART = 64 << 10  # bytes of an answer that are read at once
 
 
@@ -19,7 +18,7 @@ class GatewayClient:
     `ca_file` is a CA to trust in addition to the public ones. An answer may take `seconds`.
     """
 
-    def __init__(self, ca_file: Path | None, token: str | None, seconds: float = SECONDS) -> None:
+    def __init__(self, ca_file: Path | None, token: str | None, seconds: float) -> None:
         self._ca_file, self._token, self._seconds = ca_file, token, seconds
 
     def request(self, method: str, url: str, body: str | None = None) -> tuple[int, str]:
@@ -33,18 +32,18 @@ class GatewayClient:
             answer = connections.request(method, _target(url), body=body, headers=self._headers(url) | headers)
             return int(answer.status), answer.data.decode("utf-8", "replace")
         except urllib3.exceptions.TimeoutError as error:
-            raise UserError(f"{url} does not answer in {self._seconds:.0f} s") from error
+            raise UserError(f"{url} does not answer within {self._seconds:g} s") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UserError(f"{url} does not answer: {error}") from error
         finally:
             connections.close()
 
-    def get(self, url: str, *, seconds: float, most_bytes: int) -> tuple[int, str]:
+    def get(self, url: str, *, most_bytes: int) -> tuple[int, str]:
         """Return the status and the text of the answer to a GET.
 
-        Raises `UserError` where there is no answer within `seconds`, or where it has more than `most_bytes`.
+        Raises `UserError` where the whole answer does not come in time, or where it has more than `most_bytes`.
         """
-        end = time.monotonic() + seconds
+        end = time.monotonic() + self._seconds
         place = url.partition("?")[0]
         try:
             try:
@@ -52,7 +51,7 @@ class GatewayClient:
             except urllib3.exceptions.ProtocolError:  # a proxy closed the connection: to ask once more is harmless
                 return self._read(url, end, most_bytes)
         except (_TooSlowError, urllib3.exceptions.TimeoutError) as error:
-            raise UserError(f"{place} does not answer within {seconds:g} s") from error
+            raise UserError(f"{place} does not answer within {self._seconds:g} s") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UserError(f"{place} does not answer: {error.args[-1] if error.args else error}") from error
 

@@ -38,7 +38,7 @@ def ca_file(tmp_path: Path, authority: Authority) -> Path:
 def test_a_host_with_a_trusted_certificate_is_reached(tmp_path: Path, authority: Authority, ca_file: Path) -> None:
     with served(tmp_path, authority.issue("server", names=[NAME])) as port:
         assert obstacle(f"https://{NAME}:{port}", ca_file) is None
-        client = GatewayClient(ca_file, "token")
+        client = GatewayClient(ca_file, "token", 30)
         assert client.request("POST", f"https://{NAME}:{port}/path?query=1", "{}") == (200, "")
 
 
@@ -63,7 +63,7 @@ def test_an_answer_that_is_too_long_or_too_slow_is_given_up(
     with served(tmp_path, authority.issue("server", names=[NAME]), body) as port:
         url = f"https://{NAME}:{port}/path"
         with pytest.raises(UserError) as error:
-            GatewayClient(ca_file, None).get(f"{url}?query=secret", seconds=1.5, most_bytes=1 << 20)
+            GatewayClient(ca_file, None, 1.5).get(f"{url}?query=secret", most_bytes=1 << 20)
         assert str(error.value) == f"{url} {reason}"
 
 
@@ -84,20 +84,20 @@ def test_a_closed_connection_is_tried_once_more(monkeypatch: pytest.MonkeyPatch)
             """Hold no connection."""
 
     monkeypatch.setattr("scripts.clients.gateway.client.pool", lambda *_: Closing())
-    client = GatewayClient(None, "token")
-    assert client.get("https://host/path", seconds=9, most_bytes=9) == (200, "text")
+    client = GatewayClient(None, "token", 9)
+    assert client.get("https://host/path", most_bytes=9) == (200, "text")
     Closing.closed, Closing.tries = 2, 0
     with pytest.raises(UserError) as error:
-        client.get("https://host/path?query", seconds=9, most_bytes=9)
+        client.get("https://host/path?query", most_bytes=9)
     assert str(error.value) == "https://host/path does not answer: Remote end closed connection without response"
 
 
 def test_a_get_returns_status_and_text(tmp_path: Path, authority: Authority, ca_file: Path) -> None:
     with served(tmp_path, authority.issue("server", names=[NAME]), [b"one", b" two"]) as port:
-        client = GatewayClient(ca_file, "token")
-        assert client.get(f"https://{NAME}:{port}/path", seconds=30, most_bytes=99) == (200, "one two")
+        client = GatewayClient(ca_file, "token", 30)
+        assert client.get(f"https://{NAME}:{port}/path", most_bytes=99) == (200, "one two")
         with pytest.raises(UserError, match=rf"https://{NAME}:1 does not answer: "):
-            client.get(f"https://{NAME}:1", seconds=30, most_bytes=99)
+            client.get(f"https://{NAME}:1", most_bytes=99)
 
 
 def test_a_certificate_of_another_ca_is_told_from_one_for_another_name(
