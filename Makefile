@@ -71,8 +71,8 @@ lock: setup ## write the lock files, with hashes, from the requirements files
 	$(LOCK) -o tests/requirements.lock -c requirements.lock -c localcloud/requirements.lock tests/requirements.txt
 	$(LOCK) -o localcloud/toolchain/requirements.lock localcloud/toolchain/requirements.txt
 
-vendor: setup ## write the front-end files of others, by their lock file; needs npm
-	$(PYTHON) -m supplychain.vendored
+vendor: setup ## write the front-end files of others, by their lock files; needs npm
+	$(PYTHON) -m supplychain.vendored $(ACCEPT)
 
 audit: setup ## look for known vulnerabilities of the Python packages and the Go tools
 	$(PYTHON) -m supplychain.audit

@@ -136,7 +136,8 @@ def plugins() -> Iterator[Component]:
 def front_end() -> Iterator[Component]:
     """Yield the npm packages whose files the page has."""
     for package in vendored.packages():
-        yield _component(ComponentType.LIBRARY, PackageURL("npm", None, package.name, package.version))
+        scope, _, name = package.name.rpartition("/")
+        yield _component(ComponentType.LIBRARY, PackageURL("npm", scope or None, name, package.version))
 
 
 def _commit() -> str | None:

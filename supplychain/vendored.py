@@ -1,16 +1,18 @@
-"""The front-end files of others in `scripts/web/static/vendor`, fetched by their lock file: `make vendor`.
+"""The front-end files of others in `scripts/web/static/vendor`, built from npm packages by their lock file: `make vendor`.
 
-The lock file has the version, the checksum and the licence of each npm package, and the checksum of each file.
+npm's lock file has the version and the checksum of each package. `vendor.lock.json` has the packages whose content is in a
+file, and the checksum of each file. A build writes the same files, byte for byte.
 """
 
-import base64
+import argparse
 import hashlib
 import json
+import re
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,94 +21,155 @@ from supplychain.locks import ROOT
 
 FOLDER = ROOT / "scripts" / "web" / "static" / "vendor"
 LOCK = FOLDER / "vendor.lock.json"
+SOURCES = ROOT / "supplychain" / "frontend"
+NPM_LOCK = SOURCES / "package-lock.json"
+COPIED = {
+    "htmx.min.js": "htmx.org/dist/htmx.min.js",
+    "hx-sse.min.js": "htmx.org/dist/ext/hx-sse.min.js",
+    "uPlot.iife.min.js": "uplot/dist/uPlot.iife.min.js",
+    "uPlot.min.css": "uplot/dist/uPlot.min.css",
+}
+BUNDLES = {"editor.min.js": "editor.js"}
+BANNER = '/* Built by "make vendor" from packages of npm. The licences are beside this file. */'
+ESBUILD = ("--bundle", "--format=esm", "--minify", "--target=es2022", "--charset=utf8", "--legal-comments=none")
+SPDX = {"BSD-0-Clause": "0BSD"}  # where a package's metadata has other words
+PACKAGE = re.compile(r"node_modules/((?:@[^/]+/)?[^/]+)/")
+# The licence of a package without a text of it; the text is that of another file.
+TEXTS = {"Apache-2.0": ROOT / "LICENSE"}
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package of npm.
-
-    Attributes:
-        name: Its name.
-        version: Its version.
-        licence: Its licence as SPDX names it.
-        integrity: The SHA-512 of its archive, as npm writes it.
-        files: The SHA-256 of each file that is taken, by its path in the archive.
-    """
+    """A package of npm: its name, its version, its licence as SPDX names it, and its SHA-512 as npm writes it."""
 
     name: str
     version: str
     licence: str
     integrity: str
-    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a build makes: the content of each file by its name, and the names of the packages in them."""
+
+    files: Mapping[str, bytes]
+    packages: tuple[str, ...]
+
+    def lock(self) -> dict[str, Any]:
+        """Return the content of the lock file for this build."""
+        checksums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(self.files.items())}
+        return {"packages": list(self.packages), "files": checksums}
 
 
 class VendorError(Exception):
-    """A package or a file is not what the lock file says. The text has the value, the reason and the remedy."""
+    """A package or a file is not what the lock files say. The text has the value, the reason and the remedy."""
+
+
+def locked() -> dict[str, Package]:
+    """Return all packages of npm's lock file by name, those that only build too."""
+    entries: dict[str, dict[str, Any]] = json.loads(NPM_LOCK.read_text())["packages"]
+    found = {path.removeprefix("node_modules/"): entry for path, entry in entries.items() if path}
+    return {
+        name: Package(name, entry["version"], SPDX.get(entry["license"], entry["license"]), entry["integrity"])
+        for name, entry in found.items()
+    }
 
 
 def packages() -> list[Package]:
-    """Return the packages of the lock file."""
-    return [Package(**entry) for entry in json.loads(LOCK.read_text())["packages"]]
+    """Return the packages whose content is in a vendored file."""
+    versions = locked()
+    return [versions[name] for name in json.loads(LOCK.read_text())["packages"]]
 
 
-def fetched(package: Package, folder: Path) -> Path:
-    """Return the archive of a package, which npm fetches into `folder`; raises `VendorError` if npm cannot."""
-    command = ["npm", "pack", f"{package.name}@{package.version}", "--json", "--pack-destination", str(folder)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise VendorError(f"npm cannot fetch {package.name} {package.version}: {result.stderr.strip()}")
-    about: list[dict[str, Any]] = json.loads(result.stdout)
-    return folder / str(about[0]["filename"])
+def licence_file(package: str) -> str:
+    """Return the name of the file with a package's licence."""
+    return f"LICENSE.{package.removeprefix('@').replace('/', '-')}"
 
 
-def files_of(package: Package, archive: Path) -> dict[str, bytes]:
-    """Return the files that are taken from a package's archive, by their names.
+def build() -> Build:
+    """Build all files in a temporary folder; raises `VendorError` where npm or esbuild refuses."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        shutil.copytree(SOURCES, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
+        _run(["npm", "ci"], folder)
+        modules = folder / "node_modules"
+        files = {name: (modules / path).read_bytes() for name, path in COPIED.items()}
+        used = {_package_of(f"node_modules/{path}") for path in COPIED.values()}
+        for name, entry in BUNDLES.items():
+            files[name], inputs = _bundle(folder, entry)
+            used |= inputs
+        return Build(files | _licences(modules, used), tuple(sorted(used)))
 
-    Raises `VendorError` where a checksum is not that of the lock file.
-    """
-    _require(f"the archive of {package.name}", package.integrity, _sha512(archive.read_bytes()))
-    files = {}
-    with tarfile.open(archive) as opened:
-        for path, checksum in package.files.items():
-            member = opened.extractfile(f"package/{path}")
-            content = member.read() if member else b""
-            _require(f"{path} of {package.name}", checksum, hashlib.sha256(content).hexdigest())
-            files[name_of(package, path)] = content
+
+def _bundle(folder: Path, entry: str) -> tuple[bytes, set[str]]:
+    """Return a bundle, and the packages of which it has code."""
+    out, about = folder / "bundle.js", folder / "bundle.json"
+    program = str(folder / "node_modules" / ".bin" / "esbuild")
+    files = (f"--banner:js={BANNER}", f"--outfile={out.name}", f"--metafile={about.name}")
+    _run([program, entry, *ESBUILD, *files], folder)
+    inputs: dict[str, dict[str, int]] = json.loads(about.read_text())["outputs"][out.name]["inputs"]
+    return out.read_bytes(), {
+        _package_of(path) for path, part in inputs.items() if path != entry and part["bytesInOutput"]
+    }
+
+
+def _package_of(path: str) -> str:
+    match = PACKAGE.match(path)
+    if match is None:
+        raise VendorError(f"{path} is in a bundle, but in no package of npm; import packages alone")
+    return match[1]
+
+
+def _licences(modules: Path, names: Iterable[str]) -> dict[str, bytes]:
+    versions, files = locked(), {}
+    for name in names:
+        texts = sorted((modules / name).glob("LICEN[CS]E*")) or [TEXTS.get(versions[name].licence)]
+        if texts[0] is None:
+            raise VendorError(f"{name} has no licence text, and {versions[name].licence} has none here; add its text")
+        files[licence_file(name)] = texts[0].read_bytes()
     return files
 
 
-def name_of(package: Package, path: str) -> str:
-    """Return the name of a vendored file, by its path in its package. A licence is named after the package."""
-    name = Path(path).name
-    return f"{name}.{package.name}" if name.startswith("LICENSE") else name
+def _run(command: list[str], folder: Path) -> None:
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise VendorError(f"{Path(command[0]).name} failed: {result.stderr.strip()}")
 
 
-def _sha512(data: bytes) -> str:
-    return f"sha512-{base64.b64encode(hashlib.sha512(data).digest()).decode()}"
+def rebuild(folder: Path, made: Callable[[], Build] = build, *, accept: bool = False) -> list[str]:
+    """Write all vendored files into `folder`; return their names.
 
-
-def _require(what: str, expected: str, found: str) -> None:
-    if found != expected:
-        raise VendorError(
-            f"{what} has the checksum {found}, and {LOCK.name} has {expected}; check the new content first"
-        )
-
-
-def rebuild(folder: Path, fetch: Callable[[Package, Path], Path] = fetched) -> list[str]:
-    """Write all vendored files into `folder`; return their names. Nothing is written if a checksum differs."""
-    files: dict[str, bytes] = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        for package in packages():
-            files |= files_of(package, fetch(package, Path(temporary)))
-    for name, content in files.items():
+    Raises `VendorError`, and writes nothing, where a checksum differs from the lock file's. With `accept`, the lock file
+    takes the new ones.
+    """
+    result = made()
+    lock, found = json.loads(LOCK.read_text()), result.lock()
+    if not accept:
+        _require_same(lock, found)
+    for old in lock["files"].keys() - result.files.keys():
+        (folder / old).unlink(missing_ok=True)
+    for name, content in result.files.items():
         (folder / name).write_bytes(content)
-    return sorted(files)
+    (folder / LOCK.name).write_text(json.dumps(found, indent=2) + "\n")
+    return sorted(result.files)
+
+
+def _require_same(lock: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    for name in sorted({*lock["files"], *found["files"]}):
+        expected, made = lock["files"].get(name, "none"), found["files"].get(name, "none")
+        if expected != made:
+            raise VendorError(
+                f"{name} has the checksum {made}, and {LOCK.name} has {expected}; check the new content, "
+                "then run `make vendor ACCEPT=--accept`"
+            )
 
 
 def main() -> None:
     """Rebuild the vendored files; an error is one line on stderr."""
+    options = argparse.ArgumentParser(prog="python -P -m supplychain.vendored", description=__doc__)
+    options.add_argument("--accept", action="store_true", help="Take new checksums into the lock file.")
     try:
-        print(*rebuild(FOLDER), sep="\n")
+        print(*rebuild(FOLDER, accept=options.parse_args().accept), sep="\n")
     except (VendorError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
 
