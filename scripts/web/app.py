@@ -11,7 +11,17 @@ from starlette.staticfiles import StaticFiles
 
 from scripts.web.guard import Guard
 from scripts.web.page import FOLDER, page_of
-from scripts.web.views import changes, edits, instance, instance_data, removal, tenant, tenant_data, tenants
+from scripts.web.views import (
+    changes,
+    edits,
+    explore,
+    instance,
+    instance_data,
+    removal,
+    tenant,
+    tenant_data,
+    tenants,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +58,9 @@ ROUTES = [
     Route("/changes/{change}/answer", changes.answer, methods=["POST"]),
     Route("/tenants/{tenant}/data/{part}", tenant_data.part),
     Route("/instance/data/{part}", instance_data.part),
+    Route("/explore", explore.show),
+    Route("/explore/query", explore.query),
+    Route("/explore/{tenant}/{api}/{path:path}", explore.names),
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 ]
 

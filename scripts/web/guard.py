@@ -25,10 +25,12 @@ LOGIN = "/login"
 SAFE_METHODS = ("GET", "HEAD")
 LONGEST_BODY = 256 << 10  # bytes
 CSRF_FIELD = "csrf"
+# No script or style stands in a page itself, so none that somebody wrote into a setting is ever run.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'{nonce}; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
-    # No script or style stands in a page itself, so none that somebody wrote into a setting is ever run.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # With `no-referrer`, browsers would send the origin of forms as `null`.
@@ -81,7 +83,7 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(HEADERS | {"Content-Security-Policy": _policy(scope)})
             await send(message)
 
         request = Request(scope, receive)
@@ -133,6 +135,12 @@ class Guard:
         if not secrets.compare_digest(form.pop(CSRF_FIELD, "").encode(), session.csrf.encode()):
             raise RefusedError(HTTPStatus.FORBIDDEN, "The form belongs to another session. Load the page again.\n")
         return form
+
+
+def _policy(scope: Scope) -> str:
+    """Return the policy of an answer. A view whose scripts write styles into the page sets a nonce for them."""
+    nonce = scope.get("state", {}).get("style_nonce")
+    return POLICY.format(nonce=f" 'nonce-{nonce}'" if nonce else "")
 
 
 async def _body(request: Request) -> bytes:
