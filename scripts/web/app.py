@@ -18,6 +18,7 @@ from scripts.web.views import (
     instance,
     instance_data,
     removal,
+    retained,
     tenant,
     tenant_data,
     tenants,
@@ -61,6 +62,12 @@ ROUTES = [
     Route("/explore", explore.show),
     Route("/explore/query", explore.query),
     Route("/explore/{tenant}/{api}/{path:path}", explore.names),
+    Route("/retained", retained.show),
+    Route("/retained/rows", retained.rows),
+    Route("/retained/{tenant}/{store}", retained.show_one),
+    Route("/retained/{tenant}/{store}/adopt", retained.adopt, methods=["POST"]),
+    Route("/retained/{tenant}/{store}/expire", retained.expire, methods=["POST"]),
+    Route("/retained/{tenant}/{store}/purge", retained.purge, methods=["POST"]),
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 ]
 

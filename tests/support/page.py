@@ -57,6 +57,12 @@ class Engine:
     def state(self) -> list[dict[str, Any]]:
         return self._states.get(self.instance, [])
 
+    def resources(self) -> list[dict[str, Any]]:
+        return self.state()
+
+    def adopt(self, imported: dict[str, Any]) -> None:
+        self._updates.append(f"imported {len(imported['resources'])} resources")
+
     def ensure_stack(self, **_: Any) -> None:
         self._states.setdefault(self.instance, [])
 

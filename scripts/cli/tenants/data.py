@@ -15,7 +15,6 @@ from scripts.ui.terminal import JSON_ARRAY, JSON_OBJECT, show_columns, stdout_js
 
 ID = click.option("--id", "identity", help="The id of the data, where a tenant has several; `data list` shows it.")
 COLUMNS = ("TENANT", "ID", "CREATED", "LAST WRITTEN", "OBJECTS", "STORED", "EXPIRES")
-LONGEST_EXPIRY = 3650  # days
 
 
 @click.group(short_help="Manage the data of deleted tenants.")
@@ -76,7 +75,7 @@ def purge(
 @click.argument("instance")
 @click.argument("tenant")
 @ID
-@click.option("--days", required=True, type=click.IntRange(1, LONGEST_EXPIRY), help="Number of days from now.")
+@click.option("--days", required=True, type=click.IntRange(1, stores.LONGEST_EXPIRY), help="Number of days from now.")
 @JSON_OBJECT
 @pass_context
 def expire(

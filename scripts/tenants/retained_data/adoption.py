@@ -34,6 +34,7 @@ from components.core.tags import ADOPTING_TAG
 from components.core.units import hours
 from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants import recorded_state
+from scripts.tenants.apply import show_difference
 from scripts.tenants.plan import announce, outcome
 from scripts.tenants.retained_data import buckets
 from scripts.tenants.retained_data.stores import Store, choose, tagged_stores
@@ -85,7 +86,9 @@ def adopt_retained(
     keep_retention(store, file, before, target.aws)
     tokens = live_tokens(provider_name, instance, tenant, before, context.terminal)
     tokens.tell_of_next()
+    show_difference(file, context.terminal)
     plan = announce(file, before, adopted=tenant)(target)
+    context.terminal.review()
     if resumed:
         file.write()  # before `settle` previews: without the entry, a preview would delete the imported buckets
         target.settle()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scripts.context.context import Target
 
 ID_LENGTH = 2 * RANDOM_BYTES
+LONGEST_EXPIRY = 3650  # days
 NAME = re.compile(rf".*-({'|'.join(BUCKET_KINDS)})-[0-9a-f]{{{HASH_LENGTH}}}-[0-9a-f]{{{ID_LENGTH}}}")
 
 
