@@ -13,6 +13,7 @@ from scripts.web.guard import Guard
 from scripts.web.page import FOLDER, page_of
 from scripts.web.views import (
     changes,
+    connect,
     edits,
     explore,
     instance,
@@ -59,6 +60,7 @@ ROUTES = [
     Route("/changes/{change}/answer", changes.answer, methods=["POST"]),
     Route("/tenants/{tenant}/data/{part}", tenant_data.part),
     Route("/instance/data/{part}", instance_data.part),
+    Route("/tenants/{tenant}/connect", connect.show),
     Route("/explore", explore.show),
     Route("/explore/query", explore.query),
     Route("/explore/{tenant}/{api}/{path:path}", explore.names),

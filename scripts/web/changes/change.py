@@ -40,6 +40,7 @@ class Task:
         tenant: The tenant that it is about.
         work: Does it, in a context that speaks to browsers.
         review: Whether the user confirms it after its difference and plan are shown.
+        connects: Whether it makes a tenant, to which clients are connected afterwards.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Task:
     tenant: str
     work: Callable[[Context], object]
     review: bool = True
+    connects: bool = False
 
 
 class Change:

@@ -79,6 +79,7 @@ def add(request: Request) -> Response:
             stack=stack_name(page.instance, tenant) if own_stack else page.instance,
             tenant=tenant,
             work=lambda context: add_tenant(context, edit, own_stack=own_stack),
+            connects=True,
         )
         change = page.changes.start(page.context, task)
     except UserError as refused:

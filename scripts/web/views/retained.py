@@ -84,7 +84,7 @@ def adopt(request: Request) -> Response:
     def work(context: Context) -> object:
         return adopt_retained(context, page.provider_name, page.instance, tenant, identity)
 
-    return _started(request, f"Adopt the data of {tenant}", work)
+    return _started(request, f"Adopt the data of {tenant}", work, connects=True)
 
 
 def expire(request: Request) -> Response:
@@ -120,9 +120,9 @@ def _target(page: Page, context: Context) -> Target:
     return context.target(page.provider_name, page.instance, config)
 
 
-def _started(request: Request, title: str, work: Callable[[Context], object]) -> Response:
+def _started(request: Request, title: str, work: Callable[[Context], object], *, connects: bool = False) -> Response:
     page, tenant, _ = page_of(request), *_named(request)
-    task = Task(title=title, stack=page.instance, tenant=tenant, work=work)
+    task = Task(title=title, stack=page.instance, tenant=tenant, work=work, connects=connects)
     try:
         change = page.changes.start(page.context, task)
     except UserError as refused:

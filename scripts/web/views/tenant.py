@@ -10,17 +10,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from components.core.errors import UserError
-from components.core.names import ALERTMANAGER_PATH, APIS, SYSTEM, api_url, instance_domain
+from components.core.names import SYSTEM
 from components.core.timestamps import instant
 from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.apply import InstanceEdit
-from scripts.tenants.edit import token_command
 from scripts.tenants.reports.list_and_show import show_tenant
 from scripts.tokens.issued import chosen, entries
 from scripts.trust.revocation import revoke_tokens
 from scripts.ui.sizes import in_units
 from scripts.web.changes.change import Task
 from scripts.web.page import form_of, page_of, progress_of
+from scripts.web.views import connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from components.config.stack import StackConfig
-    from scripts.web.page import Page
 
 
 def show(request: Request) -> Response:
@@ -47,21 +46,11 @@ def _answer(request: Request, error: str | None = None, status: int = HTTPStatus
         "tenant.html",
         status=status,
         tenant=glance,
-        urls=_urls(page, name, config),
         tokens=_tokens(page.instance, name, config),
-        token_command=token_command(page.instance, name),
         is_system=name == SYSTEM,
         error=error,
+        **connect.steps(page, name, config),
     )
-
-
-def _urls(page: Page, tenant: str, config: StackConfig) -> dict[str, str]:
-    domain, port = instance_domain(page.instance, config.domain), config.load_balancer.port
-    urls = {f"{api.capitalize()}": api_url(api, tenant, domain, port) for api in APIS}
-    settings = page.subject.settings().get(tenant)
-    if settings and settings.alertmanager.enabled:
-        urls["Alertmanager"] = f"{urls['Cortex']}{ALERTMANAGER_PATH}/"
-    return urls
 
 
 def _tokens(instance: str, tenant: str, config: StackConfig) -> list[dict[str, Any]]:

@@ -51,6 +51,7 @@ def test_a_tenant_is_added_after_its_difference_and_plan_were_confirmed(site: Si
     assert shop.retention.metrics == "30d" and shop.owner == "4711" and shop.limits.metrics.ingestion_rate == 1000
     assert shop.labels == {"team": "web", "example.com/a.b": "c"}
     assert "done" in browser.get(f"/changes/{change.id}") and change.task.title in browser.get("/changes")
+    assert 'hx-get="/tenants/shop/connect"' in browser.get(f"/changes/{change.id}/progress")
     assert browser.get("/banner") == ""
 
 
@@ -158,7 +159,12 @@ def test_a_shorter_retention_asks_about_the_data_first(site: Site, monkeypatch: 
 def test_a_tenant_is_deleted_once_its_name_was_typed(site: Site) -> None:
     browser = site.browser()
     page = browser.get("/tenants/ops/delete")
-    assert "0 objects, 0 B in 0 buckets" in page and "It is kept, unless you choose otherwise." in page
+    assert "0 objects, 0 B in 0 buckets, 0 old versions and 0 unfinished uploads" in page
+    assert (
+        "<code>retain</code>" in page
+        and "as recorded: keep it" in page
+        and "It is kept, unless you choose otherwise." in page
+    )
     for typed in ("", "default", "OPS"):
         assert "is not the name ops: nothing is changed" in browser.post("/tenants/ops/delete", 422, name=typed)
     change = browser.change(browser.post("/tenants/ops/delete", name="ops"))
@@ -181,7 +187,8 @@ def test_a_purge_is_recorded_before_the_tenant_is_deleted(make_site: Callable[..
     kept = [bucket | {"retainOnDelete": True} for bucket in buckets]
     site.states["showdown"] = [deployed("default"), component, *kept, workload]
     browser = site.browser()
-    assert "in 3 buckets" in browser.get("/tenants/ops/delete")
+    page = browser.get("/tenants/ops/delete")
+    assert "in 3 buckets" in page and '<a href="/retained">' in page
     change = browser.change(browser.post("/tenants/ops/delete", name="ops", policy="purge"))
     change.wait(30)
     recorded, deleted = site.updates
