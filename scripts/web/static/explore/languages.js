@@ -56,7 +56,7 @@ function kindOf(before) {
     return { typed: match[1], always: true, options: (tenant) => asked(tenant, "labels", "property") };
   if ((match = /\[(\w*)$/.exec(selector))) return { typed: match[1], always: true, options: () => plain(DURATIONS, "constant") };
   if ((match = /[^|]\|\s*(\w*)$/.exec(selector))) return { typed: match[1], always: true, options: () => plain(STAGES, "keyword") };
-  if (/\{[^}]*$/.test(selector) || (match = /(?:^|[\s(])([a-z_]*)$/.exec(selector)) === null) return null;
+  if (/\{[^}]*$|\}\s*\w*$/.test(selector) || (match = /(?:^|[\s(])([a-z_]*)$/.exec(selector)) === null) return null;
   return { typed: match[1], options: functions };
 }
 
