@@ -19,7 +19,7 @@ export function showResult(result) {
   if (error) return "";
   if (series.length) showSeries(result);
   if (lines.length) part("lines").replaceChildren(element("ol", { className: "lines" }, ...lines.map(lineOf)));
-  if (lines.length) return `${lines.length} lines, the newest first.`;
+  if (lines.length) return `${lines.length} ${lines.length === 1 ? "line" : "lines"}, the newest first.`;
   return series.length ? `${series.length} series.` : "Nothing was found in this time.";
 }
 
