@@ -20,7 +20,7 @@ from scripts.web.page import page_of
 from scripts.web.queries import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from starlette.requests import Request
 
@@ -36,8 +36,8 @@ MOST_NAMES = 10_000  # of metrics, labels or values
 MOST_POINTS = 240  # of a series
 SHORTEST_STEP = 15  # seconds: clients seldom send more often
 NAMES: Mapping[Api, re.Pattern[str]] = {
-    "cortex": re.compile(r"api/v1/(labels|label/\w+/values|series|metadata)"),
-    "loki": re.compile(r"loki/api/v1/(labels|label/\w+/values)"),
+    "cortex": re.compile(r"api/v1/(labels|label/\w+/values|series|metadata)", re.ASCII),
+    "loki": re.compile(r"loki/api/v1/(labels|label/\w+/values)", re.ASCII),
 }
 PARAMETERS = ("match[]", "start", "end", "query")
 
@@ -68,7 +68,7 @@ def show(request: Request) -> Response:
     )
 
 
-def _one_of(known: Any, value: str | None, default: str) -> str:
+def _one_of(known: Container[str], value: str | None, default: str) -> str:
     return value if value is not None and value in known else default
 
 

@@ -95,5 +95,8 @@ function lineOf({ milliseconds, text, labels }) {
   return element("li", {}, time, " ", element("code", {}, text), element("small", {}, nameOf(labels)));
 }
 
-new ResizeObserver(() => plot?.setSize({ width: part("plot").clientWidth, height: HEIGHT })).observe(part("plot"));
+new ResizeObserver(() => {
+  const width = part("plot").clientWidth;
+  if (plot && width && width !== plot.width) plot.setSize({ width, height: HEIGHT });
+}).observe(part("plot"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot?.redraw());

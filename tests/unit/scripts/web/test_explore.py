@@ -148,6 +148,7 @@ def test_metadata_of_metrics_keeps_its_form(site: Site, browser: Browser) -> Non
         "cortex/api/v1/query",
         "cortex/api/v1/push",
         "cortex/api/v1/label/a/b/values",
+        "cortex/api/v1/label/é/values",
         "cortex/api/v1/label/..%2f..%2fx/values",
         "cortex/loki/api/v1/labels",
         "loki/loki/api/v1/delete",
