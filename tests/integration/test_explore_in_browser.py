@@ -47,6 +47,7 @@ def problems(page: Page) -> list[str]:
 def explore(page: Page, language: str = "PromQL") -> None:
     """Open Explore by the keyboard."""
     page.get_by_role("link", name="Explore", exact=True).press("Enter")
+    expect(page).to_have_url(re.compile(r"/explore$"))  # without a query: no earlier one stands there
     page.get_by_label("Language").select_option(language)
 
 

@@ -59,7 +59,6 @@ async function run() {
   if (running === own) status.textContent = showResult(result);
 }
 
-field.hidden = true;
 texts[chosen().language] = field.value;
 edit();
 for (const id of ["tenant", "language"]) document.getElementById(id).addEventListener("change", edit);
