@@ -121,12 +121,13 @@ def _package_of(path: str) -> str:
 
 
 def _licences(modules: Path, names: Iterable[str]) -> dict[str, bytes]:
-    versions, files = locked(), {}
+    versions, files = locked(), dict[str, bytes]()
     for name in names:
-        texts = sorted((modules / name).glob("LICEN[CS]E*")) or [TEXTS.get(versions[name].licence)]
-        if texts[0] is None:
-            raise VendorError(f"{name} has no licence text, and {versions[name].licence} has none here; add its text")
-        files[licence_file(name)] = texts[0].read_bytes()
+        licence = versions[name].licence
+        text = next(iter(sorted((modules / name).glob("LICEN[CS]E*"))), TEXTS.get(licence))
+        if text is None:
+            raise VendorError(f"{name} has no licence text, and {licence} has none here; add its text")
+        files[licence_file(name)] = text.read_bytes()
     return files
 
 

@@ -82,7 +82,7 @@ def test_a_series_has_no_more_points_than_a_plot_shows(seconds: int) -> None:
 
 
 def test_too_many_series_are_cut_and_the_page_says_so(site: Site, browser: Browser) -> None:
-    answering(site, 200, matrix(*(({"a": str(one)}, [(10, 1)]) for one in range(1234))))
+    answering(site, 200, matrix(*(({"a": str(one)}, [(10.0, 1.0)]) for one in range(1234))))
     found = result(browser)
     assert len(found["series"]) == MOST_SERIES
     assert found["notices"] == ["Only 100 of 1,234 series are shown. Select fewer by labels, or aggregate them."]
