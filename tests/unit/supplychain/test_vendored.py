@@ -44,7 +44,7 @@ def test_the_same_build_is_written_again(tmp_path: Path) -> None:
 
 def test_a_build_with_another_checksum_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     same = vendored_build()
-    altered = Build(same.files | {"htmx.min.js": b"altered"}, same.packages)
+    altered = Build({**same.files, "htmx.min.js": b"altered"}, same.packages)
     with pytest.raises(VendorError, match=r"htmx\.min\.js has the checksum [0-9a-f]{64}, and vendor\.lock\.json has"):
         rebuild(tmp_path, lambda: altered)
     assert [*tmp_path.iterdir()] == []
