@@ -6,6 +6,7 @@ the name of the setting to the message.
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
@@ -31,6 +32,46 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change of a tenant's setting does to running pods.
+
+    docs/reference/tenant-settings.md has a table of it. A test compares table and settings with what the program declares.
+
+    Attributes:
+        effect: In a few words.
+        sentence: In a sentence.
+    """
+
+    effect: str
+    sentence: str
+
+    def kept(self) -> "Change":
+        """Return this change for a setting that creates something: the engine deletes nothing of a protected tenant."""
+        return Change(
+            f"{self.effect}; to revert, remove the protection first",
+            f"{self.sentence} If the tenant is protected, the change back is refused.",
+        )
+
+
+def restart(pods: str = "") -> Change:
+    """Return the change that restarts pods, such as those ` of both back ends`."""
+    return Change("rolling restart", f"A change restarts the pods{pods} one by one.")
+
+
+LIVE = Change("live", "A change takes effect without a restart.")
+RESTART = restart()
+VOLUMES = Change(
+    "new volumes", "A change replaces the pods and their volumes. Commands refuse it while a pod is not ready."
+)
+EFFECT = "x-effect"  # the keyword of JSON schemas
+
+
+def setting(description: str, change: Change, **more: Any) -> Any:
+    """Return the field of a tenant's setting, whose description and JSON schema say what a change does."""
+    return Field(description=f"{description} {change.sentence}", json_schema_extra={EFFECT: change.effect}, **more)
 
 
 class NotNull:

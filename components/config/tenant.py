@@ -9,9 +9,14 @@ from pydantic import Discriminator, Field, Tag, ValidationError, field_validator
 
 from components.config.backend_limits import LogsLimits, MetricsLimits
 from components.config.base import (
+    EFFECT,
+    LIVE,
+    RESTART,
     TAG_CHARACTER,
     TAG_VALUE_LENGTH,
+    VOLUMES,
     Bytes,
+    Change,
     Duration,
     Quantity,
     Section,
@@ -19,6 +24,8 @@ from components.config.base import (
     checked_tags,
     date_problem,
     merged,
+    restart,
+    setting,
     value_without_problems,
 )
 from components.core.errors import ConfigError
@@ -48,12 +55,10 @@ class Retention(Section):
     """How long data is kept. Older data is deleted for good. A change takes effect without a restart."""
 
     metrics: Annotated[
-        Duration,
-        Field(description="Retention of metrics: at least 24h, such as 36h, 30d, 4w or 1y. A year has 365 days."),
+        Duration, setting("Retention of metrics: at least 24h, such as 36h, 30d, 4w or 1y. A year has 365 days.", LIVE)
     ] = "7d"
     logs: Annotated[
-        Duration,
-        Field(description="Retention of logs: at least 24h, such as 36h, 30d, 4w or 1y. A year has 365 days."),
+        Duration, setting("Retention of logs: at least 24h, such as 36h, 30d, 4w or 1y. A year has 365 days.", LIVE)
     ] = "7d"
 
     @field_validator("metrics", "logs")
@@ -68,9 +73,9 @@ class TenantLimits(Section):
     """Limits of a tenant, by back end. A change takes effect without a restart."""
 
     metrics: Annotated[
-        MetricsLimits, Field(description="Limits of metrics, under the names of Cortex's `limits_config`.")
+        MetricsLimits, setting("Limits of metrics, under the names of Cortex's `limits_config`.", LIVE)
     ] = MetricsLimits()
-    logs: Annotated[LogsLimits, Field(description="Limits of logs, under the names of Loki's `limits_config`.")] = (
+    logs: Annotated[LogsLimits, setting("Limits of logs, under the names of Loki's `limits_config`.", LIVE)] = (
         LogsLimits()
     )
 
@@ -78,29 +83,12 @@ class TenantLimits(Section):
 class BackendSize(Section):
     """The resources of each pod of a back end, as Kubernetes quantities. Defaults are those of the size `small`."""
 
-    cpu: Annotated[
-        Quantity,
-        Field(
-            description="CPU request of a pod, in cores: 500m or 2. There is no CPU limit. "
-            "A change restarts the pods one by one.",
-        ),
-    ] = "50m"
-    memory: Annotated[
-        Bytes,
-        Field(
-            description="Memory request of a pod, in bytes: 256Mi. A change restarts the pods one by one.",
-        ),
-    ] = "256Mi"
-    memory_limit: Annotated[
-        Bytes,
-        Field(description="Memory limit of a pod, in bytes: 2Gi. A change restarts the pods one by one."),
-    ] = "2Gi"
-    volume: Annotated[
-        Bytes,
-        Field(
-            description="Size of a pod's volume, in bytes: 10Gi. A change replaces the pods and their volumes.",
-        ),
-    ] = "10Gi"
+    cpu: Annotated[Quantity, setting("CPU request of a pod, in cores: 500m or 2. There is no CPU limit.", RESTART)] = (
+        "50m"
+    )
+    memory: Annotated[Bytes, setting("Memory request of a pod, in bytes: 256Mi.", RESTART)] = "256Mi"
+    memory_limit: Annotated[Bytes, setting("Memory limit of a pod, in bytes: 2Gi.", RESTART)] = "2Gi"
+    volume: Annotated[Bytes, setting("Size of a pod's volume, in bytes: 10Gi.", VOLUMES)] = "10Gi"
 
     @model_validator(mode="after")
     def _request_within_limit(self) -> "BackendSize":
@@ -116,9 +104,12 @@ class TenantSize(Section):
 
     replicas: Annotated[
         Literal[1, 3],
-        Field(
-            description="Pods of each back end: 1, or 3 in three zones if the cluster has them. Three keep all data if one "
-            "pod is lost. During a change, pushes may fail for about a minute, and clients send them again."
+        setting(
+            "Pods of each back end: 1, or 3 in three zones if the cluster has them. Three keep all data if one pod is lost.",
+            Change(
+                "replica change",
+                "During a change, pushes may fail for about a minute, and clients send them again.",
+            ).kept(),
         ),
     ] = 1
     metrics: Annotated[BackendSize, Field(description="Resources of each pod of the metrics back end, Cortex.")] = (
@@ -141,16 +132,18 @@ class AlertmanagerSettings(Section):
 
     enabled: Annotated[
         bool,
-        Field(
-            description="Whether the tenant has an Alertmanager: one more pod and one more IAM role. It needs "
-            "cluster.enforcesNetworkPolicies. A change restarts the pods of both back ends one by one."
+        setting(
+            "Whether the tenant has an Alertmanager: one more pod and one more IAM role. It needs "
+            "cluster.enforcesNetworkPolicies.",
+            restart(" of both back ends").kept(),
         ),
     ] = False
     private_receivers: Annotated[
         list[str],
-        Field(
-            description="Private IPv4 ranges in CIDR form that alerts may be sent to, beside all public addresses. "
-            "Loopback and link-local ranges are refused. Default: none."
+        setting(
+            "Private IPv4 ranges in CIDR form that alerts may be sent to, beside all public addresses. "
+            "Loopback and link-local ranges are refused. Default: none.",
+            LIVE,
         ),
     ] = []
 
@@ -175,21 +168,15 @@ class TenantSettings(Section):
 
     retention: Annotated[
         Retention,
-        Field(
-            description="How long data is kept. A shorter retention deletes older data for good. "
-            "A change takes effect without a restart."
-        ),
+        setting("How long data is kept. A shorter retention deletes older data for good.", LIVE),
     ] = Retention()
-    limits: Annotated[
-        TenantLimits,
-        Field(description="Limits of the tenant in Cortex and Loki. A change takes effect without a restart."),
-    ] = TenantLimits()
+    limits: Annotated[TenantLimits, setting("Limits of the tenant in Cortex and Loki.", LIVE)] = TenantLimits()
     size: Annotated[
         Annotated[SizeName, Tag("[name]")] | Annotated[TenantSize, Tag("[size]")],
         Discriminator(lambda value: "[name]" if isinstance(value, str) else "[size]"),
-        Field(
-            description="Size of the tenant's pods: small, medium (larger pods), large (larger pods, three replicas), or "
-            "a mapping. A change of the named size replaces the pods and their volumes."
+        setting(
+            "Size of the tenant's pods: small, medium (larger pods), large (larger pods, three replicas), or a mapping.",
+            VOLUMES,
         ),
     ] = "small"
     alertmanager: Annotated[
@@ -197,49 +184,54 @@ class TenantSettings(Section):
     ] = AlertmanagerSettings()
     log_patterns: Annotated[
         bool,
-        Field(
-            description="Whether Loki finds patterns of lines, for Grafana's page Logs Drilldown. They take memory for each "
-            "pattern of each stream. A change restarts the pods of the logs back end one by one."
+        setting(
+            "Whether Loki finds patterns of lines, for Grafana's page Logs Drilldown. They take memory for each pattern of "
+            "each stream.",
+            restart(" of the logs back end"),
         ),
     ] = True
     rule_poll_interval: Annotated[
         str | None,
-        Field(
-            description="How often Cortex and Loki look for changed rules, and the Alertmanager for its configuration: 10s to "
-            "1h, such as 30s or 5m. Each look lists objects in S3, which AWS charges. A change restarts the pods of both back "
-            "ends one by one. Default: 5m on AWS, 15s where the S3 endpoint is not AWS's, as in the embedded cloud."
+        setting(
+            "How often Cortex and Loki look for changed rules, and the Alertmanager for its configuration: 10s to 1h, such as "
+            "30s or 5m. Each look lists objects in S3, which AWS charges. Default: 5m on AWS, 15s where the S3 endpoint is not "
+            "AWS's, as in the embedded cloud.",
+            restart(" of both back ends"),
         ),
     ] = None
     on_delete: Annotated[
         OnDelete,
-        Field(
-            description="What the deletion of the tenant does to its buckets: `retain` keeps them, `purge` deletes them "
-            "with all data. Apply a change before you delete the tenant."
+        setting(
+            "What the deletion of the tenant does to its buckets: `retain` keeps them, `purge` deletes them with all data. "
+            "Apply a change before you delete the tenant.",
+            LIVE,
         ),
     ] = "retain"
     protect: Annotated[
         bool,
-        Field(description="Whether deleting the tenant is refused. To delete it, set this to false and apply first."),
+        setting("Whether deleting the tenant is refused. To delete it, set this to false and apply first.", LIVE),
     ] = False
     owner: Annotated[
         str | None,
-        Field(
-            description="Team or person that is responsible for the tenant, at most 256 characters. It becomes an "
-            "annotation of the namespace and a tag in AWS. Default: none.",
+        setting(
+            "Team or person that is responsible for the tenant, at most 256 characters. It becomes an annotation of the "
+            "namespace and a tag in AWS. Default: none.",
+            LIVE,
             pattern=OWNER_PATTERN,
             max_length=TAG_VALUE_LENGTH,
         ),
     ] = None
     labels: Annotated[
         dict[str, str],
-        Field(
-            description="Labels of the tenant's namespace. Keys of Kubernetes (`kubernetes.io/`, `k8s.io/`) and of "
-            "Opstrace (`opstrace/`) are refused. Default: none."
+        setting(
+            "Labels of the tenant's namespace. Keys of Kubernetes (`kubernetes.io/`, `k8s.io/`) and of Opstrace (`opstrace/`) "
+            "are refused. Default: none.",
+            LIVE,
         ),
     ] = {}
     tags: Annotated[
         dict[str, str],
-        Field(description="Tags of the tenant's resources in AWS, beside those of `opstrace:tags`. Default: none."),
+        setting("Tags of the tenant's resources in AWS, beside those of `opstrace:tags`. Default: none.", LIVE),
     ] = {}
 
     @field_validator("labels")
@@ -331,7 +323,8 @@ class TenantConfig(TenantSettings):
         Field(
             description="Name of the tenant: 1 to 30 characters of a-z and 0-9. It is part of host names, bucket names "
             "and tokens, so another name is another tenant.",
-            json_schema_extra={"pattern": TENANT_PATTERN},  # for editors; the validator's error is more precise
+            # The pattern is for editors: the validator's error is more precise.
+            json_schema_extra={"pattern": TENANT_PATTERN, EFFECT: "refused by `set`"},
         ),
     ]
 

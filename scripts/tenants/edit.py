@@ -115,6 +115,11 @@ def _require_name(tenant: str) -> None:
         raise UserError(problem)
 
 
+def already_there(tenant: str) -> str:
+    """Return what is wrong with the name of a new tenant that exists."""
+    return f"the tenant {tenant} exists already; `./opstrace tenants set` changes it"
+
+
 def _begun(
     context: Context, instance_file: StackFile, edit: Edit, config: StackConfig, *, own_stack: bool
 ) -> StackFile | None:
@@ -125,7 +130,7 @@ def _begun(
     own_stacks = own_stack_tenants(context.stacks, edit.instance)
     if edit.tenant not in (SYSTEM, *user_settings_by_tenant(instance_file, config), *own_stacks):
         return None
-    exists = f"the tenant {edit.tenant} exists already; `./opstrace tenants set` changes it"
+    exists = already_there(edit.tenant)
     alone = edit.tenant in own_stacks
     if edit.no_apply or edit.tenant == SYSTEM or alone != own_stack:
         raise UserError(exists)

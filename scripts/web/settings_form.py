@@ -7,24 +7,34 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from components.config.tenant import TenantSettings
+from components.config.base import EFFECT
+from components.config.tenant import TenantConfig, TenantSettings
 from components.core.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Kind = Literal["text", "number", "choice", "flag", "list", "mapping"]
+Kind = Literal["text", "number", "flag", "list", "mapping"]
 Schema = dict[str, Any]
-GENERAL = "General"
+GENERAL, SIZE = "General", "size"
 
 
 @dataclass(frozen=True)
 class Field:
-    """A setting: its path as in `retention.metrics=30d`, what it takes, and its description."""
+    """A setting of a tenant.
+
+    Attributes:
+        path: Its path as in `retention.metrics=30d`.
+        kind: What it takes.
+        description: Its description.
+        effect: What a change does to running pods, in a few words.
+        choices: The values that it may have; none where it takes others.
+    """
 
     path: str
     kind: Kind
     description: str
+    effect: str
     choices: tuple[str, ...] = ()
 
 
@@ -38,13 +48,19 @@ class Group:
 
 @cache
 def groups() -> tuple[Group, ...]:
-    """Return all settings in groups, in the order of the schema; limits come in groups of their own."""
+    """Return all settings in groups, in the order of the schema; limits and parts of the size come in groups of their own."""
     schema = TenantSettings.model_json_schema(by_alias=True)
     found: dict[str, list[Field]] = {}
-    for field in _fields(schema, schema["$defs"], ""):
-        title = field.path.rpartition(".")[0] if field.path.startswith("limits.") else GENERAL
-        found.setdefault(title, []).append(field)
+    for field in _fields(schema, schema["$defs"], "", ""):
+        found.setdefault(_title(field.path), []).append(field)
     return tuple(Group(title, tuple(fields)) for title, fields in found.items())
+
+
+def _title(path: str) -> str:
+    first, *others = path.split(".")
+    if first == "limits":
+        return f"{first}.{others[0]}"
+    return first if first == SIZE and others else GENERAL
 
 
 def fields() -> Iterator[Field]:
@@ -53,25 +69,30 @@ def fields() -> Iterator[Field]:
         yield from group.fields
 
 
-def _fields(schema: Schema, definitions: Mapping[str, Schema], prefix: str) -> Iterator[Field]:
+@cache
+def name_field() -> Field:
+    """Return the name of a tenant, which no command changes."""
+    return _field("name", TenantConfig.model_json_schema(by_alias=True)["properties"]["name"], "")
+
+
+def _fields(schema: Schema, definitions: Mapping[str, Schema], prefix: str, effect: str) -> Iterator[Field]:
+    """Yield the settings of a schema. Those that do not say what a change does have the `effect` of what they are part of."""
     properties: dict[str, Schema] = schema["properties"]
     for name, part in properties.items():
-        if "$ref" in part:
-            yield from _fields(_definition(part, definitions), definitions, f"{prefix}{name}.")
-        else:
-            yield _field(f"{prefix}{name}", part)
+        choices: list[Schema] = part.get("oneOf", [part])
+        if "$ref" not in part:
+            yield _field(f"{prefix}{name}", part, effect)
+        for one in choices:
+            if "$ref" in one:
+                inner = definitions[one["$ref"].rpartition("/")[2]]
+                yield from _fields(inner, definitions, f"{prefix}{name}.", part.get(EFFECT, effect))
 
 
-def _definition(part: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    return definitions[part["$ref"].rpartition("/")[2]]
-
-
-def _field(path: str, part: Schema) -> Field:
+def _field(path: str, part: Schema, effect: str) -> Field:
     choices: list[Schema] = part.get("anyOf") or part.get("oneOf") or [part]
     kinds = [one for one in choices if one.get("type") != "null"]
-    first, description = kinds[0], part["description"]
-    if "enum" in first:
-        return Field(path, "choice", description, tuple(first["enum"]))
+    first, described = kinds[0], (part["description"], part.get(EFFECT, effect))
+    values = tuple(map(str, first.get("enum", ())))
     kind: dict[str, Kind] = {
         "boolean": "flag",
         "integer": "number",
@@ -79,7 +100,7 @@ def _field(path: str, part: Schema) -> Field:
         "array": "list",
         "object": "mapping",
     }
-    return Field(path, kind.get(first["type"], "text"), description)
+    return Field(path, kind.get(first["type"], "text"), *described, values)
 
 
 def texts(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -95,7 +116,7 @@ def _value(settings: Mapping[str, Any], path: str) -> Any:
 
 
 def _text(field: Field, value: Any) -> str:
-    if value is None or (field.kind == "choice" and isinstance(value, dict)):  # a size that is set part by part
+    if value is None or (field.choices and isinstance(value, dict)):  # a size that is set part by part
         return ""
     if field.kind == "mapping":
         return "\n".join(f"{name}={one}" for name, one in value.items())
@@ -107,10 +128,16 @@ def _text(field: Field, value: Any) -> str:
 def assignments(form: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
     """Return the changes between the texts `before` and those of a form, as settings in the form NAME=VALUE.
 
-    Raises `UserError` where a text does not have the form of its setting.
+    Raises `UserError` where a text does not have the form of its setting, or where a size has both a name and parts.
     """
-    changed = [field for field in fields() if _normal(form.get(field.path, "")) != _normal(before.get(field.path, ""))]
-    return [f"{field.path}={_yaml(field, _normal(form.get(field.path, '')))}" for field in changed]
+    texts = {field: _normal(form.get(field.path, "")) for field in fields()}
+    parts = [field.path for field, text in texts.items() if text and field.path.startswith(f"{SIZE}.")]
+    if form.get(SIZE) and parts:
+        raise UserError(f"{SIZE}: a named size has no other parts; leave {SIZE} empty, or clear {', '.join(parts)}")
+    changed = [field for field, text in texts.items() if text != _normal(before.get(field.path, ""))]
+    # What is removed comes first: a named size cannot replace parts of a size before they are gone, nor the other way around.
+    changed.sort(key=lambda field: texts[field] != "")
+    return [f"{field.path}={_yaml(field, texts[field])}" for field in changed]
 
 
 def _normal(text: str) -> str:

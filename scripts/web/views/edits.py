@@ -12,8 +12,8 @@ from components.config.stack import stack_name
 from components.core.errors import UserError
 from components.core.names import tenant_name_problem
 from scripts.stackfile.engine_view import plain
-from scripts.tenants.edit import Edit, add_tenant, change_tenant, file_with_changes, file_with_new_tenant
-from scripts.tenants.locate import require_tenant
+from scripts.tenants.edit import Edit, add_tenant, already_there, change_tenant, file_with_changes, file_with_new_tenant
+from scripts.tenants.locate import editable_tenant
 from scripts.web import settings_form
 from scripts.web.changes.change import Task
 from scripts.web.page import form_of, page_of, progress_of
@@ -41,6 +41,11 @@ def _defaults(page: Page) -> dict[str, str]:
     return settings_form.texts(defaults.model_dump(by_alias=True, exclude_none=True))
 
 
+def _settings(page: Page, error: str | None, *, is_change: bool = False) -> dict[str, Any]:
+    """Return what the template of settings needs beside their values."""
+    return {"groups": settings_form.groups(), "defaults": _defaults(page), "error": error, "is_change": is_change}
+
+
 def show_add(request: Request) -> Response:
     """Answer with the form of a new tenant."""
     return _add_form(request, {})
@@ -50,9 +55,13 @@ def _add_form(request: Request, form: Mapping[str, str], error: str | None = Non
     page, name = page_of(request), form.get("name", "")
     values: dict[str, Any] = {"name": name, "own_stack": form.get("own_stack") == ON, "values": _filled(form)}
     problem = tenant_name_problem(name) if name else None
-    shared = {"groups": settings_form.groups(), "defaults": _defaults(page), "error": error, "problem": problem}
     return page.respond(
-        request, "add.html", status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK, **values, **shared
+        request,
+        "add.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
+        problem=problem,
+        **values,
+        **_settings(page, error),
     )
 
 
@@ -61,7 +70,7 @@ def check_name(request: Request) -> Response:
     page, name = page_of(request), request.query_params.get("name", "").strip()
     problem = tenant_name_problem(name) if name else None
     if not problem and name in page.subject.settings():
-        problem = f"the tenant {name} exists already"
+        problem = already_there(name)
     return HTMLResponse(page.html("name.html", problem=problem))
 
 
@@ -90,7 +99,7 @@ def add(request: Request) -> Response:
 def _set_values(page: Page, tenant: str) -> dict[str, str]:
     """Return the texts of the settings that the tenant's entry sets; raises `HTTPException` where there is no entry."""
     try:
-        entry = require_tenant(page.context, page.instance, tenant).entry
+        entry = editable_tenant(page.context, page.instance, tenant).entry
     except UserError as missing:
         raise HTTPException(HTTPStatus.NOT_FOUND, str(missing)) from None
     return settings_form.texts(plain(entry))
@@ -111,9 +120,8 @@ def _change_form(request: Request, form: Mapping[str, str], error: str | None = 
         name=request.path_params["tenant"],
         values=_filled(form),
         force=form.get("force") == ON,
-        groups=settings_form.groups(),
-        defaults=_defaults(page),
-        error=error,
+        name_field=settings_form.name_field(),
+        **_settings(page, error, is_change=True),
     )
 
 

@@ -15,6 +15,7 @@ from components.core.resource_names import STATEFUL_SET_TYPE
 from scripts.tenants.edit import assign
 from scripts.tenants.impact import deleted_parts, new_volumes, shorter_retention
 from scripts.tenants.recorded_state import Applied, tenants
+from scripts.web import settings_form
 from tests.support.factories import CLUSTER, settings
 from tests.support.pulumi_mocks import declared
 from tests.support.shell import ROOT
@@ -116,6 +117,12 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 def test_every_setting_has_its_row_and_every_row_is_a_setting() -> None:
     assert {*table()} == leaves()
     assert {*EXAMPLES} == leaves() - {"name"}
+
+
+def test_schema_and_form_say_what_the_table_says() -> None:
+    described = {field.path: field.effect for field in (settings_form.name_field(), *settings_form.fields())}
+    assert {re.sub(r"^(limits\.\w+)\..*", r"\1.*", path): effect for path, effect in described.items()} == table()
+    assert {effect for path, effect in described.items() if path.startswith("limits.")} == {LIVE}
 
 
 @pytest.mark.parametrize("setting", sorted(EXAMPLES))

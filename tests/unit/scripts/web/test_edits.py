@@ -1,5 +1,6 @@
 """Adding, changing and deleting tenants in a browser: the verbs' checks, plans, questions and steps."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_what_is_invalid_is_told_in_the_form_as_the_verbs_tell_it(
 def test_the_name_is_checked_while_it_is_typed(site: Site) -> None:
     browser = site.browser()
     assert "use 1 to 30 characters" in browser.get("/add/name?name=Shop")
-    assert "the tenant ops exists already" in browser.get("/add/name?name=ops")
+    assert "the tenant ops exists already; `./opstrace tenants set` changes it" in browser.get("/add/name?name=ops")
     assert "error" not in browser.get("/add/name?name=shop") and "error" not in browser.get("/add/name?name=")
 
 
@@ -141,7 +142,51 @@ def test_the_form_of_a_tenant_has_what_its_entry_sets_and_changes_what_differs(s
     assert change.state == "done", change.error
     ops = config(site).settings_of("ops")
     assert (ops.owner, ops.protect, ops.size, ops.labels) == (None, True, "medium", {"team": "web"})
-    assert browser.get("/tenants/system/change", 404) and browser.get("/tenants/nobody/change", 404)
+    assert browser.get("/tenants/nobody/change", 404)
+
+
+def test_the_form_says_what_a_change_does_to_running_pods(site: Site) -> None:
+    form = site.browser().get("/tenants/ops/change")
+    effects = dict(re.findall(r'id="([\w.]+)-effect">a change: (.*?)<', form))
+    assert effects["retention.metrics"] == effects["limits.logs.max_line_size"] == "live"
+    assert (
+        effects["size"] == effects["size.logs.volume"] == "new volumes" and effects["logPatterns"] == "rolling restart"
+    )
+    assert effects["size.replicas"].startswith("replica change; to revert") and effects["name"] == "refused by set"
+    assert "-effect" not in site.browser().get("/add")
+
+
+def test_the_settings_of_the_system_tenant_are_changed(site: Site) -> None:
+    browser = site.browser()
+    change = browser.change(browser.post("/tenants/system/change", **{"limits.metrics.max_series_per_user": "400000"}))
+    assert asks(change) == "Apply this change?" and change.task.stack == "showdown"
+    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    change.wait(30)
+    assert change.state == "done", change.error
+    assert config(site).system_tenant.limits.metrics.max_series_per_user == 400_000
+    assert 'value="400000"' in browser.get("/tenants/system/change")
+
+
+def test_a_size_is_set_part_by_part_and_by_its_name_again(site: Site) -> None:
+    browser, kept = site.browser(), {"owner": "Ann", "labels": "team=web"}
+    parts = {"size.replicas": "3", "size.logs.cpu": "0.5", "size.logs.volume": "20Gi"}
+
+    def apply(**fields: str) -> Any:
+        change = browser.change(browser.post("/tenants/ops/change", **kept | fields))
+        assert asks(change)
+        browser.post(f"/changes/{change.id}/answer", answer="yes")
+        change.wait(30)
+        assert change.state == "done", change.error
+        return config(site).settings_of("ops").size
+
+    assert apply(size="medium") == "medium"
+    size = apply(**parts)
+    assert (size.replicas, size.logs.cpu, size.logs.volume, size.metrics.cpu) == (3, "0.5", "20Gi", "50m")
+    form = browser.get("/tenants/ops/change")
+    assert "<option selected>3</option>" in form and 'name="size.logs.volume" value="20Gi"' in form
+    refused = browser.post("/tenants/ops/change", 422, **kept | parts | {"size": "large"})
+    assert "leave size empty, or clear size.replicas, size.logs.cpu, size.logs.volume" in refused
+    assert apply(size="small") == "small"
 
 
 def test_a_shorter_retention_asks_about_the_data_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
