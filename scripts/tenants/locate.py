@@ -85,8 +85,12 @@ def settings_by_tenant(file: StackFile, config: StackConfig) -> dict[str, Tenant
     if file.is_tenants:
         own = file.tenant_stack()
         return {own.tenant: own.settings.with_defaults(config.tenant_defaults)}
-    current = file.config()
-    return {name: current.settings_of(name) for name in (SYSTEM, *(entry.name for entry in current.tenants))}
+    return settings_in_instance(file.config())
+
+
+def settings_in_instance(config: StackConfig) -> dict[str, TenantSettings]:
+    """Return the settings of the tenants in the configuration of an instance by name, `system` among them."""
+    return {name: config.settings_of(name) for name in (SYSTEM, *(entry.name for entry in config.tenants))}
 
 
 def user_settings_by_tenant(file: StackFile, config: StackConfig) -> dict[str, TenantSettings]:

@@ -107,12 +107,12 @@ def serve(context: Context, provider_name: str, instance: str, options: Options)
     Raises `UserError` where the instance has no valid stack file, where it does not trust the key, where its provider is
     missing, or where the port is in use.
     """
-    gc.enable()  # unlike other commands, this one runs for hours
     with tempfile.TemporaryDirectory(prefix="opstrace-ui-") as folder, _listening(options.port) as listener:
         port = listener.getsockname()[1]
         page = Page(context, provider_name, instance, Path(folder), read_only=options.read_only, signer=options.signer)
         _require_trusted(options.signer, page.subject.config(), instance)
         context.provider(provider_name)
+        gc.enable()  # unlike other commands, this one runs for hours; before, it reads files faster without
         sessions = Sessions()
         link = Link(page, sessions, port)
         server = Server(application(page, sessions, port, link.show_next), page)

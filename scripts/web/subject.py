@@ -5,15 +5,26 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from components.config.stack import stack_name
 from scripts.stackfile.file import own_stack_tenants
-from scripts.tenants.locate import all_settings
+from scripts.tenants.locate import own_file, settings_in_instance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from components.config.stack import StackConfig
     from components.config.tenant import TenantSettings
     from scripts.context.context import Context, Target
+
+
+Stamp = tuple[int, int]
+"""When a file was changed, in nanoseconds, and its size in bytes."""
+
+
+def _stamp(file: Path) -> Stamp:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 class Subject:
@@ -22,43 +33,54 @@ class Subject:
     def __init__(self, context: Context, provider_name: str, instance: str) -> None:
         self.context, self.provider_name, self.instance = context, provider_name, instance
         self._lock = threading.Lock()
-        self._stamp: dict[str, tuple[int, int]] | None = None
         self._config: StackConfig | None = None
-        self._settings: dict[str, TenantSettings] = {}
-        self._own_stacks: list[str] = []
+        self._config_stamps: dict[str, Stamp] = {}  # of the files from which it was read
+        self._own: dict[str, TenantSettings] = {}  # of each tenant's own file, without the defaults of the instance
+        self._own_stamps: dict[str, Stamp] = {}
+        self._settings: dict[str, TenantSettings] | None = None  # of all, with defaults
         self._target: Target | None = None
 
     def config(self) -> StackConfig:
         """Return the configuration of the instance; raises `UserError` where its file is missing or invalid."""
-        return self._read()[0]
+        with self._lock:
+            return self._read_config()
 
     def settings(self) -> Mapping[str, TenantSettings]:
-        """Return the settings of all tenants of all files, `system` among them; raises as `config` does."""
-        return self._read()[1]
+        """Return the settings of all tenants of all files, `system` among them; raises as `config` does.
+
+        A thousand files take three seconds to read, so only changed ones are read again.
+        """
+        with self._lock:
+            config = self._read_config()
+            stamps = {tenant: self._own_stamp(tenant) for tenant in self.own_stacks()}
+            if self._settings is None or stamps != self._own_stamps:
+                self._own = {tenant: self._own_settings(tenant, stamp) for tenant, stamp in stamps.items()}
+                self._own_stamps = stamps
+                own = {tenant: one.with_defaults(config.tenant_defaults) for tenant, one in self._own.items()}
+                self._settings = settings_in_instance(config) | own
+            return self._settings
 
     def own_stacks(self) -> list[str]:
         """Return the tenants with stacks of their own."""
-        return self._read()[2]
+        return own_stack_tenants(self.context.stacks, self.instance)
 
-    def _read(self) -> tuple[StackConfig, Mapping[str, TenantSettings], list[str]]:
-        """Return what the files have. A thousand tenants take a second to read, so only changed files are read again."""
-        with self._lock:
-            stamp = self._current_stamp()
-            if self._config is None or stamp != self._stamp:
-                file = self.context.require_file(self.instance)
-                config = file.config()
-                self._settings = all_settings(self.context, file, config)
-                self._own_stacks = own_stack_tenants(self.context.stacks, self.instance)
-                self._config, self._stamp = config, stamp
-            return self._config, self._settings, self._own_stacks
+    def _read_config(self) -> StackConfig:
+        """Return the configuration. A file with a thousand tenants takes a second to read, so only a changed one is."""
+        folder = self.context.stacks
+        files = [*folder.glob(f"Pulumi.{self.instance}.yaml"), *folder.glob("revoked-tokens.*.txt")]
+        stamps = {file.name: _stamp(file) for file in files}
+        if self._config is None or stamps != self._config_stamps:
+            config = self.context.require_file(self.instance).config()
+            self._config, self._config_stamps, self._settings = config, stamps, None
+        return self._config
 
-    def _current_stamp(self) -> dict[str, tuple[int, int]]:
-        files = [
-            *self.context.stacks.glob(f"Pulumi.{self.instance}*.yaml"),
-            *self.context.stacks.glob("revoked-tokens.*.txt"),
-        ]
-        status = {file.name: file.stat() for file in files}
-        return {name: (one.st_mtime_ns, one.st_size) for name, one in status.items()}
+    def _own_stamp(self, tenant: str) -> Stamp:
+        return _stamp(self.context.stacks / f"Pulumi.{stack_name(self.instance, tenant)}.yaml")
+
+    def _own_settings(self, tenant: str, stamp: Stamp) -> TenantSettings:
+        if self._own_stamps.get(tenant) == stamp:
+            return self._own[tenant]
+        return own_file(self.context, self.instance, tenant).tenant_stack().settings
 
     def target(self) -> Target:
         """Return the instance with its clients, which are made once; raises `UserError` where it does not answer."""

@@ -3,9 +3,7 @@
 import re
 import sys
 from pathlib import Path
-from typing import Any
-
-from starlette.testclient import TestClient
+from typing import TYPE_CHECKING, Any
 
 from scripts.engine.stack_state import Operation, operation_of
 from scripts.web.app import application
@@ -15,6 +13,9 @@ from scripts.web.server import Options, serve
 from scripts.web.sessions import Sessions
 from tests.support.contexts import EmptyCluster, FakeContext
 from tests.support.polling import eventually
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
 
 PORT = 4711
 URL = f"http://127.0.0.1:{PORT}"
@@ -126,8 +127,10 @@ class Site:
     def _begin(self) -> None:
         self.begun += 1
 
-    def stranger(self) -> TestClient:
+    def stranger(self) -> "TestClient":
         """Return a browser without a session."""
+        from starlette.testclient import TestClient  # noqa: PLC0415 served pages do not need it, and their start is measured
+
         return TestClient(self.app, base_url=URL, follow_redirects=False)
 
     def browser(self) -> "Browser":
@@ -142,7 +145,7 @@ class Site:
 class Browser:
     """A browser with a session, which sends forms as a browser does."""
 
-    def __init__(self, client: TestClient, page: Page, csrf: str) -> None:
+    def __init__(self, client: "TestClient", page: Page, csrf: str) -> None:
         self.client, self._page, self.csrf = client, page, csrf
 
     def get(self, path: str, status: int = 200) -> str:

@@ -1,0 +1,86 @@
+"""The files of an instance are read again when they change, and no others."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.core.errors import UserError
+from scripts.stackfile.file import StackFile
+from scripts.web.subject import Subject
+from tests.support.contexts import FakeContext
+from tests.support.factories import settings
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., None]:
+    """Writes the file of a tenant with its own stack."""
+
+    def write(tenant: str, **tenant_settings: Any) -> None:
+        file = StackFile(f"showdown.{tenant}", tmp_path)
+        for name, value in {"tenantOf": "showdown", "name": tenant, "tenant": tenant_settings}.items():
+            file.set(name, value)
+        file.write()
+
+    return write
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> StackFile:
+    file = StackFile("showdown", tmp_path)
+    for name, value in settings().items():
+        file.set(name, value)
+    file.write()
+    return file
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeContext:
+    """A context that keeps the names of the stack files that were read in `read`."""
+    context, read = FakeContext(tmp_path), list[str]()
+    monkeypatch.setattr(context, "stack_file", lambda stack: read.append(stack) or StackFile(stack, tmp_path))
+    monkeypatch.setattr(context, "read", read, raising=False)
+    return context
+
+
+def test_only_changed_files_are_read_again(
+    instance: StackFile, context: Any, write: Callable[..., None], tmp_path: Path
+) -> None:
+    write("shop", owner="Ann")
+    write("ops")
+    subject = Subject(context, "local", "showdown")
+    assert subject.config() is subject.config() and context.read == []  # the start of the page reads one file
+    assert subject.settings()["shop"].owner == "Ann" and subject.settings()["ops"].owner is None
+    assert sorted(context.read) == ["showdown.ops", "showdown.shop"]
+    write("shop", owner="Bob Miller")
+    assert subject.settings()["shop"].owner == "Bob Miller" and context.read[2:] == ["showdown.shop"]
+    (tmp_path / "Pulumi.showdown.ops.yaml").unlink()
+    assert [*subject.settings()] == ["system", "default", "shop"] and context.read[3:] == []
+
+
+def test_new_defaults_of_the_instance_hold_for_tenants_with_stacks_of_their_own(
+    instance: StackFile, context: Any, write: Callable[..., None]
+) -> None:
+    write("shop")
+    subject = Subject(context, "local", "showdown")
+    assert subject.settings()["shop"].retention.metrics == "7d"
+    instance.set("tenantDefaults", {"retention": {"metrics": "30d"}})
+    instance.write()
+    assert subject.settings()["shop"].retention.metrics == "30d" and context.read == ["showdown.shop"]
+
+
+def test_an_invalid_file_is_told_until_it_is_mended(
+    instance: StackFile, context: Any, write: Callable[..., None], tmp_path: Path
+) -> None:
+    write("shop")
+    subject = Subject(context, "local", "showdown")
+    assert "shop" in subject.settings()
+    (tmp_path / "Pulumi.showdown.shop.yaml").write_text(
+        "config: {opstrace:tenantOf: showdown, opstrace:tenant: {size: huge}}\n"
+    )
+    for _ in range(2):
+        with pytest.raises(UserError, match="huge"):
+            subject.settings()
+    write("shop", owner="Zoe")
+    assert subject.settings()["shop"].owner == "Zoe"
