@@ -160,6 +160,8 @@ class Pulumi:
         status = process.wait()
         if self._engines is not None:
             self._engines.forget(process)
+        if status < 0:
+            self.output.note(f"The engine was killed by {signal.Signals(-status).name}.")
         return "".join(shown) if status else None
 
     def _start(self, command: Sequence[str]) -> subprocess.Popen[str]:

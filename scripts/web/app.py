@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -57,6 +58,7 @@ ROUTES = [
     Route("/changes/{change}", changes.show),
     Route("/changes/{change}/progress", changes.progress),
     Route("/changes/{change}/output", changes.output),
+    Route("/changes/{change}/again", changes.again, methods=["POST"]),
     Route("/changes/{change}/answer", changes.answer, methods=["POST"]),
     Route("/tenants/{tenant}/data/{part}", tenant_data.part),
     Route("/instance/data/{part}", instance_data.part),
@@ -84,4 +86,6 @@ def application(page: Page, sessions: Sessions, port: int, begun: Callable[[], N
 def _problem(request: Request, error: Exception) -> Response:
     """Answer a request for something that is not there."""
     status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, str(error))
-    return page_of(request).respond(request, "problem.html", status=status, heading="Not found", text=text)
+    return page_of(request).respond(
+        request, "problem.html", status=status, heading=HTTPStatus(status).phrase, text=text
+    )

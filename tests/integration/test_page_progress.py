@@ -15,6 +15,7 @@ from localcloud.toolchain.store import ensure
 from scripts.engine.pulumi import Engine
 from scripts.web.changes.change import Change, Task
 from tests.support.contexts import FakeContext
+from tests.support.killing import engine_of, kill
 from tests.support.polling import eventually
 from tests.support.shell import ROOT
 
@@ -76,14 +77,34 @@ def test_a_change_follows_the_events_of_its_update(update: Callable[[str], Chang
     assert again.operations[0].in_words() == "4 without a change"
 
 
-def test_an_interrupt_ends_the_update_and_leaves_no_lock(update: Callable[[str], Change], tmp_path: Path) -> None:
-    change = update(SLOW)
+def at_work(change: Change) -> Change:
+    """Wait until the engine of a change has created resources, and return the change."""
 
     def has_created() -> bool:
         change.follow()
         return bool(change.operations) and "3 created" in change.operations[0].in_words()
 
-    eventually(has_created, 60, detail=lambda: change.lines)
+    eventually(has_created, 90, detail=lambda: change.lines)
+    return change
+
+
+def test_an_engine_that_is_killed_is_told_and_the_next_update_completes(update: Callable[[str], Change]) -> None:
+    change = at_work(update(SLOW))
+    running = engine_of(os.getpid())
+    assert running and kill(running[0])
+    change.wait(120)
+    said = [entry.text for entry in change.conversation.entries]
+    assert change.state == "failed" and "The engine was killed by SIGKILL." in said and change.can_run_again
+    assert "then run this again" in str(change.error)
+    completed = update(QUICK)
+    completed.wait(120)
+    assert completed.state == "done", (completed.error, completed.lines)
+    said = [entry.text for entry in completed.conversation.entries]
+    assert f"Cleared the lock of pulumi process {running[0].pid}, which was killed." in said
+
+
+def test_an_interrupt_ends_the_update_and_leaves_no_lock(update: Callable[[str], Change], tmp_path: Path) -> None:
+    change = at_work(update(SLOW))
     change.stop()
     change.wait(120)
     assert change.state == "interrupted" and not change.is_active

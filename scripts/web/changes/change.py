@@ -97,6 +97,11 @@ class Change:
         return self.state == "working"
 
     @property
+    def can_run_again(self) -> bool:
+        """Whether a page may begin it again. One that asks for no confirmation begins with the form where a name is typed."""
+        return self.state in ("failed", "interrupted") and self.task.review
+
+    @property
     def is_waiting(self) -> bool:
         """Whether it waits for an answer, and so has changed nothing that an answer could not stop."""
         return self.is_active and self.conversation.question is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from components.core.errors import UserError
 from scripts.web.page import form_of, page_of, progress_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,17 @@ def progress(request: Request) -> Response:
     change = _change(request)
     change.follow()
     return HTMLResponse(page_of(request).html("progress.html", change=change, csrf=request.state.session.csrf))
+
+
+def again(request: Request) -> Response:
+    """Start a change that failed or was interrupted once more."""
+    page, ended = page_of(request), _change(request)
+    if not ended.can_run_again:
+        raise HTTPException(HTTPStatus.CONFLICT, "This change cannot run again.")
+    try:
+        return progress_of(page.changes.start(page.context, ended.task))
+    except UserError as refused:
+        raise HTTPException(HTTPStatus.CONFLICT, str(refused)) from None
 
 
 def output(request: Request) -> Response:

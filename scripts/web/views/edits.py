@@ -130,8 +130,9 @@ def change(request: Request) -> Response:
     page, form, tenant = page_of(request), form_of(request), request.path_params["tenant"]
     before = _set_values(page, tenant)
     try:
-        edit = _edit(page, tenant, settings_form.assignments(form, before))
-        if not edit.settings:
+        as_it_is = form.get("as_it_is") == ON  # completes an update that a killed page began
+        edit = _edit(page, tenant, [] if as_it_is else settings_form.assignments(form, before))
+        if not edit.settings and not as_it_is:
             raise UserError("No setting differs from the stack file: change one first.")
         file = file_with_changes(page.context, edit)
         task = Task(

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from components.core.errors import UserError
 from components.core.resource_names import BUCKET_TYPE, STATEFUL_SET_TYPE, TENANT_TYPE
 from scripts.stackfile.file import StackFile
 from tests.support.factories import settings
-from tests.support.page import Site, asks
+from tests.support.page import Engine, Site, asks
 from tests.support.s3_stores import make_store
 
 URN = f"urn:pulumi:showdown::opstrace::{TENANT_TYPE}::tenant-"
@@ -111,6 +112,55 @@ def test_a_tenant_that_exists_fails_as_the_verb_does(site: Site) -> None:
     change.wait(30)
     assert change.state == "failed" and "exists already" in str(change.error)
     assert "exists already" in browser.get(f"/changes/{change.id}")
+
+
+def test_a_change_that_failed_runs_again_and_resumes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser, applies = site.browser(), [0]
+
+    def up(self: Engine, *_: Any) -> None:
+        applies[0] += 1
+        if applies[0] == 1:
+            raise UserError("`pulumi up` failed")
+        site.states["showdown"].append(deployed("shop"))
+
+    monkeypatch.setattr(Engine, "up", up)
+    change = browser.change(browser.post("/add", name="shop"))
+    assert asks(change)
+    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    change.wait(30)
+    assert change.state == "failed" and "Run it again" in browser.get(f"/changes/{change.id}")
+    again = browser.change(browser.post(f"/changes/{change.id}/again"))
+    assert asks(again) and "no update with it has completed: it resumes" in browser.get(f"/changes/{again.id}")
+    assert "under way" in browser.post(f"/changes/{change.id}/again", 409)
+    browser.post(f"/changes/{again.id}/answer", answer="yes")
+    again.wait(30)
+    assert again.state == "done" and applies == [2], again.error
+    assert "cannot run again" in browser.post(f"/changes/{again.id}/again", 409)
+
+
+def test_a_deletion_that_failed_begins_with_the_name_again(site: Site) -> None:
+    file = StackFile("showdown", site.stack.parent)
+    file.entry("tenants")[1]["protect"] = True
+    file.write()
+    browser = site.browser()
+    change = browser.change(browser.post("/tenants/ops/delete", name="ops"))
+    change.wait(30)
+    assert change.state == "failed" and "Run it again" not in browser.get(f"/changes/{change.id}")
+    assert browser.post(f"/changes/{change.id}/again", 409)
+
+
+def test_the_file_is_applied_as_it_is_after_a_page_was_killed(site: Site) -> None:
+    file = StackFile("showdown", site.stack.parent)
+    file.entry("tenants").append({"name": "shop", "owner": "Zoe"})
+    file.write()
+    browser, before = site.browser(), site.stack.read_text()
+    change = browser.change(browser.post("/tenants/shop/change", owner="not taken", as_it_is="yes"))
+    assert asks(change)
+    page = browser.get(f"/changes/{change.id}")
+    assert "Pulumi.showdown.yaml stays as it is." in page and "1 tenant to add (shop)" in page
+    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    change.wait(30)
+    assert change.state == "done" and site.updates == [before], change.error
 
 
 def test_one_change_at_a_time_for_each_stack(site: Site) -> None:

@@ -1,9 +1,12 @@
 """Requests of other sites, and of browsers without a session, are refused."""
 
+import re
 from collections.abc import Callable
 
 import pytest
+from starlette.routing import Route
 
+from scripts.web.app import ROUTES
 from scripts.web.guard import LONGEST_BODY
 from tests.support.page import ORIGIN, PORT, Site
 
@@ -14,6 +17,18 @@ PATHS = ["/", "/events", "/rows", "/changes", "/static/page.css", "/nothing"]
 def test_without_a_session_there_is_nothing(site: Site, path: str) -> None:
     answer = site.stranger().get(path)
     assert answer.status_code == 401 and "no session" in answer.text
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if isinstance(route, Route)], ids=lambda one: one.path)
+def test_every_path_needs_a_session_and_every_form_its_token(site: Site, route: Route) -> None:
+    path, browser = re.sub(r"{\w+}", "default", route.path), site.browser()
+    for method in sorted((route.methods or set()) - {"HEAD"}):
+        assert site.stranger().request(method, path, headers=ORIGIN).status_code == 401
+        assert site.stranger().request(method, path, headers={"Origin": "http://evil.example"}).status_code == 403
+        if method != "GET":
+            answer = browser.client.request(method, path, data={"name": "default"}, headers=ORIGIN)
+            assert answer.status_code == 403 and "another session" in answer.text
+    assert site.page.changes.all() == [] and site.updates == []
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "'; --", "ÿ"])

@@ -1,0 +1,146 @@
+"""Every view of the page in Chromium: without barriers for assistive technology, in the dark, at 200 % zoom, by keyboard."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from components.core.public_keys import key_id
+from scripts.stackfile.file import StackFile
+from scripts.tokens.issued import record
+from scripts.tokens.signing import Grant
+from tests.support.accessibility import motion, overflow, serious_findings
+from tests.support.browser import chromium
+from tests.support.factories import KEY, settings
+from tests.support.served_page import ServedPage
+from tests.support.shell import ROOT
+
+ZOOMED = {"width": 640, "height": 400}  # a window of 1280 by 800 pixels at 200 %, in CSS pixels
+VIEWS = (
+    "/",
+    "/?filter=nobody",
+    "/tenants/ops",
+    "/tenants/system",
+    "/tenants/ops/change",
+    "/tenants/ops/delete",
+    "/add",
+)
+OTHERS = ("/instance", "/changes", "/nothing")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPage]:
+    """A page about tenants with long and short texts, and with tokens."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    file = StackFile("showdown", folder)
+    tenants = [
+        {"name": "default"},
+        {"name": "ops", "owner": "a team with a very long name " * 8, "labels": {"team": "web"}},
+    ]
+    for name, value in settings(tenants=tenants).items():
+        file.set(name, value)
+    file.write()
+    token = Grant(
+        instance="showdown", tenant="ops", seconds=4_000_000_000, issued=1, id="11111111-1111-4111-8111-111111111111"
+    )
+    record(key_id(KEY), [token])
+    command = [sys.executable, "-P", "-m", "tests.support.page", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ) as process:
+        try:
+            yield ServedPage(process)
+        finally:
+            process.kill()
+
+
+def settled(page: Page) -> None:
+    """Wait until the parts that follow a view are there."""
+    page.wait_for_function("!document.querySelector('.htmx-request') && !document.querySelector('[aria-busy=true]')")
+
+
+def visited(page: Page, site: str) -> Iterator[str]:
+    """Lead the page to each view, and yield its path: at last those of a change that asks, and of one that has ended."""
+    for path in (*VIEWS, *OTHERS):
+        page.goto(f"{site}{path}")
+        settled(page)
+        yield path
+    page.goto(f"{site}/add")
+    page.get_by_label("Name", exact=True).fill("Shop")
+    expect(page.get_by_text("use 1 to 30 characters")).to_be_visible()
+    yield "a wrong name"
+    page.get_by_label("Name", exact=True).fill("shop")
+    page.get_by_label("owner").fill("<b>Bob</b>")
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    yield "a refused form"
+    page.get_by_label("owner").fill("Bob")
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+    yield "a question"
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("status")).to_have_text("done")
+    page.get_by_text("Output of the engine").click()
+    yield "the end of a change"
+    page.goto(f"{site}/changes")
+    yield "changes"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_view_has_a_serious_barrier(served: ServedPage, browser: Browser, scheme: str) -> None:
+    page, _ = served.open(browser, color_scheme=scheme)
+    found = {path: findings for path in visited(page, served.site) if (findings := serious_findings(page))}
+    assert found == {}
+
+
+def test_dark_and_light_follow_the_system(served: ServedPage, browser: Browser) -> None:
+    def lightness(page: Page) -> int:
+        color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(", ")))
+
+    light, _ = served.open(browser, color_scheme="light")
+    dark, _ = served.open(browser, color_scheme="dark")
+    assert lightness(light) > 700 and lightness(dark) < 100
+
+
+def test_at_200_percent_no_view_is_wider_than_the_window_and_nothing_moves(
+    served: ServedPage, browser: Browser
+) -> None:
+    page, _ = served.open(browser, viewport=ZOOMED, device_scale_factor=2, reduced_motion="reduce")
+    found = {path: wide for path in visited(page, served.site) if (wide := (overflow(page), motion(page))) != (0, [])}
+    assert found == {}
+
+
+@pytest.mark.parametrize("path", [*VIEWS, *OTHERS])
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(served: ServedPage, browser: Browser, path: str) -> None:
+    page, _ = served.open(browser)
+    page.goto(f"{served.site}{path}")
+    settled(page)
+    wanted = page.evaluate(
+        """() => {
+            const all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')];
+            return all.filter((one) => one.type !== 'hidden' && one.checkVisibility()).length;
+        }"""
+    )
+    reached = set()
+    for _ in range(wanted):
+        page.keyboard.press("Tab")
+        number, outlined = page.evaluate(
+            """() => {
+                const one = document.activeElement;
+                return [[...document.querySelectorAll('*')].indexOf(one), getComputedStyle(one).outlineStyle !== 'none'];
+            }"""
+        )
+        assert outlined
+        reached.add(number)
+    assert len(reached) == wanted
