@@ -17,13 +17,8 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 
 from bench.figure import Figure, finish
-from components.core.resource_names import TENANT_TYPE
-from components.shared.startup import disable_garbage_collector
-from scripts.stackfile.file import ROOT, StackFile, own_stack_tenants
-from scripts.web.server import Options, serve
-from tests.support.contexts import FakeContext
+from scripts.stackfile.file import ROOT, StackFile
 from tests.support.factories import settings
-from tests.support.page import Engine, Pods
 
 TITLE = "The tenants page"
 INSTANCE = "showdown"
@@ -50,24 +45,6 @@ def _write_own(folder: Path, tenant: str, owner: str) -> None:
     for name, value in {"tenantOf": INSTANCE, "name": tenant, "tenant": SETTINGS | {"owner": owner}}.items():
         file.set(name, value)
     file.write()
-
-
-def _serve(folder: Path) -> None:
-    """Serve the page about the files in a folder; each tenant is applied, and its pods are ready."""
-    disable_garbage_collector()  # as the command does
-    alone = own_stack_tenants(folder, INSTANCE)
-    shared = [tenant for tenant in (*TENANTS, "default", "system") if tenant not in alone]
-    states = {INSTANCE: [_deployed(INSTANCE, tenant) for tenant in shared]}
-    states |= {f"{INSTANCE}.{tenant}": [_deployed(f"{INSTANCE}.{tenant}", tenant)] for tenant in alone}
-    cluster = Pods()
-    cluster.ready = dict.fromkeys((*shared, *alone), 1)
-    context = FakeContext(folder, lambda stack: Engine(folder, states, [], stack), cluster=cluster)
-    serve(context, "local", INSTANCE, Options(open_browser=False))
-
-
-def _deployed(stack: str, tenant: str) -> dict[str, object]:
-    urn = f"urn:pulumi:{stack}::opstrace::{TENANT_TYPE}::tenant-{tenant}"
-    return {"urn": urn, "type": TENANT_TYPE, "outputs": {"settings": {}}}
 
 
 class Browser:
@@ -100,7 +77,7 @@ class Browser:
 
 @contextmanager
 def _page(folder: Path) -> Iterator[Browser]:
-    command = [sys.executable, "-P", "-m", "bench.page", "--serve", str(folder)]
+    command = [sys.executable, "-P", "-m", "tests.support.page", str(folder), "--applied"]
     began = time.monotonic()
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -137,7 +114,4 @@ def _measured(*, own_stacks: bool) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--serve"]:
-        _serve(Path(sys.argv[2]))
-    else:
-        finish(TITLE, measure())
+    finish(TITLE, measure())

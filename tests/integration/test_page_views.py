@@ -1,7 +1,6 @@
 """Every view of the page in Chromium: without barriers for assistive technology, in the dark, at 200 % zoom, by keyboard."""
 
-import os
-import subprocess
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from scripts.tokens.signing import Grant
 from tests.support.accessibility import motion, overflow, serious_findings
 from tests.support.browser import chromium
 from tests.support.factories import KEY, settings
-from tests.support.served_page import ServedPage
+from tests.support.screenshots import FOLDER, take
+from tests.support.served_page import ServedPage, served
 from tests.support.shell import ROOT
 
 ZOOMED = {"width": 640, "height": 400}  # a window of 1280 by 800 pixels at 200 %, in CSS pixels
@@ -29,6 +29,7 @@ VIEWS = (
     "/tenants/ops/delete",
     "/add",
 )
+MOST_BYTES = 150_000  # of a picture
 OTHERS = ("/instance", "/changes", "/nothing")
 
 
@@ -38,35 +39,30 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPage]:
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
     """A page about tenants with long and short texts, and with tokens."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    folder = tmp_path / "stacks"
-    folder.mkdir()
+    folder, state = tmp_path_factory.mktemp("stacks"), tmp_path_factory.mktemp("state")
     file = StackFile("showdown", folder)
-    tenants = [
-        {"name": "default"},
-        {"name": "ops", "owner": "a team with a very long name " * 8, "labels": {"team": "web"}},
-    ]
+    owner = "a team with a very long name " * 8
+    tenants = [{"name": "default"}, {"name": "ops", "owner": owner, "labels": {"team": "web"}}]
     for name, value in settings(tenants=tenants).items():
         file.set(name, value)
     file.write()
     token = Grant(
         instance="showdown", tenant="ops", seconds=4_000_000_000, issued=1, id="11111111-1111-4111-8111-111111111111"
     )
-    record(key_id(KEY), [token])
-    command = [sys.executable, "-P", "-m", "tests.support.page", str(folder)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ) as process:
-        try:
-            yield ServedPage(process)
-        finally:
-            process.kill()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(state))
+        record(key_id(KEY), [token])
+        command = [sys.executable, "-P", "-m", "tests.support.page", str(folder), "--applied"]
+        with served(command, cwd=ROOT) as page:
+            yield page
 
 
 def settled(page: Page) -> None:
     """Wait until the parts that follow a view are there."""
-    page.wait_for_function("!document.querySelector('.htmx-request') && !document.querySelector('[aria-busy=true]')")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
 def visited(page: Page, site: str) -> Iterator[str]:
@@ -88,8 +84,8 @@ def visited(page: Page, site: str) -> Iterator[str]:
     page.get_by_role("button", name="Show the plan").click()
     expect(page.get_by_role("button", name="Apply")).to_be_visible()
     yield "a question"
-    page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("status")).to_have_text("done")
+    page.get_by_role("button", name="No", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text("not confirmed")
     page.get_by_text("Output of the engine").click()
     yield "the end of a change"
     page.goto(f"{site}/changes")
@@ -97,34 +93,63 @@ def visited(page: Page, site: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_view_has_a_serious_barrier(served: ServedPage, browser: Browser, scheme: str) -> None:
-    page, _ = served.open(browser, color_scheme=scheme)
-    found = {path: findings for path in visited(page, served.site) if (findings := serious_findings(page))}
+def test_no_view_has_a_serious_barrier(started: ServedPage, browser: Browser, scheme: str) -> None:
+    page, _ = started.open(browser, color_scheme=scheme)
+    found = {path: findings for path in visited(page, started.site) if (findings := serious_findings(page))}
     assert found == {}
 
 
-def test_dark_and_light_follow_the_system(served: ServedPage, browser: Browser) -> None:
+def test_a_barrier_is_found(started: ServedPage, browser: Browser) -> None:
+    page, _ = started.open(browser, color_scheme="light", viewport=ZOOMED, reduced_motion="reduce")
+    assert (serious_findings(page), overflow(page), motion(page)) == ([], 0, [])
+    page.evaluate(
+        """() => {
+            const main = document.querySelector('main');
+            main.style.color = '#ddd';
+            main.style.transition = 'color 1s';
+            main.style.width = '1000px';
+        }"""
+    )
+    assert any(one.startswith("color-contrast (serious)") for one in serious_findings(page))
+    assert overflow(page) > 0 and motion(page)
+
+
+def test_dark_and_light_follow_the_system(started: ServedPage, browser: Browser) -> None:
     def lightness(page: Page) -> int:
         color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
         return sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(", ")))
 
-    light, _ = served.open(browser, color_scheme="light")
-    dark, _ = served.open(browser, color_scheme="dark")
+    light, _ = started.open(browser, color_scheme="light")
+    dark, _ = started.open(browser, color_scheme="dark")
     assert lightness(light) > 700 and lightness(dark) < 100
 
 
 def test_at_200_percent_no_view_is_wider_than_the_window_and_nothing_moves(
-    served: ServedPage, browser: Browser
+    started: ServedPage, browser: Browser
 ) -> None:
-    page, _ = served.open(browser, viewport=ZOOMED, device_scale_factor=2, reduced_motion="reduce")
-    found = {path: wide for path in visited(page, served.site) if (wide := (overflow(page), motion(page))) != (0, [])}
+    page, _ = started.open(browser, viewport=ZOOMED, device_scale_factor=2, reduced_motion="reduce")
+    found = {path: wide for path in visited(page, started.site) if (wide := (overflow(page), motion(page))) != (0, [])}
     assert found == {}
 
 
+def test_the_pictures_of_the_documentation_are_taken_again(browser: Browser, tmp_path: Path) -> None:
+    take(browser, tmp_path)
+    taken, shown = (
+        sorted(path.name for path in tmp_path.iterdir()),
+        sorted(path.name for path in FOLDER.glob("page-*.png")),
+    )
+    assert taken == shown and all((FOLDER / name).stat().st_size < MOST_BYTES for name in shown)
+    page = (ROOT / "docs" / "how-to" / "tenants-page.md").read_text()
+    described = dict(re.findall(r"^!\[([^\]]{20,})\]\(\.\./images/(page-.*?)\)", page, re.MULTILINE))
+    assert sorted(described.values()) == shown
+
+
 @pytest.mark.parametrize("path", [*VIEWS, *OTHERS])
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(served: ServedPage, browser: Browser, path: str) -> None:
-    page, _ = served.open(browser)
-    page.goto(f"{served.site}{path}")
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    started: ServedPage, browser: Browser, path: str
+) -> None:
+    page, _ = started.open(browser)
+    page.goto(f"{started.site}{path}")
     settled(page)
     wanted = page.evaluate(
         """() => {

@@ -2,10 +2,16 @@
 
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.config.tenant import exported
+from components.core.resource_names import TENANT_TYPE
+from components.shared.startup import disable_garbage_collector
 from scripts.engine.stack_state import Operation, operation_of
+from scripts.stackfile.file import StackFile, own_stack_tenants
+from scripts.tenants.locate import settings_in_instance
 from scripts.web.app import application
 from scripts.web.changes.change import Change
 from scripts.web.page import Page
@@ -176,11 +182,38 @@ def asks(change: Change) -> str:
     return change.conversation.question.text
 
 
+def deployed(stack: str, tenant: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the component of a tenant in the state of a stack."""
+    urn = f"urn:pulumi:{stack}::opstrace::{TENANT_TYPE}::tenant-{tenant}"
+    return {"urn": urn, "type": TENANT_TYPE, "outputs": {"settings": settings}}
+
+
+def applied(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the states of stacks whose files were applied."""
+    file = StackFile("showdown", folder)
+    shared = settings_in_instance(file.config())
+    states = {"showdown": [deployed("showdown", name, exported(settings)) for name, settings in shared.items()]}
+    own = {f"showdown.{tenant}": tenant for tenant in own_stack_tenants(folder, "showdown")}
+    return states | {stack: [deployed(stack, tenant, {})] for stack, tenant in own.items()}
+
+
 def main() -> None:
-    """Serve the page about the stack files in a folder, as `./opstrace ui` does: `python -m tests.support.page FOLDER`."""
-    folder = Path(sys.argv[1])
-    states: dict[str, list[dict[str, Any]]] = {"showdown": []}
-    context = FakeContext(folder, lambda stack: Engine(folder, states, [], stack), cluster=Pods())
+    """Serve the page about the stack files in a folder, as `./opstrace ui` does: `python -m tests.support.page FOLDER`.
+
+    With `--applied` after it, the files were applied, and the pods of all tenants but `ops` are ready.
+    """
+    disable_garbage_collector()
+    folder, is_applied = Path(sys.argv[1]), "--applied" in sys.argv[2:]
+    cluster = Pods()
+
+    @cache  # the list asks for it, after the page has started
+    def states() -> dict[str, list[dict[str, Any]]]:
+        found = applied(folder) if is_applied else {"showdown": []}
+        tenants = [entry["urn"].rpartition("tenant-")[2] for resources in found.values() for entry in resources]
+        cluster.ready.update({tenant: int(tenant != "ops") for tenant in tenants})
+        return found
+
+    context = FakeContext(folder, lambda stack: Engine(folder, states(), [], stack), cluster=cluster)
     serve(context, "local", "showdown", Options(open_browser=False))
 
 

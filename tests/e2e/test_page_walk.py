@@ -1,0 +1,87 @@
+"""The tutorials in a browser: all but making keys and tokens, which the page shows the command for."""
+
+import re
+import signal
+
+from playwright.sync_api import Page, expect
+
+from tests.support.browser import chromium
+from tests.support.polling import eventually
+from tests.support.served_page import SECONDS, apply, open_tenant, served, show_plan, wait_for_end
+from tests.support.user_session import INSTANCE, UserSession, url
+
+SHOP, ALONE = "pageshop", "pagealone"
+IN_FORCE_SECONDS = 90  # for a token's revocation
+
+
+def delete(page: Page, tenant: str, data: str) -> None:
+    """Delete a tenant; `data` says what becomes of it, in the form's words."""
+    open_tenant(page, tenant)
+    page.get_by_role("link", name="Delete", exact=True).press("Enter")
+    page.get_by_label("Data", exact=True).select_option(label=data)
+    page.get_by_label("Type the tenant's name to go on").fill(tenant)
+    page.get_by_role("button", name=f"Delete {tenant}").press("Enter")
+
+
+def token_of(walk: UserSession, page: Page, pair: str) -> str:
+    """Return a token that the command on a tenant's page makes."""
+    command = page.locator("code", has_text="ta-create-token").inner_text().replace("KEYPAIR_FILE", pair).split()
+    walk.opstrace(*command[1:])
+    return (walk.folder / command[-1]).read_text()
+
+
+def is_pushed_and_read(walk: UserSession, page: Page, token: str) -> None:
+    """Send a line and a sample to the tenant, and read them by the URLs that its page shows."""
+    shown = page.locator("dd code").all_inner_texts()
+    cortex, loki = url("cortex", SHOP, ""), url("loki", SHOP, "")
+    assert cortex in shown and loki in shown
+    eventually(lambda: walk.push_line(SHOP, "hello, tenant", token, "hello")[0] == 204, SECONDS)
+    assert walk.push_sample(SHOP, {"__name__": "up", "job": "hello"}, 1, token)[0] == 200
+    for address in (f"{loki}/loki/api/v1/label/job/values", f"{cortex}/api/v1/label/job/values"):
+        eventually(lambda address=address: '"hello"' in walk.curl(address, token=token)[1], SECONDS)
+
+
+def test_the_tutorials_are_walked_in_a_browser(walk: UserSession, trusted_pair: str, file_as_before: None) -> None:
+    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser"]
+    with served(command, cwd=walk.folder, env=walk.shell) as started, chromium() as browser:
+        page, problems = started.open(browser)
+        other, problems_of_other = started.open(browser)
+        show_plan(page, SHOP)
+        apply(page)
+        expect(page.locator(".operation")).to_contain_text(re.compile(r"\d+ created"))  # while the update runs
+        page.reload()
+        show_plan(other, ALONE, own_stack=True)  # another stack is changed at the same time
+        apply(other)
+        wait_for_end(page)
+        open_tenant(page, SHOP)
+        token = token_of(walk, page, trusted_pair)
+        is_pushed_and_read(walk, page, token)
+
+        page.reload()
+        expect(page.locator("dt:text-is('Active series') + dd")).to_have_text("1")
+        page.get_by_role("link", name="Change", exact=True).press("Enter")
+        page.get_by_label("retention.metrics").fill("30d")
+        page.get_by_role("button", name="Show the plan").press("Enter")
+        expect(page.get_by_text("retention: {metrics: 30d}").or_(page.get_by_text("metrics: 30d"))).to_be_visible()
+        apply(page)
+        wait_for_end(page)
+
+        open_tenant(page, SHOP)
+        page.get_by_role("button", name="Revoke the token").press("Enter")
+        apply(page)
+        wait_for_end(page)
+        labels = url("cortex", SHOP, "/api/v1/labels")
+        eventually(lambda: walk.curl(labels, token=token)[0] == 401, IN_FORCE_SECONDS)
+
+        wait_for_end(other)
+        delete(other, ALONE, "delete it for good")
+        delete(page, SHOP, "keep it")
+        wait_for_end(page)
+        wait_for_end(other)
+        assert problems == problems_of_other == []
+        started.process.send_signal(signal.SIGINT)
+        assert started.process.wait(SECONDS) == 0
+    assert len(walk.buckets(SHOP)) == 3 and walk.buckets(ALONE) == []
+    namespaces = walk.kubectl("get", "namespaces", "-o", "name")
+    assert SHOP not in namespaces and ALONE not in namespaces
+    assert "Nothing is left" in walk.opstrace("tenants", "data", "purge", "local", INSTANCE, SHOP, "--yes").stderr
