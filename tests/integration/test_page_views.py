@@ -1,6 +1,5 @@
 """Every view of the page in Chromium: without barriers for assistive technology, in the dark, at 200 % zoom, by keyboard."""
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,6 @@ VIEWS = (
     "/tenants/ops/delete",
     "/add",
 )
-MOST_BYTES = 150_000  # of a picture
 OTHERS = ("/instance", "/changes", "/nothing")
 
 
@@ -134,14 +132,8 @@ def test_at_200_percent_no_view_is_wider_than_the_window_and_nothing_moves(
 
 def test_the_pictures_of_the_documentation_are_taken_again(browser: Browser, tmp_path: Path) -> None:
     take(browser, tmp_path)
-    taken, shown = (
-        sorted(path.name for path in tmp_path.iterdir()),
-        sorted(path.name for path in FOLDER.glob("page-*.png")),
-    )
-    assert taken == shown and all((FOLDER / name).stat().st_size < MOST_BYTES for name in shown)
-    page = (ROOT / "docs" / "how-to" / "tenants-page.md").read_text()
-    described = dict(re.findall(r"^!\[([^\]]{20,})\]\(\.\./images/(page-.*?)\)", page, re.MULTILINE))
-    assert sorted(described.values()) == shown
+    shown = sorted(path.name for path in FOLDER.glob("page-*.png"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == shown
 
 
 @pytest.mark.parametrize("path", [*VIEWS, *OTHERS])

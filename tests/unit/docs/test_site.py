@@ -12,6 +12,8 @@ from ruamel.yaml import YAML
 
 from tests.support.shell import ROOT
 
+MOST_BYTES, SHORTEST_DESCRIPTION = 150_000, 40
+
 
 def build(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
     """Build a project's site as `make docs` does, but into another folder."""
@@ -95,12 +97,20 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
     assert {path.name: sources for path in files if (sources := loaded_from_elsewhere(path.read_text()))} == {}
 
 
-@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=lambda path: path.name)
 def test_a_picture_can_be_read_aloud(picture: Path) -> None:
     text = picture.read_text()
     assert re.search(r'<svg [^>]*role="img" aria-labelledby="title desc"', text)
     assert re.search(r'<title id="title">[^<]+</title>', text)
     assert re.search(r'<desc id="desc">[^<]+</desc>', text)
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*.png")), ids=lambda path: path.name)
+def test_a_screenshot_is_small_and_described_where_it_is_shown(picture: Path) -> None:
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "how-to").glob("*.md"))
+    shown = re.findall(rf"^!\[(.*?)\]\(\.\./images/{re.escape(picture.name)}\)$", pages, re.MULTILINE)
+    assert shown and all(len(text) > SHORTEST_DESCRIPTION for text in shown)
+    assert picture.stat().st_size < MOST_BYTES
 
 
 @pytest.mark.parametrize(
