@@ -37,8 +37,8 @@ def is_pushed_and_read(walk: UserSession, page: Page, token: str) -> None:
     assert cortex in shown and loki in shown
     eventually(lambda: walk.push_line(SHOP, "hello, tenant", token, "hello")[0] == 204, SECONDS)
     assert walk.push_sample(SHOP, {"__name__": "up", "job": "hello"}, 1, token)[0] == 200
-    for address in (f"{loki}/loki/api/v1/label/job/values", f"{cortex}/api/v1/label/job/values"):
-        eventually(lambda address=address: '"hello"' in walk.curl(address, token=token)[1], SECONDS)
+    addresses = (f"{loki}/loki/api/v1/label/job/values", f"{cortex}/api/v1/label/job/values")
+    eventually(lambda: all('"hello"' in walk.curl(address, token=token)[1] for address in addresses), SECONDS)
 
 
 def test_the_tutorials_are_walked_in_a_browser(walk: UserSession, trusted_pair: str, file_as_before: None) -> None:

@@ -208,7 +208,9 @@ def test_the_form_says_what_a_change_does_to_running_pods(site: Site) -> None:
 
 def test_the_settings_of_the_system_tenant_are_changed(site: Site) -> None:
     browser = site.browser()
-    change = browser.change(browser.post("/tenants/system/change", **{"limits.metrics.max_series_per_user": "400000"}))
+    change = browser.change(
+        browser.post("/tenants/system/change", 303, **{"limits.metrics.max_series_per_user": "400000"})
+    )
     assert asks(change) == "Apply this change?" and change.task.stack == "showdown"
     browser.post(f"/changes/{change.id}/answer", answer="yes")
     change.wait(30)
@@ -222,7 +224,7 @@ def test_a_size_is_set_part_by_part_and_by_its_name_again(site: Site) -> None:
     parts = {"size.replicas": "3", "size.logs.cpu": "0.5", "size.logs.volume": "20Gi"}
 
     def apply(**fields: str) -> Any:
-        change = browser.change(browser.post("/tenants/ops/change", **kept | fields))
+        change = browser.change(browser.post("/tenants/ops/change", 303, **kept | fields))
         assert asks(change)
         browser.post(f"/changes/{change.id}/answer", answer="yes")
         change.wait(30)

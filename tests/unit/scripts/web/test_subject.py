@@ -39,7 +39,12 @@ def instance(tmp_path: Path) -> StackFile:
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeContext:
     """A context that keeps the names of the stack files that were read in `read`."""
     context, read = FakeContext(tmp_path), list[str]()
-    monkeypatch.setattr(context, "stack_file", lambda stack: read.append(stack) or StackFile(stack, tmp_path))
+
+    def stack_file(stack: str) -> StackFile:
+        read.append(stack)
+        return StackFile(stack, tmp_path)
+
+    monkeypatch.setattr(context, "stack_file", stack_file)
     monkeypatch.setattr(context, "read", read, raising=False)
     return context
 
