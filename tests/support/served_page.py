@@ -54,7 +54,12 @@ def served(command: list[str], **options: Any) -> Iterator[ServedPage]:
         try:
             yield ServedPage(process)
         finally:
-            process.kill()
+            process.terminate()  # unlike a kill, it lets the page remove its files and end its updates
+            try:
+                process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 def show_plan(page: Page, tenant: str, *, own_stack: bool = False, on_delete: str = "") -> None:
