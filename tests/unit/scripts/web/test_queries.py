@@ -20,6 +20,7 @@ from scripts.tokens.signing import Signer
 from scripts.web.queries import MOST_AT_ONCE, Queries, QueryError, answer_in
 from tests.support.factories import KEY, PAIR, settings
 from tests.support.page import Site
+from tests.support.pulumi_mocks import run_to_end
 from tests.support.tenant_apis import Asked, TenantApis, matrix, streams, vector
 
 SCRIPT = "<script>alert(1)</script>"
@@ -40,14 +41,14 @@ def queries(site: Site) -> Queries:
 def refused(queries: Queries, tenant: str = "default") -> str:
     """Return why a query is refused."""
     with pytest.raises(QueryError) as error:
-        asyncio.run(queries.instant(tenant, "up"))
+        run_to_end(queries.instant(tenant, "up"))
     return str(error.value)
 
 
 def test_a_query_of_metrics_goes_to_the_tenants_own_host_with_a_token_that_may_only_read(
     queries: Queries, apis: TenantApis
 ) -> None:
-    answer = asyncio.run(queries.instant("default", 'up{a="b&c"}', 17.5))
+    answer = run_to_end(queries.instant("default", 'up{a="b&c"}', 17.5))
     (asked,) = apis.asked
     assert (asked.host, asked.path) == ("cortex.default.showdown.example.com", "/api/v1/query")
     assert asked.query == {"query": 'up{a="b&c"}', "time": "17.5"}
@@ -57,10 +58,10 @@ def test_a_query_of_metrics_goes_to_the_tenants_own_host_with_a_token_that_may_o
 
 
 def test_a_range_and_logs_have_the_units_of_their_apis(queries: Queries, apis: TenantApis) -> None:
-    asyncio.run(queries.ranged("default", "up", 10, 20.5, 5))
-    asyncio.run(queries.logs("system", '{a="b"}', 1_796_040_000.5, 1_796_040_001, 7))
-    asyncio.run(queries.counted("system", 'sum(rate({a="b"}[1m]))', 1_796_040_000))
-    asyncio.run(queries.ranged_logs("system", 'sum(rate({a="b"}[1m]))', 1, 2, 0.5))
+    run_to_end(queries.ranged("default", "up", 10, 20.5, 5))
+    run_to_end(queries.logs("system", '{a="b"}', 1_796_040_000.5, 1_796_040_001, 7))
+    run_to_end(queries.counted("system", 'sum(rate({a="b"}[1m]))', 1_796_040_000))
+    run_to_end(queries.ranged_logs("system", 'sum(rate({a="b"}[1m]))', 1, 2, 0.5))
     ranged, logs, counted, counts = apis.asked
     assert ranged.path == "/api/v1/query_range"
     assert ranged.query == {"query": "up", "start": "10", "end": "20.5", "step": "5"}
@@ -78,11 +79,11 @@ def test_a_token_is_kept_for_a_tenant_and_an_api_and_renewed_before_its_end(
     now = time.time()
     for later in (0, 470, 490):
         monkeypatch.setattr(time, "time", lambda later=later: now + later)
-        asyncio.run(queries.instant("default", "up"))
+        run_to_end(queries.instant("default", "up"))
     first, second, third = apis.tokens
     assert first == second != third
-    asyncio.run(queries.instant("system", "up"))
-    asyncio.run(queries.logs("default", "{}", 0, 1))
+    run_to_end(queries.instant("system", "up"))
+    run_to_end(queries.logs("default", "{}", 0, 1))
     assert len({*apis.tokens}) == 4
 
 
@@ -97,7 +98,7 @@ def test_an_instance_without_authentication_needs_no_key(site: Site, apis: Tenan
     for name, value in settings(dataApi={"authentication": False}).items():
         file.set(name, value)
     file.write()
-    asyncio.run(Queries(site.page.subject, None).instant("default", "up"))
+    run_to_end(Queries(site.page.subject, None).instant("default", "up"))
     assert apis.tokens == [None]
 
 
@@ -111,7 +112,7 @@ def test_limits_of_the_key_are_told(site: Site, apis: TenantApis, queries: Queri
     file.set("dataApi", {"publicKeys": {key_id(KEY): {"pem": canonical_pem(KEY), "tenants": ["system"]}}})
     file.write()
     assert "its key is limited to the tenants system" in refused(queries)
-    asyncio.run(queries.instant("system", "up"))
+    run_to_end(queries.instant("system", "up"))
     assert [asked.host for asked in apis.asked] == ["cortex.system.showdown.example.com"]
 
 
@@ -179,7 +180,7 @@ def test_all_kinds_of_answers_are_read() -> None:
 
 def test_other_paths_are_read_too(queries: Queries, apis: TenantApis) -> None:
     apis.answer = lambda asked: (200, {"status": "success", "data": ["__name__", "job"]})
-    found = asyncio.run(queries.read("default", "cortex", "/api/v1/labels", {"match[]": ["up", "down"]}))
+    found = run_to_end(queries.read("default", "cortex", "/api/v1/labels", {"match[]": ["up", "down"]}))
     assert found == ["__name__", "job"] and apis.asked[0].query == {"match[]": "up"}
 
 
@@ -199,7 +200,7 @@ def test_no_more_queries_are_sent_at_once_than_the_bound(queries: Queries, apis:
         await asyncio.gather(*(queries.instant("default", "up") for _ in range(4 * MOST_AT_ONCE)))
 
     apis.answer = slow
-    asyncio.run(ask_all())
+    run_to_end(ask_all())
     assert len(apis.asked) == 4 * MOST_AT_ONCE and 1 < most[0] <= MOST_AT_ONCE
 
 
@@ -207,7 +208,7 @@ def test_no_token_is_logged_or_shown(
     queries: Queries, apis: TenantApis, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        asyncio.run(queries.instant("default", "up"))
+        run_to_end(queries.instant("default", "up"))
     token = str(apis.tokens[0])
     shown = capfd.readouterr()
     assert token not in caplog.text + shown.out + shown.err + repr(vars(queries))
