@@ -3,6 +3,7 @@
 import socket
 import time
 from datetime import datetime
+from typing import Any
 
 from components.gateway.access_log import FIELDS, KEY_ID_HEADER, TOKEN_ID_HEADER
 from tests.support.gateway import (
@@ -61,7 +62,8 @@ def test_ids_of_any_text_are_logged_and_add_no_header_for_the_back_end(gateway: 
     text = '"jti": "a\\r\\nX-Scope-OrgID: other\\u0000\\u00e9"'
     assert gateway.ask(forged(text)) == (200, "ok")
     assert gateway.back_end.requests[-1] == f"default GET /prometheus{LABELS}"
-    assert gateway.ask(None, **{TOKEN_ID_HEADER: "x", KEY_ID_HEADER: KID})[0] == 401
+    forged_ids: dict[str, Any] = {TOKEN_ID_HEADER: "x", KEY_ID_HEADER: KID}
+    assert gateway.ask(None, **forged_ids)[0] == 401
     verified, refused = gateway.access_log(2)[-2:]
     assert (verified["key_id"], verified["token_id"]) == (KID, "a??X-Scope-OrgID:?other???")
     assert (refused["key_id"], refused["token_id"]) == (None, None)

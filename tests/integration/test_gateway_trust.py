@@ -2,6 +2,7 @@
 
 import base64
 import time
+from typing import Any
 
 import pytest
 
@@ -134,7 +135,7 @@ def test_a_token_that_envoy_has_not_verified_opens_nothing(gateway: Gateway) -> 
     _, config = filter_in(verified)
     gateway.put(TOKEN, TOKEN.content(config | {"rules": []}))
     gateway.start()
-    headers = {SUBJECT_HEADER: "tenant-default"}
+    headers: dict[str, Any] = {SUBJECT_HEADER: "tenant-default"}
     assert gateway.ask(signed()) == gateway.ask(signed(), **headers) == (401, BAD)
     gateway.put(TOKEN, verified)
     gateway.eventually((200, "ok"), signed())
