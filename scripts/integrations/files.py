@@ -21,7 +21,7 @@ from scripts.ui.regular_files import read, reason
 from scripts.ui.terminal import note
 
 CA_NAME = "ca.pem"
-READABLE, EXECUTABLE, OWNER_ALONE = 0o644, 0o755, 0o600
+READABLE, RUNNABLE, OWNER_ALONE = 0o644, 0o755, 0o600
 
 
 @dataclass(frozen=True)

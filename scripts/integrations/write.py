@@ -68,7 +68,7 @@ def write_integration(context: Context, asked: Request) -> Written:
         require_accepted(tokens, needed, config, asked.instance, alone=alone, key_pair=asked.create_token)
     ca, notes = _ca(context, asked, config)
     integration = _integration(asked, config, integration_id, tokens, with_ca=ca is not None)
-    mode = files.EXECUTABLE if asked.format.first_line else files.READABLE
+    mode = files.RUNNABLE if asked.format.first_line else files.READABLE
     contents = asked.format.contents(integration)
     made = [files.NewFile(asked.output / name, text, mode=mode) for name, text in contents.items()]
     new = [files.NewFile(asked.output / files.CA_NAME, ca)] if ca is not None else []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.config.tenant import exported
-from components.core.resource_names import TENANT_TYPE
+from components.core.resource_names import TENANT_TYPE, build_urn, tenant_name
 from components.shared.startup import disable_garbage_collector
 from scripts.engine.stack_state import Operation, operation_of
 from scripts.stackfile.file import StackFile, own_stack_tenants
@@ -184,7 +184,7 @@ def asks(change: Change) -> str:
 
 def deployed(stack: str, tenant: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the component of a tenant in the state of a stack."""
-    urn = f"urn:pulumi:{stack}::opstrace::{TENANT_TYPE}::tenant-{tenant}"
+    urn = build_urn(stack, TENANT_TYPE, tenant_name(tenant))
     return {"urn": urn, "type": TENANT_TYPE, "outputs": {"settings": settings}}
 
 

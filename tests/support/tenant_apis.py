@@ -39,7 +39,7 @@ class _Client:
     def __init__(self, apis: TenantApis, token: str | None) -> None:
         self._apis, self._token = apis, token
 
-    def get(self, url: str, *, seconds: float, most_bytes: int) -> tuple[int, str]:
+    def get(self, url: str, *, most_bytes: int) -> tuple[int, str]:
         parts = urlsplit(url)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         claims = jwt.decode(self._token, options={"verify_signature": False}) if self._token else {}

@@ -54,7 +54,9 @@ def test_every_locked_package_is_in_it_and_says_whether_the_command_or_its_cloud
 
 def test_every_vendored_package_is_in_it(parts: dict[str, dict[str, Any]]) -> None:
     names = {f"{package.name.replace('@', '%40')}@{package.version}" for package in vendored.packages()}
-    assert {f"pkg:npm/{name}" for name in names} == {url for url in parts if url.startswith("pkg:npm/")}
+    of_npm = {url: part["scope"] for url, part in parts.items() if url.startswith("pkg:npm/")}
+    assert {f"pkg:npm/{name}" for name in names} == {url for url, scope in of_npm.items() if scope == "required"}
+    assert [url.partition("@")[0] for url, scope in of_npm.items() if scope == "excluded"] == ["pkg:npm/axe-core"]
 
 
 def test_every_tool_is_in_it_with_what_it_is_built_from(bill: dict[str, Any], parts: dict[str, dict[str, Any]]) -> None:
