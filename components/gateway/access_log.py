@@ -11,6 +11,7 @@ from typing import Any
 REQUEST = "opstrace.request"  # the metadata's namespace
 KEY_ID_HEADER, TOKEN_ID_HEADER = "x-opstrace-key-id", "x-opstrace-token-id"
 PATH_CHARACTERS = 256
+ID_CHARACTERS = 128  # of a token or a key
 
 
 def _noted(name: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.scopes import SCOPES, KeyLimits
-from components.gateway.access_log import KEY_ID_HEADER, PATH_CHARACTERS, REQUEST, TOKEN_ID_HEADER
+from components.gateway.access_log import ID_CHARACTERS, KEY_ID_HEADER, PATH_CHARACTERS, REQUEST, TOKEN_ID_HEADER
 from components.gateway.limits import (
     BYTES_HEADER,
     CONNECTION_HEADER,
@@ -83,6 +83,7 @@ PARAMETERS: Mapping[str, Any] = {
     "header_bytes": HEADER_BYTES_KEPT,
     "key_id_header": KEY_ID_HEADER,
     "logged": REQUEST,
+    "logged_id_characters": ID_CHARACTERS,
     "logged_path_characters": PATH_CHARACTERS,
     "longest_basic": LONGEST_BASIC,
     "longest_header": LONGEST_HEADER,

@@ -59,7 +59,8 @@ class WatchedFile:
 
 
 # If a change alters what these two filters expect of each other, rename both files. During an upgrade, running pods then find
-# no file, and keep what they have. They would refuse every token with the new content of one file.
+# no file, and keep what they have, revocations and keys included, until new pods replace them. They would refuse every token
+# with the new content of one file.
 TOKEN = WatchedFile("token", "keys", "token.json", f"{HTTP}.jwt_authn.v3.JwtAuthentication")
 ACCESS = WatchedFile("access", "access", "rights.json", LUA_TYPE)
 RATES = WatchedFile("rates", "limits", "rates.json", f"{HTTP}.local_ratelimit.v3.LocalRateLimit")
@@ -124,4 +125,4 @@ def access_file(keys: Mapping[str, KeyLimits], revoked: Iterable[str]) -> str:
         revoked: The ids of revoked tokens.
     """
     code = lua_filters.after_authentication(keys, revoked)
-    return ACCESS.content({"default_source_code": {"inline_string": code}})
+    return ACCESS.content({"default_source_code": {"inline_string": code}, "clear_route_cache": False})

@@ -56,7 +56,7 @@ def test_each_request_is_a_line_of_the_access_log(gateway: Gateway) -> None:
     assert logged[2]["token_id"] is None and "Jwt" in logged[2]["reason"]
 
 
-def test_ids_of_any_text_are_logged_and_add_no_header_for_the_back_end(gateway: Gateway) -> None:
+def test_ids_of_any_text_are_logged_and_inject_no_header(gateway: Gateway) -> None:
     gateway.set_keys()
     gateway.start()
     text = '"jti": "a\\r\\nX-Scope-OrgID: other\\u0000\\u00e9"'

@@ -138,7 +138,11 @@ def test_a_token_that_envoy_has_not_verified_opens_nothing(gateway: Gateway) -> 
     headers: dict[str, Any] = {SUBJECT_HEADER: "tenant-default"}
     assert gateway.ask(signed()) == gateway.ask(signed(), **headers) == (401, BAD)
     gateway.put(TOKEN, verified)
-    gateway.eventually((200, "ok"), signed())
+    token = signed()
+    gateway.eventually((200, "ok"), token)
+    gateway.put(TOKEN, TOKEN.content(config | {"rules": []}))
+    gateway.eventually((401, BAD), token)  # its claims are remembered
+    assert gateway.ask(token, **headers) == (401, BAD)
 
 
 def test_a_key_without_its_limits_yet_opens_nothing(gateway: Gateway) -> None:

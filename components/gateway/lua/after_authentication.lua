@@ -10,20 +10,22 @@ local function names_in(scope)
   return names
 end
 
--- Returns an id as a header may have it: without line breaks.
+-- Returns an id as a header may have it: without line breaks, and with a length that no token makes large.
 local function in_header(id)
-  return (id:gsub("[^!-~]", "?"))
+  return (id:sub(1, PARAMETERS.logged_id_characters):gsub("[^!-~]", "?"))
 end
 
--- Returns what a token says, or false for a token of another form. Envoy's own reading of the subject must be the same. The
--- header with it also proves that jwt_authn has verified the token: Envoy removes this header from clients' requests.
+-- Returns what a token says, or false for a token of another form. Envoy's own reading of the subject must be the same.
 local claims_of = memoized(function(credentials, headers)
   local first, second = credentials:match("^Bearer ([%w%-_]+)%.([%w%-_]+)%.[%w%-_]+$")
   local header, claims = first and object_in(decoded(first)), first and object_in(decoded(second))
   if not header or not claims or claims.sub ~= headers:get(PARAMETERS.subject_header) then return false end
   local tenant = type(claims.sub) == "string" and claims.sub:match("^tenant%-([a-z0-9]+)$")
-  if not tenant or type(header.kid) ~= "string" or type(claims.jti or "") ~= "string" then return false end
+  if not tenant or type(header.kid) ~= "string" or claims.jti ~= nil and type(claims.jti) ~= "string" then
+    return false
+  end
   return {
+    subject = claims.sub,
     tenant = tenant,
     expires = claims.exp,
     scopes = claims.scope ~= nil and names_in(claims.scope),
@@ -55,9 +57,12 @@ end
 local function refusal(handle)
   local headers = handle:headers()
   local claims = claims_of(headers:get("authorization") or "", headers)
-  if claims then note_ids(headers, claims) end
+  -- The header proves that jwt_authn has verified the token of this request, also if its claims are remembered: Envoy
+  -- removes the header from clients' requests.
+  if not claims or claims.subject ~= headers:get(PARAMETERS.subject_header) then return "" end
+  note_ids(headers, claims)
   -- Refuses an empty kid, with which jwt_authn tries every key, and a key whose limits have not arrived yet.
-  local key = claims and PARAMETERS.keys[claims.kid]
+  local key = PARAMETERS.keys[claims.kid]
   if not key then return "" end
   local tenant = claims.tenant
   -- jwt_authn refuses expired tokens before. This check holds for memoized claims should jwt_authn ever be skipped.

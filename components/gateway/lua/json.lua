@@ -1,5 +1,5 @@
--- Reads an object in JSON (RFC 8259). An error, or a name that occurs twice, gives nil: so no text means one thing here and
--- another to Envoy, whose parser chooses the key that verifies a token.
+-- Reads an object in JSON (RFC 8259), and some texts that are none and that Envoy refuses. An error, or a name that occurs
+-- twice, gives nil: so no text means one thing here and another to Envoy, whose parser chooses the key that verifies a token.
 
 local NULL, NESTED = {}, {}  -- stand for null, and for an object or a list inside of the object
 local WORDS = {["true"] = true, ["false"] = false, null = NULL}
