@@ -209,12 +209,16 @@ class StackFile:
                 "read back as another value; edit the file by hand"
             )
         with self._locked():
-            if self._text_on_disk() != self._read_text:
-                raise UserError(f"{self.path.name} was changed by another program, and is not written. Run this again")
+            self.require_unchanged()
             if self._list_text is not None:
                 replace_whole(self.list_path, self._list_text)
             replace_whole(self.path, text)
         self._read_text, self._settings_on_disk = text, comparable(self.settings())
+
+    def require_unchanged(self) -> None:
+        """Raise `UserError` if another program changed the file since it was read."""
+        if self._text_on_disk() != self._read_text:
+            raise UserError(f"{self.path.name} was changed by another program, and is not written. Run this again")
 
     def _locked(self) -> FileLock:
         """Return the lock of this file's writers: of two commands that run at once, the second sees the first's edit."""

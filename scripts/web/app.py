@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from components.core.errors import UserError
 from scripts.web.guard import Guard
 from scripts.web.page import FOLDER, page_of
 from scripts.web.views import (
@@ -78,9 +79,16 @@ ROUTES = [
 
 def application(page: Page, sessions: Sessions, port: int, begun: Callable[[], None]) -> Guard:
     """Return the application of a page at a port; `begun` is called after a session has begun."""
-    app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _problem})
+    app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _problem, UserError: _invalid})
     app.state.page = page
     return Guard(app, sessions=sessions, port=port, read_only=page.read_only, begun=begun)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    """Answer where a stack file is invalid, with its problem."""
+    return page_of(request).respond(
+        request, "problem.html", status=HTTPStatus.UNPROCESSABLE_ENTITY, heading="Invalid settings", text=str(error)
+    )
 
 
 def _problem(request: Request, error: Exception) -> Response:

@@ -115,18 +115,18 @@ class Queries:
         return await self._queried(tenant, "cortex", "/api/v1/query_range", query)
 
     async def logs(self, tenant: str, logql: str, start: float, end: float, limit: int = 100) -> Answer:
-        """Return the newest `limit` lines that LogQL finds between two times, in seconds since the epoch.
-
-        For an expression that counts, return its series, with a step of Loki's choice.
-        """
-        return await self._logs(tenant, logql, start, end, {"limit": limit, "direction": "backward"})
+        """Return the newest `limit` lines that LogQL finds between two times, in seconds since the epoch."""
+        return await self.found_in_logs(tenant, logql, start, end, {"limit": limit, "direction": "backward"})
 
     async def ranged_logs(self, tenant: str, logql: str, start: float, end: float, step: float) -> Answer:
         """Return the series of LogQL that counts between two times, in seconds since the epoch, every `step` seconds."""
-        return await self._logs(tenant, logql, start, end, {"step": step})
+        return await self.found_in_logs(tenant, logql, start, end, {"step": step})
 
-    async def _logs(self, tenant: str, logql: str, start: float, end: float, more: Mapping[str, object]) -> Answer:
-        query = {"query": logql, "start": _nanoseconds(start), "end": _nanoseconds(end), **more}
+    async def found_in_logs(
+        self, tenant: str, logql: str, start: float, end: float, bounds: Mapping[str, object]
+    ) -> Answer:
+        """Return lines, or series for LogQL that counts; `bounds` are Loki's `limit` and `direction` of lines, `step` of series."""
+        query = {"query": logql, "start": _nanoseconds(start), "end": _nanoseconds(end), **bounds}
         return await self._queried(tenant, "loki", "/loki/api/v1/query_range", query)
 
     async def counted(self, tenant: str, logql: str, at: float | None = None) -> Answer:

@@ -133,7 +133,7 @@ def _require_trusted(signer: Signer | None, config: StackConfig, instance: str) 
     """Raise `UserError` where the instance does not trust the key that signs the tokens of queries."""
     if signer and config.data_api.authentication and signer.kid not in config.data_api.public_keys:
         raise UserError(
-            f"--key: {instance} does not trust the key {signer.kid}, but {', '.join(sorted(config.data_api.public_keys))}; "
+            f"--key: {instance} does not trust the key {signer.kid}, but {', '.join(sorted(config.data_api.public_keys)) or 'none'}; "
             "name the file of one of them, or add the key with `./opstrace ta-pubkeys-add`"
         )
 

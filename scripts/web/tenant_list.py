@@ -112,8 +112,8 @@ class TenantList:
             if self._deployed is None or self._is_due():
                 self._is_stale = False  # first: a change that ends now makes it stale again
                 self._deployed = deployed_tenants(target.context, target.provider, self._subject.instance)
-                self._applied_at = time.time()
                 self._created = creations(target.cluster)
+                self._applied_at = time.time()  # last: what failed is asked for again in the next round
             self._pods = pod_states(target.cluster, self._subject.settings(), self._deployed)
             error = None
         except REPAIRABLE as failed:

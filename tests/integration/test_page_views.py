@@ -28,7 +28,7 @@ VIEWS = (
     "/tenants/ops/delete",
     "/add",
 )
-OTHERS = ("/instance", "/changes", "/nothing")
+OTHERS = ("/instance", "/changes", "/explore", "/retained", "/nothing")
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,10 @@ def adopt_retained(
     show_difference(file, context.terminal)
     plan = announce(file, before, adopted=tenant)(target)
     context.terminal.review()
+    file.require_unchanged()  # the question may have waited for hours
+    if not resumed:
+        store = choose(tenant, store.id, target)
+        require_complete(store)
     if resumed:
         file.write()  # before `settle` previews: without the entry, a preview would delete the imported buckets
         target.settle()

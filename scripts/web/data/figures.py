@@ -96,11 +96,12 @@ class FiguresOfTenants:
     def read(self) -> None:
         """Read them once. An error is kept as the reason."""
         try:
-            self.why = why_no_metrics(self._subject, self._queries)
-            if self.why is None:
+            why = why_no_metrics(self._subject, self._queries)
+            if why is None:
                 self._by_tenant = self._asked()
                 self.read_at = time.time()
-                self.why = None if self._by_tenant else NOTHING
+                why = None if self._by_tenant else NOTHING
+            self.why = why  # at the end: without a reason, the list says that nothing is scraped
         except UserError as error:
             self.why = str(error)
         except Exception as fault:

@@ -82,7 +82,8 @@ async def query(request: Request) -> Response:
         if not text:
             raise QueryError("The query is empty: type one first.")
         if asked.get("language") == "logql":
-            answer = await queries.logs(tenant, text, end - seconds, end, MOST_LINES + 1)
+            bounds = {"limit": MOST_LINES + 1, "direction": "backward", "step": step_of(seconds)}
+            answer = await queries.found_in_logs(tenant, text, end - seconds, end, bounds)
         else:
             answer = await queries.ranged(tenant, text, end - seconds, end, step_of(seconds))
     except UserError as error:

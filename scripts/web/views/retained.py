@@ -99,7 +99,7 @@ def expire(request: Request) -> Response:
     def work(context: Context) -> object:
         return stores.expire_store(tenant, identity, int(days), _target(page, context), with_facts=False)
 
-    return _started(request, f"Let the data of {tenant} expire", work)
+    return _started(request, f"Let the data of {tenant} expire", work, review=False)
 
 
 def purge(request: Request) -> Response:
@@ -112,7 +112,7 @@ def purge(request: Request) -> Response:
     def work(context: Context) -> object:
         return purge_retained(tenant, identity, _target(page, context), yes=True)
 
-    return _started(request, f"Delete the retained data of {tenant}", work)
+    return _started(request, f"Delete the retained data of {tenant}", work, review=False)
 
 
 def _target(page: Page, context: Context) -> Target:
@@ -120,9 +120,11 @@ def _target(page: Page, context: Context) -> Target:
     return context.target(page.provider_name, page.instance, config)
 
 
-def _started(request: Request, title: str, work: Callable[[Context], object], *, connects: bool = False) -> Response:
+def _started(
+    request: Request, title: str, work: Callable[[Context], object], *, connects: bool = False, review: bool = True
+) -> Response:
     page, tenant, _ = page_of(request), *_named(request)
-    task = Task(title=title, stack=page.instance, tenant=tenant, work=work, connects=connects)
+    task = Task(title=title, stack=page.instance, tenant=tenant, work=work, connects=connects, review=review)
     try:
         change = page.changes.start(page.context, task)
     except UserError as refused:

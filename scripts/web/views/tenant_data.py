@@ -56,6 +56,12 @@ PARTS: Mapping[str, Callable[[Page, str], Awaitable[Any]]] = {
 async def part(request: Request) -> Response:
     """Answer with a part of a tenant's data, or with one sentence that says why there is none."""
     page, name, wanted = page_of(request), request.path_params["tenant"], request.path_params["part"]
-    if wanted not in PARTS or name not in page.subject.settings():
+    if wanted not in PARTS:
         raise HTTPException(404, f"There is no such part of a tenant {name}.")
-    return await parts.answer(page, wanted, PARTS[wanted](page, name))
+    return await parts.answer(page, wanted, _asked(page, name, wanted))
+
+
+async def _asked(page: Page, name: str, wanted: str) -> Any:
+    """Return the part; a sentence for a tenant that the next update deletes."""
+    settings = await anyio.to_thread.run_sync(page.subject.settings)
+    return await PARTS[wanted](page, name) if name in settings else f"No stack file has the tenant {name}."

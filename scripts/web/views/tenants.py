@@ -69,7 +69,7 @@ def _key(figures: FiguresOfTenants, sort: str) -> Callable[[Glance], Any]:
     if sort in SORTS:
         return SORTS[sort]
     if sort == "stored":
-        return lambda one: figures.of(one.name).stored or -1
+        return lambda one: -1 if (stored := figures.of(one.name).stored) is None else stored
     return lambda one: plot.value if (plot := getattr(figures.of(one.name), sort)) else -1
 
 

@@ -86,6 +86,28 @@ def test_data_is_adopted_after_the_difference_and_the_plan_were_confirmed(site: 
     assert site.updates[0].startswith("imported ") and "name: gone" in site.updates[1]
 
 
+def test_data_is_not_adopted_into_a_file_that_changed_while_a_page_asked(site: Site, store: stores.Store) -> None:
+    browser = site.browser()
+    change = browser.change(browser.post(f"{ONE}/adopt"))
+    assert asks(change)
+    site.stack.write_text(site.stack.read_text() + "# another program\n")
+    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    change.wait(30)
+    assert change.error and "was changed by another program" in change.error
+    assert site.updates == []
+
+
+@pytest.mark.parametrize(("action", "fields"), [form for form in FORMS if form[0] != "adopt"])
+def test_what_asks_for_no_confirmation_begins_with_its_form_again(
+    site: Site, store: stores.Store, action: str, fields: dict[str, str]
+) -> None:
+    browser = site.browser()
+    change = browser.change(browser.post(f"/retained/gone/ffffffff/{action}", **fields))
+    change.wait(30)
+    assert change.state == "failed" and not change.can_run_again
+    assert "cannot run again" in browser.post(f"/changes/{change.id}/again", 409)
+
+
 def test_incomplete_data_is_not_adopted(site: Site, store: stores.Store, s3: Any) -> None:
     s3["s3"].delete_bucket(Bucket=store.buckets["config"])
     browser = site.browser()

@@ -217,7 +217,7 @@ def test_an_answer_of_another_form_is_told(browser: Browser, apis: TenantApis, b
 
 def test_other_parts_and_tenants_do_not_exist(browser: Browser, apis: TenantApis) -> None:
     browser.get("/tenants/default/data/nothing", 404)
-    browser.get("/tenants/nobody/data/use", 404)
+    assert "No stack file has the tenant nobody" in browser.get("/tenants/nobody/data/use")
     assert apis.asked == []
 
 
