@@ -47,7 +47,8 @@ class Figure:
     def row(self) -> tuple[str, ...]:
         """Return the cells of the figure in a table: what, target, measured, share of the target, and whether it is missed."""
         words = "at least" if self.least is not None else "at most"
-        target = f"{words} {self.limit:g} {self.unit}".rstrip() if self.limit else ""
+        has_target = self.most is not None or self.least is not None
+        target = f"{words} {self.limit:g} {self.unit}".rstrip() if has_target else ""
         share = f"{self.value / self.limit:.0%}" if self.limit else ""
         return self.what, target, f"{self.value:.2f} {self.unit}".rstrip(), share, "" if self.is_met else "MISSED"
 

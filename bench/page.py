@@ -84,7 +84,7 @@ def _page(folder: Path) -> Iterator[Browser]:
             line = next(line for line in process.stderr or () if "http://" in line)
             yield Browser(re.findall(r"http://\S+", line)[0], time.monotonic() - began)
         finally:
-            process.kill()
+            process.terminate()  # it removes its files
 
 
 def measure() -> list[Figure]:

@@ -25,7 +25,7 @@ MEBIBYTES = 24
 # More memory than a node has available, but without an eviction.
 PRESSURE = {"evictionSoft": {"memory.available": "99%"}, "evictionSoftGracePeriod": {"memory.available": "24h"}}
 RENEWS = {"rotateCertificates": True}  # it has the metric about its certificate then
-LIFE = datetime.timedelta(days=6)
+LIFE = datetime.timedelta(days=3)
 
 
 def apply(walk: UserSession, *objects: dict[str, Any]) -> None:

@@ -213,6 +213,16 @@ CASES = [
         summary="A certificate of the kubelet of n1 ends in 2d 2h 50m 0s.",
     ),
     Case(
+        alert="NodeCertificateExpires",
+        fault={'kubelet_certificate_manager_server_ttl_seconds{node="n1"}': "187200-60x100"},
+        healthy={
+            'kubelet_certificate_manager_server_ttl_seconds{node="n1"}': "390000-60x100"
+        },  # on EKS, before a renewal
+        minute=70,
+        labels={"node": "n1"},
+        summary="A certificate of the kubelet of n1 ends in 2d 2h 50m 0s.",
+    ),
+    Case(
         alert="KeyExpires",
         fault={},
         healthy={},

@@ -123,8 +123,8 @@ class QueuesOfCollectors(Section):
     metrics: Annotated[
         Bytes,
         Field(
-            description="Samples, in bytes with their labels: 1Gi, at least 64Mi. The default holds 15 minutes of 100,000 series. The "
-            "files take up to three times as much disk, when an outage fills the queue."
+            description="Samples, in bytes with their labels: 1Gi, at least 64Mi. The default holds 15 minutes of 100,000 series. Its "
+            "files become about twice as large."
         ),
     ] = CollectorQueues.metrics
 
