@@ -15,9 +15,10 @@ from tests.support.backend import KEYS
 from tests.support.container_log import write
 from tests.support.platform_rules import STANDS_STILL, SYSTEM_BUCKET
 from tests.support.refusing_s3 import DELETIONS, EVERYTHING, READS
+from tests.support.s3_server import empty
 from tests.support.watched_tenant import DAY, WatchedTenant
 
-LINES = 4000  # far more than the queue has room for
+LINES = 6000  # of 500 characters: more than the queue has room for
 TOO_LONG = "x" * 3000  # characters; Cortex takes 2,048 in the value of a label
 # Of each back end: where its rules are, an expression that cannot be evaluated, and one that always fires.
 RULES = {
@@ -38,6 +39,8 @@ def tenant(s3: tuple[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield tenant
     finally:
         tenant.close()
+        for bucket in s3[1].list_buckets()["Buckets"]:
+            empty(s3[1], bucket["Name"])
 
 
 def test_no_alert_fires_without_a_fault(tenant: WatchedTenant) -> None:

@@ -22,6 +22,7 @@ from localcloud.toolchain.store import ensure
 from tests.support.backend import TENANT, Backend
 from tests.support.ports import free_ports
 from tests.support.remote_write import HEADERS, request, with_exemplar
+from tests.support.s3_server import empty
 
 Make = Callable[[str, dict[str, Any]], Backend]
 PUSH: dict[str, Any] = {"headers": {**HEADERS, "X-Scope-OrgID": TENANT}}
@@ -36,8 +37,7 @@ def bucket(s3: tuple[str, Any]) -> Callable[[], set[str]]:
     def keys() -> list[str]:
         return [entry["Key"] for entry in s3[1].list_objects_v2(Bucket="metrics").get("Contents", [])]
 
-    for key in keys():
-        s3[1].delete_object(Bucket="metrics", Key=key)
+    empty(s3[1], "metrics")
     return lambda: {key.split("/")[1] for key in keys() if key.endswith("/meta.json")}
 
 

@@ -37,3 +37,10 @@ def make_buckets(url: str) -> Any:
     for bucket in BUCKETS:
         client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
     return client
+
+
+def empty(client: Any, bucket: str) -> None:
+    """Delete what is in a bucket, so that tests of another module find nothing of this one."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", []):
+            client.delete_object(Bucket=bucket, Key=entry["Key"])

@@ -22,6 +22,7 @@ from tests.support.remote_write import HEADERS, request
 
 DAY = 86400
 STREAMS = 10
+LINES_BYTES = 2_000_000  # of the collector's queue of lines: a batch of a hundred is less than a twentieth of it
 WATCHED = ("cortex", "loki", "alertmanager")
 SETTINGS = {"retention": {"metrics": "2d", "logs": "2d"}, "alertmanager": {"enabled": True}}
 QUICK_SCRAPES = {'"scrape_interval": "30s", "scrape_timeout": "10s"': '"scrape_interval": "1s", "scrape_timeout": "1s"'}
@@ -81,7 +82,7 @@ class WatchedTenant:
             {"cortex": self.system.port, "loki": free_port()},
             NO_CLUSTER,
             targets=targets,
-            changes=QUICK | QUICK_READER | queue_of("loki") | QUICK_SCRAPES,
+            changes=QUICK | QUICK_READER | queue_of("loki", LINES_BYTES) | QUICK_SCRAPES,
         )
         self.collector = ClusterCollector(self._of("collector"), NODE, arguments(), surroundings)
 
