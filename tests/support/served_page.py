@@ -88,4 +88,5 @@ def open_tenant(page: Page, tenant: str) -> None:
     """Select a tenant in the list, once it is ready."""
     page.get_by_role("link", name="Tenants", exact=True).press("Enter")
     expect(page.locator(f"#tenant-{tenant} .state")).to_have_text("ready")
-    page.get_by_role("link", name=tenant, exact=True).press("Enter")
+    page.get_by_role("link", name=tenant, exact=True).click()  # a key could meet a row that is being updated
+    expect(page.get_by_role("heading", name=tenant, exact=True, level=1)).to_be_visible()
