@@ -1,6 +1,7 @@
 """An update of the page that is killed in the middle: its engine alone, then the page with its engine."""
 
 import psutil
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import chromium
@@ -26,6 +27,7 @@ def engine_at_work(started: ServedPage, page: Page, done: str) -> psutil.Process
     return found[0]
 
 
+@pytest.mark.nightly  # minutes; tests/integration/test_page_progress.py kills the engine in each run
 def test_a_killed_update_is_told_and_resumes_also_after_the_page_was_killed(
     walk: UserSession, file_as_before: None
 ) -> None:

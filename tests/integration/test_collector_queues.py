@@ -146,6 +146,7 @@ def test_the_queue_of_samples_lasts_for_15_minutes_at_100000_series(
     assert seconds >= PROMISED_SECONDS
 
 
+@pytest.mark.nightly  # a minute
 def test_the_file_of_a_queue_gives_its_space_back_after_an_outage(
     system_tenant: SystemTenant, collectors: Collectors
 ) -> None:
