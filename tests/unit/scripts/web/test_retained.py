@@ -99,7 +99,7 @@ def test_data_is_not_adopted_into_a_file_that_changed_while_a_page_asked(site: S
 
 @pytest.mark.parametrize(("action", "fields"), [form for form in FORMS if form[0] != "adopt"])
 def test_what_asks_for_no_confirmation_begins_with_its_form_again(
-    site: Site, store: stores.Store, action: str, fields: dict[str, str]
+    site: Site, store: stores.Store, action: str, fields: dict[str, Any]
 ) -> None:
     browser = site.browser()
     change = browser.change(browser.post(f"/retained/gone/ffffffff/{action}", **fields))
