@@ -1,48 +1,31 @@
 """Explore on a real instance in Chromium: a query of metrics gives a plot, and a query of logs gives lines."""
 
 import re
-import subprocess
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import chromium, without_problems
+from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
+from tests.support.served_page import served
 from tests.support.user_session import INSTANCE, UserSession
 
-SECONDS = 90  # for the start of the page and an answer, also on a slow machine
 LINE = 'explored <b>"line"</b>'
-
-
-@pytest.fixture
-def link(walk: UserSession, trusted_pair: str) -> Iterator[str]:
-    """The link to a page with a key that the instance trusts."""
-    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", "--key", trusted_pair]
-    with subprocess.Popen(command, cwd=walk.folder, env=walk.shell, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        try:
-            yield next(found[0] for line in process.stderr if (found := re.findall(r"http://\S+", line)))
-        finally:
-            process.kill()
 
 
 def finds(page: Page, words: str) -> bool:
     """Run the query of the editor, and tell whether the answer is this."""
     page.get_by_role("textbox", name="Query").press("Control+Enter")
-    expect(page.get_by_role("status")).to_have_text(re.compile(r"\.$"), timeout=SECONDS * 1000)
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"\.$"))
     return page.get_by_role("status").inner_text() == words
 
 
-def test_queries_give_a_plot_and_lines(walk: UserSession, link: str) -> None:
+def test_queries_give_a_plot_and_lines(walk: UserSession, trusted_pair: str) -> None:
     token = walk.token("default")
     assert walk.push_sample("default", {"__name__": "explored_total", "job": "shop"}, 4711, token)[0] == 200
     assert walk.push_line("default", LINE, token, "explored")[0] == 204
-    with chromium() as browser:
-        page = browser.new_context().new_page()
-        page.set_default_timeout(SECONDS * 1000)
-        problems = without_problems(page)
-        page.goto(link)
+    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", "--key", trusted_pair]
+    with served(command, cwd=walk.folder, env=walk.shell) as started, chromium() as browser:
+        page, problems = started.open(browser)
         page.get_by_role("link", name="Explore", exact=True).press("Enter")
         page.get_by_role("textbox", name="Query").press_sequentially("explored_")
         expect(page.get_by_role("option", name="explored_total")).to_be_visible()

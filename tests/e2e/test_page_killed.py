@@ -4,10 +4,10 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import chromium
+from tests.support.browser import SECONDS, chromium
 from tests.support.killing import engine_of, kill
 from tests.support.polling import eventually
-from tests.support.served_page import SECONDS, ServedPage, apply, open_tenant, served, show_plan, wait_for_end
+from tests.support.served_page import ServedPage, apply, open_tenant, served, show_plan, wait_for_end
 from tests.support.user_session import INSTANCE, LABELS, UserSession, url
 
 TENANT = "pagekilled"

@@ -5,9 +5,9 @@ import signal
 
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import chromium
+from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
-from tests.support.served_page import SECONDS, apply, open_tenant, served, show_plan, wait_for_end
+from tests.support.served_page import apply, open_tenant, served, show_plan, wait_for_end
 from tests.support.user_session import INSTANCE, UserSession, url
 
 SHOP, ALONE = "pageshop", "pagealone"

@@ -4,17 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 
+SECONDS = 90  # for what a page is to show, also on a slow machine
 ARGUMENTS = ("--no-sandbox",)  # the tests run as root, for which Chromium has no sandbox
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start Chromium without a window."""
+    """Start Chromium without a window. `expect` waits for `SECONDS`, not for Playwright's five."""
+    expect.set_options(timeout=SECONDS * 1000)
     program = ensure(catalog.CHROMIUM) / "chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS])

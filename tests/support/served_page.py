@@ -10,9 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import without_problems
-
-SECONDS = 90  # for an update, and for what a slow machine does at most
+from tests.support.browser import SECONDS, without_problems
 
 
 class ServedPage:
@@ -34,7 +32,6 @@ class ServedPage:
         """Return the page in a new browser with a session, and the list of its problems; `options` are Playwright's."""
         page = browser.new_context(**options).new_page()
         page.set_default_timeout(SECONDS * 1000)
-        expect.set_options(timeout=SECONDS * 1000)
         problems = without_problems(page)
         page.goto(self._links.get(timeout=SECONDS))
         expect(page.get_by_role("heading", name="Tenants")).to_be_visible()
