@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from components.core.errors import UserError
 from scripts.ui.durations import age_in_words
 from scripts.web.changes.changes import Changes
 from scripts.web.data.figures import FiguresOfTenants
@@ -18,11 +19,14 @@ from scripts.web.subject import Subject
 from scripts.web.tenant_list import TenantList
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from scripts.context.context import Context
     from scripts.tokens.signing import Signer
-    from scripts.web.changes.change import Change
+    from scripts.web.changes.change import Change, Task
 
 FOLDER = Path(__file__).parent
 TEMPLATES = jinja2.Environment(
@@ -33,7 +37,6 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.filters["clock"] = lambda seconds: time.strftime("%H:%M:%S", time.localtime(seconds))
-
 TEMPLATES.filters["moment"] = lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
 TEMPLATES.filters["age"] = lambda seconds: age_in_words(int(seconds))
 
@@ -101,3 +104,19 @@ def redirect(path: str) -> RedirectResponse:
 def progress_of(change: Change) -> RedirectResponse:
     """Return the answer to a form that leads a browser to a change and its progress."""
     return redirect(f"/changes/{change.id}")
+
+
+def started(request: Request, task: Task, refused: Callable[[str], Response]) -> Response:
+    """Start a change, and lead the browser to it; `refused` answers with the reason for which it cannot start."""
+    page = page_of(request)
+    try:
+        change = page.changes.start(page.context, task)
+    except UserError as error:
+        return refused(str(error))
+    return progress_of(change)
+
+
+def wrong_name(request: Request, name: str) -> str | None:
+    """Return why the name that a form asks for is not typed in it, None where it is."""
+    typed = form_of(request).get("name", "")
+    return None if typed.strip() == name else f"{typed!r} is not the name {name}: nothing is changed."

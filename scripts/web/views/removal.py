@@ -6,11 +6,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from components.config.stack import stack_name
-from components.core.errors import UserError
 from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.removal import RemovalOptions, outlook, remove_tenant
 from scripts.web.changes.change import Task
-from scripts.web.page import form_of, page_of, progress_of
+from scripts.web.page import form_of, page_of, started, wrong_name
 from scripts.web.views.edits import ON
 
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ def _form(request: Request, error: str | None = None) -> Response:
 def remove(request: Request) -> Response:
     """Start the removal of a tenant whose name was typed."""
     page, form, tenant = page_of(request), form_of(request), request.path_params["tenant"]
-    if form.get("name", "").strip() != tenant:
-        return _form(request, f"{form.get('name', '')!r} is not the name {tenant}: nothing is changed.")
+    if problem := wrong_name(request, tenant):
+        return _form(request, problem)
     options = RemovalOptions(
         policy=POLICIES.get(form.get("policy", "")),
         tokens=ANSWERS.get(form.get("tokens", "")),
@@ -59,8 +58,4 @@ def remove(request: Request) -> Response:
         work=lambda context: remove_tenant(context, page.provider_name, page.instance, tenant, options),
         review=False,  # the user has typed the name
     )
-    try:
-        change = page.changes.start(page.context, task)
-    except UserError as refused:
-        return _form(request, str(refused))
-    return progress_of(change)
+    return started(request, task, lambda refused: _form(request, refused))

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from components.core.errors import UserError
 from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.retained_data import stores
 from scripts.tenants.retained_data.adoption import adopt_retained
 from scripts.tenants.retained_data.purge import purge_retained
 from scripts.ui.sizes import in_units
 from scripts.web.changes.change import Task
-from scripts.web.page import form_of, page_of, progress_of
+from scripts.web.page import form_of, page_of, started, wrong_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,9 +104,8 @@ def expire(request: Request) -> Response:
 def purge(request: Request) -> Response:
     """Delete a store for good, whose tenant's name was typed."""
     page, tenant, identity = page_of(request), *_named(request)
-    typed = form_of(request).get("name", "")
-    if typed.strip() != tenant:
-        return _answer(request, f"{typed!r} is not the name {tenant}: nothing is changed.")
+    if problem := wrong_name(request, tenant):
+        return _answer(request, problem)
 
     def work(context: Context) -> object:
         return purge_retained(tenant, identity, _target(page, context), yes=True)
@@ -125,8 +123,4 @@ def _started(
 ) -> Response:
     page, tenant, _ = page_of(request), *_named(request)
     task = Task(title=title, stack=page.instance, tenant=tenant, work=work, connects=connects, review=review)
-    try:
-        change = page.changes.start(page.context, task)
-    except UserError as refused:
-        return _answer(request, str(refused))
-    return progress_of(change)
+    return started(request, task, lambda refused: _answer(request, refused))

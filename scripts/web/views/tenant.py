@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from components.core.errors import UserError
 from components.core.names import SYSTEM
 from components.core.timestamps import instant
 from scripts.clients.errors import REPAIRABLE
@@ -19,7 +18,7 @@ from scripts.tokens.issued import chosen, entries
 from scripts.trust.revocation import revoke_tokens
 from scripts.ui.sizes import in_units
 from scripts.web.changes.change import Task
-from scripts.web.page import form_of, page_of, progress_of
+from scripts.web.page import form_of, page_of, started
 from scripts.web.views import connect
 
 if TYPE_CHECKING:
@@ -103,8 +102,4 @@ def revoke(request: Request) -> Response:
             InstanceEdit(context=context, provider_name=page.provider_name, instance=page.instance), [token], None
         ),
     )
-    try:
-        change = page.changes.start(page.context, task)
-    except UserError as refused:
-        return _answer(request, str(refused), HTTPStatus.UNPROCESSABLE_ENTITY)
-    return progress_of(change)
+    return started(request, task, lambda refused: _answer(request, refused, HTTPStatus.UNPROCESSABLE_ENTITY))
