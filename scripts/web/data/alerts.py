@@ -55,13 +55,14 @@ async def of_tenant(subject: Subject, queries: Queries, tenant: str) -> list[Par
     def is_about(labels: Mapping[str, str]) -> bool:
         return labels.get("tenant") == tenant or labels.get("namespace") == namespace(tenant)
 
-    own = [
-        await _part("By its rules of metrics", queries, tenant, "cortex"),
-        await _part("By its rules of logs", queries, tenant, "loki"),
-    ]
-    # The rules of the system tenant's Cortex are those of the platform.
+    own: dict[str, Api] = {"By its rules of metrics": "cortex", "By its rules of logs": "loki"}
     return [
-        *(own[1:] if tenant == SYSTEM else own),
+        # The rules of the system tenant's Cortex are those of the platform.
+        *[
+            await _part(title, queries, tenant, api)
+            for title, api in own.items()
+            if (tenant, api) != (SYSTEM, "cortex")
+        ],
         await _of_platform("By the platform's rules", subject, queries, is_about),
     ]
 
