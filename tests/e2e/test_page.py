@@ -3,105 +3,79 @@
 import getpass
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.support.browser import chromium, without_problems
+from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
+from tests.support.served_page import ServedPage, served
 from tests.support.user_session import INSTANCE, UserSession, url
 
-SECONDS = 90  # for an update, also on a slow machine
 DATA_SECONDS = (
     240  # until each collector has scraped each target twice, on a busy machine; on a used instance, it is there
 )
 SCRIPT = "<script>alert(1)</script>"
 
 
-class Served:
-    """The page's command, whose output has a link for each browser."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-
-    def open(self, browser: Browser) -> tuple[Page, list[str]]:
-        """Return a page of a new browser with a session, and the list of its problems."""
-        assert self.process.stderr
-        line = next(line for line in self.process.stderr if "http://" in line)
-        page = browser.new_context().new_page()
-        problems = without_problems(page)
-        page.goto(re.findall(r"http://\S+", line)[0])
-        expect(page.get_by_role("heading", name="Tenants")).to_be_visible(timeout=SECONDS * 1000)
-        return page, problems
-
-
-@contextmanager
-def serving(walk: UserSession, *options: str) -> Iterator[Served]:
-    """Serve the page in a process of its own."""
-    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", *options]
-    with subprocess.Popen(command, cwd=walk.folder, env=walk.shell, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield Served(process)
-        finally:
-            process.kill()
+def command(walk: UserSession, *options: str) -> list[str]:
+    return [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", *options]
 
 
 @pytest.fixture
-def served(walk: UserSession) -> Iterator[Served]:
-    with serving(walk) as one:
+def page_of_walk(walk: UserSession) -> Iterator[ServedPage]:
+    with served(command(walk), cwd=walk.folder, env=walk.shell) as one:
         yield one
 
 
 @pytest.fixture
-def served_with_key(walk: UserSession, trusted_pair: str) -> Iterator[Served]:
-    with serving(walk, "--read-only", "--key", trusted_pair) as one:
+def page_with_key(walk: UserSession, trusted_pair: str) -> Iterator[ServedPage]:
+    with served(command(walk, "--read-only", "--key", trusted_pair), cwd=walk.folder, env=walk.shell) as one:
         yield one
 
 
 def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
-    walk: UserSession, served: Served, file_as_before: None
+    walk: UserSession, page_of_walk: ServedPage, file_as_before: None
 ) -> None:
     with chromium() as browser:
-        page, problems = served.open(browser)
-        other, problems_of_other = served.open(browser)
+        page, problems = page_of_walk.open(browser)
+        other, problems_of_other = page_of_walk.open(browser)
         for one in (page, other):
-            expect(one.locator("#tenant-default .state")).to_have_text("ready", timeout=SECONDS * 1000)
+            expect(one.locator("#tenant-default .state")).to_have_text("ready")
         page.get_by_role("link", name="default", exact=True).press("Enter")
-        expect(page.get_by_text("Active series")).to_be_visible(timeout=SECONDS * 1000)
+        expect(page.get_by_text("Active series")).to_be_visible()
         page.get_by_role("link", name="Change", exact=True).press("Enter")
         page.get_by_label("owner").fill("team web")
         page.get_by_label("owner").press("Enter")
-        expect(page.get_by_text("Apply this change?")).to_be_visible(timeout=SECONDS * 1000)
+        expect(page.get_by_text("Apply this change?")).to_be_visible()
         expect(page.get_by_text("owner: team web")).to_be_visible()
         expect(page.get_by_text("1 tenant to change (default)")).to_be_visible()
         assert "team web" not in walk.stack_path.read_text()
-        expect(other.locator("#banner")).to_contain_text("waits for an answer", timeout=SECONDS * 1000)
+        expect(other.locator("#banner")).to_contain_text("waits for an answer")
         other.get_by_role("link", name="Change the tenant default").click()
         page.get_by_role("button", name="Apply").press("Enter")
         for one in (page, other):
-            expect(one.get_by_role("status")).to_have_text("done", timeout=SECONDS * 1000)
+            expect(one.get_by_role("status")).to_have_text("done")
             expect(one.get_by_text(re.compile(r"\d+ updated, \d+ without a change"))).to_be_visible()
         other.get_by_role("link", name="All tenants").click()
-        expect(other.locator("#tenant-default")).to_contain_text("team web", timeout=SECONDS * 1000)
+        expect(other.locator("#tenant-default")).to_contain_text("team web")
         assert problems == problems_of_other == []
     assert "owner: team web" in walk.stack_path.read_text()
-    served.process.send_signal(signal.SIGINT)
-    assert served.process.wait(SECONDS) == 0
+    page_of_walk.process.send_signal(signal.SIGINT)
+    assert page_of_walk.process.wait(SECONDS) == 0
 
 
-def test_data_of_the_instance_arrives_in_a_browser(walk: UserSession, served_with_key: Served) -> None:
+def test_data_of_the_instance_arrives_in_a_browser(walk: UserSession, page_with_key: ServedPage) -> None:
     """The queries' own tests are those of scripts.web; here real collectors, back ends and rules answer them."""
-    expect.set_options(timeout=DATA_SECONDS * 1000)
     token = walk.token("default")
     for number in range(5):
         assert walk.push_line("default", f"line {number}", token, "page")[0] == 204
         assert walk.push_sample("default", {"__name__": "page", "script": SCRIPT}, number, token)[0] == 200
     assert walk.curl(url("cortex", "default", f"/{SCRIPT}"), token=token)[0] == 404
     with chromium() as browser:
-        page, problems = served_with_key.open(browser)
+        expect.set_options(timeout=DATA_SECONDS * 1000)
+        page, problems = page_with_key.open(browser)
         row = page.locator("#tenant-default")
         expect(row.locator("svg.sparkline")).to_have_count(3)
         expect(row.locator("td").nth(1)).to_have_text(re.compile(r"^\d+[smhd]$"))

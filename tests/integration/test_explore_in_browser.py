@@ -1,7 +1,6 @@
 """Explore in Chromium, over recorded answers: completion, plot, lines and errors, by the keyboard, under the page's policy."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -10,32 +9,16 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import chromium, without_problems
 from tests.support.explored import PARSE_ERROR, SCRIPT
+from tests.support.served_page import served
 from tests.support.shell import ROOT
 
-MILLISECONDS = 60_000  # for what a slow machine does at most
-
 
 @pytest.fixture(scope="module")
-def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The link to a page in a process of its own."""
-    folder = tmp_path_factory.mktemp("explored")
-    command = [sys.executable, "-P", "-m", "tests.support.explored", str(folder)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stderr
-        try:
-            yield next(found[0] for line in process.stderr if (found := re.findall(r"http://\S+", line)))
-        finally:
-            process.kill()
-
-
-@pytest.fixture(scope="module")
-def page(link: str) -> Iterator[Page]:
-    expect.set_options(timeout=MILLISECONDS)
-    with chromium() as browser:
-        made = browser.new_context(permissions=["clipboard-read", "clipboard-write"]).new_page()
-        made.set_default_timeout(MILLISECONDS)
-        made.goto(link)
-        expect(made.get_by_role("heading", name="Tenants")).to_be_visible()
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page in a process of its own, over recorded answers."""
+    command = [sys.executable, "-P", "-m", "tests.support.explored", str(tmp_path_factory.mktemp("explored"))]
+    with served(command, cwd=ROOT) as started, chromium() as browser:
+        made, _ = started.open(browser, permissions=["clipboard-read", "clipboard-write"])
         yield made
 
 

@@ -1,7 +1,5 @@
 """The tenants page in Chromium, over an engine and a cluster of the test: keyboard alone, two browsers, live without reload."""
 
-import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from scripts.stackfile.file import StackFile
-from tests.support.browser import chromium, without_problems
+from tests.support.browser import chromium
 from tests.support.factories import settings
+from tests.support.served_page import ServedPage, served
 from tests.support.shell import ROOT
-
-MILLISECONDS = 60_000  # for what a slow machine does at most
 
 
 @pytest.fixture
@@ -27,36 +24,22 @@ def stack(tmp_path: Path) -> StackFile:
 
 
 @pytest.fixture
-def served(stack: StackFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A page in a process of its own, whose output has a link for each browser."""
+def started(stack: StackFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedPage]:
+    """A page in a process of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.path.parent)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    with served([sys.executable, "-P", "-m", "tests.support.page", str(stack.path.parent)], cwd=ROOT) as one:
+        yield one
 
 
-def opened(served: subprocess.Popen[str], browser: Browser, *, scale: int = 1) -> tuple[Page, list[str]]:
-    """Return the page in a new browser with a session, and the list of its problems."""
-    assert served.stderr
-    line = next(line for line in served.stderr if "http://" in line)
-    page = browser.new_context(viewport={"width": 640, "height": 400}, device_scale_factor=scale).new_page()
-    page.set_default_timeout(MILLISECONDS)
-    problems = without_problems(page)
-    page.goto(re.findall(r"http://\S+", line)[0])
-    expect(page.get_by_role("heading", name="Tenants")).to_be_visible(timeout=MILLISECONDS)
-    return page, problems
+def opened(started: ServedPage, browser: Browser, *, scale: int = 1) -> tuple[Page, list[str]]:
+    """Return the page in a small window of a new browser, and the list of its problems."""
+    return started.open(browser, viewport={"width": 640, "height": 400}, device_scale_factor=scale)
 
 
-def test_a_tenant_is_added_by_the_keyboard_while_another_browser_follows(
-    served: subprocess.Popen[str], stack: StackFile
-) -> None:
-    expect.set_options(timeout=MILLISECONDS)
+def test_a_tenant_is_added_by_the_keyboard_while_another_browser_follows(started: ServedPage, stack: StackFile) -> None:
     with chromium() as browser:
-        page, problems = opened(served, browser)
-        other, problems_of_other = opened(served, browser)
+        page, problems = opened(started, browser)
+        other, problems_of_other = opened(started, browser)
         page.get_by_label("Filter").fill("ann")
         expect(page.locator("#rows th")).to_have_text(["ops"])
         page.get_by_role("link", name="Add a tenant").press("Enter")
@@ -80,12 +63,9 @@ def test_a_tenant_is_added_by_the_keyboard_while_another_browser_follows(
         assert "422" in refused and problems_of_other == []
 
 
-def test_the_list_follows_the_file_without_a_reload_also_at_200_percent(
-    served: subprocess.Popen[str], stack: StackFile
-) -> None:
-    expect.set_options(timeout=MILLISECONDS)
+def test_the_list_follows_the_file_without_a_reload_also_at_200_percent(started: ServedPage, stack: StackFile) -> None:
     with chromium() as browser:
-        page, problems = opened(served, browser, scale=2)
+        page, problems = opened(started, browser, scale=2)
         row = page.locator("#tenant-ops")
         expect(row).to_contain_text("Ann")
         stack.entry("tenants")[1]["owner"] = "Zoe"
@@ -96,10 +76,9 @@ def test_the_list_follows_the_file_without_a_reload_also_at_200_percent(
         assert problems == []
 
 
-def test_without_a_key_each_part_says_how_to_switch_it_on(served: subprocess.Popen[str]) -> None:
-    expect.set_options(timeout=MILLISECONDS)
+def test_without_a_key_each_part_says_how_to_switch_it_on(started: ServedPage) -> None:
     with chromium() as browser:
-        page, problems = opened(served, browser)
+        page, problems = opened(started, browser)
         expect(page.locator("#no-figures")).to_contain_text("--key KEYPAIR_FILE")
         page.get_by_role("link", name="ops", exact=True).press("Enter")
         expect(page.locator(".why")).to_have_count(4)
