@@ -27,7 +27,7 @@ from bench.figure import Figure, finish
 from bench.machine import machine
 from components.collectors.pod import GO_MEMORY_SHARE
 from components.collectors.settings import KUBELET_PORT, NODE, CollectorQueues
-from components.core.names import Api
+from scripts.clients.back_ends import API_OF_KIND, Kind
 from tests.security.cost.cgroup import MIB, PodCgroup, cpu_seconds
 from tests.support import http_server
 from tests.support.cadvisor import exposition
@@ -42,8 +42,10 @@ TITLE = "The collector of a node"
 WARM_SECONDS, MEASURED_SECONDS = 40, 60
 DEFAULT_LIMIT, LARGE_LIMIT = 512, 2048  # MiB; the first one is the default of `opstrace:collectors`
 NO_CLUSTER = ("k8s_attributes", "kubelet", "pods")
-FILES_OF_QUEUES = {"logs": "exporter_otlp_http_logs_logs", "metrics": "exporter_otlp_http_metrics_metrics"}
-BACK_ENDS: Mapping[str, Api] = {"logs": "loki", "metrics": "cortex"}
+FILES_OF_QUEUES: Mapping[Kind, str] = {
+    "logs": "exporter_otlp_http_logs_logs",
+    "metrics": "exporter_otlp_http_metrics_metrics",
+}
 MOST_CORES, MOST_LINE_DELAY, MOST_SAMPLE_DELAY, LEAST_QUEUE_SECONDS = 0.5, 10.0, 15.0, 900.0
 
 
@@ -85,12 +87,12 @@ class Figures:
     kills: int
     line_delays: Sequence[float]
     sample_delays: Sequence[float]
-    growth: Mapping[str, float]
+    growth: Mapping[Kind, float]
     on_disk: Mapping[str, float]
 
-    def queue_seconds(self, signal: str) -> float:
+    def queue_seconds(self, signal: Kind) -> float:
         """Return how long the queue of a signal lasts while the system tenant is down; 0 if nothing comes."""
-        size = CollectorQueues().size(BACK_ENDS[signal])
+        size = CollectorQueues().size(API_OF_KIND[signal])
         return size / self.growth[signal] if self.growth[signal] else 0
 
 
@@ -243,7 +245,7 @@ def _targets(figures: Figures) -> list[Figure]:
         ),
         *(
             Figure(f"{load}: queue of {signal}", figures.queue_seconds(signal), "s", least=LEAST_QUEUE_SECONDS)
-            for signal in BACK_ENDS
+            for signal in API_OF_KIND
         ),
     ]
 

@@ -37,9 +37,8 @@ class Engine:
         self._reader = StackReader(self._pulumi, instance)
         self._operations = Operations(self._pulumi, instance)
         self._recovery = Recovery(self._reader, self._operations, output.note)
-        self._is_absent = self._is_new = (
-            False  # what is known of the stack: each question to the engine takes half a second
-        )
+        # What is known of the stack: each question to the engine takes half a second.
+        self._is_absent = self._is_new = False
 
     def stacks(self) -> list[str]:
         """Return the names of all stacks of the project in this backend."""

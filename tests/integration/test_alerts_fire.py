@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from components.core.units import DAY
 from tests.support.backend import KEYS
 from tests.support.container_log import write
 from tests.support.platform_rules import STANDS_STILL, SYSTEM_BUCKET
 from tests.support.refusing_s3 import DELETIONS, EVERYTHING, READS
 from tests.support.s3_server import empty
-from tests.support.watched_tenant import DAY, WatchedTenant
+from tests.support.watched_tenant import WatchedTenant
 
 LINES = 6000  # of 500 characters: more than the queue has room for
 TOO_LONG = "x" * 3000  # characters; Cortex takes 2,048 in the value of a label

@@ -18,6 +18,7 @@ from components.gateway.limits import GatewayLimits, Rate, TenantRates
 from localcloud.certificate_authority import Authority
 from localcloud.settings import DOMAIN, Settings
 from scripts.cli.integrations.check import check
+from scripts.clients.back_ends import API_OF_KIND
 from scripts.integrations.attempt import PUSHES, QUERIES
 from scripts.integrations.integration import KINDS, Kind
 from scripts.integrations.probe_bodies import logs_body, metrics_body
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     import subprocess
 
 ID = "5f2c0c9e-checked"
-PROGRAMS: dict[Kind, str] = {"metrics": "cortex", "logs": "loki"}
 ACCEPTED = (200, 204)
 STEPS = ["gateway", "push", "query", "data"]
 Found = list[dict[str, str]]
@@ -75,7 +75,7 @@ class Checked:
         eventually(lambda: self.push(kind, "of-another-client") in ACCEPTED, 90)
 
     def url(self, kind: Kind, tenant: str = TENANT) -> str:
-        host = f"{PROGRAMS[kind]}.{tenant}.showdown.{DOMAIN}:{self.gateway.port}"
+        host = f"{API_OF_KIND[kind]}.{tenant}.showdown.{DOMAIN}:{self.gateway.port}"
         return f"https://{host}{PUSHES[kind].path}"
 
 
@@ -105,7 +105,7 @@ def checked(gateway: TlsGateway, variant: Variant = DEFAULT_VARIANT) -> Checked:
 def test_data_makes_it_true_and_a_back_end_that_fails_makes_it_false(
     gateway: TlsGateway, backend: MakeBackend, kind: Kind
 ) -> None:
-    program = backend(PROGRAMS[kind], {})
+    program = backend(API_OF_KIND[kind], {})
     program.start()
     gateway.back_end.port = program.port
     one = checked(gateway)
@@ -132,7 +132,7 @@ HIDING: dict[Kind, tuple[dict[str, Any], str]] = {
 def test_a_probe_that_is_accepted_and_not_returned_is_told(
     gateway: TlsGateway, backend: MakeBackend, tmp_path: Path, kind: Kind
 ) -> None:
-    program = backend(PROGRAMS[kind], {})
+    program = backend(API_OF_KIND[kind], {})
     limits, why = HIDING[kind]
     runtime = json.loads((tmp_path / "runtime.yaml").read_text())
     runtime["overrides"][TENANT] |= limits

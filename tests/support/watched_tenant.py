@@ -20,7 +20,6 @@ from tests.support.ports import free_port
 from tests.support.refusing_s3 import RefusingS3
 from tests.support.remote_write import HEADERS, request
 
-DAY = 86400
 STREAMS = 10
 LINES_BYTES = 2_000_000  # of the collector's queue of lines: a batch of a hundred is less than a twentieth of it
 WATCHED = ("cortex", "loki", "alertmanager")

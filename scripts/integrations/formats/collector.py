@@ -6,12 +6,11 @@ from typing import Any
 
 from components.collectors import export
 from components.collectors.settings import CollectorQueues
-from components.core.names import Api
+from scripts.clients.back_ends import API_OF_KIND
 from scripts.integrations.formats.text import job_scrapes, yaml_text
 from scripts.integrations.integration import KINDS, LABEL, Destination, Integration, Kind
 
 NAMESPACE = "k8s.namespace.name"  # a resource attribute, by OpenTelemetry's semantic conventions
-BACK_ENDS: Mapping[Kind, Api] = {"metrics": "cortex", "logs": "loki"}
 FILES, SCRAPES, OTLP = "file_log", "prometheus", "otlp"
 TO_LABEL, TO_METADATA, TO_SERVICE = f"transform/{LABEL}", f"resource/{LABEL}", "resource/service"
 
@@ -104,7 +103,7 @@ def _marks(integration: Integration) -> dict[str, Any]:
 
 
 def _exporter(integration: Integration, kind: Kind, to: Destination) -> dict[str, Any]:
-    api = BACK_ENDS[kind]
+    api = API_OF_KIND[kind]
     endpoint = (to.metrics_url if kind == "metrics" else to.logs_url) + export.PATHS[api]
     return {
         "endpoint": endpoint,

@@ -90,12 +90,12 @@ def adopt_retained(
     plan = announce(file, before, adopted=tenant)(target)
     context.terminal.review()
     file.require_unchanged()  # the question may have waited for hours
-    if not resumed:
-        store = choose(tenant, store.id, target)
-        require_complete(store)
     if resumed:
         file.write()  # before `settle` previews: without the entry, a preview would delete the imported buckets
         target.settle()
+    else:
+        store = choose(tenant, store.id, target)
+        require_complete(store)
     if store.adopting or not resumed:  # otherwise the tenant owns the buckets, and they would keep the mark
         with context.terminal.step(f"taking the buckets of {tenant} ({store.id}) into the state"):
             import_store(store, target.engine, target.aws, keys)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from components.core.errors import UserError
+from components.core.units import DAY
 from scripts.checks.quotas import KEY_TYPES
 from scripts.checks.subject import Account, DeniedError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from scripts.clients.aws import Clients
 
-DAY = 86_400
 ISSUED = "ISSUED"
 # ACM renews a certificate 60 days before its end (AWS Certificate Manager user guide, 'Managed certificate renewal').
 SOON_DAYS = 45

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from components.core.errors import UserError
 from components.core.names import SYSTEM
+from components.core.units import HOUR
 from scripts.dashboards.expressions import (
     LINES_BY_TENANT,
     RATE,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["series", "samples", "lines"]
 ROUND_SECONDS = 30
-HOUR = 3600
 STEP_SECONDS = 180  # between two points of a sparkline
 STORED_SECONDS = 600  # between two questions for stored bytes, which read a day
 RATES: Mapping[Kind, str] = {"series": SERIES_BY_TENANT, "samples": SAMPLES_BY_TENANT, "lines": LINES_BY_TENANT}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from components.core.names import GATEWAY_NAMESPACE, SYSTEM, namespace
+from components.core.units import HOUR
 from scripts.dashboards.expressions import ACCESS_LOG
 from scripts.web.data.availability import why_no_logs, why_no_metrics
 from scripts.web.data.plots import in_words, plot
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from scripts.web.queries import Line, Queries
     from scripts.web.subject import Subject
 
-HOUR = 3600
 ERROR_HOURS = 24
 STEP_SECONDS = 60
 MOST_REFUSED, MOST_ERRORS = 20, 50
