@@ -1,7 +1,8 @@
 """Which pods the collectors' namespace admits: the collectors alone, with the rights that they need.
 
 The namespace has the Pod Security level `privileged`, because the others forbid host paths. So a policy of its own says
-which pods there may be. It holds for whoever may create pods in the namespace.
+which pods there may be. It holds for whoever may create pods in the namespace: the collector's program with another
+configuration could read all log files and write to the system tenant, so what it runs is fixed, too.
 """
 
 import json
@@ -10,18 +11,28 @@ from typing import Any
 
 import pulumi
 
-from components.collectors.settings import HOST_FOLDER, LOGS_FOLDER, LOGS_VOLUME, QUEUE_VOLUME
+from components.collectors.pod import ARGUMENTS, CONFIG_VOLUME, FIELDS, MEMORY_VARIABLE
+from components.collectors.settings import (
+    CONFIG_FOLDER,
+    HOST_FOLDER,
+    LOGS_FOLDER,
+    LOGS_VOLUME,
+    QUEUE_FOLDER,
+    QUEUE_VOLUME,
+    SERVICE_ACCOUNT_FOLDER,
+)
 from components.core.names import COLLECTORS_NAMESPACE
 from components.core.resource_names import ADMISSION_BINDING_TYPE, ADMISSION_POLICY_TYPE
 from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import child, manifest
 
+HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
+TOKEN_VOLUME = "kube-api-access-"
+"""How the name of the volume begins that Kubernetes adds for the token of the service account."""
+
 
 def validations(programs: Sequence[str], image: str) -> list[dict[str, str]]:
     """Return the rules of a pod as expressions of CEL, each with what it demands."""
-    # Kubernetes refuses paths with `..` itself.
-    folder = f"(v.name == '{QUEUE_VOLUME}' && v.hostPath.path.startsWith('{HOST_FOLDER}/'))"
-    logs = f"(v.name == '{LOGS_VOLUME}' && v.hostPath.path == '{LOGS_FOLDER}')"
     rules = {
         f"its service account is one of {', '.join(programs)}": (
             f"has(object.spec.serviceAccountName) && object.spec.serviceAccountName in {json.dumps(list(programs))}"
@@ -32,8 +43,42 @@ def validations(programs: Sequence[str], image: str) -> list[dict[str, str]]:
             " && (!has(object.spec.ephemeralContainers) || size(object.spec.ephemeralContainers) == 0)"
         ),
         f"its image is {image}": f"object.spec.containers.all(c, c.image == {json.dumps(image)})",
-        "it has no namespace of the node": " && ".join(
-            f"(!has(object.spec.{name}) || !object.spec.{name})" for name in ("hostNetwork", "hostPID", "hostIPC")
+        **_program_rules(),
+        **_node_rules(),
+        **_volume_rules(),
+    }
+    return [
+        {"expression": expression, "message": f"{COLLECTORS_NAMESPACE} admits a pod only if {rule}"}
+        for rule, expression in rules.items()
+    ]
+
+
+def _program_rules() -> dict[str, str]:
+    """Return the rules of what the container runs: the collector with its own configuration, whoever starts it."""
+    probes = ("livenessProbe", "readinessProbe", "startupProbe")
+    no_commands = "".join(f" && (!has(c.{probe}) || !has(c.{probe}.exec))" for probe in probes)
+    return {
+        f"it runs {' '.join(ARGUMENTS)} and no other command": (
+            f"object.spec.containers.all(c, !has(c.command) && has(c.args) && c.args == {json.dumps(ARGUMENTS)}"
+            f" && !has(c.lifecycle){no_commands})"
+        ),
+        # The configuration takes in the text of these variables.
+        f"its environment is {', '.join(FIELDS)} from the pod's fields, and {MEMORY_VARIABLE}": (
+            "object.spec.containers.all(c, !has(c.envFrom) && (!has(c.env) || c.env.all(e,"
+            f" e.name == '{MEMORY_VARIABLE}'"
+            f" || (e.name in {json.dumps([*FIELDS])} && has(e.valueFrom) && has(e.valueFrom.fieldRef)))))"
+        ),
+    }
+
+
+def _node_rules() -> dict[str, str]:
+    """Return the rules of the rights on the node."""
+    loose = "(has({0}.seLinuxOptions) || (has({0}.appArmorProfile) && {0}.appArmorProfile.type != 'RuntimeDefault'))"
+    return {
+        "it has no namespace and no port of the node": (
+            " && ".join(f"(!has(object.spec.{name}) || !object.spec.{name})" for name in HOST_NAMESPACES)
+            + " && object.spec.containers.all(c,"
+            " !has(c.ports) || c.ports.all(p, !has(p.hostPort) || p.hostPort == 0))"
         ),
         "its container drops all capabilities, cannot gain privileges, and has a read-only root": (
             "object.spec.containers.all(c, has(c.securityContext)"
@@ -43,24 +88,41 @@ def validations(programs: Sequence[str], image: str) -> list[dict[str, str]]:
             " && has(c.securityContext.capabilities) && has(c.securityContext.capabilities.drop)"
             " && 'ALL' in c.securityContext.capabilities.drop"
             " && (!has(c.securityContext.capabilities.add) || size(c.securityContext.capabilities.add) == 0)"
-            " && !has(c.securityContext.seccompProfile))"
+            " && (!has(c.securityContext.procMount) || c.securityContext.procMount == 'Default')"
+            f" && !{loose.format('c.securityContext')} && !has(c.securityContext.seccompProfile))"
         ),
-        "it has the seccomp profile RuntimeDefault": (
+        "it has the seccomp profile RuntimeDefault, and neither SELinux options, another AppArmor profile nor sysctls": (
             "has(object.spec.securityContext) && has(object.spec.securityContext.seccompProfile)"
             " && object.spec.securityContext.seccompProfile.type == 'RuntimeDefault'"
-        ),
-        f"its host paths are {LOGS_FOLDER} and those below {HOST_FOLDER}": (
-            f"!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.hostPath) || {folder} || {logs})"
-        ),
-        "it mounts the log files to read them only": (
-            "object.spec.containers.all(c, !has(c.volumeMounts) || c.volumeMounts.all(m,"
-            f" m.name != '{LOGS_VOLUME}' || (has(m.readOnly) && m.readOnly)))"
+            f" && !{loose.format('object.spec.securityContext')}"
+            " && (!has(object.spec.securityContext.sysctls) || size(object.spec.securityContext.sysctls) == 0)"
         ),
     }
-    return [
-        {"expression": expression, "message": f"{COLLECTORS_NAMESPACE} admits a pod only if {rule}"}
-        for rule, expression in rules.items()
-    ]
+
+
+def _volume_rules() -> dict[str, str]:
+    """Return the rules of volumes and their mounts."""
+    # Kubernetes refuses paths with `..` itself.
+    volumes = (
+        f"(v.name == '{CONFIG_VOLUME}' && has(v.configMap) && v.configMap.name == object.spec.serviceAccountName)",
+        f"(v.name == '{QUEUE_VOLUME}' && has(v.hostPath) && v.hostPath.path.startsWith('{HOST_FOLDER}/'))",
+        f"(v.name == '{LOGS_VOLUME}' && has(v.hostPath) && v.hostPath.path == '{LOGS_FOLDER}')",
+        f"(v.name.startsWith('{TOKEN_VOLUME}') && has(v.projected))",
+    )
+    mounts = (
+        f"(m.name == '{CONFIG_VOLUME}' && m.mountPath == '{CONFIG_FOLDER}')",
+        f"(m.name == '{QUEUE_VOLUME}' && m.mountPath == '{QUEUE_FOLDER}')",
+        f"(m.name == '{LOGS_VOLUME}' && m.mountPath == '{LOGS_FOLDER}' && has(m.readOnly) && m.readOnly)",
+        f"(m.name.startsWith('{TOKEN_VOLUME}') && m.mountPath == '{SERVICE_ACCOUNT_FOLDER}')",
+    )
+    return {
+        f"its volumes are its own ConfigMap, {LOGS_FOLDER}, a folder below {HOST_FOLDER} and its token": (
+            f"!has(object.spec.volumes) || object.spec.volumes.all(v, {' || '.join(volumes)})"
+        ),
+        "it mounts each volume at its own path, and the log files to read them only": (
+            f"object.spec.containers.all(c, !has(c.volumeMounts) || c.volumeMounts.all(m, {' || '.join(mounts)}))"
+        ),
+    }
 
 
 def declare_policy(

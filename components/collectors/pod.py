@@ -22,7 +22,11 @@ from components.core.tags import CONFIG_ANNOTATION
 from components.core.units import amount
 from components.shared.pods import Container
 
-CONFIG_FILE = "config.yaml"
+CONFIG_FILE, CONFIG_VOLUME = "config.yaml", "config"
+ARGUMENTS = [f"--config={CONFIG_FOLDER}/{CONFIG_FILE}", f"--feature-gates={SYNCHRONOUS}"]
+FIELDS = {NODE_NAME: "spec.nodeName", NODE_ADDRESS: "status.hostIP", POD_NAME: "metadata.name"}
+"""The variables of the environment that the configuration uses, and the fields of the pod that they take."""
+MEMORY_VARIABLE = "GOMEMLIMIT"
 GO_MEMORY_SHARE = 0.8  # of the memory limit, from which Go's garbage collector works harder
 STOP_SECONDS = 30
 # Root on the node's files: log files and the queue's folder are root's. All capabilities are dropped, so it can read and
@@ -73,7 +77,7 @@ class CollectorPod:
             "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
             "containers": [self._container()],
             "volumes": [
-                {"name": "config", "configMap": {"name": self.program}},
+                {"name": CONFIG_VOLUME, "configMap": {"name": self.program}},
                 *({"name": name, "hostPath": folder} for name, folder in folders.items()),
             ],
         }
@@ -82,7 +86,7 @@ class CollectorPod:
         container = Container(
             name="collector",
             image=self.image,
-            args=[f"--config={CONFIG_FOLDER}/{CONFIG_FILE}", f"--feature-gates={SYNCHRONOUS}"],
+            args=ARGUMENTS,
             ports={"health": HEALTH_PORT},
             probe=("/", "health"),
             requests={"cpu": self.resources.cpu, "memory": self.resources.memory},
@@ -90,18 +94,17 @@ class CollectorPod:
         ).manifest()
         container["env"] = self._environment()
         container["volumeMounts"] = [
-            {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
+            {"name": CONFIG_VOLUME, "mountPath": CONFIG_FOLDER, "readOnly": True},
             {"name": QUEUE_VOLUME, "mountPath": QUEUE_FOLDER},
             *([{"name": LOGS_VOLUME, "mountPath": LOGS_FOLDER, "readOnly": True}] if self.reads_logs else []),
         ]
         return container
 
     def _environment(self) -> list[dict[str, Any]]:
-        fields = {NODE_NAME: "spec.nodeName", NODE_ADDRESS: "status.hostIP", POD_NAME: "metadata.name"}
         limit = int(amount(self.resources.memory_limit) * GO_MEMORY_SHARE)
         return [
-            *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
-            {"name": "GOMEMLIMIT", "value": str(limit)},
+            *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in FIELDS.items()),
+            {"name": MEMORY_VARIABLE, "value": str(limit)},
         ]
 
 

@@ -89,13 +89,32 @@ def _context(**changes: Any) -> Change:
     return lambda pod: pod["containers"][0]["securityContext"].update(changes)
 
 
-def _volume(name: str, path: str) -> Change:
-    return lambda pod: pod["volumes"].append({"name": name, "hostPath": {"path": path}})
+def _pod_context(**changes: Any) -> Change:
+    return lambda pod: pod["securityContext"].update(changes)
+
+
+def _volume(name: str, **source: Any) -> Change:
+    return lambda pod: pod["volumes"].append({"name": name, **source})
+
+
+def _env(*variables: Any) -> Change:
+    return lambda pod: pod["containers"][0]["env"].extend(variables)
+
+
+def _mount(volume: str, path: str) -> Change:
+    return lambda pod: pod["containers"][0]["volumeMounts"].append({"name": volume, "mountPath": path})
+
+
+def _other_configuration(pod: Pod) -> None:
+    pod["volumes"][0]["configMap"]["name"] = "kube-root-ca.crt"
 
 
 def _mounted_to_write(pod: Pod) -> None:
     for mount in pod["containers"][0]["volumeMounts"]:
         mount.pop("readOnly", None)
+
+
+EVIL = "yaml:receivers::filelog::include: /var/log/pods/*/*/*.log"
 
 
 @pytest.mark.parametrize(
@@ -106,22 +125,51 @@ def _mounted_to_write(pod: Pod) -> None:
         (lambda pod: pod["containers"].append(pod["containers"][0] | {"name": "b"}), "it has one container"),
         (lambda pod: pod.update(initContainers=[{"name": "b", "image": "busybox"}]), "it has one container"),
         (_container(image="docker.io/library/busybox:1"), "its image is docker.io/otel/"),
-        (lambda pod: pod.update(hostNetwork=True), "it has no namespace of the node"),
-        (lambda pod: pod.update(hostPID=True), "it has no namespace of the node"),
-        (lambda pod: pod.update(hostIPC=True), "it has no namespace of the node"),
+        (lambda pod: pod.update(hostNetwork=True), "it has no namespace and no port of the node"),
+        (lambda pod: pod.update(hostPID=True), "it has no namespace and no port of the node"),
+        (lambda pod: pod.update(hostIPC=True), "it has no namespace and no port of the node"),
         (_container(securityContext={}), "its container drops all capabilities"),
         (lambda pod: pod["containers"][0].pop("securityContext"), "its container drops all capabilities"),
         (_context(capabilities={"drop": ["ALL"], "add": ["SYS_ADMIN"]}), "its container drops all capabilities"),
         (_context(readOnlyRootFilesystem=False), "its container drops all capabilities"),
         (_context(seccompProfile={"type": "Unconfined"}), "its container drops all capabilities"),
+        (_context(allowPrivilegeEscalation=True), "its container drops all capabilities"),
+        (_context(seLinuxOptions={"type": "spc_t"}), "its container drops all capabilities"),
+        (_context(appArmorProfile={"type": "Unconfined"}), "its container drops all capabilities"),
+        (_pod_context(seLinuxOptions={"type": "spc_t"}), "it has the seccomp profile RuntimeDefault"),
+        (_pod_context(appArmorProfile={"type": "Unconfined"}), "it has the seccomp profile RuntimeDefault"),
+        (_pod_context(sysctls=[{"name": "net.ipv4.tcp_syncookies", "value": "0"}]), "it has the seccomp profile"),
+        (_container(ports=[{"containerPort": 80, "hostPort": 80}]), "it has no namespace and no port of the node"),
+        (_container(command=["/bin/sh"]), "it runs --config="),
+        (_container(args=[f"--config={EVIL}"]), "it runs --config="),
+        (lambda pod: pod["containers"][0]["args"].append(f"--config={EVIL}"), "it runs --config="),
+        (lambda pod: pod["containers"][0].pop("args"), "it runs --config="),
+        (_container(lifecycle={"postStart": {"exec": {"command": ["/otelcol"]}}}), "it runs --config="),
+        (_container(livenessProbe={"exec": {"command": ["/otelcol"]}}), "it runs --config="),
+        (_env({"name": "NODE_NAME", "value": "a\nb: c"}), "its environment is NODE_NAME"),
+        (_env({"name": "HTTPS_PROXY", "value": "http://proxy.example.com"}), "its environment is NODE_NAME"),
+        (_container(envFrom=[{"configMapRef": {"name": "a"}}]), "its environment is NODE_NAME"),
         (lambda pod: pod["securityContext"].pop("seccompProfile"), "it has the seccomp profile RuntimeDefault"),
-        (_volume("root", "/"), "its host paths are"),
-        (_volume("queue2", "/var/lib/opstrace-collectors/showdown"), "its host paths are"),
-        (_mounted_to_write, "it mounts the log files to read them only"),
+        (_volume("root", hostPath={"path": "/"}), "its volumes are"),
+        (_volume("queue2", hostPath={"path": "/var/lib/opstrace-collectors/showdown"}), "its volumes are"),
+        (_volume("other", configMap={"name": "kube-root-ca.crt"}), "its volumes are"),
+        (_volume("other", secret={"secretName": "other"}), "its volumes are"),
+        (_volume("other", emptyDir={}), "its volumes are"),
+        (_other_configuration, "its volumes are"),
+        (_mount("queue", "/etc/opstrace/config.yaml"), "it mounts each volume at its own path"),
+        (_mount("logs", "/var/log/pods2"), "it mounts each volume at its own path"),
+        (_mounted_to_write, "it mounts each volume at its own path"),
     ],
 )
 def test_any_other_pod_is_refused_with_the_reason(namespace: Namespace, change: Change, told: str) -> None:
     assert f"{REFUSED}{told}" in namespace.refusal(namespace.pod("node-collector", change))
+
+
+def test_a_container_to_debug_a_collector_is_refused(namespace: Namespace) -> None:
+    assert namespace.kubectl("create", "-f", "-", typed=namespace.pod("node-collector"))[0] == 0
+    debug = ("debug", "node-collector", "-n", COLLECTORS_NAMESPACE, "--image=busybox", "--attach=false")
+    code, text = namespace.kubectl(*debug)
+    assert code and f"{REFUSED}it has one container" in text
 
 
 def test_the_policy_holds_in_no_other_namespace(namespace: Namespace) -> None:
