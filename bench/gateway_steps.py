@@ -36,7 +36,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     LOG: (),
     "tenant of the host, form of the credentials": ("before-cortex", "before-loki", "before-instance"),
     "signature and claims of the token": ("token",),
-    "rights of the token": ("access",),
+    "rights of the token": ("access", "token-ends"),
     "client addresses": ("addresses",),
     "rate of connections": ("known-connections", "connections", "refuse-connection"),
     "rate of requests": ("rates",),

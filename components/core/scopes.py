@@ -1,4 +1,4 @@
-"""The scopes of tokens, the limits of keys, and the ids by which tokens are revoked."""
+"""The scopes of tokens, the limits of keys, the ids by which tokens are revoked, and when an end is near."""
 
 import json
 import re
@@ -13,6 +13,11 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 # A token's id (`jti`, RFC 7519, section 4.1.7): needs no quoting in YAML, in a URL or in the gateway's list.
 TOKEN_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{7,127}$"
+
+TOKEN_ENDS_DAYS = 7  # before the end: the gateway counts requests with such a token, and an alert says so
+# The lifetime from which on somebody has to replace a token. A program makes those that live for less.
+LONG_TOKEN_DAYS = 28
+TOKEN_ENDS_PREFIX = "token_ends_"  # of the gateway's counter
 
 
 @dataclass(frozen=True)

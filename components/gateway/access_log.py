@@ -10,6 +10,7 @@ from typing import Any
 
 REQUEST = "opstrace.request"  # the metadata's namespace
 KEY_ID_HEADER, TOKEN_ID_HEADER = "x-opstrace-key-id", "x-opstrace-token-id"
+TOKEN_ENDS_HEADER = "x-opstrace-token-ends"  # only of a token that is near its end
 PATH_CHARACTERS = 256
 ID_CHARACTERS = 128  # of a token or a key
 
@@ -28,6 +29,7 @@ FIELDS = {
     "reason": "%RESPONSE_CODE_DETAILS%",
     "key_id": f"%REQ({KEY_ID_HEADER})%",
     "token_id": f"%REQ({TOKEN_ID_HEADER})%",
+    "token_ends": f"%REQ({TOKEN_ENDS_HEADER})%",
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
     "duration_ms": "%DURATION%",

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.core.names import APIS
+from components.core.scopes import TOKEN_ENDS_PREFIX
 from components.gateway import limits, lua_filters
+from components.gateway.access_log import TOKEN_ENDS_HEADER
 from components.gateway.matching import Predicate, any_of, negated, request_header, response_header, skipped_where
 from components.gateway.routes import CLOSED_PATH_FILTER, PUSH_ANSWERS_FILTER, first_filter
 from components.gateway.settings import GatewaySettings
@@ -42,6 +44,21 @@ def _lua_where(name: str, code: str, predicate: Predicate) -> dict[str, Any]:
 
 def _rate_limit(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "typed_config": {"@type": RATES.type_url, **config}}
+
+
+def _token_ends() -> dict[str, Any]:
+    """Return the filter that counts requests with a token that is near its end.
+
+    Shadow rules refuse nothing. Envoy counts what they admit, which is every request that reaches this filter.
+    """
+    anybody = {"permissions": [{"any": True}], "principals": [{"any": True}]}
+    config = {
+        "@type": f"{HTTP}.rbac.v3.RBAC",
+        "shadow_rules": {"action": "ALLOW", "policies": {"all": anybody}},
+        "shadow_rules_stat_prefix": TOKEN_ENDS_PREFIX,
+    }
+    skipped = negated(request_header(TOKEN_ENDS_HEADER, ".+"))
+    return {"name": "token-ends", "typed_config": skipped_where("token-ends", config, skipped)}
 
 
 def _address_limit(settings: GatewaySettings) -> list[dict[str, Any]]:
@@ -78,7 +95,7 @@ def http_filters(settings: GatewaySettings) -> list[dict[str, Any]]:
         _rate_limit("known-connections", limits.known_connections()),
         *_address_limit(settings),
         *(_lua(first_filter(host), code) for host, code in first_filters(settings).items()),
-        *(verified if settings.authentication else []),
+        *([*verified, _token_ends()] if settings.authentication else []),
         ADDRESSES.declaration(),
         CONNECTIONS.declaration(),
         # The filters above refuse every request that they can refuse without its body. Buffering starts below.

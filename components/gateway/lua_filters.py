@@ -14,8 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components.core.scopes import SCOPES, KeyLimits
-from components.gateway.access_log import ID_CHARACTERS, KEY_ID_HEADER, PATH_CHARACTERS, REQUEST, TOKEN_ID_HEADER
+from components.core.scopes import LONG_TOKEN_DAYS, SCOPES, TOKEN_ENDS_DAYS, KeyLimits
+from components.core.units import DAY
+from components.gateway.access_log import (
+    ID_CHARACTERS,
+    KEY_ID_HEADER,
+    PATH_CHARACTERS,
+    REQUEST,
+    TOKEN_ENDS_HEADER,
+    TOKEN_ID_HEADER,
+)
 from components.gateway.limits import (
     BYTES_HEADER,
     CONNECTION_HEADER,
@@ -37,6 +45,7 @@ OWN_HEADERS = (
     SUBJECT_HEADER,
     KEY_ID_HEADER,
     TOKEN_ID_HEADER,
+    TOKEN_ENDS_HEADER,
     VERSION_HEADER,
     "x-scope-orgid",
 )
@@ -92,6 +101,7 @@ PARAMETERS: Mapping[str, Any] = {
     "most_separators": MOST_SEPARATORS,
     "read_path_characters": READ_PATH_CHARACTERS,
     "scopes": dict.fromkeys(SCOPES, True),
+    "long_token_seconds": LONG_TOKEN_DAYS * DAY,
     "longest_token": LONGEST_TOKEN,
     "most_bytes": MOST_BYTES,
     "most_error_bytes": MOST_ERROR_BYTES,
@@ -102,6 +112,8 @@ PARAMETERS: Mapping[str, Any] = {
     "subject_header": SUBJECT_HEADER,
     "tenant_header": TENANT_HEADER,
     "token_bytes": TOKEN_BYTES_KEPT,
+    "token_ends_header": TOKEN_ENDS_HEADER,
+    "token_ends_seconds": TOKEN_ENDS_DAYS * DAY,
     "token_id_header": TOKEN_ID_HEADER,
     "too_many_from_address": TOO_MANY_FROM_ADDRESS,
     "turn_seconds": TURN_SECONDS,

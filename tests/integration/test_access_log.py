@@ -2,10 +2,13 @@
 
 import socket
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from components.gateway.access_log import FIELDS, KEY_ID_HEADER, TOKEN_ID_HEADER
+import pytest
+
+from components.core.units import DAY
+from components.gateway.access_log import FIELDS, KEY_ID_HEADER, TOKEN_ENDS_HEADER, TOKEN_ID_HEADER
 from tests.support.gateway import (
     KID,
     LABELS,
@@ -54,6 +57,28 @@ def test_each_request_is_a_line_of_the_access_log(gateway: Gateway) -> None:
     assert (logged[0]["bytes_received"], logged[0]["bytes_sent"]) == (1234, len("ok"))
     assert abs(datetime.fromisoformat(logged[0]["time"]).timestamp() - started) < 5 and logged[0]["duration_ms"] < 5000
     assert logged[2]["token_id"] is None and "Jwt" in logged[2]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("days", "age", "is_logged"),
+    [
+        (28, 28 - 6.9, True),
+        (28, 28 - 7.1, False),
+        (27, 27 - 1, False),  # it lives for a shorter time, so a program makes it anew
+        (365, 365 - 6.9, True),
+    ],
+)
+def test_the_end_of_a_token_that_is_near_is_logged(gateway: Gateway, days: int, age: float, is_logged: bool) -> None:
+    gateway.set_keys()
+    gateway.start()
+    issued = int(time.time() - age * DAY)
+    token = signed(seconds=days * DAY, issued=issued)
+    own: dict[str, Any] = {TOKEN_ENDS_HEADER: "a client's own"}
+    assert gateway.ask(token, **own)[0] == 200
+    assert gateway.ask(token, tenant="other")[0] == 401  # a refused request does not use its token
+    admitted, refused = gateway.access_log(2)[-2:]
+    ends = datetime.fromtimestamp(issued + days * DAY, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (admitted["token_ends"], refused["token_ends"]) == (ends if is_logged else None, None)
 
 
 def test_ids_of_any_text_are_logged_and_inject_no_header(gateway: Gateway) -> None:

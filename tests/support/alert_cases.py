@@ -9,6 +9,7 @@ SET = 'namespace="a-tenant",statefulset="loki"'
 CLAIM = 'namespace="a-tenant",persistentvolumeclaim="data-loki-0"'
 OF_TENANT = 'tenant="a",pod="cortex-0"'
 QUEUE = 'job="collector",collector="node-collector",node="n1",exporter="otlp_http/logs"'
+TOKEN_ENDS = 'envoy_http_rbac_shadow_allowed_total{job="gateway",envoy_http_conn_manager_prefix="gateway",envoy_rbac_http_prefix="token_ends_",instance="%s"}'
 ANSWERS = 'envoy_http_downstream_rq_xx_total{job="gateway",envoy_http_conn_manager_prefix="gateway",envoy_response_code_class="%s"}'
 
 
@@ -229,6 +230,22 @@ CASES = [
         minute=1,
         labels={"key": "k1"},
         summary="Tokens of the key k1 are refused in 1d 0h 0m 0s.",
+    ),
+    Case(
+        alert="TokenExpires",
+        fault={TOKEN_ENDS % "a": "_x20 3x60"},  # the first such request of a gateway's pod
+        healthy={TOKEN_ENDS % "a": "7x120"},  # the last one was before that
+        minute=75,
+        labels={},
+        summary="Clients use tokens that end within 7 days.",
+    ),
+    Case(
+        alert="TokenExpires",
+        fault={TOKEN_ENDS % "a": "3x60 4x60"},
+        healthy={TOKEN_ENDS % "b": "0x120"},
+        minute=100,
+        labels={},
+        summary="Clients use tokens that end within 7 days.",
     ),
     Case(
         alert="Watchdog",

@@ -20,6 +20,7 @@ from components.core.scopes import UNLIMITED, KeyLimits
 from components.gateway.envoy import ADMIN_QUERIES, bootstrap
 from components.gateway.limits import GatewayLimits
 from components.gateway.lua_filters import MOST_BYTES, TURN_SECONDS
+from components.gateway.metrics import own
 from components.gateway.settings import DRAIN_SECONDS, GatewaySettings
 from components.gateway.tails.listener import TAILS, tails_file
 from components.gateway.watched_files import (
@@ -95,6 +96,7 @@ class Variant:
     most_connections: int = 0
     heap_bytes: int = 0
     most_tails: int = 0
+    system_tenant: int = 0  # the port of a Cortex on loopback, which gets the gateway's own metrics each second
 
     def limit(self, config: dict[str, Any]) -> None:
         """Put the limits into a configuration of Envoy."""
@@ -106,6 +108,17 @@ class Variant:
             tails["circuit_breakers"]["thresholds"][0]["max_requests"] = self.most_tails
         if self.heap_bytes:
             heap["max_heap_size_bytes"] = self.heap_bytes
+
+    def push_metrics(self, config: dict[str, Any]) -> None:
+        """Put the address of the system tenant into a configuration of Envoy; without one it pushes no metrics."""
+        if not self.system_tenant:
+            del config["stats_sinks"]
+            return
+        config["stats_flush_interval"] = "1s"
+        (system,) = (one for one in config["static_resources"]["clusters"] if one["name"] == own.CLUSTER)
+        (endpoint,) = system["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        address = {"address": "127.0.0.1", "port_value": self.system_tenant}
+        endpoint["endpoint"]["address"]["socket_address"] = address
 
 
 DEFAULT_VARIANT = Variant()
@@ -220,7 +233,7 @@ class Gateway:
         for watched in WATCHED:
             text = text.replace(watched.folder, str(self.folder / watched.part))
         config: dict[str, Any] = json.loads(text)
-        del config["stats_sinks"]  # there is no system tenant
+        variant.push_metrics(config)
         self.port, self.health_port, self.metrics_port, self.admin_port = free_ports(4)
         config["admin"]["address"]["socket_address"]["port_value"] = self.admin_port
         listeners = config["static_resources"]["listeners"]
@@ -243,8 +256,9 @@ class Gateway:
 
     def launch(self, command: list[str]) -> subprocess.Popen[bytes]:
         """Start Envoy with a command line."""
+        attributes = {own.ATTRIBUTES_VARIABLE: "service.name=gateway,service.instance.id=gateway-0"}
         with self.log.open("w") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log)
+            return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **attributes})
 
     def has_all(self) -> bool:
         """Return whether Envoy has read all of its files: until then it answers 500 to every request."""
@@ -265,7 +279,8 @@ class Gateway:
         cluster = next(one for one in config["static_resources"]["clusters"] if one["name"] == "tenant")
         del cluster["cluster_type"], cluster["lb_policy"]
         cluster["load_assignment"] = {"cluster_name": "tenant", "endpoints": endpoints}
-        others = [one for one in config["static_resources"]["clusters"] if one["name"] in ("tails", "backend-metrics")]
+        kept = {"tails", "backend-metrics", *([own.CLUSTER] if "stats_sinks" in config else [])}
+        others = [one for one in config["static_resources"]["clusters"] if one["name"] in kept]
         config["static_resources"]["clusters"] = [cluster, *others]
         _without_names(manager)
 

@@ -1,10 +1,17 @@
-"""Rules about the public keys of the instance. The settings alone know when a key ends, so a rule records that."""
+"""Rules about the ends of public keys and of tokens.
+
+The settings alone know when a key ends, so a rule records that. Of tokens, the gateway knows those that clients use.
+"""
 
 from collections.abc import Mapping
 
+from components.collectors.rules.gateway import REQUESTS
 from components.collectors.rules.rule import Alert, Group, Recording
+from components.core.scopes import TOKEN_ENDS_DAYS, TOKEN_ENDS_PREFIX
 from components.core.units import DAY
 
+TOKEN_ENDS = f'envoy_http_rbac_shadow_allowed_total{{{REQUESTS},envoy_rbac_http_prefix="{TOKEN_ENDS_PREFIX}"}}'
+"""Requests with a token that is near its end. A gateway that never had one has no such series."""
 ENDS = "opstrace_key_not_after_seconds"
 DAYS = 14
 
@@ -22,4 +29,11 @@ def group(ends: Mapping[str, int]) -> Group:
         severity="warning",
         summary="Tokens of the key {{ $labels.key }} are refused in {{ $value | humanizeDuration }}.",
     )
-    return Group(name="keys", rules=[*recordings, alert])
+    of_tokens = Alert(
+        name="TokenExpires",
+        expr=f"sum(increase({TOKEN_ENDS}[1h]) > 0 or ({TOKEN_ENDS} > 0 unless {TOKEN_ENDS} offset 1h)) > 0",
+        minutes=0,
+        severity="warning",
+        summary=f"Clients use tokens that end within {TOKEN_ENDS_DAYS} days.",
+    )
+    return Group(name="keys", rules=[*recordings, alert, of_tokens])

@@ -15,6 +15,13 @@ local function in_header(id)
   return (id:sub(1, PARAMETERS.logged_id_characters):gsub("[^!-~]", "?"))
 end
 
+-- Returns from when on the log warns of a token's end, nil for one that does not live for long.
+local function warned_from(claims)
+  local from, to = claims.iat, claims.exp
+  if type(from) ~= "number" or type(to) ~= "number" or to - from < PARAMETERS.long_token_seconds then return nil end
+  return to - PARAMETERS.token_ends_seconds
+end
+
 -- Returns what a token says, or false for a token of another form. Envoy's own reading of the subject must be the same.
 local claims_of = memoized(function(credentials, headers)
   local first, second = credentials:match("^Bearer ([%w%-_]+)%.([%w%-_]+)%.[%w%-_]+$")
@@ -28,6 +35,7 @@ local claims_of = memoized(function(credentials, headers)
     subject = claims.sub,
     tenant = tenant,
     expires = claims.exp,
+    warned_from = warned_from(claims),
     scopes = claims.scope ~= nil and names_in(claims.scope),
     is_scope_null = claims.scope == NULL,
     kid = header.kid,
@@ -41,6 +49,12 @@ end, PARAMETERS.token_bytes)
 local function note_ids(headers, claims)
   headers:replace(PARAMETERS.key_id_header, claims.logged_kid)
   if claims.logged_id then headers:replace(PARAMETERS.token_id_header, claims.logged_id) end
+end
+
+-- Notes the end of a token that is near it for the access log, and for the filter that counts such requests.
+local function note_end(handle, headers, claims)
+  if not claims.warned_from or handle:timestamp() < claims.warned_from * 1000 then return end
+  headers:replace(PARAMETERS.token_ends_header, os.date("!%Y-%m-%dT%H:%M:%SZ", claims.expires))
 end
 
 local function scope_refusal(handle, claims, key)
@@ -78,6 +92,7 @@ local function refusal(handle)
   if claims.id and REVOKED[claims.id] then return ": revoked" end
   local reason = scope_refusal(handle, claims, key)
   if reason then return reason end
+  note_end(handle, headers, claims)
   headers:remove("authorization")
   if headers:get("upgrade") then follow(handle, claims.expires, key.not_after) end
   if service then send_to(handle, service, tenant) end

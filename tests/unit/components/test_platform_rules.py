@@ -131,7 +131,7 @@ def test_the_end_of_each_limited_key_is_a_series() -> None:
     stack["dataApi"] = {"publicKeys": {key: {"pem": pem, "notAfter": "2030-03-17T17:46:40Z"}}}
     rules = platform_file(declared(stack))
     (group,) = (group for group in rules["groups"] if group["name"] == "keys")
-    recorded, alert = group["rules"]
+    recorded, alert, _ = group["rules"]
     assert recorded["expr"] == "vector(1900000000)" and recorded["labels"] == {"key": key}
     assert alert["alert"] == "KeyExpires"
 
