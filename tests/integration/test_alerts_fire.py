@@ -14,6 +14,7 @@ import pytest
 from components.core.units import DAY
 from tests.support.backend import KEYS
 from tests.support.container_log import write
+from tests.support.gateway import Gateway, Variant, signed
 from tests.support.platform_rules import STANDS_STILL, SYSTEM_BUCKET
 from tests.support.refusing_s3 import DELETIONS, EVERYTHING, READS
 from tests.support.s3_server import empty
@@ -128,6 +129,27 @@ def test_an_alert_fires_when_the_system_tenant_refuses_samples(tenant: WatchedTe
         f'orders{{shop="{TOO_LONG}"}} 1\n', content_type="text/plain; version=0.0.4"
     )
     tenant.until_firing({(alert, "otlp_http/metrics") for alert in expected}, "exporter")
+
+
+@pytest.mark.fires("ClusterLogsMissing")
+def test_an_alert_fires_when_no_line_is_read_although_the_gateway_writes_some(
+    tenant: WatchedTenant, gateway: Gateway, expected: set[str]
+) -> None:
+    gateway.set_keys()
+    gateway.start(variant=Variant(system_tenant=tenant.system.port))
+
+    def fires() -> bool:
+        assert gateway.ask(signed())[0] == 200
+        return expected <= {name for name, _ in tenant.system.firing("node")}
+
+    tenant.system.until(fires)
+    file = tenant.collector.log_file("shop", "cart-1", "web")
+
+    def ends() -> bool:
+        write(file, "line")
+        return not fires()
+
+    tenant.system.until(ends)
 
 
 @pytest.mark.fires("ClusterLogsOld", "CollectorQueueFillingUp", "CollectorLinesWait")

@@ -31,17 +31,24 @@ def unit_test(case: Case, series: Mapping[str, str], minute: int, alerts: list[d
     }
 
 
+def alert_of(case: Case) -> Alert:
+    (alert,) = (each for each in ALERTS if each.name == case.alert)
+    return alert
+
+
 def expected(case: Case) -> list[dict[str, Any]]:
     """Return the alert of a case, as promtool compares it."""
-    (alert,) = (each for each in ALERTS if each.name == case.alert)
+    alert = alert_of(case)
     annotations = {"summary": case.summary, "runbook_url": f"{RUNBOOKS}#{case.alert.lower()}"}
     return [{"exp_labels": {**case.labels, "severity": alert.severity}, "exp_annotations": annotations}]
 
 
 def unit_tests(case: Case) -> list[dict[str, Any]]:
-    """Return the tests of a case: with the fault, and without."""
-    healthy = [] if case.alert in ALWAYS else [unit_test(case, case.healthy, case.minute, [])]
-    return [unit_test(case, case.fault, case.minute, expected(case)), *healthy]
+    """Return the tests of a case: with the fault, before it has lasted for long enough, and without."""
+    tests = [unit_test(case, case.fault, case.minute, expected(case))]
+    if minutes := alert_of(case).minutes:
+        tests.append(unit_test(case, case.fault, minutes - 1, []))
+    return tests if case.alert in ALWAYS else [*tests, unit_test(case, case.healthy, case.minute, [])]
 
 
 def write_group(folder: Path, group: Group) -> str:

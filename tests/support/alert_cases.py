@@ -286,6 +286,30 @@ CASES = [
         summary="The collector of n1 has lines that it could not send for 5 minutes.",
     ),
     Case(
+        alert="ClusterLogsMissing",
+        fault={
+            ANSWERS % "2": "0+60x40",
+            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40",
+            f"otelcol_receiver_accepted_log_records_total{{{QUEUE}}}": "0+60x5 300x35",
+        },
+        healthy={
+            ANSWERS % "2": "0+60x40",
+            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40",
+            f"otelcol_receiver_accepted_log_records_total{{{QUEUE}}}": "0+60x40",
+        },
+        minute=25,
+        labels={},
+        summary="The gateway answered 600 requests in 10 minutes, and no collector read a line.",
+    ),
+    Case(  # without logs, nothing is missing
+        alert="ClusterLogsMissing",
+        fault={ANSWERS % "2": "0+60x40", f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40"},
+        healthy={ANSWERS % "2": "0+60x40"},
+        minute=25,
+        labels={},
+        summary="The gateway answered 600 requests in 10 minutes, and no collector read a line.",
+    ),
+    Case(
         alert="CollectorDown",
         fault={
             f"k8s_daemonset_ready_nodes{{{DAEMON_SET}}}": "1x20",

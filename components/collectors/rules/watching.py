@@ -1,5 +1,6 @@
 """Rules about the collectors and the rules themselves: whether what the other rules look at arrives."""
 
+from components.collectors.rules.gateway import ANSWERS
 from components.collectors.rules.rule import Alert, Group
 from components.collectors.settings import NODE
 from components.core.names import COLLECTORS_NAMESPACE
@@ -8,6 +9,7 @@ DAEMON_SET = f'{{namespace="{COLLECTORS_NAMESPACE}",daemonset="{NODE}"}}'
 OF_COLLECTORS = 'job="collector"'
 QUEUE = f"otelcol_exporter_queue_size{{{OF_COLLECTORS}}}"
 MINUTES = 15
+REQUESTS_SEEN = 10  # that the gateway answered, from which on lines must have been read
 # Lines that found no room are no loss: the reader tries them again without end. They count attempts.
 NO_ROOM_FOR_LINES = "otelcol_exporter_enqueue_failed_log_records_total"
 LOSSES = [
@@ -68,6 +70,18 @@ GROUP = Group(
             minutes=2,
             severity="critical",
             summary="The collector of {{ $labels.node }} has lines that it could not send for 5 minutes.",
+        ),
+        Alert(
+            name="ClusterLogsMissing",
+            # The gateway writes a line for each request. Without the collectors of logs there is no queue of lines.
+            expr=(
+                f"sum(increase({ANSWERS}[10m])) > {REQUESTS_SEEN}"
+                f' and on () count(otelcol_exporter_queue_capacity{{{OF_COLLECTORS},exporter=~".*logs"}})'
+                f" unless on () sum(increase(otelcol_receiver_accepted_log_records_total{{{OF_COLLECTORS}}}[10m])) > 0"
+            ),
+            minutes=5,
+            severity="critical",
+            summary="The gateway answered {{ $value | humanize }} requests in 10 minutes, and no collector read a line.",
         ),
         Alert(
             name="CollectorDown",
