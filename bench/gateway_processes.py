@@ -74,6 +74,11 @@ class Result:
     p99: float
     cpu: float
 
+    @property
+    def core(self) -> float:
+        """The share of its core that the gateway uses."""
+        return self.rate * self.cpu / 1e6
+
 
 # wrk prepares a request for each tenant, and sends them in turn.
 WRK_SCRIPT = """
