@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from bench.gateway import VARIANTS, Ratio, _ratios
+from bench.gateway import VARIANTS, Ratio, Round, _ratios
 from bench.gateway_processes import TENANTS, Result, Variant
 
 EACH, ONE = Variant("on", "push", TENANTS, TENANTS), Variant("on", "push", 1, TENANTS)
 BASE = replace(EACH, access="off"), replace(ONE, access="off")
 
 
-def round_(each: float, one: float, base_each: float, base_one: float) -> dict[Variant, Result]:
+def round_(each: float, one: float, base_each: float, base_one: float) -> Round:
     rates = {EACH: each, ONE: one, BASE[0]: base_each, BASE[1]: base_one}
     return {variant: Result(rate, 1, 1, 1) for variant, rate in rates.items()}
 
