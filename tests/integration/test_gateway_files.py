@@ -103,6 +103,18 @@ def test_files_that_are_gone_leave_their_content_in_force(gateway: Gateway) -> N
         assert gateway.fresh(forged('"jti": "revoked-token"')) == (401, f"{BAD}: revoked")
 
 
+def test_status_tells_which_pod_lost_its_files(gateway: Gateway) -> None:
+    """A pod loses them in an upgrade to a version whose files have other names."""
+    gateway.set_keys()
+    gateway.start()
+    eventually(lambda: gateway.state().current, LOADED_SECONDS, 0.05)
+    for watched in (TOKEN, ACCESS):
+        gateway.remove(watched)
+    time.sleep(1)
+    state = gateway.state()
+    assert not state.current and state.in_words() == f"has {KID}; it REFUSED what came last"
+
+
 def test_a_bad_file_of_keys_leaves_the_old_keys(gateway: Gateway) -> None:
     gateway.set_keys()
     gateway.start()

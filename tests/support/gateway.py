@@ -311,7 +311,8 @@ class Gateway:
         answers = [self.http.request("GET", f"http://127.0.0.1:{self.admin_port}{path}") for path in ADMIN_QUERIES]
         assert {answer.status for answer in answers} == {200}
         filters, listeners, counters = (answer.data.decode() for answer in answers)
-        files = {file: (self.folder / file.part / file.file).read_text() for file in (*WATCHED, TAILS)}
+        places = {file: self.folder / file.part / file.file for file in (*WATCHED, TAILS)}
+        files = {file: place.read_text() if place.exists() else "" for file, place in places.items()}
         return pod_state(filters, listeners, counters, configuration_in(files))
 
     def access_log(self, count: int) -> list[dict[str, Any]]:
