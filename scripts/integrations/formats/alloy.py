@@ -12,20 +12,14 @@ def alloy(integration: Integration) -> str:
     """Return a configuration of Alloy that scrapes targets and follows log files."""
     label = {LABEL: integration.id}
     jobs = integration.scrape or {"self": ["127.0.0.1:12345"]}
+    # The label of a block is an identifier of Alloy, which the name of a job need not be.
+    targets = [{"__address__": target, "job": job} for job, named in jobs.items() for target in named]
     files = [{"__path__": pattern, "job": "files"} for pattern in integration.log_files]
-    scrapes = [
-        _block(
-            f'prometheus.scrape "{job}"',
-            [
-                f"targets = {_targets({'__address__': target} for target in targets)}",
-                f"job_name = {json.dumps(job)}",
-                "forward_to = [prometheus.remote_write.tenant.receiver]",
-            ],
-        )
-        for job, targets in jobs.items()
-    ]
     parts = [
-        *scrapes,
+        _block(
+            'prometheus.scrape "targets"',
+            [f"targets = {_targets(targets)}", "forward_to = [prometheus.remote_write.tenant.receiver]"],
+        ),
         _write(integration, "prometheus.remote_write", f"{integration.main.metrics_url}/api/v1/push", label),
         _block('local.file_match "files"', [f"path_targets = {_targets(files)}"]),
         _block(

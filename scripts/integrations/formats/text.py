@@ -6,18 +6,36 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from scripts.integrations.integration import Integration
 
 MAKER = "`opstrace integrations write`"
 ID = "integration ID: "
 HEADER_LINES = 20
-WIDTH = 120  # characters
+WORDS = {"y", "yes", "on", "n", "no", "off"}
+"""Booleans of YAML 1.1, which `kubectl` and Helm read, but not of YAML 1.2, which is written."""
+
+
+class _Representer(RoundTripRepresenter):
+    """Quotes texts that YAML 1.1 takes for booleans."""
+
+    def represent_str(self, data: str) -> ScalarNode:
+        style = "'" if data.lower() in WORDS else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Representer.add_representer(str, _Representer.represent_str)
 
 
 def yaml_text(value: Any) -> str:
-    """Return plain values as YAML in block style, in the order of the mapping, without aliases and line breaks."""
+    """Return plain values as YAML in block style, in the order of the mapping, without aliases and line breaks.
+
+    It means the same in YAML 1.1 and 1.2.
+    """
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.default_flow_style = False
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from scripts.integrations.catalog import FORMATS
-from scripts.integrations.formats.text import id_in
+from scripts.integrations.formats.text import id_in, yaml_text
 from tests.support.integration_files import DOMAIN, GOLDEN, ID, contents, full, golden_file, plain
 
 CONTENTS = contents()
@@ -101,6 +102,32 @@ def test_a_yaml_file_is_read_without_aliases(name: str) -> None:
     for variant in ("plain", "full"):
         text = CONTENTS[f"{name}.{variant}"]
         assert all(isinstance(one, dict) for one in documents(text)) and "&id" not in text
+
+
+@pytest.mark.parametrize(
+    "word", ["y", "Yes", "on", "n", "NO", "off", "true", "null", "~", "", "12345678", "0b101010", "1e5", "2026-11-30"]
+)
+def test_words_are_texts_in_every_version_of_yaml(word: str) -> None:
+    text = yaml_text({word: [word]})
+    assert loaded(text) == YAML(typ="safe").load(text) == {word: [word]}
+
+
+def test_a_namespace_and_a_secret_may_have_names_that_are_booleans_in_yaml_1_1() -> None:
+    chosen = replace(plain(FORMATS["kubernetes"]), namespace="on", secret="yes")
+    found = {one["kind"]: one for one in documents(FORMATS["kubernetes"].contents(chosen)["collector.yaml"])}
+    volumes = found["DaemonSet"]["spec"]["template"]["spec"]["volumes"]
+    (secret,) = [one["secret"]["secretName"] for one in volumes if one["name"] == "tokens"]
+    assert (found["Namespace"]["metadata"]["name"], secret) == ("on", "yes")
+
+
+def test_labels_of_blocks_are_identifiers_of_alloy_whatever_the_names_of_jobs() -> None:
+    chosen = replace(plain(FORMATS["alloy"]), scrape={"my-app": ["10.0.0.1:80"], "my_app": ["10.0.0.2:80"]})
+    text = FORMATS["alloy"].contents(chosen)["config.alloy"]
+    blocks = re.findall(r'^([a-z._]+) "(.*)" \{$', text, re.M)
+    assert blocks and all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", label) for _, label in blocks)
+    assert len({*blocks}) == len(blocks)
+    for job, target in {"my-app": "10.0.0.1:80", "my_app": "10.0.0.2:80"}.items():
+        assert f'{{"__address__" = "{target}", "job" = "{job}"}}' in text
 
 
 def test_each_tenant_of_a_collector_has_its_own_token_and_pipelines() -> None:
