@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from components.core.errors import UserError
 from components.core.names import COLLECTORS_NAMESPACE, duplicates
@@ -13,10 +12,10 @@ from scripts.integrations.integration import id_problem
 
 # No configuration format gives these characters a meaning, so that none needs quotes.
 PATH_PATTERN, GLOB_PATTERN = r"/[A-Za-z0-9._/+@-]+", r"/[A-Za-z0-9._/+@*?-]+"
-TARGET_PATTERN = r"(?:([A-Za-z_][A-Za-z0-9_-]*)=)?([A-Za-z0-9.-]+:([0-9]{1,5}))"
+TARGET_PATTERN = r"(?:([A-Za-z_][A-Za-z0-9_-]*)=)?([A-Za-z0-9.-]+:([1-9][0-9]{0,4}))"
 LARGEST_PORT = 65535
 NAMESPACE_PATTERN = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-OBJECT_PATTERN = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+OBJECT_PATTERN = r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 VECTOR_NAMES = r"[A-Za-z0-9_.]+"
 NAME_CHARACTERS = "use a-z, 0-9 and '-'"
 DEFAULT_LOG_FILES = ("/var/log/*.log",)
@@ -137,6 +136,13 @@ class Request:
             problems.append(problem)
         if Path("-") in self.token_files:
             problems.append("--token-file -: the client reads the token from a file; name that file")
+        if self.output == Path("-"):
+            problems.append("--output -: the command writes files into a folder; name that folder")
+        problems += [
+            f"the path {str(path)!r} has characters that cannot be printed, and it is in the comments of the file; rename it"
+            for path in (*self.token_files, self.ca_file, self.output)
+            if not str(path or "").isprintable()
+        ]
         twice = duplicates([namespace for namespace, _ in self.namespaces])
         problems += [f"--namespace-map: {namespace} is mapped twice; map it to one tenant" for namespace in twice]
         problems += [
@@ -183,11 +189,9 @@ def token_file_problem(chosen: Format, path: str) -> str | None:
 def _proxy_problems(proxy: str | None) -> list[str]:
     if proxy is None:
         return []
-    parts = urlsplit(proxy)
-    if parts.username or parts.password:
-        # The proxy's own text would show the password.
+    if "@" in proxy:  # the proxy's own text would show the password
         return ["--proxy has a user name or a password, which would be in the configuration; use a proxy without"]
-    match = re.fullmatch(r"https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?/?", proxy)
+    match = re.fullmatch(r"https?://[A-Za-z0-9.-]+(?::([1-9][0-9]{0,4}))?/?", proxy)
     if match is None or int(match[1] or 0) > LARGEST_PORT:
         return [f"--proxy {proxy!r}: write it as http://HOST:PORT"]
     return []

@@ -104,6 +104,7 @@ MISREAD = "has characters other than letters, digits and . _ / + @ -, which some
 FOLDERS = "name another folder, or that on the client's machine with --client-folder"
 NAMES = "use a-z, 0-9 and '-'"
 PROXY, TARGET = "write it as http://HOST:PORT", "write it as HOST:PORT or JOB=HOST:PORT, such as app=127.0.0.1:8080"
+PASSWORD = "--proxy has a user name or a password, which would be in the configuration; use a proxy without"
 NOBODY = "there is no tenant nobody in Pulumi.showdown.yaml; there are default, payments, checkout"
 GIVE_TOKEN = "name its file with --token-file, or use --create-token KEYPAIR_FILE"
 NEEDS_SECRET = "the format kubernetes needs --secret NAME, the Kubernetes Secret for the token files"
@@ -117,15 +118,17 @@ def takes_no(name: str, option: str, why: str) -> str:
     ("options", "message"),
     [
         (["prometheus"], f"there is no token for payments; {GIVE_TOKEN}"),
-        (
-            ["prometheus", "--proxy", "http://u:hunter2@proxy:3128"],
-            "--proxy has a user name or a password, which would be in the configuration; use a proxy without",
-        ),
+        (["prometheus", "--proxy", "http://u:hunter2@proxy:3128"], PASSWORD),
+        (["prometheus", "--proxy", "u:hunter2@proxy:3128"], PASSWORD),
+        (["prometheus", "--proxy", "http://[u:hunter2@proxy"], PASSWORD),
+        (["prometheus", "--proxy", "http://[proxy"], f"--proxy 'http://[proxy': {PROXY}"),
+        (["prometheus", "--proxy", "http://proxy:0"], f"--proxy 'http://proxy:0': {PROXY}"),
         (["prometheus", "--token-file", "-"], "--token-file -: the client reads the token from a file; name that file"),
         (["prometheus", "--proxy", "proxy:3128"], f"--proxy 'proxy:3128': {PROXY}"),
         (["prometheus", "--proxy", "http://proxy:65536"], f"--proxy 'http://proxy:65536': {PROXY}"),
         (["prometheus", "--scrape", "nonsense"], f"--scrape 'nonsense': {TARGET}"),
         (["prometheus", "--scrape", "app:65536"], f"--scrape 'app:65536': {TARGET}"),
+        (["prometheus", "--scrape", "app:0"], f"--scrape 'app:0': {TARGET}"),
         (["prometheus", "--log-file", "/a.log"], takes_no("prometheus", "--log-file", "it follows no log files")),
         (
             ["prometheus", "--namespace-map", "a=checkout"],
@@ -174,9 +177,12 @@ def takes_no(name: str, option: str, why: str) -> str:
         ),
         (["otel", "--namespace", "shop"], takes_no("otel", "--namespace", "it does not fix its namespace")),
         (["kubernetes"], NEEDS_SECRET),
-        (
-            ["kubernetes", "--secret", "A B"],
-            f"--secret 'A B' is no name of a Kubernetes Secret; {NAMES} or '.'",
+        *(
+            (
+                ["kubernetes", "--secret", name],
+                f"--secret {name!r} is no name of a Kubernetes Secret; {NAMES} or '.'",
+            )
+            for name in ("A B", "a..b", "a.-b", "a\n", "a" * 254)
         ),
         (
             ["kubernetes", "--secret", "s", "--namespace", "Shop"],
@@ -200,6 +206,28 @@ def takes_no(name: str, option: str, why: str) -> str:
 )
 def test_a_bad_option_is_refused(context: FakeContext, out: Path, options: list[str], message: str) -> None:
     refused(call(context, out, *options), out, message)
+
+
+def test_standard_output_is_no_folder(context: FakeContext, token: MakeToken, tmp_path: Path) -> None:
+    why = "--output -: the command writes files into a folder; name that folder"
+    refused(call(context, Path("-"), "prometheus", "--token-file", token("payments")), tmp_path / "-", why)
+
+
+@pytest.mark.parametrize("format_name", ["prometheus", "kubernetes"])
+def test_a_path_that_would_end_the_comment_of_the_file_is_refused(
+    context: FakeContext, out: Path, token: MakeToken, ca_file: Path, format_name: str
+) -> None:
+    good, bad = token("payments"), token("payments", name="a\nb: c.jwt")
+    ca = ca_file.rename(ca_file.with_name("a\nca.pem"))
+    folder = out.with_name("a\nconf")
+    where = ["--secret", "s"] if format_name == "kubernetes" else ["--client-folder", "/etc/prometheus"]
+    why = "has characters that cannot be printed, and it is in the comments of the file; rename it"
+    for path, options in {bad: ["--token-file", bad], ca: ["--token-file", good, "--ca-file", ca]}.items():
+        refused(call(context, out, format_name, *where, *options), out, f"the path {str(path)!r} {why}")
+    assert f"the path {str(folder)!r} {why}" in str(
+        call(context, folder, format_name, *where, "--token-file", good).exception
+    )
+    assert not folder.exists()
 
 
 def test_every_bad_option_is_named_at_once(context: FakeContext, out: Path) -> None:
