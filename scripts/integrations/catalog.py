@@ -34,6 +34,8 @@ class Format:
         routes: Whether it sends data of namespaces to several tenants.
         in_kubernetes: Whether the token files come from a Kubernetes Secret.
         has_namespace: Whether it takes the option for the namespace of the client.
+        bare_token: Whether the program takes a line break behind the token for a part of it.
+        warning: What the user must know before anything else; a line of the header too.
         notes: More lines of the header.
         comment: What a line of a comment begins with.
         first_line: A line before the header, which the program needs to be the first.
@@ -55,6 +57,8 @@ class Format:
     routes: bool = False
     in_kubernetes: bool = False
     has_namespace: bool = False
+    bare_token: bool = False
+    warning: str = ""
     notes: tuple[str, ...] = ()
     comment: str = "#"
     first_line: str = ""
@@ -76,7 +80,9 @@ class Format:
 
     def contents(self, integration: Integration) -> dict[str, str]:
         """Return each file by its name, with the header."""
-        notes = [*self.notes, f"Token: {self.reload}"]
+        notes = [*filter(None, [self.warning]), *self.notes, f"Token: {self.reload}"]
+        if self.bare_token:
+            notes.append("The token file must not end with a line break.")
         if not self.tested:
             notes.append(f"This format is not run by us. It follows {self.documentation}")
         top = self.first_line + header(integration, notes, self.comment)
@@ -163,7 +169,7 @@ _ALL = (
         documentation="https://docs.fluentbit.io/manual/data-pipeline/outputs/loki",
         follows=True,
         proxied=False,
-        notes=("The token file must not end with a line break.",),
+        bare_token=True,
     ),
     Format(
         name="fluentd",
@@ -175,10 +181,8 @@ _ALL = (
         documentation="https://grafana.com/docs/loki/latest/send-data/fluentd/",
         follows=True,
         proxied=False,
-        notes=(
-            "The token file must not end with a line break.",
-            "If the gateway refuses the token, the plugin drops the lines.",
-        ),
+        bare_token=True,
+        notes=("If the gateway refuses the token, the plugin drops the lines.",),
     ),
     Format(
         name="vector",

@@ -1,12 +1,13 @@
 """The tokens of an integration: checked before a client gets them, or made for it."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components.config.stack import StackConfig
 from components.core.errors import UserError
-from components.core.names import SUBJECT_PREFIX, token_subject
+from components.core.names import SUBJECT_PREFIX, TENANT_PATTERN, token_subject
 from components.core.scopes import SCOPES, UNLIMITED, Scope
 from scripts.tokens.parse import Token, token_in
 from scripts.tokens.verify import refusals
@@ -27,11 +28,14 @@ def tokens_by_tenant(files: Sequence[Path], tenants: Sequence[str]) -> dict[str,
     found: dict[str, tuple[Path, Token]] = {}
     for file in files:
         token = token_in(str(file))
-        tenant = (token.text_of("sub") or "").removeprefix(SUBJECT_PREFIX)
-        if token.text_of("sub") != token_subject(tenant) or tenant not in tenants:
+        subject = token.text_of("sub") or ""
+        tenant = subject.removeprefix(SUBJECT_PREFIX)
+        if subject != token_subject(tenant) or tenant not in tenants:
+            # Nobody has verified the token yet: its subject may be anything.
+            is_name = subject == token_subject(tenant) and re.fullmatch(TENANT_PATTERN, tenant)
+            owner = tenant if is_name else f"the subject {subject!r}"
             raise UserError(
-                f"{file} is a token of {tenant or 'no tenant'}, but this integration is for {', '.join(tenants)}; name a "
-                "token of that tenant"
+                f"{file} is a token of {owner}, but this integration is for {', '.join(tenants)}; name a token of that tenant"
             )
         if tenant in found:
             raise UserError(f"{found[tenant][0]} and {file} are both tokens of {tenant}; name one of them")
@@ -42,6 +46,20 @@ def tokens_by_tenant(files: Sequence[Path], tenants: Sequence[str]) -> dict[str,
             f"there is no token for {', '.join(missing)}; name its file with --token-file, or use --create-token KEYPAIR_FILE"
         )
     return found
+
+
+def require_readable(tokens: Mapping[str, tuple[Path, Token]], program: str, *, bare: bool) -> None:
+    """Raise `UserError` for a token file with white space that a client would take for a part of the token.
+
+    Clients drop white space behind the token, except where the file must be `bare`.
+    """
+    for file, token in tokens.values():
+        content, text = file.read_bytes(), token.text.encode()
+        if not content.startswith(text) or (bare and content != text):
+            raise UserError(
+                f"{file} has a line break or a blank {'beside' if bare else 'before'} the token, which {program} takes for a "
+                "part of it; write the token alone into the file"
+            )
 
 
 def require_accepted(  # noqa: PLR0913 the tokens, and what they must fit

@@ -13,7 +13,7 @@ from components.core.names import api_url, instance_domain
 from scripts.integrations import files, request
 from scripts.integrations.formats.kubernetes import TOKENS
 from scripts.integrations.integration import Destination, Integration
-from scripts.integrations.tokens import require_accepted, tokens_by_tenant
+from scripts.integrations.tokens import require_accepted, require_readable, tokens_by_tenant
 from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants.locate import require_tenants
 from scripts.tokens.issued import record
@@ -66,6 +66,8 @@ def write_integration(context: Context, asked: Request) -> Written:
         alone = own_stack_tenants(context.stacks, asked.instance)
         needed = asked.format.scopes
         require_accepted(tokens, needed, config, asked.instance, alone=alone, key_pair=asked.create_token)
+    if asked.create_token is None:
+        require_readable(tokens, asked.format.program, bare=asked.format.bare_token)
     ca, notes = _ca(context, asked, config)
     integration = _integration(asked, config, integration_id, tokens, with_ca=ca is not None)
     mode = files.RUNNABLE if asked.format.first_line else files.READABLE

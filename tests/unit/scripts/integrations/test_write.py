@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+import jwt
 import pytest
 from click.testing import Result
 
@@ -300,6 +301,37 @@ def test_tokens_of_a_secret_are_checked_where_their_files_are_named_and_a_note_s
     good = token("payments", name="good.jwt")
     done = call(context, out, "kubernetes", "--secret", "s", "--token-file", good, "--force")
     assert done.exit_code == 0 and "were not checked" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["prometheus", "kubernetes", "fluent-bit", "fluentd"])
+@pytest.mark.parametrize(
+    ("before", "after", "is_taken"),
+    [("", "\n", "unless bare"), ("", "\r\n", "unless bare"), ("\n", "", "never"), (" ", "", "never")],
+)
+def test_white_space_that_a_client_would_send_with_the_token_is_refused(  # noqa: PLR0913, PLR0917 the cases are arguments
+    context: FakeContext, out: Path, token: MakeToken, name: str, before: str, after: str, is_taken: str
+) -> None:
+    file, chosen = token("payments"), FORMATS[name]
+    file.write_text(f"{before}{file.read_text()}{after}")
+    secret = ["--secret", "s"] if chosen.in_kubernetes else []
+    done = call(context, out, name, "--token-file", file, *secret)
+    if is_taken == "unless bare" and not chosen.bare_token:
+        assert done.exit_code == 0, done.exception
+        return
+    place = "beside" if chosen.bare_token else "before"
+    why = f"has a line break or a blank {place} the token, which {chosen.program} takes for a part of it"
+    refused(done, out, f"{file} {why}; write the token alone into the file")
+
+
+@pytest.mark.parametrize("subject", ["payments", "tenant-a\n\x1b[31merror: all is lost", None])
+def test_a_token_of_no_tenant_shows_its_subject_without_its_control_characters(
+    context: FakeContext, out: Path, tmp_path: Path, subject: str | None
+) -> None:
+    file = tmp_path / "forged.jwt"
+    file.write_text(jwt.encode({} if subject is None else {"sub": subject}, PAIR, "RS256"))
+    owner = f"the subject {subject or ''!r}"
+    message = f"{file} is a token of {owner}, but this integration is for payments; name a token of that tenant"
+    refused(call(context, out, "prometheus", "--token-file", file), out, message)
 
 
 def test_a_token_of_a_key_that_is_not_trusted_is_refused(context: FakeContext, out: Path, tmp_path: Path) -> None:
