@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.core.errors import TokenError, UserError
-from components.core.names import api_url, instance_domain
+from components.core.names import api_url, duplicates, instance_domain
 from scripts.integrations import files, request
 from scripts.integrations.formats.kubernetes import TOKENS
 from scripts.integrations.integration import Destination, Integration
@@ -145,7 +145,13 @@ def _integration(
 ) -> Integration:
     folder = TOKENS if asked.format.in_kubernetes else asked.home
     token_paths = {tenant: _token_path(asked, tenant, tokens, folder) for tenant in asked.tenants}
+    ca_path = f"{folder}/{files.CA_NAME}" if with_ca else None
     problems = request.path_problems([*token_paths.values()])
+    ours = [f"{folder}/{name}" for name in asked.format.files]
+    problems += [
+        f"{path} would be two files on the client's machine; give the token files other names"
+        for path in duplicates([*token_paths.values(), *ours, *([ca_path] if ca_path else [])])
+    ]
     problems += filter(None, (request.token_file_problem(asked.format, path) for path in token_paths.values()))
     if problems:
         raise UserError("; ".join(problems))
@@ -157,7 +163,7 @@ def _integration(
             for tenant in asked.tenants
         ],
         folder=folder,
-        ca_path=f"{folder}/{files.CA_NAME}" if with_ca else None,
+        ca_path=ca_path,
         proxy=asked.proxy,
         namespaces=dict(asked.namespaces),
         scrape=asked.jobs(),

@@ -353,6 +353,23 @@ def test_two_tokens_of_a_tenant_and_both_ways_to_name_one_are_refused(
     refused(call(context, out, "prometheus", *options[:2], "--create-token", key_pair), out, exclude)
 
 
+def test_two_files_with_one_path_on_the_machine_of_the_client_are_refused(
+    context: FakeContext, out: Path, token: MakeToken, tmp_path: Path, ca_file: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    first, second = token("payments"), token("checkout").rename(tmp_path / "other" / "payments.jwt")
+    there = ["--client-folder", "/etc/otel"]
+    why = "would be two files on the client's machine; give the token files other names"
+    done = call(
+        context, out, "otel", "--token-file", first, "--token-file", second, "--namespace-map", "a=checkout", *there
+    )
+    refused(done, out, f"/etc/otel/payments.jwt {why}")
+    for name in ("ca.pem", "otelcol.yaml"):
+        file = token("payments", name=name)
+        done = call(context, out, "otel", "--token-file", file, "--ca-file", ca_file, *there)
+        refused(done, out, f"/etc/otel/{name} {why}")
+
+
 def test_vector_refuses_a_file_name_that_its_secrets_cannot_have(
     context: FakeContext, out: Path, token: MakeToken
 ) -> None:
