@@ -203,7 +203,7 @@ _ALL = (
         reload="Promtail reads the file again for each request.",
         documentation="https://grafana.com/docs/loki/latest/send-data/promtail/configuration/",
         follows=True,
-        notes=("Promtail reached its end of life on 2026-03-02. Use Alloy for new installations.",),
+        warning="Promtail reached its end of life on 2026-03-02. Use Alloy for new installations.",
     ),
     Format(
         name="grafana",

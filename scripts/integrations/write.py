@@ -78,8 +78,9 @@ def write_integration(context: Context, asked: Request) -> Written:
     with files.alone_in(asked.output):
         notes += [*_notes_on_replaced(asked, created), *_secret_notes(asked, tokens, with_ca=ca is not None)]
         _replace(asked, [*made, *new, *created.files], created)
+    notes[:0] = filter(None, [asked.format.warning])
     notes.append(f"When the client runs, check it: {check_command(asked, integration_id, tokens)}")
-    return Written(integration_id, [one.path for one in (*made, *created.files)], notes)
+    return Written(integration_id, [one.path for one in (*made, *new, *created.files)], notes)
 
 
 def _replace(asked: Request, new: list[files.NewFile], created: Created) -> None:
@@ -229,8 +230,8 @@ def _notes_on_replaced(asked: Request, created: Created) -> list[str]:
         except TokenError:  # there is none, or something else
             continue
     return [
-        f"The token before, {one}, stays valid. Once the client uses the new one, revoke it: ./opstrace ta-revoke-token "
-        f"{asked.provider} {asked.instance} {one}"
+        "The token before stays valid. Once the client uses the new one, revoke it: "
+        + shlex.join(["./opstrace", "ta-revoke-token", asked.provider, asked.instance, one])
         for one in ids
         if one is not None
     ]
@@ -253,10 +254,11 @@ def _secret_notes(asked: Request, tokens: Mapping[str, tuple[Path, Token]], *, w
     ]
     if with_ca:
         sources.append(f"--from-file={asked.output / files.CA_NAME}")
-    option = f" --namespace {asked.pods_namespace}" if asked.pods_namespace else ""
+    kubectl = shlex.join(["kubectl", *(["--namespace", asked.pods_namespace] if asked.pods_namespace else [])])
+    create = shlex.join(["create", "secret", "generic", asked.secret, *sources])
     where = f"the namespace {asked.pods_namespace}" if asked.pods_namespace else "the collector's namespace"
     return [
         *unchecked,
-        f"Make or replace the Secret in {where}: kubectl{option} create secret generic {asked.secret} {' '.join(sources)} "
-        f"--dry-run=client --output=yaml | kubectl{option} apply --server-side --force-conflicts -f -",
+        f"Make or replace the Secret in {where}: {kubectl} {create} --dry-run=client --output=yaml | "
+        f"{kubectl} apply --server-side --force-conflicts -f -",
     ]

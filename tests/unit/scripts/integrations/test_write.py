@@ -503,6 +503,26 @@ def test_new_tokens_replace_those_before_and_the_command_tells_how_to_revoke_the
     assert len(entries()[0]) == 2
 
 
+def test_commands_to_copy_quote_what_a_shell_would_run(
+    context: FakeContext, out: Path, token: MakeToken, key_pair: Path
+) -> None:
+    done = call(context, out, "kubernetes", "--secret", "s", "--token-file", token("payments", name="a; b.jwt"))
+    (command,) = [line for line in done.stderr.splitlines() if line.startswith("Make or replace the Secret")]
+    assert f"'--from-file=payments.jwt={out.parent}/a; b.jwt'" in command
+    (out / "payments.prometheus.jwt").write_text(jwt.encode({"jti": "a; b"}, PAIR, "RS256"))
+    done = call(context, out, "prometheus", "--create-token", key_pair, "--force")
+    assert "./opstrace ta-revoke-token aws showdown 'a; b'" in done.stderr
+
+
+def test_a_format_whose_program_has_reached_its_end_is_written_with_a_warning(
+    context: FakeContext, out: Path, token: MakeToken
+) -> None:
+    done = call(context, out, "promtail", "--token-file", token("payments"))
+    warning = "Promtail reached its end of life on 2026-03-02. Use Alloy for new installations."
+    assert done.exit_code == 0 and warning in done.stderr.splitlines()
+    assert f"# {warning}\n" in (out / "promtail.yaml").read_text()
+
+
 def test_a_folder_that_cannot_be_written_is_refused(
     context: FakeContext, out: Path, token: MakeToken, key_pair: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
