@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import click
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 
 from components.core.errors import UserError
@@ -123,12 +124,12 @@ def require_replaceable(paths: list[Path], found_id: str | None, wanted_id: str 
 
 
 def certificates_in(file: Path) -> str:
-    """Return the content of a file with certificates; raises `UserError` where there are none."""
+    """Return the certificates in a file, without what else is there, such as a key; raises `UserError` for none."""
     try:
         content = read(file)[0]
-        load_pem_x509_certificates(content)
-        return content.decode()
+        certificates = load_pem_x509_certificates(content)
     except OSError as error:
         raise UserError(f"--ca-file {file}: {reason(error)}") from error
     except ValueError as error:
         raise UserError(f"--ca-file {file}: it has no certificate in PEM form; name a file with the CA's") from error
+    return "".join(one.public_bytes(Encoding.PEM).decode() for one in certificates)

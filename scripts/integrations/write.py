@@ -123,14 +123,17 @@ def _tokens(asked: Request, integration_id: str) -> tuple[Tokens, Created]:
 def _ca(context: Context, asked: Request, config: StackConfig) -> tuple[str | None, list[str]]:
     """Return the content of the CA file, None without one, and notes; raises `UserError` for one that does not fit."""
     provider = context.provider(asked.provider)
-    if asked.ca_file is None:
-        return (provider.ca_file.read_text() if provider.ca_file else None), []
-    text = files.certificates_in(asked.ca_file)
-    obstacle = context.obstacle(_destination_urls(asked, config, asked.tenant)[0], asked.ca_file, REACH_SECONDS)
+    ca_file = asked.ca_file or provider.ca_file
+    text = None if ca_file is None else files.certificates_in(ca_file)
+    obstacle = context.obstacle(_destination_urls(asked, config, asked.tenant)[0], ca_file, REACH_SECONDS)
     if obstacle is None:
         return text, []
-    if obstacle.stage == "TLS":
+    if obstacle.stage == "TLS" and asked.ca_file:
         raise UserError(f"--ca-file {asked.ca_file} does not fit: {obstacle.in_words()}")
+    if obstacle.stage == "TLS":
+        return text, [f"This machine does not trust the gateway, and the client may not either: {obstacle.in_words()}"]
+    if asked.ca_file is None:
+        return text, []
     return text, [
         f"It was not checked whether the CA fits, because this machine does not reach the gateway: {obstacle.reason}"
     ]

@@ -541,6 +541,16 @@ def test_a_ca_of_the_user_is_copied_and_named(context: FakeContext, out: Path, t
     assert done.exit_code == 0, done.exception
     assert (out / "ca.pem").read_bytes() == ca_file.read_bytes()
     assert f"ca_file: {out / 'ca.pem'}" in (out / "otelcol.yaml").read_text()
+    assert done.stderr.splitlines()[0] == f"Written: {out / 'otelcol.yaml'}, {out / 'ca.pem'}"
+
+
+def test_a_private_key_in_the_file_of_the_ca_is_not_copied(
+    context: FakeContext, out: Path, token: MakeToken, ca_file: Path, key_pair: Path
+) -> None:
+    certificate = ca_file.read_text()
+    ca_file.write_text(f"# our own\n{key_pair.read_text()}{certificate}")
+    assert call(context, out, "otel", "--token-file", token("payments"), "--ca-file", ca_file).exit_code == 0
+    assert (out / "ca.pem").read_text() == certificate
 
 
 def test_a_ca_that_does_not_fit_is_refused(context: FakeContext, out: Path, token: MakeToken, ca_file: Path) -> None:
@@ -551,6 +561,16 @@ def test_a_ca_that_does_not_fit_is_refused(context: FakeContext, out: Path, toke
     context.found_obstacle = SILENT
     done = call(context, out, "prometheus", *options)
     assert done.exit_code == 0 and SILENT.reason in done.stderr
+
+
+def test_a_gateway_that_is_not_trusted_without_a_ca_is_told(context: FakeContext, out: Path, token: MakeToken) -> None:
+    context.found_obstacle = TLS
+    done = call(context, out, "prometheus", "--token-file", token("payments"))
+    said = f"This machine does not trust the gateway, and the client may not either: {TLS.in_words()}"
+    assert done.exit_code == 0 and said in done.stderr.splitlines()
+    context.found_obstacle = SILENT
+    done = call(context, out, "prometheus", "--token-file", token("payments", name="second.jwt"), "--force")
+    assert done.exit_code == 0 and SILENT.reason not in done.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"no certificate", b"\xff\xfe"])
