@@ -49,6 +49,8 @@ class NewFile:
             mode = OWNER_ALONE if before is None else stat.S_IMODE(before.st_mode)
             owner = None if before is None else (before.st_uid, before.st_gid)
         try:
+            for left in self.path.parent.glob(f".{self.path.name}-????????"):  # by a command that was killed
+                left.unlink()
             return write_beside(self.path, self.content, mode, owner)
         except OSError as error:
             raise UserError(f"{self.path} cannot be written, and no file is changed: {reason(error)}") from error
@@ -68,16 +70,23 @@ class Staging:
             partial.unlink(missing_ok=True)
 
     def add(self, files: Iterable[NewFile]) -> None:
-        """Write files beside their places, without those that a killed command left there; raises `UserError`."""
+        """Write files beside their places; raises `UserError`."""
         for file in files:
-            for left in file.path.parent.glob(f".{file.path.name}-????????"):
-                left.unlink()
             self._moves.append((file.write_beside(), file.path))
 
     def move(self) -> None:
-        """Move all files to their places, the last one first: a client finds the files that its configuration names."""
+        """Move all files to their places, the last one first: a client finds the files that its configuration names.
+
+        Raises `UserError` for a file that cannot be replaced, such as a mount point of a container.
+        """
+        moved: list[Path] = []
         for partial, path in reversed(self._moves):
-            partial.replace(path)
+            try:
+                partial.replace(path)
+            except OSError as error:
+                changed = f"{', '.join(map(str, moved))} is changed already" if moved else "no file is changed"
+                raise UserError(f"{path} cannot be replaced, and {changed}: {reason(error)}") from error
+            moved.append(path)
 
 
 @contextmanager

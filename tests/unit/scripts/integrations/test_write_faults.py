@@ -113,6 +113,36 @@ def test_a_command_that_was_killed_leaves_whole_files_and_the_same_command_goes_
     assert token_in(str(out / TOKEN)).claims["jti"] in {entry["id"] for entry in entries()[0]}
 
 
+def test_a_file_that_cannot_be_replaced_is_named_with_those_that_were_changed_before(
+    call: Callable[..., Any], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a file is a mount point of a container, or another user's in a folder with the sticky bit."""
+    first = call().stdout.strip()
+    real, refused = Path.replace, out / "prometheus.yml"
+
+    def replace(path: Path, target: Path) -> Path:
+        if target == refused:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    result = call("--id", first, "--scrape", "10.0.0.1:80")
+    said = f"{out / TOKEN} is changed already: Device or resource busy"
+    assert str(result.exception) == f"{refused} cannot be replaced, and {said}"
+    assert {*contents(out)} == {"prometheus.yml", TOKEN}
+    refused = out / TOKEN
+    result = call("--id", first, "--scrape", "10.0.0.1:80")
+    assert str(result.exception) == f"{refused} cannot be replaced, and no file is changed: Device or resource busy"
+
+
+def test_what_a_killed_command_left_and_this_user_may_not_remove_is_told(call: Callable[..., Any], out: Path) -> None:
+    out.mkdir()
+    (out / ".prometheus.yml-12345678").mkdir()  # a folder stands for it, because the user root may remove any file
+    result = call()
+    assert str(result.exception).startswith(f"{out / 'prometheus.yml'} cannot be written, and no file is changed: ")
+    assert entries() == ([], 0)
+
+
 @pytest.fixture
 def busy(out: Path) -> Iterator[threading.Event]:
     """Holds the folder as another command does, until the event is set."""
