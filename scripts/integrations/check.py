@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from scripts.tokens.parse import Token
 
 POLL_SECONDS = 2.0
+CLUSTER_REMEDY = "to do without the cluster, name a token that may also read"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +86,12 @@ class Check:
     def findings(self) -> list[Finding]:
         """Return what was found, up to the first error."""
         found: list[Finding] = []
-        steps = (self._reach, self._query) if self._options.reads else (self._reach, self._probe, self._arrival)
-        for step in steps:
-            found += step()
+        reads, sends = (self._reach, self._query), (self._reach, self._probe, self._queryable, self._arrival)
+        for step in reads if self._options.reads else sends:
+            try:
+                found += step()
+            except UserError as problem:  # what was found until then counts
+                found.append(error("cluster", str(problem), CLUSTER_REMEDY))
             if any(one.level == "error" for one in found):
                 break
         return found
@@ -105,13 +109,8 @@ class Check:
         return [] if self._token is None else self._attempts(QUERIES, self._token)
 
     def _probe(self) -> list[Finding]:
-        """Send a probe for each kind of data that the token may write, and wait until queries return it."""
-        if self._token is None:
-            return []
-        found = self._attempts(PUSHES, self._token)
-        if found[-1].level == "error":
-            return found
-        return [*found, *self._queryable(self._kinds(PUSHES, self._token))]
+        """Send a probe for each kind of data that the token may write."""
+        return [] if self._token is None else self._attempts(PUSHES, self._token)
 
     def _kinds(self, attempts: Mapping[Kind, Attempt], token: Token) -> Sequence[Kind]:
         """Return the kinds of data that were asked for, or those that the token is for; all where it is for none."""
@@ -155,8 +154,11 @@ class Check:
         now = str(time.time_ns())
         return metrics_body(self._options.id, now) if kind == "metrics" else logs_body(self._options.id, now, "probe")
 
-    def _queryable(self, kinds: Sequence[Kind]) -> list[Finding]:
+    def _queryable(self) -> list[Finding]:
         """Return whether queries return the probes."""
+        if self._token is None:
+            return []
+        kinds = self._kinds(PUSHES, self._token)
         missing, seconds = [*kinds], self._options.timeout
         end = time.monotonic() + seconds
         with self._context.terminal.step(f"waiting until queries return the probe of {', '.join(kinds)}", seconds):
@@ -203,7 +205,7 @@ class Check:
         options = self._options
         if self._token is not None:
             granted = granted_scopes(self._token, self._config)
-            if {"metrics:read", "logs:read"} <= {*granted}:
+            if {QUERIES[kind].scope for kind in options.kinds or KINDS} <= {*granted}:
                 return ByGateway(options.id, self._client(self._token), self._urls)
         return ByCluster(options.id, self._context.cluster(self._provider, self._config), options.tenant)
 

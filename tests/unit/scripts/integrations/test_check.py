@@ -263,7 +263,30 @@ def test_an_unknown_tenant_and_one_that_the_cluster_does_not_have_are_refused(
 ) -> None:
     assert "no tenant nobody" in str(call(tenant="nobody").exception)
     monkeypatch.setattr(backends, "get", lambda *_: None)
-    assert "no namespace payments-tenant" in str(call().exception)
+    (error,) = errors(call())
+    assert error.startswith("error  cluster: the cluster has no namespace payments-tenant: apply the tenant payments")
+
+
+def test_a_cluster_that_does_not_answer_is_told_after_what_was_found_before(
+    call: Callable[..., Result], backends: Backends, token: MakeToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise UserError("the cluster does not answer")
+
+    monkeypatch.setattr(backends, "get", refuse)
+    done = call("--token-file", token("payments", "metrics:write", "logs:write"))
+    remedy = "to do without the cluster, name a token that may also read"
+    assert errors(done) == [f"error  cluster: the cluster does not answer; {remedy}"]
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["gateway:", "push:", "push:", "cluster:"]
+
+
+def test_a_token_that_may_read_the_data_that_is_asked_for_needs_no_cluster(
+    call: Callable[..., Result], backends: Backends, token: MakeToken
+) -> None:
+    backends.data = {"metrics": 1}
+    file = token("payments", "metrics:write", "metrics:read")
+    assert call("--token-file", file, "--data", "metrics").exit_code == 0 and backends.tenants == []
+    assert call("--token-file", file).exit_code == 0 and {*backends.tenants} == {"payments"}
 
 
 def test_a_ca_file_without_a_certificate_is_refused(call: Callable[..., Result], tmp_path: Path) -> None:
