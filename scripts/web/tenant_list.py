@@ -7,7 +7,6 @@ at the start, after each change of the page, every few minutes, and on request.
 from __future__ import annotations
 
 import time
-import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from components.core.units import hours
 from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.locate import deployed_tenants
 from scripts.tenants.reports.overview import Glance, creations, glances, pod_states
+from scripts.web.fault import reported
 from scripts.web.rounds import Rounds
 
 if TYPE_CHECKING:
@@ -120,8 +120,7 @@ class TenantList:
             self._subject.forget_target()
             error = str(failed)
         except Exception as fault:
-            traceback.print_exception(fault)
-            error = "a fault of opstrace; the traceback stands in the terminal of `./opstrace ui`"
+            error = reported(fault)
         self._notice(error)
 
     def _is_due(self) -> bool:

@@ -6,7 +6,6 @@ import re
 import secrets
 import threading
 import time
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +15,7 @@ from components.core.errors import UserError
 from scripts.engine.process import Engines
 from scripts.web.changes.conversation import Conversation, NotConfirmedError
 from scripts.web.changes.progress import EventLog
+from scripts.web.fault import reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from scripts.context.context import Context
 
 State = Literal["working", "done", "failed", "interrupted", "not confirmed"]
-FAULT = "this is a fault of opstrace; the traceback stands in the terminal of `./opstrace ui`: report it"
 ID_BYTES = 8
 MOST_LINES = 500  # of the engine's output
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -122,9 +121,8 @@ class Change:
             state, self.error = "failed", str(error)
         except (BotoCoreError, ClientError) as error:
             state, self.error = "failed", f"AWS refused a request: {error}"
-        except Exception as error:
-            traceback.print_exception(error)
-            state, self.error = "failed", FAULT
+        except Exception as fault:
+            state, self.error = "failed", reported(fault)
         if state == "failed" and self._engines.interrupted:
             state = "interrupted"
         self.seconds = time.time() - self.started

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,9 +18,9 @@ from scripts.dashboards.expressions import (
     metrics_stored,
 )
 from scripts.ui.sizes import in_units
-from scripts.web.changes.change import FAULT
 from scripts.web.data.availability import why_no_metrics
 from scripts.web.data.plots import plot
+from scripts.web.fault import reported
 from scripts.web.queries import answer_in
 from scripts.web.rounds import Rounds
 
@@ -105,8 +104,7 @@ class FiguresOfTenants:
         except UserError as error:
             self.why = str(error)
         except Exception as fault:
-            traceback.print_exception(fault)
-            self.why = FAULT
+            self.why = reported(fault)
         self.version += 1
 
     def _asked(self) -> Mapping[str, Figures]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse
 
 from scripts.clients.errors import REPAIRABLE
-from scripts.web.changes.change import FAULT
+from scripts.web.fault import reported
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -24,8 +23,7 @@ async def answer(page: Page, name: str, asked: Awaitable[Any]) -> HTMLResponse:
     except REPAIRABLE as error:
         why = str(error)
     except Exception as fault:
-        traceback.print_exception(fault)
-        why = FAULT
+        why = reported(fault)
     if isinstance(found, str):
         found, why = None, found
     return HTMLResponse(page.html(f"data/{name}.html", found=found, why=why))

@@ -12,6 +12,7 @@ from components.core.resource_names import TENANT_TYPE
 from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant
+from scripts.web.fault import FAULT
 from tests.support.factories import KEY, settings
 from tests.support.page import Site, asks
 from tests.support.polling import eventually
@@ -93,6 +94,17 @@ def test_the_list_is_sorted_and_filtered(site: Site, query: str, expected: list[
     read(site)
     browser = site.browser()
     assert names(browser.get(f"/?{query}")) == names(browser.get(f"/rows?{query}")) == expected
+
+
+def test_a_fault_of_the_page_is_told_in_the_list_and_in_the_terminal(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_wrongly(_: str) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(site.cluster, "read", read_wrongly)
+    read(site)
+    assert FAULT in site.browser().get("/").replace("&#39;", "'") and "RuntimeError: a fault" in capsys.readouterr().err
 
 
 def test_the_list_follows_the_files(site: Site) -> None:
