@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from components.config import engine_values
 from components.config.load import refused
 from components.config.stack import PREFIX
 from components.core.errors import ConfigError, UserError
-from scripts.stackfile import aliases, comments, engine_view, lines
+from scripts.stackfile import aliases, comments, engine_view, lines, plain_reader
 
 SCHEMA_LINE = "# yaml-language-server: $schema=opstrace.schema.json\n"
 
@@ -51,24 +52,41 @@ def comparable(value: Any) -> str:
 class Document:
     """The document of the stack file at `path`, changed in memory; `text` None stands for a new file.
 
-    `defaults` are the settings that Pulumi.yaml has for all stacks.
+    `defaults` are the settings that Pulumi.yaml has for all stacks. What edits need besides the values takes ten times as
+    long to read, so it is read with the first edit.
     """
 
     def __init__(self, path: Path, text: str | None, defaults: Mapping[str, Any] | None = None) -> None:
         self._path, self._defaults = path, defaults or {}
         self._header, self._body = (SCHEMA_LINE, "") if text is None else lines.split_header(text)
         self._is_new = text is None
-        self._yaml = round_trip(*lines.indents(lines.with_plain_ends(self._body)))
         self._aliases: list[aliases.Alias] = []
-        self._content: Any = CommentedMap()
+        self._values = self._read_values()
         if text is not None:
-            self._content = self._loaded(text)
-            self.require_mapping(self.section, "config:")
-            self._require_clear()
+            section = self.require_mapping(self._to_read.get("config", {}), "config:")
+            self._require_clear(section)
 
-    def _require_clear(self) -> None:
+    def _read_values(self) -> Any:
+        """Return the values without comments and styles, None where these have to be read with them."""
+        try:
+            content = plain_reader.content_of(self._body)
+        except plain_reader.UnsureError:
+            return None
+        return self.require_mapping(content or {}, "the file")
+
+    @cached_property
+    def _content(self) -> Any:
+        """The document with comments and styles, to be changed in place."""
+        return CommentedMap() if self._is_new else self._loaded(self._header + self._body)
+
+    @property
+    def _to_read(self) -> Any:
+        """The document, with its edits."""
+        return self._content if self._values is None or "_content" in vars(self) else self._values
+
+    def _require_clear(self, section: Mapping[Any, Any]) -> None:
         """Raise `ConfigError` where commands and the engine would read different values."""
-        found = engine_values.problems(self.section)
+        found = engine_values.problems(section)
         if found:
             raise refused(found, self._path.name.removeprefix("Pulumi.").removesuffix(".yaml"))
 
@@ -92,7 +110,7 @@ class Document:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings under `opstrace:`, without that prefix, as plain values."""
-        return self._settings_in(self._content)
+        return self._settings_in(self._to_read)
 
     def _settings_in(self, content: Any) -> dict[str, Any]:
         return engine_view.settings_in(content.get("config", {}), self._defaults)
@@ -130,7 +148,7 @@ class Document:
 
     def _written(self, content: Any) -> str:
         text = io.StringIO()
-        self._yaml.dump(content, text)
+        round_trip(*lines.indents(lines.with_plain_ends(self._body))).dump(content, text)
         return text.getvalue()
 
     def _reads_back(self, text: str) -> bool:
@@ -141,7 +159,7 @@ class Document:
 
     def value(self, key: str) -> str | None:
         """Return the value of a key of the document itself, None if it has none."""
-        value = self._content.get(key)
+        value = self._to_read.get(key)
         return None if value is None else str(value)
 
     def drop(self, key: str) -> None:
