@@ -4,8 +4,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from components.config.stack import StackConfig
@@ -22,6 +20,8 @@ class Clients:
     """Clients by service, with the credentials of `environment` and the endpoints of `config`. Threads may share them."""
 
     def __init__(self, environment: Mapping[str, str], config: StackConfig) -> None:
+        from botocore.config import Config  # noqa: PLC0415 as boto3 below
+
         self._account = {
             "region_name": config.aws.region,
             "profile_name": environment.get("AWS_PROFILE"),
@@ -39,6 +39,8 @@ class Clients:
 
     def __getitem__(self, service: str) -> Any:
         """Return the client of a service, such as `route53`."""
+        import boto3  # noqa: PLC0415 slow to import, and needed by commands that reach the account alone
+
         with self._lock:
             if service not in self._clients:
                 if self._session is None:  # late, so that an unknown profile is an error of the first request

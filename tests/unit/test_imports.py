@@ -17,6 +17,7 @@ from scripts.cli.main import COMMANDS
 for module in COMMANDS.values():
     importlib.import_module(module)
 """
+PAGE = "import scripts.cli.main, scripts.cli.ui"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,10 @@ for module in COMMANDS.values():
         pytest.param(PROGRAM, "pulumi_aws.s3.outputs", id="the program, for four types of resources"),
         pytest.param(PROGRAM, "pulumi_aws.autoscaling.outputs", id="the program, for attachments"),
         pytest.param(COMMAND, "pulumi", id="the command, which declares nothing"),
+        # The page asks AWS, the cluster and DNS after it listens.
+        pytest.param(PAGE, "boto3", id="the page, for AWS"),
+        pytest.param(PAGE, "kubernetes", id="the page, for the cluster"),
+        pytest.param(PAGE, "dns.resolver", id="the page, for checks"),
     ],
 )
 def test_large_modules_that_are_rarely_needed_are_not_imported(script: str, absent: str) -> None:

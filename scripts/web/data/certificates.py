@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from components.core.errors import UserError
 from components.core.units import DAY
-from scripts.checks.quotas import KEY_TYPES
-from scripts.checks.subject import Account, DeniedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +43,9 @@ def certificates(aws: Clients | Mapping[str, Any], domain: str) -> list[Certific
 
     Raises `UserError` where the credentials may not list them, and what AWS raises.
     """
+    from scripts.checks.quotas import KEY_TYPES  # noqa: PLC0415 slow to import, and the page starts without it
+    from scripts.checks.subject import Account, DeniedError  # noqa: PLC0415 as above
+
     try:
         listed = Account(aws).ask("acm", "list_certificates", Includes={"keyTypes": KEY_TYPES})
     except DeniedError as denied:
