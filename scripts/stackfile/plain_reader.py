@@ -79,7 +79,11 @@ def _mapping(events: Iterator[Any], *, in_flow: bool) -> dict[Any, Any]:
 
 def _styled(event: Any) -> str:
     """Return the value of a quoted scalar, or of a block scalar."""
-    if event.style in "|>" and event.value[:1] in ("\n", " "):  # ruamel.yaml refuses some of these
+    if event.style in "|>" and event.value[:1] in (
+        "",
+        "\n",
+        " ",
+    ):  # ruamel.yaml refuses some of these, or reads them otherwise
         raise UnsureError
     return str(event.value)
 

@@ -52,7 +52,16 @@ def test_a_text_means_the_same_to_both_readers_or_is_left_to_ruamel(text: str) -
             "a: b\n---\nc: d\n",
             "a: [\n",
         ),
-        *("", "a:\tb\n", "a: b\r\n", "a: |\n\n    b\n   c\n", "? [a]\n: b\n", "a: '\u2028'\n"),
+        *(
+            "",
+            "a:\tb\n",
+            "a: b\r\n",
+            "a: |\n\n    b\n   c\n",
+            "a: >\n  \n    \n",
+            "|\n#a\n",
+            "? [a]\n: b\n",
+            "a: '\u2028'\n",
+        ),
     ],
 )
 def test_rare_forms_are_left_to_ruamel(text: str) -> None:
