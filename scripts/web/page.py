@@ -11,6 +11,7 @@ import jinja2
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from components.core.errors import UserError
+from components.core.timestamps import instant
 from scripts.ui.durations import age_in_words
 from scripts.web.changes.changes import Changes
 from scripts.web.data.figures import FiguresOfTenants
@@ -36,8 +37,10 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.filters["clock"] = lambda seconds: time.strftime("%H:%M:%S", time.localtime(seconds))
-TEMPLATES.filters["moment"] = lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
+# All times are in UTC, as those of the engine, of tokens and of logs are.
+TEMPLATES.filters["clock"] = lambda seconds: time.strftime("%H:%M:%S UTC", time.gmtime(seconds))
+TEMPLATES.filters["moment"] = lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+TEMPLATES.filters["instant"] = lambda text: time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(instant(text)))
 TEMPLATES.filters["age"] = lambda seconds: age_in_words(int(seconds))
 
 

@@ -18,7 +18,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A page in a process of its own, over recorded answers."""
     command = [sys.executable, "-P", "-m", "tests.support.explored", str(tmp_path_factory.mktemp("explored"))]
     with served(command, cwd=ROOT) as started, chromium() as browser:
-        made, _ = started.open(browser, permissions=["clipboard-read", "clipboard-write"])
+        made, _ = started.open(browser, permissions=["clipboard-read", "clipboard-write"], timezone_id="Asia/Tokyo")
         yield made
 
 
@@ -65,7 +65,7 @@ def test_promql_is_completed_and_plotted_by_the_keyboard(page: Page, problems: l
     )
     assert plot.locator("canvas").evaluate(colored)
     plot.press("ArrowLeft")
-    expect(page.locator("#series thead")).to_contain_text("Value at")
+    expect(page.locator("#series thead")).to_contain_text(re.compile(r"Value at \d\d:\d\d:\d\d UTC"))
     page.reload()  # the URL has the query
     expect(page.get_by_role("status")).to_have_text("2 series.")
     expect(page.get_by_role("textbox", name="Query")).to_have_text('up{job="shop"}')
@@ -88,6 +88,8 @@ def test_logql_is_completed_and_lists_lines_as_text(page: Page, problems: list[s
     lines = page.locator("#lines li")
     expect(lines.locator("> code")).to_have_text([f"line {number} {SCRIPT}" for number in range(3)])
     expect(lines.nth(0)).to_contain_text('job="shop"')
+    stamp = str(lines.nth(0).locator("time").get_attribute("datetime"))
+    expect(lines.nth(0).locator("time")).to_have_text(f"{stamp[:10]} {stamp[11:23]} UTC")
     assert page.locator("#lines img").count() == 0 and problems == []
 
 

@@ -35,7 +35,7 @@ function nameOf({ __name__: metric = "", ...labels }) {
 }
 
 const shown = (value) => (value === null || value === undefined ? "–" : number.format(value));
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
+const clock = (seconds) => `${new Date(seconds * 1000).toISOString().slice(11, 19)} UTC`;
 
 function showSeries({ times, series, start, end }) {
   const cells = series.map(({ values }) => element("td", {}, shown(values.at(-1))));
@@ -69,6 +69,7 @@ function optionsOf(series, [start, end], show) {
   return {
     width: part("plot").clientWidth,
     height: HEIGHT,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
     scales: { x: { range: () => [start, end] } },
@@ -90,8 +91,8 @@ function moveCursor(event, times) {
 }
 
 function lineOf({ milliseconds, text, labels }) {
-  const moment = new Date(milliseconds);
-  const time = element("time", { dateTime: moment.toISOString() }, moment.toLocaleString("sv", { hour12: false }), `.${String(milliseconds % 1000).padStart(3, "0")}`);
+  const instant = new Date(milliseconds).toISOString();
+  const time = element("time", { dateTime: instant }, `${instant.slice(0, 10)} ${instant.slice(11, 23)} UTC`);
   return element("li", {}, time, " ", element("code", {}, text), element("small", {}, nameOf(labels)));
 }
 

@@ -1,6 +1,7 @@
 """The list of tenants, and one tenant: what a browser sees of files, states and the cluster."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant
 from scripts.web.fault import FAULT
+from scripts.web.page import TEMPLATES
 from tests.support.factories import KEY, settings
 from tests.support.page import Site, asks
 from tests.support.polling import eventually
@@ -94,6 +96,18 @@ def test_the_list_is_sorted_and_filtered(site: Site, query: str, expected: list[
     read(site)
     browser = site.browser()
     assert names(browser.get(f"/?{query}")) == names(browser.get(f"/rows?{query}")) == expected
+
+
+def test_times_are_in_utc_whatever_the_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        template = TEMPLATES.from_string(
+            "{{ 1.5|clock }}, {{ 1.5|moment }}, {{ '2026-11-30T13:11:02.5+09:00'|instant }}"
+        )
+        shown = template.render()
+    time.tzset()
+    assert shown == "00:00:01 UTC, 1970-01-01 00:00:01 UTC, 2026-11-30 04:11:02 UTC"
 
 
 def test_a_fault_of_the_page_is_told_in_the_list_and_in_the_terminal(
