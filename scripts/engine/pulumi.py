@@ -44,6 +44,10 @@ class Engine:
         """Return the names of all stacks of the project in this backend."""
         return self._reader.stacks()
 
+    def last_updates(self) -> dict[str, str]:
+        """Return when each stack of the project was last updated, an instant of RFC 3339 in UTC; "" for never."""
+        return self._reader.last_updates()
+
     def exists(self) -> bool:
         """Tell whether the stack exists."""
         return self._reader.export_if_any() is not None

@@ -79,10 +79,15 @@ class StackReader:
 
     def stacks(self) -> list[str]:
         """Return the names of all stacks of the project in this backend."""
+        return [*self.last_updates()]
+
+    def last_updates(self) -> dict[str, str]:
+        """Return when each stack of the project was last updated, an instant of RFC 3339 in UTC; "" for never."""
         completed = self._pulumi.read(None, "stack", "ls", "--json")
         if completed.returncode:
             raise UserError(f"the engine's backend does not answer: {completed.stderr.strip()}")
-        return [entry["name"].rsplit("/", 1)[-1] for entry in json.loads(completed.stdout)]
+        stacks = json.loads(completed.stdout)
+        return {entry["name"].rsplit("/", 1)[-1]: entry.get("lastUpdate") or "" for entry in stacks}
 
     def results(self) -> list[str]:
         """Return how each update of the stack ended, the newest first."""

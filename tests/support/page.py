@@ -48,6 +48,14 @@ HISTORY: list[dict[str, Any]] = [
 ]
 
 
+def history_of(stack: str) -> list[dict[str, Any]]:
+    """Return the history of a stack. That of a tenant is one update, at the minute that is the number in the name."""
+    number = re.fullmatch(r"showdown\.\D+(\d+)", stack)
+    if number is None:
+        return HISTORY
+    return [HISTORY[0] | {"startTime": f"2026-11-30T13:{int(number[1]) % 60:02d}:00.000Z"}]
+
+
 class Engine:
     """An engine whose stacks are those of `states`; an update records the stack's file."""
 
@@ -73,8 +81,11 @@ class Engine:
     def ensure_stack(self, **_: Any) -> None:
         self._states.setdefault(self.instance, [])
 
+    def last_updates(self) -> dict[str, str]:
+        return {stack: history_of(stack)[0]["startTime"] for stack in self._states}
+
     def operations(self, most: int) -> list[Operation]:
-        return [operation_of(entry) for entry in HISTORY[:most]]
+        return [operation_of(entry) for entry in history_of(self.instance)[:most]]
 
     def up(self, *_: Any) -> None:
         self._updates.append((self._stacks / f"Pulumi.{self.instance}.yaml").read_text())

@@ -11,6 +11,7 @@ from components.core.names import instance_domain
 from scripts.instances.check import quotas_of_instance
 from scripts.web.data import alerts
 from scripts.web.data.certificates import certificates
+from scripts.web.data.updates import last_operations
 from scripts.web.page import page_of
 from scripts.web.views import parts
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from scripts.web.page import Page
-
-MOST_OPERATIONS = 10
 
 
 def _certificates(page: Page) -> Any:
@@ -35,7 +34,7 @@ def _quotas(page: Page) -> Any:
 
 
 def _updates(page: Page) -> Any:
-    return page.subject.target().engine.operations(MOST_OPERATIONS)
+    return last_operations(page.subject.target(), page.instance)
 
 
 def _in_thread(work: Callable[[Page], Any]) -> Callable[[Page], Awaitable[Any]]:

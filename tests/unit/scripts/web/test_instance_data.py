@@ -9,10 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from scripts.checks.finding import ok, warning
+from scripts.engine.stack_state import Operation
 from scripts.tokens.signing import Signer
 from scripts.web.data.certificates import certificates
 from tests.support.factories import PAIR
-from tests.support.page import Site
+from tests.support.page import Engine, Site
 from tests.support.tenant_apis import TenantApis
 
 SCRIPT = "<script>alert(1)</script>"
@@ -100,14 +101,38 @@ def test_the_last_updates_say_who_and_what(site: Site) -> None:
     texts = [[" ".join(re.sub(r"<[^>]+>", "", cell).split()) for cell in row] for row in rows]
     assert texts[0] == [
         "2026-11-30 13:11:02 UTC",
+        "showdown",
         "update",
         "ann@desk",
         "opstrace tenants add &lt;script&gt;",
         "30 created",
         "succeeded",
     ]
-    assert texts[1][2].startswith("not recorded") and texts[1][4:] == ["none changed", "failed"]
+    assert texts[1][3].startswith("not recorded") and texts[1][5:] == ["none changed", "failed"]
     assert "hidden" not in page
+
+
+def test_the_last_updates_are_those_of_all_stacks_and_few_histories_are_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, operations = list[str](), Engine.operations
+
+    def counted(engine: Engine, most: int) -> list[Operation]:
+        asked.append(engine.instance)
+        return operations(engine, most)
+
+    monkeypatch.setattr(Engine, "operations", counted)
+    site.states |= {f"showdown.team{number}": [] for number in range(15)} | {"other.team59": []}
+    page = site.browser().get("/instance/data/updates")
+    expected = [f"showdown.team{number}" for number in (14, 13, 12)] + ["showdown"]
+    expected += [f"showdown.team{number}" for number in range(11, 5, -1)]
+    assert re.findall(r"UTC</td><td>([\w.]+)</td>", page) == expected
+    assert len(asked) == 11
+
+
+def test_without_a_stack_the_engine_has_done_nothing(site: Site) -> None:
+    site.states.clear()
+    assert "has done nothing" in site.browser().get("/instance/data/updates")
 
 
 def test_alerts_of_the_platform_are_shown_as_text(make_site: Callable[..., Site]) -> None:
