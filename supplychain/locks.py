@@ -36,5 +36,3 @@ GO = Lock(
     ROOT / "localcloud" / "toolchain" / "requirements.lock", (ROOT / "localcloud" / "toolchain" / "requirements.txt",)
 )
 LOCKS = (COMMAND, LOCAL, TESTS, GO)
-AXE = ROOT / "tests" / "support" / "vendor" / "vendor.lock.json"
-"""axe-core, an npm package that the tests alone use: its version, its licence, and the checksums of its files."""

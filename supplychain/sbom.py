@@ -1,7 +1,6 @@
 """The software bill of materials: everything that is installed, built or run, in the CycloneDX format: `make sbom`."""
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from localcloud.toolchain.releases import Release, pinned_checksums
 from localcloud.toolchain.sources import GoModule
 from localcloud.toolchain.store import Tool
 from supplychain import vendored
-from supplychain.locks import AXE, COMMAND, LOCAL, LOCKS, ROOT
+from supplychain.locks import COMMAND, LOCAL, LOCKS, ROOT
 
 FILE = ROOT / "sbom.cdx.json"
 TOOLS: tuple[Tool, ...] = (
@@ -135,13 +134,12 @@ def plugins() -> Iterator[Component]:
 
 
 def front_end() -> Iterator[Component]:
-    """Yield the npm packages whose files the page has, and the one that checks the page in tests."""
-    axe = json.loads(AXE.read_text())
-    url = PackageURL("npm", None, axe["name"], axe["version"])
-    yield _component(ComponentType.LIBRARY, url, scope=ComponentScope.EXCLUDED)
-    for package in vendored.packages():
-        scope, _, name = package.name.rpartition("/")
-        yield _component(ComponentType.LIBRARY, PackageURL("npm", scope or None, name, package.version))
+    """Yield the npm packages whose files the page has, and those that check the page in tests."""
+    for place, scope in ((vendored.TESTS, ComponentScope.EXCLUDED), (vendored.PAGE, ComponentScope.REQUIRED)):
+        for package in place.packages():
+            namespace, _, name = package.name.rpartition("/")
+            url = PackageURL("npm", namespace or None, name, package.version)
+            yield _component(ComponentType.LIBRARY, url, scope=scope)
 
 
 def _commit() -> str | None:

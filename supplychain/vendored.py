@@ -1,7 +1,7 @@
-"""The front-end files of others in `scripts/web/static/vendor`, built from npm packages by their lock file: `make vendor`.
+"""The front-end files of others, of the page and of tests, built from npm packages by their lock file: `make vendor`.
 
-npm's lock file has the version and the checksum of each package. `vendor.lock.json` has the packages whose content is in a
-file, and the checksum of each file. A build writes the same files, byte for byte.
+npm's lock file has the version and the checksum of each package. `vendor.lock.json` of each folder has the packages whose
+content is in a file, and the checksum of each file. A build writes the same files, byte for byte.
 """
 
 import argparse
@@ -12,30 +12,54 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supplychain.locks import ROOT
 
-FOLDER = ROOT / "scripts" / "web" / "static" / "vendor"
-LOCK = FOLDER / "vendor.lock.json"
 SOURCES = ROOT / "supplychain" / "frontend"
 NPM_LOCK = SOURCES / "package-lock.json"
-COPIED = {
-    "htmx.min.js": "htmx.org/dist/htmx.min.js",
-    "hx-sse.min.js": "htmx.org/dist/ext/hx-sse.min.js",
-    "uPlot.iife.min.js": "uplot/dist/uPlot.iife.min.js",
-    "uPlot.min.css": "uplot/dist/uPlot.min.css",
-}
-BUNDLES = {"editor.min.js": "editor.js"}
 BANNER = '/* Built by "make vendor" from packages of npm. The licences are beside this file. */'
 ESBUILD = ("--bundle", "--format=esm", "--minify", "--target=es2022", "--charset=utf8", "--legal-comments=none")
 SPDX = {"BSD-0-Clause": "0BSD"}  # where a package's metadata has other words
 PACKAGE = re.compile(r"node_modules/((?:@[^/]+/)?[^/]+)/")
 # The licence of a package without a text of it; the text is that of another file.
 TEXTS = {"Apache-2.0": ROOT / "LICENSE"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with files of npm packages: those that are copied, by their paths in npm's folder, and bundles, by their sources."""
+
+    folder: Path
+    copied: Mapping[str, str]
+    bundles: Mapping[str, str]
+
+    @property
+    def lock(self) -> Path:
+        """The file with the packages whose content is in a file, and the checksum of each file."""
+        return self.folder / "vendor.lock.json"
+
+    def packages(self) -> list["Package"]:
+        """Return the packages whose content is in a file."""
+        versions = locked()
+        return [versions[name] for name in json.loads(self.lock.read_text())["packages"]]
+
+
+PAGE = Place(
+    ROOT / "scripts" / "web" / "static" / "vendor",
+    {
+        "htmx.min.js": "htmx.org/dist/htmx.min.js",
+        "hx-sse.min.js": "htmx.org/dist/ext/hx-sse.min.js",
+        "uPlot.iife.min.js": "uplot/dist/uPlot.iife.min.js",
+        "uPlot.min.css": "uplot/dist/uPlot.min.css",
+    },
+    {"editor.min.js": "editor.js"},
+)
+TESTS = Place(ROOT / "tests" / "support" / "vendor", {"axe.min.js": "axe-core/axe.min.js"}, {})
+PLACES = (PAGE, TESTS)
 
 
 @dataclass(frozen=True)
@@ -75,30 +99,28 @@ def locked() -> dict[str, Package]:
     }
 
 
-def packages() -> list[Package]:
-    """Return the packages whose content is in a vendored file."""
-    versions = locked()
-    return [versions[name] for name in json.loads(LOCK.read_text())["packages"]]
-
-
 def licence_file(package: str) -> str:
     """Return the name of the file with a package's licence."""
     return f"LICENSE.{package.removeprefix('@').replace('/', '-')}"
 
 
-def build() -> Build:
-    """Build all files in a temporary folder; raises `VendorError` where npm or esbuild refuses."""
+def build() -> list[Build]:
+    """Build the files of each place in a temporary folder; raises `VendorError` where npm or esbuild refuses."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         shutil.copytree(SOURCES, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
         _run(["npm", "ci"], folder)
-        modules = folder / "node_modules"
-        files = {name: (modules / path).read_bytes() for name, path in COPIED.items()}
-        used = {_package_of(f"node_modules/{path}") for path in COPIED.values()}
-        for name, entry in BUNDLES.items():
-            files[name], inputs = _bundle(folder, entry)
-            used |= inputs
-        return Build(files | _licences(modules, used), tuple(sorted(used)))
+        return [_build_of(place, folder) for place in PLACES]
+
+
+def _build_of(place: Place, folder: Path) -> Build:
+    modules = folder / "node_modules"
+    files = {name: (modules / path).read_bytes() for name, path in place.copied.items()}
+    used = {_package_of(f"node_modules/{path}") for path in place.copied.values()}
+    for name, entry in place.bundles.items():
+        files[name], inputs = _bundle(folder, entry)
+        used |= inputs
+    return Build(files | _licences(modules, used), tuple(sorted(used)))
 
 
 def _bundle(folder: Path, entry: str) -> tuple[bytes, set[str]]:
@@ -137,30 +159,36 @@ def _run(command: list[str], folder: Path) -> None:
         raise VendorError(f"{Path(command[0]).name} failed: {result.stderr.strip()}")
 
 
-def rebuild(folder: Path, made: Callable[[], Build] = build, *, accept: bool = False) -> list[str]:
-    """Write all vendored files into `folder`; return their names.
+def rebuild(
+    folders: Sequence[Path], made: Callable[[], Sequence[Build]] = build, *, accept: bool = False
+) -> list[Path]:
+    """Write the vendored files of each place into its folder; return their paths.
 
-    Raises `VendorError`, and writes nothing, where a checksum differs from the lock file's. With `accept`, the lock file
-    takes the new ones.
+    Raises `VendorError`, and writes nothing, where a checksum differs from the lock file's. With `accept`, the lock files
+    take the new ones.
     """
-    result = made()
-    lock, found = json.loads(LOCK.read_text()), result.lock()
-    if not accept:
-        _require_same(lock, found)
-    for old in lock["files"].keys() - result.files.keys():
-        (folder / old).unlink(missing_ok=True)
-    for name, content in result.files.items():
-        (folder / name).write_bytes(content)
-    (folder / LOCK.name).write_text(json.dumps(found, indent=2) + "\n")
-    return sorted(result.files)
+    results = made()
+    locks = [json.loads(place.lock.read_text()) for place in PLACES]
+    for place, lock, result in zip(PLACES, locks, results, strict=True):
+        if not accept:
+            _require_same(place, lock, result.lock())
+    paths: list[Path] = []
+    for place, folder, lock, result in zip(PLACES, folders, locks, results, strict=True):
+        for old in lock["files"].keys() - result.files.keys():
+            (folder / old).unlink(missing_ok=True)
+        for name, content in result.files.items():
+            (folder / name).write_bytes(content)
+        (folder / place.lock.name).write_text(json.dumps(result.lock(), indent=2) + "\n")
+        paths += [folder / name for name in sorted(result.files)]
+    return paths
 
 
-def _require_same(lock: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+def _require_same(place: Place, lock: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     for name in sorted({*lock["files"], *found["files"]}):
         expected, made = lock["files"].get(name, "none"), found["files"].get(name, "none")
         if expected != made:
             raise VendorError(
-                f"{name} has the checksum {made}, and {LOCK.name} has {expected}; check the new content, "
+                f"{name} has the checksum {made}, and {place.lock.relative_to(ROOT)} has {expected}; check the new content, "
                 "then run `make vendor ACCEPT=--accept`"
             )
 
@@ -170,7 +198,9 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -P -m supplychain.vendored", description=__doc__)
     options.add_argument("--accept", action="store_true", help="Take new checksums into the lock file.")
     try:
-        print(*rebuild(FOLDER, accept=options.parse_args().accept), sep="\n")
+        accept = options.parse_args().accept
+        written = rebuild([place.folder for place in PLACES], accept=accept)
+        print(*(path.relative_to(ROOT) for path in written), sep="\n")
     except (VendorError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
 

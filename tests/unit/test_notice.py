@@ -1,6 +1,5 @@
 """NOTICE: what runs and what is imported, each under its licence."""
 
-import json
 import re
 from importlib.metadata import metadata
 
@@ -12,7 +11,6 @@ from localcloud.toolchain import catalog
 from localcloud.toolchain.store import Tool
 from scripts.cli.create import create
 from supplychain import vendored
-from supplychain.locks import AXE
 from tests.support.shell import ROOT
 
 NOTICE = (ROOT / "NOTICE").read_text()
@@ -70,14 +68,12 @@ def test_each_direct_dependency_is_listed_with_the_licence_of_its_metadata(title
 
 def test_each_vendored_package_is_listed_with_its_version_and_licence() -> None:
     listed = {name: others[:2] for name, others in rows("Front-end files").items()}
-    assert listed == {package.name: [package.version, package.licence] for package in vendored.packages()}
+    assert listed == {package.name: [package.version, package.licence] for package in vendored.PAGE.packages()}
 
 
 def test_what_checks_the_page_in_tests_is_listed_with_its_version_and_licence() -> None:
-    axe = json.loads(AXE.read_text())
-    assert {name: others[:2] for name, others in rows("Scripts").items()} == {
-        axe["name"]: [axe["version"], axe["licence"]]
-    }
+    listed = {name: others[:2] for name, others in rows("Scripts").items()}
+    assert listed == {package.name: [package.version, package.licence] for package in vendored.TESTS.packages()}
 
 
 @pytest.mark.parametrize("package", packages("requirements.txt") + packages("localcloud/requirements.txt"))

@@ -53,7 +53,7 @@ def test_every_locked_package_is_in_it_and_says_whether_the_command_or_its_cloud
 
 
 def test_every_vendored_package_is_in_it(parts: dict[str, dict[str, Any]]) -> None:
-    names = {f"{package.name.replace('@', '%40')}@{package.version}" for package in vendored.packages()}
+    names = {f"{package.name.replace('@', '%40')}@{package.version}" for package in vendored.PAGE.packages()}
     of_npm = {url: part["scope"] for url, part in parts.items() if url.startswith("pkg:npm/")}
     assert {f"pkg:npm/{name}" for name in names} == {url for url, scope in of_npm.items() if scope == "required"}
     assert [url.partition("@")[0] for url, scope in of_npm.items() if scope == "excluded"] == ["pkg:npm/axe-core"]
