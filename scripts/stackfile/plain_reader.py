@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 # Tabs, carriage returns, characters that do not print, and those that end a line in YAML 1.1 alone.
 ODD = re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 NUMBER = re.compile(r"[-+]?\.?[0-9](?:[\w.:/+-]*[\w./+-])?")  # or a date
 NO_TEXT = tuple("-+.0123456789<=")  # the first characters of other plain scalars that may not be texts
@@ -79,11 +79,8 @@ def _mapping(events: Iterator[Any], *, in_flow: bool) -> dict[Any, Any]:
 
 def _styled(event: Any) -> str:
     """Return the value of a quoted scalar, or of a block scalar."""
-    if event.style in "|>" and event.value[:1] in (
-        "",
-        "\n",
-        " ",
-    ):  # ruamel.yaml refuses some of these, or reads them otherwise
+    # ruamel.yaml refuses some block scalars that begin so, or reads them otherwise.
+    if event.style in "|>" and event.value[:1] in ("", "\n", " "):
         raise UnsureError
     return str(event.value)
 
