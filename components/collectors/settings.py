@@ -49,7 +49,8 @@ class CollectorQueues:
     """What each queue of a collector holds, as Kubernetes quantities in bytes.
 
     The defaults hold 15 minutes of 1,000 lines/s with 550 bytes each, and of 100,000 series with 370 bytes a sample, which
-    are scraped each 15 s (`bench.collectors`). Attributes are included.
+    are scraped each 15 s (`bench.collectors`). Attributes are included. To scrape 100,000 series, a collector needs a memory
+    limit of 2 GiB. The default limit is for 40,000, five times those of a node with 110 pods (docs/explanation/scale.md).
     """
 
     logs: str = "512Mi"

@@ -93,7 +93,11 @@ class ResourcesOfCollectors(Section):
     cpu: Annotated[Quantity, Field(description="CPU request, in cores: 500m or 2. There is no CPU limit.")] = "50m"
     memory: Annotated[Quantity, Field(description="Memory request, in bytes: 256Mi.")] = "160Mi"
     memory_limit: Annotated[
-        Quantity, Field(description="Memory limit, in bytes: 512Mi, at least the request and 128Mi.")
+        Quantity,
+        Field(
+            description="Memory limit, in bytes: 512Mi, at least the request and 128Mi. The default is for up to 40,000 series on "
+            "a node; 100,000 need 2Gi."
+        ),
     ] = "512Mi"
 
     @model_validator(mode="after")
@@ -123,8 +127,8 @@ class QueuesOfCollectors(Section):
     metrics: Annotated[
         Bytes,
         Field(
-            description="Samples, in bytes with their labels: 1Gi, at least 64Mi. The default holds 15 minutes of 100,000 series. Its "
-            "files become about twice as large."
+            description="Samples, in bytes with their labels: 1Gi, at least 64Mi. The default holds 15 minutes of 100,000 series. "
+            "More than 40,000 series on a node need `resources: {memoryLimit: 2Gi}`. The queue's files become about twice as large."
         ),
     ] = CollectorQueues.metrics
 
