@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -19,8 +18,9 @@ from tests.support.cluster_collector import ClusterCollector, Surroundings, argu
 from tests.support.container_log import write
 from tests.support.polling import eventually
 from tests.support.stack import Stack
+from tests.support.stored import TENANT, lines, number_of_lines, series, streams
 
-SYSTEM = {"X-Scope-OrgID": "system"}
+WEB = '{service_name="web"}'
 NO_CLUSTER = ("k8s_attributes", "prometheus", "k8s_cluster", "apiserver")
 Make = Callable[[str, dict[str, Any]], Backend]
 
@@ -52,16 +52,6 @@ def node(tmp_path: Path, loki: Backend, started: list[ClusterCollector]) -> Clus
     return started[0]
 
 
-def streams(loki: Backend, selector: str) -> list[dict[str, Any]]:
-    query = urlencode({"query": selector, "limit": "5000", "start": str(time.time_ns() - 3600 * 10**9)})
-    status, text = loki.ask("GET", f"/loki/api/v1/query_range?{query}", headers=SYSTEM)
-    return list(json.loads(text)["data"]["result"]) if status == 200 else []
-
-
-def lines(loki: Backend, selector: str) -> list[str]:
-    return [line for stream in streams(loki, selector) for _, line in stream["values"]]
-
-
 @pytest.mark.parametrize("program", [NODE, CLUSTER])
 @pytest.mark.parametrize(
     "changes",
@@ -91,7 +81,7 @@ def test_lines_arrive_with_their_pod_which_is_no_label(loki: Backend, node: Clus
     file.open("a").write("another format\n")
     expected = {"before the collector", "a" * 100 + "b" * 100, "", "another format"}
     eventually(lambda: {*lines(loki, '{k8s_namespace_name="shop"}')} == expected, detail=node.said)
-    (names,) = ({*json.loads(text)["data"]} for _, text in [loki.ask("GET", "/loki/api/v1/labels", headers=SYSTEM)])
+    (names,) = ({*json.loads(text)["data"]} for _, text in [loki.ask("GET", "/loki/api/v1/labels", headers=TENANT)])
     assert names == {"service_name", "k8s_namespace_name", "k8s_container_name"}
     metadata = streams(loki, '{service_name="web"} |= "before"')[0]["stream"]
     assert (metadata["k8s_pod_name"], metadata["log_iostream"]) == ("cart-1", "stdout")
@@ -124,8 +114,11 @@ def test_what_waits_in_the_queue_outlives_a_crash_and_the_log_file(loki: Backend
     eventually(lambda: {*lines(loki, '{service_name="web"}')} == {*expected}, detail=node.said)
 
 
-def test_no_line_is_lost_where_the_collector_is_killed_under_load(loki: Backend, node: ClusterCollector) -> None:
-    """Three containers write 1,000 lines/s together. Lines may arrive twice."""
+@pytest.mark.parametrize("end", [ClusterCollector.kill, ClusterCollector.stop], ids=["killed", "stopped"])
+def test_no_line_is_lost_where_the_collector_ends_under_load(
+    loki: Backend, node: ClusterCollector, end: Callable[[ClusterCollector], None]
+) -> None:
+    """Three containers write 1,000 lines/s together. Lines may arrive twice. Each change of the settings stops collectors."""
     loki.start()
     node.start()
     files = [node.log_file("shop", f"cart-{number}", "web") for number in range(3)]
@@ -144,17 +137,11 @@ def test_no_line_is_lost_where_the_collector_is_killed_under_load(loki: Backend,
     try:
         for _ in range(4):
             time.sleep(2.5)
-            node.kill()
+            end(node)
             node.start()
     finally:
         ended.set()
         writer.join()
-
-    def counted() -> int:
-        query = urlencode({"query": 'sum(count_over_time({service_name="web"}[1h]))'})
-        _, text = loki.ask("GET", f"/loki/api/v1/query?{query}", headers=SYSTEM)
-        result = json.loads(text)["data"]["result"]
-        return int(result[0]["value"][1]) if result else 0
 
     def missing() -> set[str]:
         found = set[str]()
@@ -163,15 +150,10 @@ def test_no_line_is_lost_where_the_collector_is_killed_under_load(loki: Backend,
             found.update(lines(loki, f'{{service_name="web"}} |~ "{ending}"'))
         return {*written} - found
 
-    eventually(lambda: counted() >= len(written), detail=lambda: (counted(), len(written), node.said()))
+    eventually(lambda: number_of_lines(loki, WEB) >= len(written), detail=lambda: (len(written), node.said()))
     # Lines that arrived twice count twice, so the last ones may still be missing.
     eventually(lambda: not missing(), 90, pause=2, detail=lambda: ([*missing()][:5], node.said()))
     assert len(written) > 2000
-
-
-def series(cortex: Backend, query: str) -> list[dict[str, str]]:
-    status, text = cortex.ask("GET", f"/prometheus/api/v1/query?{urlencode({'query': query})}", headers=SYSTEM)
-    return [entry["metric"] for entry in json.loads(text)["data"]["result"]] if status == 200 else []
 
 
 def test_scraped_series_have_the_labels_of_a_prometheus_and_no_target_info(

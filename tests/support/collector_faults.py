@@ -29,7 +29,12 @@ FAULT_SECONDS = 0.8
 ACCEPTED_LINES = "otelcol_receiver_accepted_log_records_total"
 REFUSED_LINES = "otelcol_exporter_enqueue_failed_log_records_total"
 REFUSED_POINTS = "otelcol_exporter_enqueue_failed_metric_points_total"
+FAILED_LINES = "otelcol_exporter_send_failed_log_records_total"
+FAILED_POINTS = "otelcol_exporter_send_failed_metric_points_total"
+SENT_LINES = "otelcol_exporter_sent_log_records_total"
+READING_FILES = "otelcol_fileconsumer_reading_files"
 QUEUE_SIZE = "otelcol_exporter_queue_size"
+QUEUE_CAPACITY = "otelcol_exporter_queue_capacity"
 
 
 def queue_of(api: Api, size: int = SMALL_BYTES) -> dict[str, str]:
