@@ -1,0 +1,126 @@
+"""The disk of a collector's queues is full: what waits, what is lost and counted, and what needs a restart.
+
+A refused write takes its size from the queue's room until the queue has drained (Collector 0.149, persistent_queue.go). If
+refused writes have taken all of it, nothing more is written, and no write wakes up the sender. One test holds this down: it
+fails with a Collector that does better, and then the page on guarantees and the runbooks need no kill.
+"""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from components.collectors.rules.watching import FULL
+from tests.support.cluster_collector import ClusterCollector
+from tests.support.collector_faults import (
+    QUEUE_CAPACITY,
+    QUEUE_SIZE,
+    REFUSED_LINES,
+    REFUSED_POINTS,
+    SENT_LINES,
+    Collectors,
+    all_arrive,
+    counting_target,
+    log_files,
+    lost_scrapes,
+    queue_of,
+)
+from tests.support.container_log import Writer, write
+from tests.support.polling import eventually
+from tests.support.small_disk import SmallDisk
+from tests.support.system_tenant import SystemTenant
+
+OFTEN = {'"enabled": true, "max_interval": "1s"': '"enabled": true, "max_interval": "200ms"'}  # the reader's retries
+LEAKED_BYTES = 1_000_000  # of a queue
+STUCK_SECONDS = 5
+LINES = 1500
+
+Disk = Callable[[ClusterCollector], SmallDisk]
+
+
+def restart(collector: ClusterCollector) -> None:
+    """Do what the runbook of `CollectorLinesWait` says: a collector that is told to stop would lose lines."""
+    collector.kill()
+    collector.start()
+
+
+@pytest.mark.parametrize("then", [restart, lambda _: None], ids=["restarted", "left alone"])
+def test_no_line_is_lost_while_the_disk_of_the_queue_is_full(
+    system_tenant: SystemTenant, collectors: Collectors, disk: Disk, then: Callable[[ClusterCollector], None]
+) -> None:
+    reader = collectors.node()
+    small = disk(reader)
+    reader.start()
+    files = log_files(reader)
+    write(files[0], "first")
+    all_arrive(system_tenant, reader, ["first"])
+    small.fill()
+    with Writer(files, padding=2000) as writer:
+        eventually(lambda: reader.own_metric(REFUSED_LINES) > 200, detail=reader.said)
+        small.free()
+        then(reader)  # its place in the files could not be saved either
+    all_arrive(system_tenant, reader, writer.written)
+
+
+def test_what_is_in_the_queue_is_sent_while_its_disk_is_full(
+    system_tenant: SystemTenant, collectors: Collectors, disk: Disk
+) -> None:
+    system_tenant.down()
+    reader = collectors.node()
+    small = disk(reader)
+    reader.start()
+    with Writer(log_files(reader), padding=200) as writer:
+        eventually(lambda: len(writer.written) > 3000)
+    store = reader.folder / "queue" / "exporter_otlp_http_logs_logs"
+    eventually(lambda: [*writer.written][-1].encode() in store.read_bytes(), detail=reader.said)
+    small.fill()
+    system_tenant.up()
+    all_arrive(system_tenant, reader, writer.written)
+
+
+def test_a_queue_of_lines_whose_room_a_full_disk_took_fires_alerts_until_a_restart(
+    system_tenant: SystemTenant, collectors: Collectors, disk: Disk
+) -> None:
+    """`CollectorLinesWait` looks at the size of the queue, `ClusterLogsOld` at that and at what is sent."""
+    reader = collectors.node(queue_of("loki", LEAKED_BYTES) | OFTEN)
+    small = disk(reader)
+    reader.start()
+    files = log_files(reader)
+    write(files[0], "first")
+    all_arrive(system_tenant, reader, ["first"])
+    small.fill()
+
+    def is_stuck() -> bool:
+        size = reader.own_metric(QUEUE_SIZE)
+        time.sleep(STUCK_SECONDS)
+        return reader.own_metric(QUEUE_SIZE) == size > FULL * reader.own_metric(QUEUE_CAPACITY) > 0
+
+    written = [f"line {number} ".ljust(200, "x") for number in range(LINES)]
+    for place, file in enumerate(files):
+        write(file, *written[place :: len(files)])
+    eventually(is_stuck, detail=reader.said)
+    small.free()
+    sent = reader.own_metric(SENT_LINES)
+    assert is_stuck() and reader.own_metric(SENT_LINES) == sent
+    restart(reader)
+    all_arrive(system_tenant, reader, written)
+
+
+def test_scrapes_that_a_full_disk_refuses_are_counted(
+    system_tenant: SystemTenant, collectors: Collectors, disk: Disk, httpserver: HTTPServer
+) -> None:
+    scrapes = counting_target(httpserver, series=2500)
+    scraper = collectors.scraper(httpserver.port)
+    small = disk(scraper)
+    scraper.start()
+    eventually(lambda: "orders_total" in system_tenant.samples, detail=scraper.said)
+    system_tenant.down()  # or the queue gives back space for the next scrape
+    small.fill()
+    eventually(lambda: scraper.own_metric(REFUSED_POINTS) > 2500, detail=scraper.said)
+    small.free()
+    system_tenant.up()
+    freed = len(scrapes) + 1
+    eventually(lambda: system_tenant.samples["orders_total"][-1] > freed, detail=scraper.said)
+    counted = scraper.own_metric(REFUSED_POINTS)
+    assert len(lost_scrapes(system_tenant, scrapes[:freed])) * 2500 <= counted
