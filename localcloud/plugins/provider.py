@@ -177,6 +177,10 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return pb.ConfigureResponse(acceptSecrets=False, supportsPreview=True, acceptResources=False)
 
     def Check(self, request: Any, context: Any) -> Any:
+        if request.olds.fields and request.olds == request.news:
+            # They were checked when they were new, and `check` fills in nothing where nothing is missing. In an update of a
+            # large stack, nearly all inputs are such; decoding, copying and encoding them takes longer.
+            return pb.CheckResponse(inputs=request.news)
         call = self._call(request)
         inputs, failures = self._answer(
             context,
