@@ -36,7 +36,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 
 from bench.cost import Cost, cost_of
-from bench.figure import Figure, finish
+from bench.figure import WIDTH, Figure, finish
 from bench.machine import machine
 from components.core.names import BUCKET_KINDS, RANDOM_BYTES, bucket_prefix
 from components.core.public_keys import canonical_pem, key_id
@@ -198,7 +198,12 @@ class Bench:
         instance = self.cost("up")
         names = [f"t{number}" for number in range(count)]
         added = self._opstrace("tenants", "add", "aws", INSTANCE, *names, "--own-stack")
-        total = replace(added, seconds=instance.seconds + added.seconds, memory=max(instance.memory, added.memory))
+        total = replace(
+            added,
+            seconds=instance.seconds + added.seconds,
+            processor=instance.processor + added.processor,
+            memory=max(instance.memory, added.memory),
+        )
         again = self._opstrace("up", "aws", INSTANCE)
         return [
             (FROM_NOTHING, total),
@@ -272,8 +277,9 @@ def compared(count: int) -> list[Row]:
         own = bench.side_by_side(count)
     rows = [("shared stack", count, step, cost) for step, cost in shared]
     rows += [("own stacks", count, step, cost) for step, cost in own]
-    ratio = own[0][1].seconds / shared[0][1].seconds
-    print(f"{count} tenants from nothing, own stacks to one stack: {ratio:.2f}")
+    for name in ("seconds", "processor"):
+        ratio = getattr(own[0][1], name) / getattr(shared[0][1], name)
+        print(f"{count} tenants from nothing, own stacks to one stack: {name}: {ratio:.2f}")
     return rows
 
 
@@ -324,11 +330,12 @@ def measure(most: int = MOST) -> list[Figure]:
 
 def show(rows: list[Row]) -> None:
     """Print the rows as a table."""
-    columns = ("where", "tenants", "what", "seconds", "MiB", "state, bytes")
+    columns = ("where", "tenants", "what", "seconds", "s of CPU", "MiB", "state, bytes")
     table = Table(*columns, title=machine(), title_justify="left")
     for place, count, step, cost in rows:
-        table.add_row(place, str(count), step, f"{cost.seconds:.1f}", f"{cost.memory:.0f}", f"{cost.state:,}")
-    Console(width=110).print(table)
+        times = (f"{seconds:.1f}" for seconds in (cost.seconds, cost.processor))
+        table.add_row(place, str(count), step, *times, f"{cost.memory:.0f}", f"{cost.state:,}")
+    Console(width=WIDTH).print(table)
 
 
 def _flatness(rows: list[Row], most: int) -> Iterator[Figure]:

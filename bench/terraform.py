@@ -133,9 +133,10 @@ def measure(count: int = 100) -> list[Figure]:
         rows, waits = compared(bench, count)
     with new_bench() as bench:
         rows += [(OWN_STACKS, *row) for row in bench.side_by_side(count)]
-    table = Table("by", "what", "seconds", "MiB", "state, bytes", title=f"{count} tenants; {machine()}")
+    table = Table("by", "what", "seconds", "s of CPU", "MiB", "state, bytes", title=f"{count} tenants; {machine()}")
     for tool, step, entry in rows:
-        table.add_row(tool, step, f"{entry.seconds:.1f}", f"{entry.memory:.0f}", f"{entry.state:,}")
+        times = (f"{seconds:.1f}" for seconds in (entry.seconds, entry.processor))
+        table.add_row(tool, step, *times, f"{entry.memory:.0f}", f"{entry.state:,}")
     Console(width=WIDTH).print(table)
     return figures(rows, waits, count)
 
