@@ -54,6 +54,7 @@ def _listed(request: Request) -> dict[str, Any]:
     return {
         "tenants": tenants,
         "total": total,
+        "headings": HEADINGS,
         "sort": sort,
         "descending": descending,
         "filter": text,
@@ -75,12 +76,13 @@ def _key(figures: FiguresOfTenants, sort: str) -> Callable[[Glance], Any]:
 
 def show(request: Request) -> Response:
     """Answer with the list of tenants."""
-    return page_of(request).respond(request, "tenants.html", headings=HEADINGS, **_listed(request))
+    return page_of(request).respond(request, "tenants.html", is_update=False, **_listed(request))
 
 
 def rows(request: Request) -> Response:
-    """Answer with the rows of the list alone."""
-    return HTMLResponse(page_of(request).html("rows.html", **_listed(request)))
+    """Answer with the rows of the list, and with its headings, whose links have the filter that was typed."""
+    page, listed = page_of(request), _listed(request)
+    return HTMLResponse(page.html("rows.html", **listed) + page.html("headings.html", is_update=True, **listed))
 
 
 def refresh(request: Request) -> Response:

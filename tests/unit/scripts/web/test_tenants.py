@@ -121,6 +121,13 @@ def test_a_fault_of_the_page_is_told_in_the_list_and_in_the_terminal(
     assert FAULT in site.browser().get("/").replace("&#39;", "'") and "RuntimeError: a fault" in capsys.readouterr().err
 
 
+def test_a_heading_keeps_the_filter_that_was_typed(site: Site) -> None:
+    rows = site.browser().get("/rows?filter=zoe&sort=owner&order=ascending")
+    assert '<tr id="headings" hx-swap-oob="outerMorph">' in rows
+    assert 'href="/?sort=owner&amp;order=descending&amp;filter=zoe"' in rows
+    assert "hx-swap-oob" not in site.browser().get("/?filter=zoe")
+
+
 def test_the_list_follows_the_files(site: Site) -> None:
     browser = site.browser()
     assert "Ann" in browser.get("/")
