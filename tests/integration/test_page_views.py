@@ -1,5 +1,6 @@
 """Every view of the page in Chromium: without barriers for assistive technology, in the dark, at 200 % zoom, by keyboard."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from scripts.tokens.signing import Grant
 from tests.support.accessibility import motion, overflow, serious_findings
 from tests.support.browser import chromium
 from tests.support.factories import KEY, settings
-from tests.support.screenshots import FOLDER, take
+from tests.support.pictured import KEPT, KEPT_ID, LOGS_QUERY, METRICS_QUERY
+from tests.support.screenshots import FOLDER, explored, pictured, take
 from tests.support.served_page import ServedPage, served
 from tests.support.shell import ROOT
 
@@ -130,8 +132,35 @@ def test_at_200_percent_no_view_is_wider_than_the_window_and_nothing_moves(
     assert found == {}
 
 
-def test_the_pictures_of_the_documentation_are_taken_again(browser: Browser, tmp_path: Path) -> None:
-    take(browser, tmp_path)
+@pytest.fixture(scope="module")
+def with_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
+    """The page of the pictures, whose views have plots, alerts, lines and retained data."""
+    with pictured(tmp_path_factory.mktemp("pictured")) as page:
+        yield page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_view_with_data_has_a_serious_barrier_or_is_too_wide_at_200_percent(
+    with_data: ServedPage, browser: Browser, scheme: str
+) -> None:
+    page, _ = with_data.open(browser, color_scheme=scheme, viewport=ZOOMED, device_scale_factor=2)
+    site, found = with_data.site, {}
+    urls = [f"{site}{path}" for path in ("/", "/tenants/shop", "/instance", "/retained", f"/retained/{KEPT}/{KEPT_ID}")]
+    queries = {"promql": METRICS_QUERY, "logql": LOGS_QUERY}
+    for url in (*urls, *(explored(site, language=language, query=query) for language, query in queries.items())):
+        page.goto(url)
+        settled(page)
+        if "/explore" in url:
+            expect(page.get_by_role("status")).to_have_text(re.compile(r"\.$"))
+        if (problems := (serious_findings(page), overflow(page))) != ([], 0):
+            found[url] = problems
+    assert found == {}
+
+
+def test_the_pictures_of_the_documentation_are_taken_again(
+    with_data: ServedPage, browser: Browser, tmp_path: Path
+) -> None:
+    take(with_data, browser, tmp_path)
     shown = sorted(path.name for path in FOLDER.glob("page-*.png"))
     assert sorted(path.name for path in tmp_path.iterdir()) == shown
 

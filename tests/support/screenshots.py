@@ -1,79 +1,83 @@
-"""The pictures of the page in the documentation: `python -m tests.support.screenshots` takes them again, in Chromium.
-
-They show a page about tenants of a test, with states and pods that are recorded.
-"""
+"""The pictures of the page in the documentation: `python -m tests.support.screenshots` takes them again, in Chromium."""
 
 import os
 import sys
 import tempfile
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, expect
 
-from components.core.public_keys import key_id
-from scripts.stackfile.file import StackFile
-from scripts.tokens.issued import record
-from scripts.tokens.signing import Grant
 from tests.support.browser import chromium
-from tests.support.factories import KEY, settings
-from tests.support.served_page import served
+from tests.support.pictured import KEPT, KEPT_ID, LOGS_QUERY, METRICS_QUERY
+from tests.support.served_page import ServedPage, served
 from tests.support.shell import ROOT
 
 FOLDER = ROOT / "docs" / "images"
-WINDOW = {"width": 1000, "height": 640}
-TENANTS = [
-    {"name": "billing", "owner": "team payments", "retention": {"metrics": "90d", "logs": "30d"}, "protect": True},
-    {"name": "ops", "owner": "platform", "retention": {"metrics": "30d"}},
-    {"name": "shop", "owner": "team web", "labels": {"team": "web"}},
-]
-TOKEN = Grant(
-    instance="showdown",
-    tenant="shop",
-    seconds=4_000_000_000,
-    issued=1,
-    id="3f0c9a52-7d1e-4b6a-9c58-2f1d6e0b8a47",
-    name="checkout",
-)
+WINDOW = {"width": 1240, "height": 720}  # so that no cell of the list breaks a word
 
 
-def write_stacks(folder: Path) -> None:
-    """Write the stack files that the pictures show."""
-    file = StackFile("showdown", folder)
-    for name, value in settings(tenants=[{"name": "default"}, *TENANTS]).items():
-        file.set(name, value)
-    file.write()
+@contextmanager
+def pictured(folder: Path) -> Iterator[ServedPage]:
+    """Serve the page of the pictures, with its files in a folder."""
+    command = [sys.executable, "-P", "-m", "tests.support.pictured", str(folder)]
+    with served(command, cwd=ROOT, env=os.environ | {"XDG_STATE_HOME": str(folder / "state")}) as started:
+        yield started
 
 
-def own_state(folder: str) -> AbstractContextManager[object]:
-    """Keep the list of issued tokens in a folder while the block runs."""
-    return mock.patch.dict(os.environ, {"XDG_STATE_HOME": folder})
-
-
-def take(browser: Browser, folder: Path) -> None:
+def take(started: ServedPage, browser: Browser, folder: Path) -> None:
     """Write all pictures into a folder, as PNG."""
-    with tempfile.TemporaryDirectory() as temporary, own_state(f"{temporary}/state"):
-        record(key_id(KEY), [TOKEN])
-        write_stacks(Path(temporary))
-        command = [sys.executable, "-P", "-m", "tests.support.page", temporary, "--applied"]
-        with served(command, cwd=ROOT) as page_process:
-            page, _ = page_process.open(browser, viewport=WINDOW, color_scheme="light", reduced_motion="reduce")
-            _tenants(page, folder)
-            _one_tenant(page, folder, page_process.site)
-            dark, _ = page_process.open(browser, viewport=WINDOW, color_scheme="dark", reduced_motion="reduce")
-            _change(dark, folder, page_process.site)
+    page, _ = started.open(browser, viewport=WINDOW, color_scheme="light", reduced_motion="reduce")
+    _tenants(page, folder)
+    _one_tenant(page, folder, started.site)
+    _instance(page, folder, started.site)
+    _explore(page, folder, started.site)
+    _retained(page, folder, started.site)
+    dark, _ = started.open(browser, viewport=WINDOW, color_scheme="dark", reduced_motion="reduce")
+    _change(dark, folder, started.site)
+
+
+def _settled(page: Page) -> None:
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
 def _tenants(page: Page, folder: Path) -> None:
     expect(page.locator("#tenant-shop .state")).to_have_text("ready")
+    expect(page.locator("#tenant-shop svg.sparkline")).to_have_count(3)
     page.screenshot(path=folder / "page-tenants.png")
 
 
 def _one_tenant(page: Page, folder: Path, site: str) -> None:
     page.goto(f"{site}/tenants/shop")
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    _settled(page)
     page.screenshot(path=folder / "page-tenant.png")
+
+
+def _instance(page: Page, folder: Path, site: str) -> None:
+    page.goto(f"{site}/instance")
+    _settled(page)
+    page.screenshot(path=folder / "page-instance.png", full_page=True)
+
+
+def explored(site: str, **query: str) -> str:
+    """Return the URL of Explore with a query, which it runs."""
+    return f"{site}/explore?{urlencode({'tenant': 'shop', 'range': '1h', **query})}"
+
+
+def _explore(page: Page, folder: Path, site: str) -> None:
+    page.goto(explored(site, language="promql", query=METRICS_QUERY))
+    expect(page.get_by_role("img", name="Plot of 3 series")).to_be_visible()
+    page.screenshot(path=folder / "page-explore.png")
+    page.goto(explored(site, language="logql", query=LOGS_QUERY))
+    expect(page.get_by_role("status")).to_have_text("12 lines, the newest first.")
+    page.screenshot(path=folder / "page-explore-logs.png")
+
+
+def _retained(page: Page, folder: Path, site: str) -> None:
+    page.goto(f"{site}/retained/{KEPT}/{KEPT_ID}")
+    page.screenshot(path=folder / "page-retained.png", full_page=True)
 
 
 def _change(page: Page, folder: Path, site: str) -> None:
@@ -88,5 +92,5 @@ def _change(page: Page, folder: Path, site: str) -> None:
 
 
 if __name__ == "__main__":
-    with chromium() as started:
-        take(started, FOLDER)
+    with tempfile.TemporaryDirectory() as temporary, pictured(Path(temporary)) as page_process, chromium() as program:
+        take(page_process, program, FOLDER)

@@ -1,0 +1,209 @@
+"""A page with data in all its views, for pictures and for checks of how views look: `python -m tests.support.pictured FOLDER`.
+
+States, pods, histories and answers have the form of a real instance's. Their numbers agree with each other: `ops` lacks
+a pod, so its Loki takes no lines and an alert fires.
+"""
+
+import datetime
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto import mock_aws
+
+from components.core.names import GATEWAY_NAMESPACE, namespace
+from components.core.public_keys import key_id
+from scripts.clients.gateway.state import PodState
+from scripts.dashboards.expressions import LINES_BY_TENANT, RATE, SAMPLES_BY_TENANT, SERIES_BY_TENANT
+from scripts.engine.stack_state import Operation, operation_of
+from scripts.instances.gateway import GATEWAY
+from scripts.stackfile.file import StackFile
+from scripts.tokens.issued import record
+from scripts.tokens.signing import Grant, Signer
+from scripts.web.data.figures import STORED
+from scripts.web.server import Options, serve
+from tests.support.contexts import FakeContext
+from tests.support.factories import KEY, PAIR, settings
+from tests.support.page import Engine, Pods, applied
+from tests.support.s3_stores import make_store, record_retention
+from tests.support.tenant_apis import Asked, TenantApis, matrix, streams, vector
+
+INSTANCE, DOMAIN = "showdown", "showdown.example.com"
+TENANTS: list[dict[str, Any]] = [
+    {"name": "default"},
+    {"name": "billing", "owner": "team payments", "retention": {"metrics": "90d", "logs": "30d"}, "protect": True},
+    {"name": "ops", "owner": "platform", "retention": {"metrics": "30d"}},
+    {"name": "shop", "owner": "team web", "labels": {"team": "web"}},
+]
+KEPT, KEPT_ID = "checkout", "5f3c81d2"  # a tenant that was deleted, and the id of its data
+UNREADY = "ops"
+TOKEN = Grant(
+    instance=INSTANCE,
+    tenant="shop",
+    seconds=4_000_000_000,
+    issued=1,
+    id="3f0c9a52-7d1e-4b6a-9c58-2f1d6e0b8a47",
+    name="checkout",
+)
+METRICS_QUERY = "sum by (job) (rate(http_requests_total[5m]))"
+LOGS_QUERY = '{job="web"} | json | status >= 500'
+REQUESTS = {"cart": 14.0, "search": 31.0, "web": 58.0}  # each second, by job
+SERIES = {"billing": 8_400.0, "default": 310.0, "ops": 2_150.0, "shop": 41_800.0, "system": 26_300.0}
+SCRAPE_SECONDS = 30.0
+LINES = {"billing": 3.1, "default": 0.2, "shop": 46.0, "system": 12.4}
+STORED_BYTES = {"billing": 31e6, "default": 1.1e6, "ops": 7.4e6, "shop": 212e6, "system": 118e6}
+UPDATES = (
+    ("2026-11-30T13:11:02.000Z", "ann@desk", "opstrace tenants set shop owner='team web'", {"update": 2}),
+    ("2026-11-30T10:40:27.000Z", "bob@laptop", f"opstrace tenants remove {KEPT}", {"delete": 33, "update": 1}),
+    ("2026-11-29T16:02:51.000Z", "ann@desk", "Add the tenant billing, in the page", {"create": 33, "update": 1}),
+    ("2026-11-28T09:15:40.000Z", "ann@desk", "opstrace create", {"create": 214}),
+)
+FAILED_REQUESTS = (
+    ("POST", "/cart/checkout", 502, "upstream payment did not answer in 10 s"),
+    ("GET", "/search?q=lamp", 503, "no healthy upstream"),
+    ("POST", "/cart/checkout", 500, "could not serialize access due to concurrent update"),
+)
+
+
+def _wave(at: float, phase: float) -> float:
+    """Return a factor near 1 that goes up and down with time, as load does."""
+    return 1 + 0.18 * math.sin(at / 900 + phase) + 0.05 * math.sin(at / 97 + 3 * phase)
+
+
+def _points(asked: Asked, value: float, phase: float) -> list[tuple[float, float]]:
+    start, end, step = (float(asked.query[name]) for name in ("start", "end", "step"))
+    times = [start + number * step for number in range(int((end - start) / step) + 1)]
+    return [(at, value * _wave(at, phase)) for at in times]
+
+
+def _ranges(asked: Asked, label: str, values: dict[str, float]) -> tuple[int, Any]:
+    return 200, matrix(
+        *(({label: name}, _points(asked, value, phase)) for phase, (name, value) in enumerate(values.items()))
+    )
+
+
+def _log_lines(asked: Asked) -> tuple[int, Any]:
+    end, lines = int(asked.query["end"]), []
+    for number in range(12):
+        method, path, status, error = FAILED_REQUESTS[number % len(FAILED_REQUESTS)]
+        body = {"method": method, "path": path, "status": status, "ms": 37 + 211 * (number % 5), "error": error}
+        lines.append((end - number * 47_000_000_000, json.dumps(body)))
+    return 200, streams(({"job": "web", "level": "error"}, lines))
+
+
+def _alert() -> dict[str, Any]:
+    return {
+        "labels": {"alertname": "TenantNotReady", "severity": "warning", "namespace": namespace(UNREADY)},
+        "annotations": {"summary": f"Pods of the tenant {UNREADY} are not ready for 5 minutes."},
+        "state": "firing",
+        "activeAt": "2026-11-30T13:02:30Z",
+    }
+
+
+def answer(asked: Asked) -> tuple[int, Any]:
+    """Answer as Cortex and Loki of a tenant do."""
+    query = asked.query.get("query", "")
+    rates = {
+        SERIES_BY_TENANT: SERIES,
+        SAMPLES_BY_TENANT: {name: series / SCRAPE_SECONDS for name, series in SERIES.items()},
+        LINES_BY_TENANT: LINES,
+    }
+    by_query = {expression.replace(RATE, "[5m]"): values for expression, values in rates.items()}
+    if query in by_query:
+        return _ranges(asked, "tenant", by_query[query])
+    if query == METRICS_QUERY:
+        return _ranges(asked, "job", REQUESTS)
+    if query == LOGS_QUERY:
+        return _log_lines(asked)
+    if query == STORED:
+        return 200, vector(*(({"tenant": name}, value) for name, value in STORED_BYTES.items()))
+    if asked.path.endswith("/alerts"):
+        return 200, {"status": "success", "data": {"alerts": [_alert()] if ".system." in asked.host else []}}
+    empty: Any = {
+        "/api/v1/query_range": matrix(),
+        "/loki/api/v1/query": vector(),
+        "/loki/api/v1/query_range": streams(),
+    }
+    return 200, empty.get(asked.path, {"status": "success", "data": []})
+
+
+class _History(Engine):
+    def operations(self, most: int) -> list[Operation]:
+        entries = [
+            {
+                "kind": "update",
+                "startTime": started,
+                "message": f"{user}: {purpose}",
+                "environment": {"pulumi.flag.message": "set"},
+                "result": "succeeded",
+                "resourceChanges": changes,
+            }
+            for started, user, purpose, changes in UPDATES
+        ]
+        return [operation_of(entry) for entry in entries[:most]]
+
+
+class _Cluster(Pods):
+    def get(self, version: str, kind: str, name: str, namespace: str | None = None) -> Any:
+        if (name, namespace) == (GATEWAY, GATEWAY_NAMESPACE):
+            return {"spec": {"replicas": 2}, "status": {"readyReplicas": 2}}
+        return super().get(version, kind, name, namespace)
+
+
+class _Context(FakeContext):
+    def gateway_pods(self, *_: Any) -> dict[str, Any]:
+        state = PodState(key_ids=[key_id(KEY)], current=True, refused=False)
+        return {f"{GATEWAY}-6c9f7d5b84-{end}": state for end in ("4kzqp", "w7d2n")}
+
+
+class _Certificates:
+    """ACM with a certificate of the instance and one of each tenant."""
+
+    def can_paginate(self, _: str) -> bool:
+        return False
+
+    def list_certificates(self, **_: Any) -> dict[str, Any]:
+        names = [DOMAIN, *(f"{tenant['name']}.{DOMAIN}" for tenant in TENANTS), f"system.{DOMAIN}"]
+        ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=393)
+        return {
+            "CertificateSummaryList": [{"DomainName": name, "Status": "ISSUED", "NotAfter": ends} for name in names]
+        }
+
+
+@contextmanager
+def account() -> Iterator[dict[str, Any]]:
+    """Yield the clients of an account with the data of a deleted tenant."""
+    with mock_aws():
+        aws = {"s3": boto3.client("s3", "us-east-1"), "acm": _Certificates()}
+        store = make_store(aws, KEPT, KEPT_ID)
+        record_retention(aws, store, 30)
+        sizes = {"metrics": [410_000, 388_000, 402_000], "logs": [96_000, 120_000, 87_000, 101_000], "config": [900]}
+        for kind, bucket in store.buckets.items():
+            for number, size in enumerate(sizes[kind]):
+                aws["s3"].put_object(Bucket=bucket, Key=f"{number}", Body=b"x" * size)
+        yield aws
+
+
+def main() -> None:
+    """Write the stack file and the list of issued tokens, and serve the page."""
+    folder = Path(sys.argv[1])
+    file = StackFile(INSTANCE, folder)
+    for name, value in settings(tenants=TENANTS).items():
+        file.set(name, value)
+    file.write()
+    record(key_id(KEY), [TOKEN])
+    states, cluster = applied(folder), _Cluster()
+    cluster.ready = {tenant: int(tenant != UNREADY) for tenant in SERIES}
+    with account() as aws:
+        context = _Context(folder, lambda stack: _History(folder, states, [], stack), aws=aws, cluster=cluster)
+        context.gateway = TenantApis(answer).client
+        serve(context, "local", INSTANCE, Options(open_browser=False, signer=Signer(PAIR)))
+
+
+if __name__ == "__main__":
+    main()
