@@ -14,12 +14,15 @@ ARGUMENTS = ("--no-sandbox",)  # the tests run as root, for which Chromium has n
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start Chromium without a window. `expect` waits for `SECONDS`, not for Playwright's five."""
+def chromium(*arguments: str) -> Iterator[Browser]:
+    """Start Chromium without a window. `expect` waits for `SECONDS`, not for Playwright's five.
+
+    Other `arguments` than `ARGUMENTS` go to Chromium too.
+    """
     expect.set_options(timeout=SECONDS * 1000)
     program = ensure(catalog.CHROMIUM) / "chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS])
+        browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *arguments])
         try:
             yield browser
         finally:

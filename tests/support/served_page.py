@@ -1,9 +1,10 @@
 """The page of a command that serves it, used in Chromium: each browser begins with the newest link of its output."""
 
+import datetime
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from queue import Queue
 from typing import Any
@@ -33,9 +34,13 @@ class ServedPage:
         page = browser.new_context(**options).new_page()
         page.set_default_timeout(SECONDS * 1000)
         problems = without_problems(page)
-        page.goto(self._links.get(timeout=SECONDS))
+        page.goto(self.link())
         expect(page.get_by_role("heading", name="Tenants")).to_be_visible()
         return page, problems
+
+    def link(self) -> str:
+        """Return a link that begins a session, which no browser has used."""
+        return self._links.get(timeout=SECONDS)
 
     @property
     def site(self) -> str:
@@ -59,8 +64,13 @@ def served(command: list[str], **options: Any) -> Iterator[ServedPage]:
                 raise
 
 
-def show_plan(page: Page, tenant: str, *, own_stack: bool = False, on_delete: str = "") -> None:
-    """Fill in the form of a new tenant, and let the page show its plan."""
+def show_plan(
+    page: Page, tenant: str, *, own_stack: bool = False, on_delete: str = "", others: Sequence[str] = ()
+) -> None:
+    """Fill in the form of a new tenant, and let the page show its plan.
+
+    `others` are tenants that are not applied yet, so that the plan has them too.
+    """
     page.get_by_role("link", name="Tenants", exact=True).press("Enter")
     page.get_by_role("link", name="Add a tenant").press("Enter")
     page.get_by_label("Name", exact=True).fill(tenant)
@@ -68,7 +78,8 @@ def show_plan(page: Page, tenant: str, *, own_stack: bool = False, on_delete: st
         page.get_by_label("A stack of its own").check()
     page.get_by_label("onDelete").select_option(on_delete)
     page.get_by_role("button", name="Show the plan").press("Enter")
-    expect(page.get_by_text(f"1 tenant to add ({tenant})")).to_be_visible()
+    names = ", ".join((*others, tenant))
+    expect(page.get_by_text(f"{len(others) + 1} tenant{'s' if others else ''} to add ({names})")).to_be_visible()
 
 
 def apply(page: Page) -> None:
@@ -87,3 +98,60 @@ def open_tenant(page: Page, tenant: str) -> None:
     expect(page.locator(f"#tenant-{tenant} .state")).to_have_text("ready")
     page.get_by_role("link", name=tenant, exact=True).click()  # a key could meet a row that is being updated
     expect(page.get_by_role("heading", name=tenant, exact=True, level=1)).to_be_visible()
+
+
+def delete(page: Page, tenant: str, data: str, tokens: str = "") -> None:
+    """Delete a tenant; `data` and `tokens` say what becomes of them, in the form's words."""
+    open_tenant(page, tenant)
+    page.get_by_role("link", name="Delete", exact=True).press("Enter")
+    expect(page.locator("dt:text-is('Data') + dd")).to_have_text(re.compile(r"\d+ objects, .* in 3 buckets, "))
+    page.get_by_label("Data", exact=True).select_option(label=data)
+    if tokens:
+        page.get_by_label("Tokens", exact=True).select_option(label=tokens)
+    page.get_by_label("Type the tenant's name to go on").fill(tenant)
+    page.get_by_role("button", name=f"Delete {tenant}").press("Enter")
+
+
+def open_retained(page: Page, tenant: str, expires: str = "never") -> None:
+    """Select the retained data of a tenant in the list, which must have objects, and which must expire then."""
+    page.get_by_role("link", name="Retained data", exact=True).press("Enter")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=tenant, exact=True))
+    expect(row.locator("td").nth(3)).to_have_text(re.compile(r"^[1-9][\d,]*$"))
+    expect(row.locator("td").nth(4)).to_have_text(re.compile(r"^[1-9][\d.]* [kM]?B$"))
+    expect(row.locator("td").nth(5)).to_have_text(expires)
+    row.get_by_role("link").press("Enter")
+    expect(page.get_by_role("heading", name=f"Retained data of {tenant}")).to_be_visible()
+
+
+def let_expire(page: Page, tenant: str, days: int) -> str:
+    """Let the retained data of a tenant, which the page shows, expire; return the day."""
+    day = (datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=days)).isoformat()
+    page.get_by_label("Days from now").fill(str(days))
+    page.get_by_role("button", name="Let it expire").press("Enter")
+    wait_for_end(page)
+    expect(
+        page.get_by_text(re.compile(rf"^S3 empties the 3 buckets of {tenant} \(\w+\) on {day} \(UTC\)\.$"))
+    ).to_be_visible()
+    return day
+
+
+def purge(page: Page, tenant: str) -> None:
+    """Delete the retained data of a tenant, which the page shows: it refuses another name, and takes the right one."""
+    typed = page.get_by_label("Type the tenant's name to delete this data for good")
+    for name in ("default", tenant):
+        typed.fill(name)
+        page.get_by_role("button", name="Delete the data").press("Enter")
+        if name != tenant:
+            expect(page.get_by_role("alert")).to_have_text(f"'{name}' is not the name {tenant}: nothing is changed.")
+    wait_for_end(page)
+    expect(
+        page.get_by_text(re.compile(rf"^Nothing is left of the retained data of {tenant} \(\w+\): "))
+    ).to_be_visible()
+
+
+def require_not_retained(page: Page, tenant: str) -> None:
+    """Fail if the list of retained data has some of a tenant."""
+    page.get_by_role("link", name="Retained data", exact=True).press("Enter")
+    expect(page.get_by_role("heading", name="Retained data", exact=True)).to_be_visible()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    expect(page.get_by_role("link", name=tenant, exact=True)).to_have_count(0)
