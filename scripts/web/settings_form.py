@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -106,6 +107,11 @@ def _field(path: str, part: Schema, effect: str) -> Field:
 def texts(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the texts that the form shows for settings in the form of a stack file, by path."""
     return {field.path: text for field in fields() if (text := _text(field, _value(settings, field.path)))}
+
+
+def fingerprint(texts: Mapping[str, str]) -> str:
+    """Return a text that tells whether the texts of a form have changed since the form was made."""
+    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
 
 
 def _value(settings: Mapping[str, Any], path: str) -> Any:

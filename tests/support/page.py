@@ -177,6 +177,12 @@ class Browser:
         assert answer.status_code == status, answer.text
         return answer.headers.get("location", answer.text)
 
+    def submit(self, path: str, status: int = 303, **fields: str) -> str:
+        """Open the page of a form, and send the form with its hidden fields; return what `post` does."""
+        (form,) = re.findall(rf'<form method="post" action="{path}">(.*?)</form>', self.get(path), re.DOTALL)
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
+        return self.post(path, status, **hidden | fields)
+
     def change(self, location: str) -> Change:
         """Return the change to which an answer leads."""
         match = re.fullmatch(r"/changes/([0-9a-f]+)", location)

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from scripts.web.page import Page
 
 ON = "yes"  # the value of a box that is ticked
+OUTDATED = (
+    "The settings changed since you opened this form, so nothing was changed. The form shows the new settings: make your "
+    "change again."
+)
 
 
 def _edit(page: Page, tenant: str, settings: list[str]) -> Edit:
@@ -108,10 +112,13 @@ def _set_values(page: Page, tenant: str) -> dict[str, str]:
 def show_change(request: Request) -> Response:
     """Answer with the form of a tenant's settings."""
     values = _set_values(page_of(request), request.path_params["tenant"])
-    return _change_form(request, values)
+    return _change_form(request, values, values)
 
 
-def _change_form(request: Request, form: Mapping[str, str], error: str | None = None) -> Response:
+def _change_form(
+    request: Request, before: Mapping[str, str], form: Mapping[str, str], error: str | None = None
+) -> Response:
+    """Answer with the form of the settings `before` a change, filled in with the texts of `form`."""
     page = page_of(request)
     return page.respond(
         request,
@@ -119,6 +126,7 @@ def _change_form(request: Request, form: Mapping[str, str], error: str | None = 
         status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
         name=request.path_params["tenant"],
         values=_filled(form),
+        shown=settings_form.fingerprint(before),
         force=form.get("force") == ON,
         name_field=settings_form.name_field(),
         **_settings(page, error, is_change=True),
@@ -129,8 +137,10 @@ def change(request: Request) -> Response:
     """Start the change of a tenant's settings; answer with the form where one is invalid, or where none differs."""
     page, form, tenant = page_of(request), form_of(request), request.path_params["tenant"]
     before = _set_values(page, tenant)
+    as_it_is = form.get("as_it_is") == ON  # completes an update that a killed page began
+    if not as_it_is and form.get("shown") != settings_form.fingerprint(before):
+        return _change_form(request, before, before, OUTDATED)
     try:
-        as_it_is = form.get("as_it_is") == ON  # completes an update that a killed page began
         edit = _edit(page, tenant, [] if as_it_is else settings_form.assignments(form, before))
         if not edit.settings and not as_it_is:
             raise UserError("No setting differs from the stack file: change one first.")
@@ -143,5 +153,5 @@ def change(request: Request) -> Response:
         )
         started = page.changes.start(page.context, task)
     except UserError as refused:
-        return _change_form(request, form, str(refused))
+        return _change_form(request, before, form, str(refused))
     return progress_of(started)

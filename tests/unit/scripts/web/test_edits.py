@@ -154,7 +154,7 @@ def test_the_file_is_applied_as_it_is_after_a_page_was_killed(site: Site) -> Non
     file.entry("tenants").append({"name": "shop", "owner": "Zoe"})
     file.write()
     browser, before = site.browser(), site.stack.read_text()
-    change = browser.change(browser.post("/tenants/shop/change", owner="not taken", as_it_is="yes"))
+    change = browser.change(browser.submit("/tenants/shop/change", owner="not taken", as_it_is="yes"))
     assert asks(change)
     page = browser.get(f"/changes/{change.id}")
     assert "Pulumi.showdown.yaml stays as it is." in page and "1 tenant to add (shop)" in page
@@ -182,10 +182,10 @@ def test_the_form_of_a_tenant_has_what_its_entry_sets_and_changes_what_differs(s
     form = browser.get("/tenants/ops/change")
     assert 'name="owner" value="Ann"' in form and "team=web</textarea>" in form and 'placeholder="7d"' in form
     same = {"owner": "Ann", "labels": "team=web"}
-    assert "No setting differs" in browser.post("/tenants/ops/change", 422, **same)
-    assert "shortest retention" in browser.post("/tenants/ops/change", 422, **same | {"retention.logs": "1h"})
+    assert "No setting differs" in browser.submit("/tenants/ops/change", 422, **same)
+    assert "shortest retention" in browser.submit("/tenants/ops/change", 422, **same | {"retention.logs": "1h"})
     changed = {"owner": "", "labels": "team=web", "protect": "true", "size": "medium"}
-    change = browser.change(browser.post("/tenants/ops/change", 303, **changed))
+    change = browser.change(browser.submit("/tenants/ops/change", 303, **changed))
     assert asks(change) == "Apply this change?"
     browser.post(f"/changes/{change.id}/answer", answer="yes")
     change.wait(30)
@@ -193,6 +193,23 @@ def test_the_form_of_a_tenant_has_what_its_entry_sets_and_changes_what_differs(s
     ops = config(site).settings_of("ops")
     assert (ops.owner, ops.protect, ops.size, ops.labels) == (None, True, "medium", {"team": "web"})
     assert browser.get("/tenants/nobody/change", 404)
+
+
+def test_a_form_that_was_opened_before_another_change_reverts_nothing(site: Site) -> None:
+    browser, other = site.browser(), site.browser()
+    fields = {"owner": "Ann", "labels": "team=web"}
+    (shown,) = re.findall('name="shown" value="(.*?)"', browser.get("/tenants/ops/change"))
+    change = other.change(other.submit("/tenants/ops/change", **fields | {"owner": "Zoe"}))
+    assert asks(change)
+    other.post(f"/changes/{change.id}/answer", answer="yes")
+    change.wait(30)
+    assert change.state == "done", change.error
+    old = {"shown": shown, **fields, "protect": "true"}
+    refused = browser.post("/tenants/ops/change", 422, **old)
+    assert "The settings changed since you opened this form" in refused
+    assert 'name="owner" value="Zoe"' in refused and "<option selected>true" not in refused
+    browser.post("/tenants/ops/change", 422, **old | {"shown": ""})
+    assert config(site).settings_of("ops").owner == "Zoe" and len(site.updates) == 1
 
 
 def test_the_form_says_what_a_change_does_to_running_pods(site: Site) -> None:
@@ -209,7 +226,7 @@ def test_the_form_says_what_a_change_does_to_running_pods(site: Site) -> None:
 def test_the_settings_of_the_system_tenant_are_changed(site: Site) -> None:
     browser = site.browser()
     change = browser.change(
-        browser.post("/tenants/system/change", 303, **{"limits.metrics.max_series_per_user": "400000"})
+        browser.submit("/tenants/system/change", 303, **{"limits.metrics.max_series_per_user": "400000"})
     )
     assert asks(change) == "Apply this change?" and change.task.stack == "showdown"
     browser.post(f"/changes/{change.id}/answer", answer="yes")
@@ -224,7 +241,7 @@ def test_a_size_is_set_part_by_part_and_by_its_name_again(site: Site) -> None:
     parts = {"size.replicas": "3", "size.logs.cpu": "0.5", "size.logs.volume": "20Gi"}
 
     def apply(**fields: str) -> Any:
-        change = browser.change(browser.post("/tenants/ops/change", 303, **kept | fields))
+        change = browser.change(browser.submit("/tenants/ops/change", 303, **kept | fields))
         assert asks(change)
         browser.post(f"/changes/{change.id}/answer", answer="yes")
         change.wait(30)
@@ -236,7 +253,7 @@ def test_a_size_is_set_part_by_part_and_by_its_name_again(site: Site) -> None:
     assert (size.replicas, size.logs.cpu, size.logs.volume, size.metrics.cpu) == (3, "0.5", "20Gi", "50m")
     form = browser.get("/tenants/ops/change")
     assert "<option selected>3</option>" in form and 'name="size.logs.volume" value="20Gi"' in form
-    refused = browser.post("/tenants/ops/change", 422, **kept | parts | {"size": "large"})
+    refused = browser.submit("/tenants/ops/change", 422, **kept | parts | {"size": "large"})
     assert "leave size empty, or clear size.replicas, size.logs.cpu, size.logs.volume" in refused
     assert apply(size="small") == "small"
 
@@ -245,7 +262,7 @@ def test_a_shorter_retention_asks_about_the_data_first(site: Site, monkeypatch: 
     shorter = {"metrics": ("30d", "7d")}
     monkeypatch.setattr("scripts.tenants.plan.shorter_retention", lambda *_: shorter)
     browser, before = site.browser(), site.stack.read_text()
-    change = browser.change(browser.post("/tenants/default/change", owner="Bob"))
+    change = browser.change(browser.submit("/tenants/default/change", owner="Bob"))
     assert asks(change) == "Delete the older data?"
     assert "older data will be deleted for good" in browser.get(f"/changes/{change.id}")
     browser.post(f"/changes/{change.id}/answer", answer="no")
