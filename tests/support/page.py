@@ -183,6 +183,11 @@ class Browser:
         hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
         return self.post(path, status, **hidden | fields)
 
+    def answer(self, change: Change, text: str) -> str:
+        """Answer the question of a change that its page shows; return what `post` does."""
+        (question,) = re.findall('name="question" value="(.*?)"', self.get(f"/changes/{change.id}/progress"))
+        return self.post(f"/changes/{change.id}/answer", question=question, answer=text)
+
     def change(self, location: str) -> Change:
         """Return the change to which an answer leads."""
         match = re.fullmatch(r"/changes/([0-9a-f]+)", location)

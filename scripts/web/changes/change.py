@@ -135,9 +135,9 @@ class Change:
         if self.operations and self.operations[-1].read():
             self._notice()
 
-    def answer(self, text: str) -> bool:
-        """Answer the question that waits; return False where none does."""
-        return self.conversation.answer(text)
+    def answer(self, question_id: str, text: str) -> bool:
+        """Answer the question that waits; return False where none does, or where another one does."""
+        return self.conversation.answer(question_id, text)
 
     def stop(self) -> None:
         """End the wait for an answer, or interrupt the engine. Its second interrupt ends it at once."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from components.core.errors import UserError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Kind = Literal["note", "difference", "plan", "step"]
+ID_BYTES = 8
 
 
 class NotConfirmedError(UserError):
@@ -31,11 +33,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Question:
-    """A question that waits for its answer. With `name`, the user must type that name."""
+    """A question that waits for its answer. With `name`, the user must type that name. Its answer has the question's `id`."""
 
     text: str
     yes: str
     name: str | None = None
+    id: str = field(default_factory=lambda: secrets.token_hex(ID_BYTES))
 
 
 class Conversation(Terminal):
@@ -132,10 +135,10 @@ class Conversation(Terminal):
                 raise NotConfirmedError("the page ended before the answer: nothing is changed")
             return self._answer
 
-    def answer(self, text: str) -> bool:
-        """Answer the question that waits; return False where none does."""
+    def answer(self, question_id: str, text: str) -> bool:
+        """Answer the question that waits; return False where none does, or where another one does."""
         with self._answered:
-            if self.question is None or self._answer is not None:
+            if self.question is None or self.question.id != question_id or self._answer is not None:
                 return False
             self._answer = text
             self._answered.notify_all()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from scripts.web.changes.change import Change
 
+TOO_LATE = "Your answer was not taken: its question was answered before, or no longer waits."
+
 
 def show_all(request: Request) -> Response:
     """Answer with all changes that this page made."""
@@ -35,9 +37,13 @@ def _change(request: Request) -> Change:
 
 def show(request: Request) -> Response:
     """Answer with a change and its progress."""
-    change = _change(request)
+    return _shown(request, _change(request))
+
+
+def _shown(request: Request, change: Change, error: str | None = None) -> Response:
     change.follow()
-    return page_of(request).respond(request, "change.html", change=change)
+    status = HTTPStatus.CONFLICT if error else HTTPStatus.OK
+    return page_of(request).respond(request, "change.html", status=status, change=change, error=error)
 
 
 def progress(request: Request) -> Response:
@@ -64,8 +70,9 @@ def output(request: Request) -> Response:
 
 
 def answer(request: Request) -> Response:
-    """Answer the question of a change."""
-    change = _change(request)
-    form = form_of(request)
-    change.answer(form.get("name", "").strip() if form.get("answer") == "name" else form.get("answer", "no"))
+    """Answer the question of a change, unless another answer came first: one never answers the next question."""
+    change, form = _change(request), form_of(request)
+    text = form.get("name", "").strip() if form.get("answer") == "name" else form.get("answer", "no")
+    if not change.answer(form.get("question", ""), text):
+        return _shown(request, change, TOO_LATE)
     return progress_of(change)

@@ -26,7 +26,7 @@ def answered(conversation: Conversation, ask: Callable[[], Any], answer: str | N
     if answer is None:
         conversation.stop()
     else:
-        assert conversation.answer(answer)
+        assert conversation.question and conversation.answer(conversation.question.id, answer)
     thread.join(30)
     (result,) = results
     return result
@@ -67,7 +67,7 @@ def test_after_the_end_of_the_page_nothing_waits(conversation: Conversation) -> 
 
 
 def test_an_answer_to_no_question_is_not_taken(conversation: Conversation) -> None:
-    assert not conversation.answer("yes")
+    assert not conversation.answer("", "yes")
 
 
 def test_a_change_that_was_confirmed_in_its_form_is_not_asked_about(conversation: Conversation) -> None:

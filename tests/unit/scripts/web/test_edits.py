@@ -11,6 +11,7 @@ from components.core.resource_names import BUCKET_TYPE, STATEFUL_SET_TYPE, TENAN
 from scripts.stackfile.file import StackFile
 from tests.support.factories import settings
 from tests.support.page import Engine, Site, asks
+from tests.support.polling import eventually
 from tests.support.s3_stores import make_store
 
 URN = f"urn:pulumi:showdown::opstrace::{TENANT_TYPE}::tenant-"
@@ -46,7 +47,7 @@ def test_a_tenant_is_added_after_its_difference_and_plan_were_confirmed(site: Si
     page = site.browser().get(f"/changes/{change.id}")  # in another browser
     assert "+    - name: shop" in page and "1 tenant to add" in page and "waits for your answer" in page
     assert change.task.title in browser.get("/banner")
-    assert browser.post(f"/changes/{change.id}/answer", answer="yes") == f"/changes/{change.id}"
+    assert browser.answer(change, "yes") == f"/changes/{change.id}"
     change.wait(30)
     assert change.state == "done" and len(site.updates) == 1, change.error
     shop = config(site).settings_of("shop")
@@ -61,7 +62,7 @@ def test_a_tenant_with_a_stack_of_its_own_is_added(site: Site) -> None:
     browser = site.browser()
     change = browser.change(browser.post("/add", name="shop", own_stack="yes"))
     assert asks(change) and change.task.stack == "showdown.shop"
-    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    browser.answer(change, "yes")
     change.wait(30)
     assert change.state == "done" and "showdown.shop" in site.states, change.error
     assert (site.stack.parent / "Pulumi.showdown.shop.yaml").exists()
@@ -72,7 +73,7 @@ def test_what_is_not_confirmed_changes_nothing(site: Site, answer: str) -> None:
     browser, before = site.browser(), site.stack.read_text()
     change = browser.change(browser.post("/add", name="shop"))
     assert asks(change)
-    browser.post(f"/changes/{change.id}/answer", answer=answer)
+    browser.answer(change, answer)
     change.wait(30)
     assert change.state == "not confirmed" and site.stack.read_text() == before and site.updates == []
 
@@ -126,13 +127,13 @@ def test_a_change_that_failed_runs_again_and_resumes(site: Site, monkeypatch: py
     monkeypatch.setattr(Engine, "up", up)
     change = browser.change(browser.post("/add", name="shop"))
     assert asks(change)
-    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    browser.answer(change, "yes")
     change.wait(30)
     assert change.state == "failed" and "Run it again" in browser.get(f"/changes/{change.id}")
     again = browser.change(browser.post(f"/changes/{change.id}/again"))
     assert asks(again) and "no update with it has completed: it resumes" in browser.get(f"/changes/{again.id}")
     assert "under way" in browser.post(f"/changes/{change.id}/again", 409)
-    browser.post(f"/changes/{again.id}/answer", answer="yes")
+    browser.answer(again, "yes")
     again.wait(30)
     assert again.state == "done" and applies == [2], again.error
     assert "cannot run again" in browser.post(f"/changes/{again.id}/again", 409)
@@ -158,7 +159,7 @@ def test_the_file_is_applied_as_it_is_after_a_page_was_killed(site: Site) -> Non
     assert asks(change)
     page = browser.get(f"/changes/{change.id}")
     assert "Pulumi.showdown.yaml stays as it is." in page and "1 tenant to add (shop)" in page
-    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    browser.answer(change, "yes")
     change.wait(30)
     assert change.state == "done" and site.updates == [before], change.error
 
@@ -171,7 +172,7 @@ def test_one_change_at_a_time_for_each_stack(site: Site) -> None:
     alone = other.change(other.post("/add", name="news", own_stack="yes"))  # another stack
     assert asks(alone)
     for one in (change, alone):
-        other.post(f"/changes/{one.id}/answer", answer="no")
+        other.answer(one, "no")
         one.wait(30)
     assert asks(other.change(other.post("/add", name="news")))
     site.page.changes.close()
@@ -187,7 +188,7 @@ def test_the_form_of_a_tenant_has_what_its_entry_sets_and_changes_what_differs(s
     changed = {"owner": "", "labels": "team=web", "protect": "true", "size": "medium"}
     change = browser.change(browser.submit("/tenants/ops/change", 303, **changed))
     assert asks(change) == "Apply this change?"
-    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    browser.answer(change, "yes")
     change.wait(30)
     assert change.state == "done", change.error
     ops = config(site).settings_of("ops")
@@ -201,7 +202,7 @@ def test_a_form_that_was_opened_before_another_change_reverts_nothing(site: Site
     (shown,) = re.findall('name="shown" value="(.*?)"', browser.get("/tenants/ops/change"))
     change = other.change(other.submit("/tenants/ops/change", **fields | {"owner": "Zoe"}))
     assert asks(change)
-    other.post(f"/changes/{change.id}/answer", answer="yes")
+    other.answer(change, "yes")
     change.wait(30)
     assert change.state == "done", change.error
     old = {"shown": shown, **fields, "protect": "true"}
@@ -229,7 +230,7 @@ def test_the_settings_of_the_system_tenant_are_changed(site: Site) -> None:
         browser.submit("/tenants/system/change", 303, **{"limits.metrics.max_series_per_user": "400000"})
     )
     assert asks(change) == "Apply this change?" and change.task.stack == "showdown"
-    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    browser.answer(change, "yes")
     change.wait(30)
     assert change.state == "done", change.error
     assert config(site).system_tenant.limits.metrics.max_series_per_user == 400_000
@@ -243,7 +244,7 @@ def test_a_size_is_set_part_by_part_and_by_its_name_again(site: Site) -> None:
     def apply(**fields: str) -> Any:
         change = browser.change(browser.submit("/tenants/ops/change", 303, **kept | fields))
         assert asks(change)
-        browser.post(f"/changes/{change.id}/answer", answer="yes")
+        browser.answer(change, "yes")
         change.wait(30)
         assert change.state == "done", change.error
         return config(site).settings_of("ops").size
@@ -265,9 +266,26 @@ def test_a_shorter_retention_asks_about_the_data_first(site: Site, monkeypatch: 
     change = browser.change(browser.submit("/tenants/default/change", owner="Bob"))
     assert asks(change) == "Delete the older data?"
     assert "older data will be deleted for good" in browser.get(f"/changes/{change.id}")
-    browser.post(f"/changes/{change.id}/answer", answer="no")
+    browser.answer(change, "no")
     change.wait(30)
     assert change.state == "not confirmed" and site.stack.read_text() == before
+
+
+def test_an_answer_never_answers_the_next_question(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.tenants.plan.shorter_retention", lambda *_: {"metrics": ("30d", "7d")})
+    browser, other = site.browser(), site.browser()
+    change = browser.change(browser.submit("/tenants/default/change", owner="Bob"))
+    assert asks(change) == "Delete the older data?"
+    (first,) = re.findall('name="question" value="(.*?)"', other.get(f"/changes/{change.id}"))
+    browser.answer(change, "yes")
+    eventually(lambda: (one := change.conversation.question) is not None and one.text == "Apply this change?", 30)
+    for question in (first, ""):
+        refused = other.post(f"/changes/{change.id}/answer", 409, question=question, answer="yes")
+        assert "Your answer was not taken" in refused and "Apply this change?" in refused
+    assert change.is_waiting and site.updates == []
+    browser.answer(change, "yes")
+    change.wait(30)
+    assert change.state == "done" and len(site.updates) == 1, change.error
 
 
 def test_a_tenant_is_deleted_once_its_name_was_typed(site: Site) -> None:

@@ -80,7 +80,7 @@ def test_data_is_adopted_after_the_difference_and_the_plan_were_confirmed(site: 
         assert asks(change) == "Apply this change?" and site.stack.read_text() == before
         page = browser.get(f"/changes/{change.id}")
         assert "+    - name: gone" in page and "metrics: 30d" in page and "tenants to add" in page
-        browser.post(f"/changes/{change.id}/answer", answer=answer)
+        browser.answer(change, answer)
         change.wait(30)
         assert change.state == state and len(site.updates) == updates, change.error
     assert site.updates[0].startswith("imported ") and "name: gone" in site.updates[1]
@@ -91,7 +91,7 @@ def test_data_is_not_adopted_into_a_file_that_changed_while_a_page_asked(site: S
     change = browser.change(browser.post(f"{ONE}/adopt"))
     assert asks(change)
     site.stack.write_text(site.stack.read_text() + "# another program\n")
-    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    browser.answer(change, "yes")
     change.wait(30)
     assert change.error and "was changed by another program" in change.error
     assert site.updates == []

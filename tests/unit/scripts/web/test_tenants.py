@@ -188,7 +188,7 @@ def test_tokens_are_listed_without_a_token_and_one_is_revoked_from_there(site: S
     assert "is not the id of a token of default" in browser.post("/tenants/default/revoke", 422, token=other)
     change = browser.change(browser.post("/tenants/default/revoke", token=valid))
     assert asks(change) == "Apply this change?"
-    browser.post(f"/changes/{change.id}/answer", answer="yes")
+    browser.answer(change, "yes")
     change.wait(30)
     assert change.state == "done" and len(site.updates) == 1
     assert valid in StackFile("showdown", site.stack.parent).config().data_api.revoked_tokens
