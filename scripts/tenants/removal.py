@@ -31,9 +31,13 @@ FATES: Mapping[Fate, str] = {"purge": "deleted", "retain": "kept", "mixed": "del
 
 @dataclass(frozen=True, kw_only=True)
 class RemovalOptions:
-    """The options of `tenants remove`: what happens to the data and to the tokens, and which questions are left out."""
+    """The options of `tenants remove`: what happens to the data and to the tokens, and which questions are left out.
+
+    `shown` is what the user was told about the data, for which `policy` is None; a removal that does otherwise is refused.
+    """
 
     policy: OnDelete | None = None
+    shown: Fate | None = None
     tokens: Answer | None = None
     yes: bool = False
     force: bool = False
@@ -70,10 +74,9 @@ def outlook(context: Context, provider_name: str, instance: str, tenant: str) ->
     deployed = recorded_state.user_tenants(target.engine.state()).get(tenant)
     if place is None and deployed is None:
         require_tenant(context, instance, tenant)  # raises, and names the tenants that exist
-    policy: Fate = deployed.on_delete if deployed else "retain"
+    policy = _recorded_fate(file, config, tenant, place, deployed)
     refusal = None
     if place:
-        policy = user_settings_by_tenant(file, config)[tenant].on_delete
         try:
             _require_removable(place, config, tenant, provider_name)
         except UserError as refused:
@@ -87,6 +90,21 @@ def outlook(context: Context, provider_name: str, instance: str, tenant: str) ->
         live_tokens(provider_name, instance, tenant, config, context.terminal),
         bool(place and place.alone),
     )
+
+
+def _has_begun(place: Place | None, deployed: recorded_state.Applied | None) -> bool:
+    """Tell whether an earlier removal has begun. An update that records a policy would then create deleted parts again."""
+    begun = deployed and (not deployed.has_workloads or len(deployed.buckets) < len(BUCKET_KINDS))
+    return place is None or bool(begun)
+
+
+def _recorded_fate(
+    file: StackFile, config: StackConfig, tenant: str, place: Place | None, deployed: recorded_state.Applied | None
+) -> Fate:
+    """Return what happens to the data unless the user chooses: by the file, or by a removal that has begun."""
+    if _has_begun(place, deployed):
+        return deployed.on_delete if deployed else "retain"
+    return user_settings_by_tenant(file, config)[tenant].on_delete
 
 
 def remove_tenant(
@@ -178,10 +196,8 @@ class Removal:
 
     @property
     def _is_under_way(self) -> bool:
-        """Whether an earlier removal has begun. An update that records a policy would then create deleted parts again."""
-        deployed = self.deployed
-        begun = deployed and (not deployed.has_workloads or len(deployed.buckets) < len(BUCKET_KINDS))
-        return self.place is None or bool(begun)
+        """Whether an earlier removal has begun."""
+        return _has_begun(self.place, self.deployed)
 
     def run(self) -> dict[str, Any]:
         """Remove the tenant, and check its data; return what was done, as `--json` has it.
@@ -219,9 +235,15 @@ class Removal:
 
     def _policy(self) -> OnDelete:
         """Return what happens to the data; raises `UserError` where an option contradicts a removal that has begun."""
-        policy = self.options.policy
+        policy, shown = self.options.policy, self.options.shown
+        recorded_fate = _recorded_fate(self.file, self.config, self.tenant, self.place, self.deployed)
+        if shown not in (None, recorded_fate):
+            raise UserError(
+                f"the data of {self.tenant} was to be {FATES[shown]} when you were asked, and is to be {FATES[recorded_fate]} "
+                "now: nothing is changed. Look at the tenant again"
+            )
         if not self._is_under_way:
-            return policy or user_settings_by_tenant(self.file, self.config)[self.tenant].on_delete
+            return policy or _policy_of(recorded_fate)
         recorded: set[OnDelete] = self.deployed.policies if self.deployed else set()
         if self.deployed and policy and recorded != {policy}:
             fate = (
@@ -232,7 +254,7 @@ class Removal:
                 f"To complete it, run `./opstrace tenants remove {self.tokens.provider} {self.file.owner} {self.tenant}`"
             )
         self._terminal.note(f"An earlier removal of {self.tenant} has begun, and resumes.")
-        return "purge" if recorded and recorded != {"retain"} else "retain"
+        return _policy_of(recorded_fate)
 
     def _record(self, policy: OnDelete, place: Place) -> None:
         """Record the policy for the data in the state, because a deletion follows the policy of the last update."""
@@ -271,6 +293,11 @@ class Removal:
             f"No bucket of {self.tenant} was left in the state. "
             + (f"Retained is {ids}: `./opstrace tenants data` manages it." if ids else "None is retained.")
         )
+
+
+def _policy_of(recorded: Fate) -> OnDelete:
+    """Return the policy of a removal that the user leaves as recorded. One that has begun to delete data deletes the rest."""
+    return "retain" if recorded == "retain" else "purge"
 
 
 def read_back(

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from components.config.tenant import OnDelete
+    from components.tenant.change_summary import Fate
     from scripts.tokens.of_tenant import Answer
 
 POLICIES: dict[str, OnDelete] = {"retain": "retain", "purge": "purge"}
+RECORDED = "recorded"  # the choice of what the form shows as recorded
+FATES: dict[str, Fate] = {**POLICIES, "mixed": "mixed"}
 ANSWERS: dict[str, Answer] = {"revoke": "revoke", "keep": "keep"}
 
 
@@ -44,8 +47,13 @@ def remove(request: Request) -> Response:
     page, form, tenant = page_of(request), form_of(request), request.path_params["tenant"]
     if problem := wrong_name(request, tenant):
         return _form(request, problem)
+    policy = POLICIES.get(form.get("policy", ""))
+    shown = FATES.get(form.get("recorded", "")) if form.get("policy") == RECORDED else None
+    if policy is None and shown is None:
+        return _form(request, "Choose what becomes of the data: nothing is changed.")
     options = RemovalOptions(
-        policy=POLICIES.get(form.get("policy", "")),
+        policy=policy,
+        shown=shown,
         tokens=ANSWERS.get(form.get("tokens", "")),
         yes=True,
         force=form.get("force") == ON,

@@ -144,7 +144,7 @@ def test_a_deletion_that_failed_begins_with_the_name_again(site: Site) -> None:
     file.entry("tenants")[1]["protect"] = True
     file.write()
     browser = site.browser()
-    change = browser.change(browser.post("/tenants/ops/delete", name="ops"))
+    change = browser.change(browser.post("/tenants/ops/delete", name="ops", policy="retain"))
     change.wait(30)
     assert change.state == "failed" and "Run it again" not in browser.get(f"/changes/{change.id}")
     assert browser.post(f"/changes/{change.id}/again", 409)
@@ -299,15 +299,16 @@ def test_a_tenant_is_deleted_once_its_name_was_typed(site: Site) -> None:
     )
     for typed in ("", "default", "OPS"):
         assert "is not the name ops: nothing is changed" in browser.post("/tenants/ops/delete", 422, name=typed)
-    change = browser.change(browser.post("/tenants/ops/delete", name="ops"))
+    change = browser.change(browser.submit("/tenants/ops/delete", name="ops", policy="recorded"))
     change.wait(30)
     assert change.state == "done", change.error
     assert [one.name for one in config(site).tenants] == ["default"] and len(site.updates) == 1
     assert "No bucket of ops was left" in browser.get(f"/changes/{change.id}")
 
 
-def test_a_purge_is_recorded_before_the_tenant_is_deleted(make_site: Callable[..., Site], s3: Any) -> None:
-    """The test's engine deletes no bucket, so the final check of the verb fails."""
+@pytest.fixture
+def site_with_data(make_site: Callable[..., Site], s3: Any) -> Site:
+    """A page whose tenant `ops` has buckets and pods."""
     site, component = make_site(aws=s3), deployed("ops", owner="Ann", labels={"team": "web"})
     buckets = [
         {"urn": f"{URN}ops-{kind}-bucket", "type": BUCKET_TYPE, "parent": component["urn"], "id": name}
@@ -318,6 +319,12 @@ def test_a_purge_is_recorded_before_the_tenant_is_deleted(make_site: Callable[..
     workload = {"urn": f"{URN}ops-cortex-stateful-set", "type": STATEFUL_SET_TYPE, "inputs": pods}
     kept = [bucket | {"retainOnDelete": True} for bucket in buckets]
     site.states["showdown"] = [deployed("default"), component, *kept, workload]
+    return site
+
+
+def test_a_purge_is_recorded_before_the_tenant_is_deleted(site_with_data: Site) -> None:
+    """The test's engine deletes no bucket, so the final check of the verb fails."""
+    site = site_with_data
     browser = site.browser()
     page = browser.get("/tenants/ops/delete")
     assert "in 3 buckets" in page and '<a href="/retained">' in page
@@ -329,6 +336,23 @@ def test_a_purge_is_recorded_before_the_tenant_is_deleted(make_site: Callable[..
     assert "1 tenant to delete" in browser.get(f"/changes/{change.id}")
 
 
+def test_a_policy_that_the_form_did_not_show_deletes_nothing(site_with_data: Site) -> None:
+    site = site_with_data
+    browser = site.browser()
+    assert "as recorded: keep it" in browser.get("/tenants/ops/delete")
+    file = StackFile("showdown", site.stack.parent)
+    file.entry("tenants")[1]["onDelete"] = "purge"
+    file.write()
+    fields = {"name": "ops", "policy": "recorded"}
+    change = browser.change(browser.post("/tenants/ops/delete", recorded="retain", **fields))
+    change.wait(30)
+    assert "was to be kept when you were asked, and is to be deleted now" in str(change.error)
+    assert site.updates == [] and "ops" in site.stack.read_text()
+    for choice in ({"policy": ""}, {"policy": "recorded"}, {"policy": "recorded", "recorded": "nothing"}):
+        refused = browser.post("/tenants/ops/delete", 422, name="ops", **choice)
+        assert "Choose what becomes of the data" in refused
+
+
 def test_a_protected_tenant_says_so(site: Site) -> None:
     file = StackFile("showdown", site.stack.parent)
     file.entry("tenants")[1]["protect"] = True
@@ -336,7 +360,7 @@ def test_a_protected_tenant_says_so(site: Site) -> None:
     browser = site.browser()
     page = browser.get("/tenants/ops/delete")
     assert "the tenant ops is protected" in page and "<form" not in page
-    change = browser.change(browser.post("/tenants/ops/delete", name="ops"))
+    change = browser.change(browser.post("/tenants/ops/delete", name="ops", policy="retain"))
     change.wait(30)
     assert change.state == "failed" and "is protected" in str(change.error)
 
