@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from components.config.load import require_update_settings
-from scripts.tenants import recorded_state
-from scripts.tenants.safety import check_update_is_safe
+from scripts.tenants.plan import announce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +34,11 @@ class InstanceEdit:
         return self.context.file_to_edit(self.instance)
 
     def apply(self) -> None:
-        """Write the file and apply it; raises `UserError` where an update would delete data or volumes unasked."""
+        """Show the change of the file, write the file and apply it.
+
+        Raises `UserError` where an update would delete data or volumes unasked.
+        """
+        show_difference(self.file, self.context.terminal)
         write_and_apply(self.context, self.file, self.provider_name, no_apply=self.no_apply)
 
 
@@ -59,7 +62,7 @@ def write_and_apply(
     """Write the file and apply it; write nothing where it is invalid or cannot be applied.
 
     `before` is called once the account and the cluster answer, before anything changes. It may raise. Its result is
-    returned. Without `before`, `check_update_is_safe` is called in its place, and the preflight is left out: a change of
+    returned. Without `before`, the update is checked and its plan is shown, and the preflight is left out: a change of
     keys or tokens must not wait for the account.
 
     Raises `ConfigError` with every problem of the edited file.
@@ -79,7 +82,7 @@ def write_and_apply(
         context.require_preflight(target.provider, file.owner, config, added=added)
         result = before(target)
     else:
-        check_update_is_safe(file, config, recorded_state.tenants(target.engine.state()), target.cluster)
+        announce(file, config)(target)
     context.terminal.review()
     file.write()
     if file.is_tenants:

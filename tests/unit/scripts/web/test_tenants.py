@@ -188,6 +188,9 @@ def test_tokens_are_listed_without_a_token_and_one_is_revoked_from_there(site: S
     assert "is not the id of a token of default" in browser.post("/tenants/default/revoke", 422, token=other)
     change = browser.change(browser.post("/tenants/default/revoke", token=valid))
     assert asks(change) == "Apply this change?"
+    page = browser.get(f"/changes/{change.id}")
+    assert re.search(rf'<span class="added">\+.*{valid}', page)
+    assert "1 tenant to add (shop), 2 to change (default, ops)" in page  # the file has more than this revocation
     browser.answer(change, "yes")
     change.wait(30)
     assert change.state == "done" and len(site.updates) == 1
