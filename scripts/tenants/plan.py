@@ -55,6 +55,11 @@ class Plan:
         summary = with_fates(line, fates) if line else "No tenant to add, to change or to delete."
         return "\n".join([summary, *losses])
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no tenant changes."""
+        return not (self.add or self.change or self.delete or self.shorter)
+
     def plain(self) -> dict[str, Any]:
         """Return the plan as `--json` has it."""
         deleted = {

@@ -9,7 +9,7 @@ from components.core.errors import UserError
 from components.core.names import APIS, BUCKET_KINDS
 from scripts.tenants import recorded_state
 from scripts.tenants.apply import show_difference, write_and_apply
-from scripts.tenants.locate import Place, find_tenant, require_tenant, user_settings_by_tenant
+from scripts.tenants.locate import Place, find_tenant, require_tenant, settings_by_tenant, user_settings_by_tenant
 from scripts.tenants.plan import Plan, announce, outcome, plan
 from scripts.tenants.readiness import require_ready
 from scripts.tenants.retained_data import buckets, stores
@@ -221,6 +221,7 @@ class Removal:
         current = recorded_state.tenants(self.target.engine.state())
         allowed = Allowed(self.tenant, self.tenant if options.force or policy == "purge" else None)
         check_update_is_safe(self.file, self.config, current, self.target.cluster, allowed)
+        self._review_others(current)
         is_recorded = deployed is None or (deployed.on_delete == policy and not deployed.protect)
         if self.place and not self._is_under_way and not is_recorded:
             self._record(policy, self.place)
@@ -232,6 +233,15 @@ class Removal:
         else:
             self._note_retained_data()
         return outcome(self.tenant, self.file, plan=intended) | {"data": left, "tokens": decision.plain()}
+
+    def _review_others(self, current: Mapping[str, recorded_state.Applied]) -> None:
+        """Show what the update does to other tenants: it applies the whole file, which others may have edited."""
+        after = {name: one for name, one in settings_by_tenant(self.file, self.config).items() if name != self.tenant}
+        deployed = {name: one for name, one in current.items() if name != self.tenant}
+        others = plan(after, deployed, self.target.aws)
+        if not others.is_empty:
+            self._terminal.plan(f"{self.file.path.name} has other changes too, which this update applies:\n{others}")
+            self._terminal.review_others()
 
     def _policy(self) -> OnDelete:
         """Return what happens to the data; raises `UserError` where an option contradicts a removal that has begun."""

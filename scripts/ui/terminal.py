@@ -171,5 +171,8 @@ class Terminal:
     def review(self) -> None:
         """Take notice that difference and plan are complete, and that the change begins. It may raise, and so prevent that."""
 
+    def review_others(self) -> None:
+        """Take notice that the plan has more than what the user asked for. It may raise, and so prevent the change."""
+
 
 TERMINAL = Terminal()

@@ -119,6 +119,10 @@ class Conversation(Terminal):
         if self._review:
             self._require_yes(Question("Apply this change?", "Apply"))
 
+    def review_others(self) -> None:
+        """Wait until the user confirms a plan with more than was asked for; raises `NotConfirmedError` for a no."""
+        self._require_yes(Question("Apply the other changes too?", "Apply all"))
+
     def _require_yes(self, question: Question) -> None:
         if self._wait_for(question) != "yes":
             raise NotConfirmedError("not confirmed: nothing is changed")

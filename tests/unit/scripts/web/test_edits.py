@@ -9,6 +9,7 @@ import pytest
 from components.core.errors import UserError
 from components.core.resource_names import BUCKET_TYPE, STATEFUL_SET_TYPE, TENANT_TYPE
 from scripts.stackfile.file import StackFile
+from scripts.web.changes.change import Change
 from tests.support.factories import settings
 from tests.support.page import Engine, Site, asks
 from tests.support.polling import eventually
@@ -351,6 +352,31 @@ def test_a_policy_that_the_form_did_not_show_deletes_nothing(site_with_data: Sit
     for choice in ({"policy": ""}, {"policy": "recorded"}, {"policy": "recorded", "recorded": "nothing"}):
         refused = browser.post("/tenants/ops/delete", 422, name="ops", **choice)
         assert "Choose what becomes of the data" in refused
+
+
+@pytest.mark.parametrize("policy", ["retain", "purge"])
+def test_a_deletion_asks_before_it_applies_other_changes_of_the_file(site_with_data: Site, policy: str) -> None:
+    site = site_with_data
+    site.cluster.ready = {"ops": 1}
+    file = StackFile("showdown", site.stack.parent)
+    file.entry("tenants").append({"name": "byhand"})
+    file.write()
+    browser = site.browser()
+
+    def deletion() -> Change:
+        return browser.change(browser.submit("/tenants/ops/delete", name="ops", policy=policy))
+
+    change = deletion()
+    assert asks(change) == "Apply the other changes too?"
+    assert "1 tenant to add (byhand)" in browser.get(f"/changes/{change.id}")
+    browser.answer(change, "no")
+    change.wait(30)
+    assert change.state == "not confirmed" and site.updates == []
+    change = deletion()
+    assert asks(change)
+    browser.answer(change, "yes")
+    change.wait(30)
+    assert site.updates and [one.name for one in config(site).tenants] == ["default", "byhand"], change.error
 
 
 def test_a_protected_tenant_says_so(site: Site) -> None:
