@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ class Rounds:
     Args:
         name: The name of the thread.
         seconds: The time between two rounds.
-        work: The work, which raises nothing.
+        work: The work. What it raises ends a round, and the next one tries again.
         is_watched: Tells whether browsers look. Otherwise, the thread waits for a request.
     """
 
@@ -43,4 +44,10 @@ class Rounds:
             self._wanted.wait(self._seconds if self._is_watched() else None)
             self._wanted.clear()
             if not self._ended.is_set():
-                self._work()
+                self._do()
+
+    def _do(self) -> None:
+        try:
+            self._work()
+        except Exception as fault:
+            traceback.print_exception(fault)

@@ -22,8 +22,12 @@ Stamp = tuple[int, int]
 """When a file was changed, in nanoseconds, and its size in bytes."""
 
 
-def _stamp(file: Path) -> Stamp:
-    status = file.stat()
+def _stamp(file: Path) -> Stamp | None:
+    """Return the stamp of a file; None where it is gone since the folder was read, and for a link to nothing."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
     return status.st_mtime_ns, status.st_size
 
 
@@ -52,7 +56,7 @@ class Subject:
         """
         with self._lock:
             config = self._read_config()
-            stamps = {tenant: self._own_stamp(tenant) for tenant in self.own_stacks()}
+            stamps = {tenant: stamp for tenant in self.own_stacks() if (stamp := self._own_stamp(tenant))}
             if self._settings is None or stamps != self._own_stamps:
                 self._own = {tenant: self._own_settings(tenant, stamp) for tenant, stamp in stamps.items()}
                 self._own_stamps = stamps
@@ -68,13 +72,13 @@ class Subject:
         """Return the configuration. A file with a thousand tenants takes a fifth of a second to read, so only a changed one is."""
         folder = self.context.stacks
         files = [*folder.glob(f"Pulumi.{self.instance}.yaml"), *folder.glob("revoked-tokens.*.txt")]
-        stamps = {file.name: _stamp(file) for file in files}
+        stamps = {file.name: stamp for file in files if (stamp := _stamp(file))}
         if self._config is None or stamps != self._config_stamps:
             config = self.context.require_file(self.instance).config()
             self._config, self._config_stamps, self._settings = config, stamps, None
         return self._config
 
-    def _own_stamp(self, tenant: str) -> Stamp:
+    def _own_stamp(self, tenant: str) -> Stamp | None:
         return _stamp(self.context.stacks / f"Pulumi.{stack_name(self.instance, tenant)}.yaml")
 
     def _own_settings(self, tenant: str, stamp: Stamp) -> TenantSettings:

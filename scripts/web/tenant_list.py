@@ -132,6 +132,8 @@ class TenantList:
             shown = self.tenants()
         except UserError as invalid:
             shown, error = [], str(invalid)
+        except Exception as fault:
+            shown, error = [], reported(fault)
         if (shown, error) != (self._shown, self.error):
             self._shown, self.error = shown, error
             self.version += 1

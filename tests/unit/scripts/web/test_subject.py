@@ -64,6 +64,20 @@ def test_only_changed_files_are_read_again(
     assert [*subject.settings()] == ["system", "default", "shop"] and context.read[3:] == []
 
 
+def test_files_that_are_gone_since_the_folder_was_read_are_absent(
+    instance: StackFile, context: Any, write: Callable[..., None], tmp_path: Path
+) -> None:
+    write("shop")
+    (tmp_path / "Pulumi.showdown.ops.yaml").symlink_to(tmp_path / "nothing")
+    (tmp_path / "revoked-tokens.other.txt").symlink_to(tmp_path / "nothing")
+    subject = Subject(context, "local", "showdown")
+    assert [*subject.settings()] == ["system", "default", "shop"]
+    (tmp_path / "nothing").write_bytes((tmp_path / "Pulumi.showdown.shop.yaml").read_bytes().replace(b"shop", b"ops"))
+    assert "ops" in subject.settings()
+    (tmp_path / "nothing").unlink()
+    assert [*subject.settings()] == ["system", "default", "shop"]
+
+
 def test_new_defaults_of_the_instance_hold_for_tenants_with_stacks_of_their_own(
     instance: StackFile, context: Any, write: Callable[..., None]
 ) -> None:

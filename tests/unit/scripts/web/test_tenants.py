@@ -15,6 +15,7 @@ from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant
 from scripts.web.fault import FAULT
 from scripts.web.page import TEMPLATES
+from scripts.web.rounds import Rounds
 from tests.support.factories import KEY, settings
 from tests.support.page import Site, asks
 from tests.support.polling import eventually
@@ -57,6 +58,36 @@ def read(site: Site) -> None:
     site.page.tenants.start()
     eventually(lambda: site.page.tenants.version > 0, 30)
     site.page.tenants.stop()
+
+
+def test_the_list_lives_on_after_a_fault(site: Site, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    def fail() -> Any:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.page.subject, "own_stacks", fail)
+        site.page.tenants.start()
+        eventually(lambda: site.page.tenants.version > 0, 30)
+        assert "this is a fault of opstrace" in str(site.page.tenants.error)
+    site.page.tenants.refresh()
+    eventually(lambda: site.page.tenants.error is None, 30)
+    site.page.tenants.stop()
+    assert ">ready<" in site.browser().get("/") and "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_rounds_go_on_after_a_fault(capfd: Any) -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        done.append("round")
+        if len(done) == 1:
+            raise ZeroDivisionError
+
+    rounds = Rounds("test", 0.01, work, lambda: True)
+    rounds.start()
+    eventually(lambda: len(done) > 1, 30)
+    rounds.stop()
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_htmx_begins_after_its_extension_is_loaded(site: Site) -> None:
