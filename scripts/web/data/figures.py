@@ -129,7 +129,7 @@ class FiguresOfTenants:
         start = end - HOUR
         query = {"query": expression.replace(RATE, "[5m]"), "start": start, "end": end, "step": STEP_SECONDS}
         answer = self._answer("/api/v1/query_range", query)
-        plots = {one.labels.get("tenant", ""): plot(one.points, start, end) for one in answer.series}
+        plots = {one.labels.get("tenant", ""): plot(one.points, start, end, STEP_SECONDS) for one in answer.series}
         return {name: one for name, one in plots.items() if one}
 
     def _answer(self, path: str, query: Mapping[str, object]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,22 @@ WIDTH, HEIGHT = 60, 16  # of a sparkline, in its own units
 UNITS = ("", "k", "M", "G", "T")
 UNIT = 1000
 WHOLE_FROM = 10  # numbers from this one have no decimals
+STEPS_MISSED = 2  # after so many steps without a point, a number is old
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A number over a time: its newest value, that value in words, and the points of its line in an SVG of 60 x 16."""
+    """A number over a time.
 
-    value: float
+    Attributes:
+        value: Its newest value; None where that is old.
+        text: The value in words, or since when there is none.
+        lines: The points of its lines in an SVG of 60 x 16. Between two lines, points are missing.
+    """
+
+    value: float | None
     text: str
-    line: str
+    lines: tuple[str, ...]
 
 
 def in_words(number: float) -> str:
@@ -35,17 +43,20 @@ def in_words(number: float) -> str:
     return f"{number:.0f}{UNITS[unit]}" if is_whole else f"{number:.1f}{UNITS[unit]}"
 
 
-def plot(points: Sequence[tuple[float, float]], start: float, end: float) -> Plot | None:
-    """Return the plot of points, as seconds and value, between two times; None without a finite value."""
+def plot(points: Sequence[tuple[float, float]], start: float, end: float, step: float) -> Plot | None:
+    """Return the plot of points, as seconds and value, every `step` seconds between two times; None without a finite value."""
     finite = [(at, value) for at, value in points if math.isfinite(value)]
     if not finite:
         return None
-    value = finite[-1][1]
-    return Plot(value, in_words(value), _line(finite, start, end))
+    last, value = finite[-1]
+    lines = _lines(finite, start, end, step)
+    if end - last > STEPS_MISSED * step:
+        return Plot(None, f"no data since {time.strftime('%H:%M', time.localtime(last))}", lines)
+    return Plot(value, in_words(value), lines)
 
 
-def _line(points: Sequence[tuple[float, float]], start: float, end: float) -> str:
-    """Return the points of a sparkline, from 0 to the highest value."""
+def _lines(points: Sequence[tuple[float, float]], start: float, end: float, step: float) -> tuple[str, ...]:
+    """Return the points of a sparkline's lines, from 0 to the highest value."""
     most = max(0.0, *(value for _, value in points)) or 1.0
     room = HEIGHT - 2  # so that the line's width is inside
 
@@ -53,4 +64,11 @@ def _line(points: Sequence[tuple[float, float]], start: float, end: float) -> st
         across = (at - start) / max(end - start, 1e-9) * WIDTH
         return f"{across:.0f},{1 + room - room * max(value, 0) / most:.0f}"
 
-    return " ".join(place(at, value) for at, value in points)
+    lines: list[list[str]] = []
+    before = -math.inf
+    for at, value in points:
+        if at - before > STEPS_MISSED * step:
+            lines.append([])
+        lines[-1].append(place(at, value))
+        before = at
+    return tuple(" ".join(line) for line in lines)

@@ -89,7 +89,7 @@ async def use_of_limits(
         return why
     end = time.time()
     answer = await queries.ranged(SYSTEM, expression_of_numbers(tenant), end - HOUR, end, STEP_SECONDS)
-    plots = {one.labels.get("number"): plot(one.points, end - HOUR, end) for one in answer.series}
+    plots = {one.labels.get("number"): plot(one.points, end - HOUR, end, STEP_SECONDS) for one in answer.series}
     return [_use(number, plots.get(number.label), limits) for number in NUMBERS]
 
 
@@ -115,7 +115,7 @@ def _use(number: Limited, found: Plot | None, limits: Mapping[str, Mapping[str, 
     limit = float(in_force.get(number.limit) or 0) * number.factor
     if not limit:  # 0 stands for none
         return Use(number.label, found, "no limit", None)
-    percent = round(100 * found.value / limit) if found else None
+    percent = round(100 * found.value / limit) if found and found.value is not None else None
     return Use(number.label, found, in_words(limit), percent)
 
 

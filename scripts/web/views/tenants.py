@@ -71,7 +71,7 @@ def _key(figures: FiguresOfTenants, sort: str) -> Callable[[Glance], Any]:
         return SORTS[sort]
     if sort == "stored":
         return lambda one: -1 if (stored := figures.of(one.name).stored) is None else stored
-    return lambda one: plot.value if (plot := getattr(figures.of(one.name), sort)) else -1
+    return lambda one: -1 if (plot := getattr(figures.of(one.name), sort)) is None or plot.value is None else plot.value
 
 
 def show(request: Request) -> Response:

@@ -38,7 +38,7 @@ def system_tenant(asked: Asked) -> tuple[int, Any]:
     points = [(start + 180 * number, size * number) for number in range(21)]
     return 200, matrix(
         ({"tenant": "default"}, points),
-        ({"tenant": "ops"}, [(start, 0), (start + 3600, 0)]),
+        ({"tenant": "ops"}, [(start + 180 * number, 0) for number in range(21)]),
         ({"tenant": SCRIPT}, points),
     )
 
@@ -84,7 +84,7 @@ def test_the_list_shows_figures_with_sparklines_and_their_age(site: Site, apis: 
     assert "Series, rates and stored bytes are of " in page and "no-figures" not in page
     lines = re.findall(r'<polyline points="([^"]*)"/>', page)
     assert len(lines) == 6 and lines[0].split()[0] == "0,15" and lines[0].split()[-1] == "60,1"
-    assert lines[3] == "0,15 60,15"
+    assert lines[3].startswith("0,15 3,15 ") and lines[3].endswith(" 60,15")
     assert SCRIPT not in page and "<style" not in page and " style=" not in page
 
 
@@ -142,9 +142,34 @@ def test_numbers_are_short(number: float, text: str) -> None:
 
 
 def test_values_that_are_no_numbers_are_left_out_of_a_plot() -> None:
-    found = plot([(0, float("nan")), (5, 1), (10, float("inf"))], 0, 10)
-    assert found and (found.value, found.line) == (1, "30,1")
-    assert plot([(0, float("nan"))], 0, 10) is None
+    found = plot([(0, float("nan")), (5, 1), (10, float("inf"))], 0, 10, 5)
+    assert found and (found.value, found.lines) == (1, ("30,1",))
+    assert plot([(0, float("nan"))], 0, 10, 5) is None
+
+
+def test_an_old_number_is_none_and_a_line_ends_where_points_are_missing() -> None:
+    points = [(0.0, 9.0), (60.0, 9.0), (240.0, 9.0), (300.0, 9.0)]
+    fresh = plot(points, 0, 420, 60)
+    assert fresh and (fresh.value, fresh.text, len(fresh.lines)) == (9, "9", 2)
+    old = plot(points, 0, 600, 60)
+    assert old and old.value is None and re.fullmatch(r"no data since \d\d:\d\d", old.text)
+    assert old.lines == ("0,1 6,1", "24,1 30,1")
+
+
+def test_a_back_end_that_fell_silent_has_no_number_in_the_list(site: Site, apis: TenantApis) -> None:
+    def silent(asked: Asked) -> tuple[int, Any]:
+        if asked.path == "/api/v1/query":
+            return system_tenant(asked)
+        start = float(asked.query["start"])
+        return 200, matrix(
+            ({"tenant": "default"}, [(start, 9), (start + 180, 9)]), ({"tenant": "ops"}, [(start + 3600, 1)])
+        )
+
+    apis.answer = silent
+    site.page.figures.read()
+    page = site.browser().get("/?sort=series&order=descending")
+    assert all(re.fullmatch(r"no data since \d\d:\d\d", cell) for cell in cells(page, "default")[2:5])
+    assert re.findall(r'<tr id="tenant-(\w+)">', page)[0] == "ops"
 
 
 def test_the_list_of_a_thousand_tenants_answers_within_a_second(site: Site, apis: TenantApis) -> None:
