@@ -42,6 +42,7 @@ ROUTES = [
     Route("/events", tenants.stream),
     Route("/banner", tenants.banner),
     Route("/rows", tenants.rows),
+    Route("/ages", tenants.ages),
     Route("/tenants/{tenant}", tenant.show),
     Route("/tenants/{tenant}/facts", tenant.facts),
     Route("/tenants/{tenant}/revoke", tenant.revoke, methods=["POST"]),

@@ -55,6 +55,7 @@ class TenantList:
         self._pods: Mapping[str, State] = {}
         self._created: Mapping[str, float] = {}
         self._applied_at: float | None = None  # in seconds since the epoch; None before
+        self._pods_at: float | None = None
         self._is_stale = True
         self._watchers = 0
         self._shown: list[Glance] | None = None
@@ -93,6 +94,11 @@ class TenantList:
         """When the engine's states were read, in seconds since the epoch; None before."""
         return self._applied_at
 
+    @property
+    def pods_at(self) -> float | None:
+        """When the cluster was asked for the pods, in seconds since the epoch; None before."""
+        return self._pods_at
+
     def tenants(
         self, text: str = "", key: Callable[[Glance], Any] = SORTS["name"], *, descending: bool = False
     ) -> list[Glance]:
@@ -115,6 +121,7 @@ class TenantList:
                 self._created = creations(target.cluster)
                 self._applied_at = time.time()  # last: what failed is asked for again in the next round
             self._pods = pod_states(target.cluster, self._subject.settings(), self._deployed)
+            self._pods_at = time.time()
             error = None
         except REPAIRABLE as failed:
             self._subject.forget_target()

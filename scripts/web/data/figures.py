@@ -67,19 +67,22 @@ class FiguresOfTenants:
     """The figures of all tenants, read in rounds while browsers look.
 
     Attributes:
-        version: Grows with each round.
-        read_at: When they were read, in seconds since the epoch; None before.
+        version: Grows whenever they change.
+        read_at: When series and rates were read, in seconds since the epoch; None before.
+        stored_at: When the stored bytes were read.
         why: Why there are none, or why they are old; None where they are fresh.
+        stored_why: The same for the stored bytes, which read a day and so may fail alone.
     """
 
     def __init__(self, subject: Subject, queries: Queries, is_watched: Callable[[], bool]) -> None:
         self.version = 0
         self.read_at: float | None = None
+        self.stored_at: float | None = None
         self.why: str | None = NOT_READ
+        self.stored_why: str | None = None
         self._subject, self._queries = subject, queries
         self._by_tenant: Mapping[str, Figures] = {}
         self._stored: Mapping[str, float] = {}
-        self._stored_at = 0.0
         self._rounds = Rounds("figures of tenants", ROUND_SECONDS, self.read, is_watched)
         self.start, self.stop = self._rounds.start, self._rounds.stop
 
@@ -94,6 +97,7 @@ class FiguresOfTenants:
 
     def read(self) -> None:
         """Read them once. An error is kept as the reason."""
+        before = self._shown
         try:
             why = why_no_metrics(self._subject, self._queries)
             if why is None:
@@ -105,15 +109,28 @@ class FiguresOfTenants:
             self.why = str(error)
         except Exception as fault:
             self.why = reported(fault)
-        self.version += 1
+        if self._shown != before:
+            self.version += 1
+
+    @property
+    def _shown(self) -> tuple[object, ...]:
+        return self._by_tenant, self.why, self.stored_why
+
+    def _read_stored(self, end: float) -> None:
+        """Read the stored bytes, unless they were read a short time ago. An error is kept as the reason."""
+        if end - (self.stored_at or 0) <= STORED_SECONDS:
+            return
+        try:
+            answer = self._answer("/api/v1/query", {"query": STORED, "time": end})
+            self._stored = {one.labels.get("tenant", ""): one.points[-1][1] for one in answer.series if one.points}
+            self.stored_at, self.stored_why = end, None
+        except UserError as error:
+            self.stored_why = f"Stored bytes: {error}"
 
     def _asked(self) -> Mapping[str, Figures]:
         end = time.time()
         plots = {kind: self._plots(expression, end) for kind, expression in RATES.items()}
-        if end - self._stored_at > STORED_SECONDS:
-            answer = self._answer("/api/v1/query", {"query": STORED, "time": end})
-            self._stored = {one.labels.get("tenant", ""): one.points[-1][1] for one in answer.series if one.points}
-            self._stored_at = end
+        self._read_stored(end)
         names = {name for by_tenant in plots.values() for name in by_tenant}
         return {
             name: Figures(

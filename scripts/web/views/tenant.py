@@ -47,6 +47,8 @@ def _answer(request: Request, error: str | None = None, status: int = HTTPStatus
         tenant=glance,
         tokens=_tokens(page.instance, name, config),
         is_system=name == SYSTEM,
+        outage=page.tenants.error,
+        pods_at=page.tenants.pods_at,
         error=error,
         **connect.steps(page, name, config),
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scripts.web.page import Page
 
 LOOK_SECONDS = 0.5
+REDRAW_SECONDS = 60  # after which the list is shown anew without a change, because tenants get older
 HEADINGS = {
     "name": "Name",
     "state": "State",
@@ -59,10 +60,14 @@ def _listed(request: Request) -> dict[str, Any]:
         "descending": descending,
         "filter": text,
         "error": error,
-        "applied_at": page.tenants.applied_at,
-        "figures": page.figures,
         "now": time.time(),
+        **_ages(page),
     }
+
+
+def _ages(page: Page) -> dict[str, Any]:
+    """Return the values that tell how old the list is."""
+    return {"applied_at": page.tenants.applied_at, "pods_at": page.tenants.pods_at, "figures": page.figures}
 
 
 def _key(figures: FiguresOfTenants, sort: str) -> Callable[[Glance], Any]:
@@ -83,6 +88,12 @@ def rows(request: Request) -> Response:
     """Answer with the rows of the list, and with its headings, whose links have the filter that was typed."""
     page, listed = page_of(request), _listed(request)
     return HTMLResponse(page.html("rows.html", **listed) + page.html("headings.html", is_update=True, **listed))
+
+
+def ages(request: Request) -> Response:
+    """Answer with the times at which the values of the list were read."""
+    page = page_of(request)
+    return HTMLResponse(page.html("ages.html", **_ages(page)))
 
 
 def refresh(request: Request) -> Response:
@@ -110,15 +121,22 @@ def stream(request: Request) -> Response:
 
 async def _events(page: Page, change: Change | None) -> AsyncIterator[str]:
     """Yield events until the browser goes away, or the page ends. The first tell what came before the connection."""
-    tenants: tuple[int, int] | None = None
+    tenants: tuple[int, int, int] | None = None
+    read_at: tuple[float | None, ...] | None = None
     changes: list[tuple[str, bool]] | None = None
     progress: int | None = None
+    started = time.monotonic()
     with page.tenants.watched():
         page.figures.refresh_if_old()
         while not page.is_ending:
-            if tenants != (versions := (page.tenants.version, page.figures.version)):
+            minutes = int((time.monotonic() - started) // REDRAW_SECONDS)
+            if tenants != (versions := (page.tenants.version, page.figures.version, minutes)):
                 tenants = versions
                 yield "event: tenants\ndata:\n\n"
+            times = (page.tenants.applied_at, page.tenants.pods_at, page.figures.read_at, page.figures.stored_at)
+            if read_at != times:
+                read_at = times
+                yield "event: ages\ndata:\n\n"
             active = [(one.id, one.is_waiting) for one in page.changes.active()]
             if changes != active:
                 changes = active

@@ -81,7 +81,8 @@ def test_the_list_shows_figures_with_sparklines_and_their_age(site: Site, apis: 
     assert cells(page, "default")[2:6] == ["200", "20", "20", "2.5 MB"]
     assert cells(page, "ops")[2:6] == ["0", "0", "0", "0 B"]
     assert cells(page, "shop")[2:6] == ["not scraped"] * 4
-    assert "Series, rates and stored bytes are of " in page and "no-figures" not in page
+    assert "Series and rates are of " in page and "Stored bytes are of " in page and "no-figures" not in page
+    assert "Series and rates are of " in site.browser().get("/ages")
     lines = re.findall(r'<polyline points="([^"]*)"/>', page)
     assert len(lines) == 6 and lines[0].split()[0] == "0,15" and lines[0].split()[-1] == "60,1"
     assert lines[3].startswith("0,15 3,15 ") and lines[3].endswith(" 60,15")
@@ -130,7 +131,27 @@ def test_old_figures_stay_while_the_system_tenant_is_down_and_the_list_says_so(s
     site.page.figures.read()
     page = site.browser().get("/")
     assert cells(page, "default")[2] == "200" and "cortex.system.showdown.example.com does not answer" in page
-    assert "Series, rates and stored bytes are of " in page
+    assert "Series and rates are of " in page
+
+
+def test_stored_bytes_that_cannot_be_read_leave_fresh_rates_alone(site: Site, apis: TenantApis) -> None:
+    apis.answer = lambda asked: (422, "too many") if asked.path == "/api/v1/query" else system_tenant(asked)
+    site.page.figures.read()
+    page = site.browser().get("/")
+    assert cells(page, "default")[2:6] == ["200", "20", "20", "see above"]
+    assert "Stored bytes: Cortex of system answers 422: too many" in page
+    assert "Series and rates are of " in page and "Stored bytes are of " not in page
+    apis.answer = system_tenant
+    site.page.figures.read()  # soon, because there are none
+    assert cells(site.browser().get("/"), "default")[5] == "2.5 MB"
+
+
+def test_the_age_of_stored_bytes_is_their_own(site: Site, apis: TenantApis) -> None:
+    site.page.figures.read()
+    stored_at, version = site.page.figures.stored_at, site.page.figures.version
+    site.page.figures.read()
+    assert site.page.figures.stored_at == stored_at and site.page.figures.read_at != stored_at
+    assert site.page.figures.version == version  # nothing has changed
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from components.core.errors import UserError
 from components.core.public_keys import key_id
 from components.core.resource_names import TENANT_TYPE
 from scripts.stackfile.file import StackFile
@@ -73,6 +74,24 @@ def test_the_list_lives_on_after_a_fault(site: Site, monkeypatch: pytest.MonkeyP
     eventually(lambda: site.page.tenants.error is None, 30)
     site.page.tenants.stop()
     assert ">ready<" in site.browser().get("/") and "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_a_cluster_that_is_down_is_told_with_the_age_of_what_is_shown(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise UserError("the cluster does not answer")
+
+    read(site)
+    browser, read_at = site.browser(), site.page.tenants.pods_at
+    assert "The pods were looked at " in browser.get("/") and ">at " in browser.get("/tenants/default")
+    monkeypatch.setattr("scripts.web.tenant_list.pod_states", fail)
+    site.page.tenants._read()
+    for path in ("/", "/tenants/default"):
+        page = browser.get(path)
+        assert "the cluster does not answer" in page and ">ready<" in page
+    assert read_at and site.page.tenants.pods_at == read_at
+    assert time.strftime("%H:%M:%S", time.localtime(read_at)) in browser.get("/tenants/default")
 
 
 def test_rounds_go_on_after_a_fault(capfd: Any) -> None:
