@@ -1,0 +1,31 @@
+// Says on the page that values are old: when its process does not answer, and when a part of a view does not load.
+const banner = document.getElementById("connection");
+let lost = null;
+
+const now = () => new Date().toTimeString().slice(0, 8);
+
+function say(status) {
+  lost ??= now();
+  banner.textContent =
+    status === 401
+      ? "This browser has no session any more. Open the newest link that ./opstrace ui shows in its terminal."
+      : `The page does not answer since ${lost}. All that you see here is as old, or older.`;
+  banner.hidden = false;
+}
+
+document.addEventListener("htmx:sse:error", ({ detail }) => say(detail.status));
+document.addEventListener("htmx:sse:after:connection", () => {
+  lost = null;
+  banner.hidden = true;
+});
+document.addEventListener("htmx:error", ({ detail }) => {
+  const source = detail.ctx?.sourceElement;
+  if (source?.id === "live") return say();
+  const waiting = source?.querySelector("[aria-busy=true]");
+  if (!waiting) return;
+  const isLate = detail.ctx.request.signal.reason === "timeout";
+  waiting.textContent = isLate ? "No answer came in time. Load the page again." : "The page does not answer. Load it again.";
+  waiting.className = "error";
+  waiting.setAttribute("role", "alert");
+  waiting.removeAttribute("aria-busy");
+});

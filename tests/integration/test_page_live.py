@@ -1,0 +1,89 @@
+"""What Chromium shows while answers are slow, while the list changes, and after the page has ended."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from scripts.stackfile.file import StackFile
+from tests.support.browser import SECONDS, chromium
+from tests.support.factories import settings
+from tests.support.served_page import ServedPage, served
+from tests.support.shell import ROOT
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> StackFile:
+    file = StackFile("showdown", tmp_path)
+    for name, value in settings(tenants=[{"name": "default"}, {"name": "ops", "owner": "Ann"}]).items():
+        file.set(name, value)
+    file.write()
+    return file
+
+
+@pytest.fixture
+def started(stack: StackFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedPage]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with served([sys.executable, "-P", "-m", "tests.support.page", str(stack.path.parent)], cwd=ROOT) as one:
+        yield one
+
+
+@pytest.fixture
+def page(started: ServedPage, browser: Browser) -> Page:
+    opened, _ = started.open(browser)
+    return opened
+
+
+def test_tabs_say_that_the_page_has_ended(started: ServedPage, page: Page) -> None:
+    banner = page.locator("#connection")
+    expect(page.locator("#rows th").first).to_be_visible()
+    expect(banner).to_be_hidden()
+    started.process.terminate()
+    started.process.wait(SECONDS)
+    expect(banner).to_contain_text("The page does not answer since ")
+
+
+def test_a_part_that_does_not_load_says_so(page: Page, started: ServedPage) -> None:
+    page.route("**/retained/rows", lambda route: route.abort())
+    page.goto(f"{started.site}/retained")
+    expect(page.get_by_role("alert").filter(has_text="The page does not answer. Load it again.")).to_be_visible()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    page.clock.install()
+    page.unroute("**/retained/rows")
+    page.route("**/retained/rows", lambda route: None)  # never answers
+    page.goto(f"{started.site}/retained")
+    expect(page.locator("[aria-busy=true]")).to_have_count(1)
+    page.clock.run_for(61_000)
+    expect(page.locator("[aria-busy=true]")).to_have_count(1)  # counting takes longer than htmx waits by default
+    page.clock.run_for(900_000)
+    expect(page.get_by_text("No answer came in time.")).to_be_visible()
+
+
+def test_slow_answers_never_replace_those_of_a_later_text(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/rows?*", held.append)
+    filter_ = page.get_by_label("Filter")
+    for text in ("z", "zz", "ann"):
+        filter_.fill(text)
+        page.wait_for_timeout(300)
+    page.unroute("**/rows?*")
+    for route in held:
+        route.continue_()
+    expect(page.locator("#rows th")).to_have_text(["ops"])
+
+
+def test_an_update_of_the_list_leaves_the_focus_where_it_is(page: Page, stack: StackFile) -> None:
+    link = page.get_by_role("link", name="ops", exact=True)
+    link.focus()
+    stack.entry("tenants")[1]["owner"] = "Zoe"
+    stack.write()
+    expect(page.locator("#tenant-ops")).to_contain_text("Zoe")
+    expect(link).to_be_focused()
