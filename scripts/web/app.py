@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from components.core.errors import UserError
+from scripts.web.changes.change import FAULT
 from scripts.web.guard import Guard
 from scripts.web.page import FOLDER, page_of
 from scripts.web.views import (
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from scripts.web.page import Page
     from scripts.web.sessions import Sessions
@@ -80,21 +82,32 @@ ROUTES = [
 
 def application(page: Page, sessions: Sessions, port: int, begun: Callable[[], None]) -> Guard:
     """Return the application of a page at a port; `begun` is called after a session has begun."""
-    app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _problem, UserError: _invalid})
+    handlers = {HTTPException: _problem, UserError: _invalid, Exception: _fault}
+    app = Starlette(routes=ROUTES, exception_handlers=handlers)
     app.state.page = page
     return Guard(app, sessions=sessions, port=port, read_only=page.read_only, begun=begun)
 
 
 def _invalid(request: Request, error: Exception) -> Response:
     """Answer where a stack file is invalid, with its problem."""
-    return page_of(request).respond(
-        request, "problem.html", status=HTTPStatus.UNPROCESSABLE_ENTITY, heading="Invalid settings", text=str(error)
-    )
+    return _told(request, HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid settings", str(error))
 
 
 def _problem(request: Request, error: Exception) -> Response:
     """Answer a request for something that is not there."""
     status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, str(error))
-    return page_of(request).respond(
-        request, "problem.html", status=status, heading=HTTPStatus(status).phrase, text=text
-    )
+    return _told(request, status, HTTPStatus(status).phrase, text)
+
+
+def _fault(request: Request, error: Exception) -> Response:
+    """Answer where a view fails by a fault, whose traceback goes to the terminal."""
+    traceback.print_exception(error)
+    return _told(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Fault", FAULT)
+
+
+def _told(request: Request, status: int, heading: str, text: str) -> Response:
+    """Answer with a problem: a page of its own, or a text where htmx asks for a part of one."""
+    page = page_of(request)
+    if "HX-Request" in request.headers:
+        return HTMLResponse(page.html("part_problem.html", text=text), status)
+    return page.respond(request, "problem.html", status=status, heading=heading, text=text)

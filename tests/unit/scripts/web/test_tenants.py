@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from starlette.testclient import TestClient
 
 from components.core.errors import UserError
 from components.core.public_keys import key_id
@@ -18,7 +19,7 @@ from scripts.web.fault import FAULT
 from scripts.web.page import TEMPLATES
 from scripts.web.rounds import Rounds
 from tests.support.factories import KEY, settings
-from tests.support.page import Site, asks
+from tests.support.page import URL, Site, asks
 from tests.support.polling import eventually
 
 SCRIPT = "<script>alert(1)</script>"
@@ -92,6 +93,23 @@ def test_a_cluster_that_is_down_is_told_with_the_age_of_what_is_shown(
         assert "the cluster does not answer" in page and ">ready<" in page
     assert read_at and site.page.tenants.pods_at == read_at
     assert time.strftime("%H:%M:%S", time.localtime(read_at)) in browser.get("/tenants/default")
+
+
+def test_a_view_with_a_fault_says_so_and_its_traceback_stands_in_the_terminal(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    def fail() -> Any:
+        raise ZeroDivisionError
+
+    browser = site.browser()
+    monkeypatch.setattr(site.page.subject, "own_stacks", fail)
+    client = TestClient(site.app, base_url=URL, raise_server_exceptions=False, cookies=browser.client.cookies)
+    answer = client.get("/")
+    assert answer.status_code == 500 and "this is a fault of opstrace" in answer.text and "<main" in answer.text
+    assert "default-src" in answer.headers["content-security-policy"]
+    part = client.get("/rows", headers={"HX-Request": "true"})
+    assert part.status_code == 500 and "this is a fault of opstrace" in part.text and "<main" not in part.text
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_rounds_go_on_after_a_fault(capfd: Any) -> None:
