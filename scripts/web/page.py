@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from components.core.errors import UserError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from scripts.web.changes.change import Change, Task
 
 FOLDER = Path(__file__).parent
+READ_ONLY = "`./opstrace ui` runs with --read-only, so nothing is changed."
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER / "templates"),
     autoescape=True,
@@ -97,6 +99,12 @@ def form_of(request: Request) -> dict[str, str]:
     """Return the fields of the request's form."""
     form: dict[str, str] = request.state.form
     return form
+
+
+def require_changes(request: Request) -> None:
+    """Raise `HTTPException` for a form of a page that changes nothing."""
+    if page_of(request).read_only:
+        raise HTTPException(HTTPStatus.FORBIDDEN, READ_ONLY)
 
 
 def redirect(path: str) -> RedirectResponse:

@@ -16,7 +16,7 @@ from scripts.tenants.edit import Edit, add_tenant, already_there, change_tenant,
 from scripts.tenants.locate import editable_tenant
 from scripts.web import settings_form
 from scripts.web.changes.change import Task
-from scripts.web.page import form_of, page_of, progress_of
+from scripts.web.page import form_of, page_of, progress_of, require_changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +52,7 @@ def _settings(page: Page, error: str | None, *, is_change: bool = False) -> dict
 
 def show_add(request: Request) -> Response:
     """Answer with the form of a new tenant."""
+    require_changes(request)
     return _add_form(request, {})
 
 
@@ -111,6 +112,7 @@ def _set_values(page: Page, tenant: str) -> dict[str, str]:
 
 def show_change(request: Request) -> Response:
     """Answer with the form of a tenant's settings."""
+    require_changes(request)
     values = _set_values(page_of(request), request.path_params["tenant"])
     return _change_form(request, values, values)
 

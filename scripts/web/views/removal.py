@@ -9,7 +9,7 @@ from components.config.stack import stack_name
 from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.removal import RemovalOptions, outlook, remove_tenant
 from scripts.web.changes.change import Task
-from scripts.web.page import form_of, page_of, started, wrong_name
+from scripts.web.page import form_of, page_of, require_changes, started, wrong_name
 from scripts.web.views.edits import ON
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ ANSWERS: dict[str, Answer] = {"revoke": "revoke", "keep": "keep"}
 
 def show(request: Request) -> Response:
     """Answer with what the removal of a tenant would do, and the form that starts it."""
+    require_changes(request)
     return _form(request)
 
 
