@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 LOGIN = "/login"
 SAFE_METHODS = ("GET", "HEAD")
+OWN_SITES = (
+    "same-origin",
+    "none",
+)  # of `Sec-Fetch-Site`, which browsers set and scripts cannot; none is for typed addresses
+OTHER_ORIGIN = "A page of another origin may not send requests to this one.\n"
 LONGEST_BODY = 256 << 10  # bytes
 CSRF_FIELD = "csrf"
 # No script or style stands in a page itself, so none that somebody wrote into a setting is ever run.
@@ -106,11 +111,15 @@ class Guard:
         host = request.headers.get("host")
         if host not in self._hosts:  # another name may lead here too: DNS rebinding
             raise RefusedError(HTTPStatus.MISDIRECTED_REQUEST, f"This page is at http://{self._hosts[0]}/.\n")
+        # Another port of this host is the same site, which gets the cookie. The first link may come from a file.
+        site = request.headers.get("sec-fetch-site", "none")
+        if site not in OWN_SITES and request.url.path != LOGIN:
+            raise RefusedError(HTTPStatus.FORBIDDEN, OTHER_ORIGIN)
         origin = request.headers.get("origin")
         if origin is None and request.method in SAFE_METHODS:
             return
         if origin != f"http://{host}":
-            raise RefusedError(HTTPStatus.FORBIDDEN, "A page of another origin may not send requests to this one.\n")
+            raise RefusedError(HTTPStatus.FORBIDDEN, OTHER_ORIGIN)
 
     def _login(self, request: Request) -> Response:
         session = self._sessions.begin(request.query_params.get("token", ""))

@@ -79,6 +79,17 @@ def test_a_request_of_another_origin_is_refused_also_with_a_session(site: Site, 
     assert answer.status_code == 403
 
 
+@pytest.mark.parametrize("where", ["same-site", "cross-site"])
+def test_what_another_site_or_port_starts_is_refused_also_with_a_session(site: Site, where: str) -> None:
+    browser = site.browser()
+    for path in PATHS:
+        assert browser.client.get(path, headers={"Sec-Fetch-Site": where}).status_code == 403
+    for own in ("same-origin", "none"):
+        assert browser.client.get("/", headers={"Sec-Fetch-Site": own}).status_code == 200
+    link = {"token": site.sessions.token}  # from the file that leads the browser here
+    assert site.stranger().get("/login", params=link, headers={"Sec-Fetch-Site": where}).status_code == 200
+
+
 def test_a_form_without_an_origin_is_refused(site: Site) -> None:
     browser = site.browser()
     assert browser.client.post("/changes/1/answer", data={"csrf": browser.csrf}).status_code == 403
