@@ -87,3 +87,11 @@ def test_an_update_of_the_list_leaves_the_focus_where_it_is(page: Page, stack: S
     stack.write()
     expect(page.locator("#tenant-ops")).to_contain_text("Zoe")
     expect(link).to_be_focused()
+
+
+def test_a_browser_that_refuses_to_copy_says_so(page: Page, started: ServedPage) -> None:
+    page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('refused'))")
+    page.goto(f"{started.site}/tenants/ops")
+    button = page.get_by_role("button", name="Copy").first
+    button.press("Enter")
+    expect(page.get_by_role("button", name="The browser refuses to copy: select the text")).to_be_visible()
