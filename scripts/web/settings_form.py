@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -107,6 +108,11 @@ def _field(path: str, part: Schema, effect: str) -> Field:
 def texts(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the texts that the form shows for settings in the form of a stack file, by path."""
     return {field.path: text for field in fields() if (text := _text(field, _value(settings, field.path)))}
+
+
+def named_in(error: str) -> set[str]:
+    """Return the paths of the settings that an error names."""
+    return {field.path for field in fields() if re.search(rf"(?<!\w){re.escape(field.path)}(?!\w|\.\w)", error)}
 
 
 def fingerprint(texts: Mapping[str, str]) -> str:

@@ -47,7 +47,13 @@ def _defaults(page: Page) -> dict[str, str]:
 
 def _settings(page: Page, error: str | None, *, is_change: bool = False) -> dict[str, Any]:
     """Return what the template of settings needs beside their values."""
-    return {"groups": settings_form.groups(), "defaults": _defaults(page), "error": error, "is_change": is_change}
+    return {
+        "groups": settings_form.groups(),
+        "defaults": _defaults(page),
+        "error": error,
+        "invalid": settings_form.named_in(error or ""),
+        "is_change": is_change,
+    }
 
 
 def show_add(request: Request) -> Response:

@@ -101,6 +101,25 @@ def test_what_is_invalid_is_told_in_the_form_as_the_verbs_tell_it(
     assert all(one.task.title == "" for one in site.page.changes.all())
 
 
+@pytest.mark.parametrize(
+    ("fields", "marked"),
+    [
+        ({"name": "shop", "retention.logs": "1h"}, ["retention.logs"]),
+        ({"name": "shop", "limits.metrics.ingestion_rate": "fast"}, ["limits.metrics.ingestion_rate"]),
+        ({"name": "shop", "labels": "web"}, ["labels"]),
+        ({"name": "shop", "owner": "<b>"}, ["owner"]),
+        ({"name": "Shop"}, ["name"]),
+    ],
+)
+def test_a_refused_form_marks_its_fields(site: Site, fields: dict[str, str], marked: list[str]) -> None:
+    browser = site.browser()
+    inputs = re.findall(r"<(?:input|select|textarea) [^>]*>", browser.post("/add", 422, **fields))
+    invalid = [one for one in inputs if 'aria-invalid="true"' in one]
+    assert [re.findall('name="(.*?)"', one)[0] for one in invalid] == marked
+    assert marked == ["name"] or all('aria-describedby="form-error ' in one for one in invalid)
+    assert "aria-invalid" not in browser.get("/add")
+
+
 def test_the_name_is_checked_while_it_is_typed(site: Site) -> None:
     browser = site.browser()
     assert "use 1 to 30 characters" in browser.get("/add/name?name=Shop")
