@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 ROUTES = [
     Route("/", tenants.show),
-    Route("/refresh", tenants.refresh),
+    Route("/refresh", tenants.refresh, methods=["POST"]),
     Route("/events", tenants.stream),
     Route("/banner", tenants.banner),
     Route("/rows", tenants.rows),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOGIN = "/login"
 SAFE_METHODS = ("GET", "HEAD")
+READING = ("/refresh",)  # forms that change nothing but what this page knows
 OWN_SITES = (
     "same-origin",
     "none",
@@ -138,7 +139,7 @@ class Guard:
 
     async def _form(self, request: Request, session: Session) -> Mapping[str, str]:
         """Return the fields of a form with the token of the session; raises `RefusedError` for any other request."""
-        if self._read_only:
+        if self._read_only and request.url.path not in READING:
             raise RefusedError(HTTPStatus.FORBIDDEN, "`./opstrace ui` runs with --read-only, so nothing is changed.\n")
         form = dict(parse_qsl((await _body(request)).decode("utf-8", "replace"), keep_blank_values=True))
         if not secrets.compare_digest(form.pop(CSRF_FIELD, "").encode(), session.csrf.encode()):
@@ -154,7 +155,8 @@ def _policy(scope: Scope) -> str:
 
 async def _body(request: Request) -> bytes:
     """Return the body of a form; raises `RefusedError` where it is too long, or no form."""
-    if Headers(scope=request.scope).get("content-type") != "application/x-www-form-urlencoded":
+    kind = Headers(scope=request.scope).get("content-type", "").partition(";")[0]  # scripts append the charset
+    if kind != "application/x-www-form-urlencoded":
         raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only forms are accepted.\n")
     body = b""
     async for part in request.stream():

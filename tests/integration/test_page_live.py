@@ -89,6 +89,19 @@ def test_an_update_of_the_list_leaves_the_focus_where_it_is(page: Page, stack: S
     expect(link).to_be_focused()
 
 
+def test_a_refresh_keeps_filter_and_order(page: Page, started: ServedPage) -> None:
+    page.goto(f"{started.site}/?sort=name&order=descending")
+    page.get_by_label("Filter").fill("s")
+    expect(page.locator("#rows th")).to_have_text(["system", "ops"])
+    page.wait_for_timeout(1000)  # until its clock shows another second
+    before = page.locator("#ages").inner_text()
+    with page.expect_response("**/refresh") as answer:
+        page.get_by_role("button", name="Refresh").press("Enter")
+    assert answer.value.status == 204
+    expect(page.locator("#ages")).not_to_have_text(before)
+    expect(page.locator("#rows th")).to_have_text(["system", "ops"])
+
+
 def test_a_browser_that_refuses_to_copy_says_so(page: Page, started: ServedPage) -> None:
     page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('refused'))")
     page.goto(f"{started.site}/tenants/ops")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -10,7 +11,7 @@ import anyio.to_thread
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from components.core.errors import UserError
-from scripts.web.page import page_of, redirect
+from scripts.web.page import page_of
 from scripts.web.tenant_list import SORTS
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ def ages(request: Request) -> Response:
 
 
 def refresh(request: Request) -> Response:
-    """Read the engine's states again, and answer with the list."""
+    """Read the engine's states again soon. The stream tells browsers of the new list, so they keep filter and order."""
     page_of(request).tenants.refresh()
-    return redirect("/")
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 def banner(request: Request) -> Response:

@@ -116,6 +116,7 @@ def test_a_page_that_only_reads_refuses_every_form(make_site: Callable[..., Site
     answer = browser.client.post("/changes/1/answer", data={"csrf": browser.csrf}, headers=ORIGIN)
     assert answer.status_code == 403 and "--read-only" in answer.text
     assert "read-only" in browser.get("/")
+    assert browser.post("/refresh", 204) == ""
     for path in ("/add", "/tenants/default/change", "/tenants/default/delete"):
         assert "--read-only" in browser.get(path, 403)
 
