@@ -247,7 +247,7 @@ class Removal:
         """Return what happens to the data; raises `UserError` where an option contradicts a removal that has begun."""
         policy, shown = self.options.policy, self.options.shown
         recorded_fate = _recorded_fate(self.file, self.config, self.tenant, self.place, self.deployed)
-        if shown not in (None, recorded_fate):
+        if shown is not None and shown != recorded_fate:
             raise UserError(
                 f"the data of {self.tenant} was to be {FATES[shown]} when you were asked, and is to be {FATES[recorded_fate]} "
                 "now: nothing is changed. Look at the tenant again"
