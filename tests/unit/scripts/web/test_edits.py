@@ -220,7 +220,7 @@ def test_a_form_that_was_opened_before_another_change_reverts_nothing(site: Site
     browser, other = site.browser(), site.browser()
     fields = {"owner": "Ann", "labels": "team=web"}
     (shown,) = re.findall('name="shown" value="(.*?)"', browser.get("/tenants/ops/change"))
-    change = other.change(other.submit("/tenants/ops/change", **fields | {"owner": "Zoe"}))
+    change = other.change(other.submit("/tenants/ops/change", 303, **fields | {"owner": "Zoe"}))
     assert asks(change)
     other.answer(change, "yes")
     change.wait(30)
@@ -364,7 +364,7 @@ def test_a_policy_that_the_form_did_not_show_deletes_nothing(site_with_data: Sit
     file.entry("tenants")[1]["onDelete"] = "purge"
     file.write()
     fields = {"name": "ops", "policy": "recorded"}
-    change = browser.change(browser.post("/tenants/ops/delete", recorded="retain", **fields))
+    change = browser.change(browser.post("/tenants/ops/delete", 303, recorded="retain", **fields))
     change.wait(30)
     assert "was to be kept when you were asked, and is to be deleted now" in str(change.error)
     assert site.updates == [] and "ops" in site.stack.read_text()
