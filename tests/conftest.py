@@ -1,4 +1,4 @@
-"""Fixtures and scheduling for all tests: an embedded cloud in the tests' own slot, with one instance."""
+"""Fixtures for all tests: an embedded cloud in the tests' own slot, with one instance."""
 
 import os
 import subprocess
@@ -6,12 +6,11 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from localcloud.node.pid1 import PRIVATE_FOLDERS
+from tests.support import scheduling
 from tests.support.polling import eventually
 from tests.support.project import Project, make_project, stack_files_of_checkout
 from tests.support.shell import ROOT, local_environment, run
@@ -26,44 +25,9 @@ COMMAND_SECONDS = 3600  # the first run may build the tools from source
 INTERNAL_ERROR_LINES = 12
 
 
-def _integration(*names: str) -> tuple[str, ...]:
-    return tuple(f"tests/integration/test_{name}.py" for name in names)
-
-
-# Groups of tests; a group runs in one process, as does each other module. Two groups have an embedded cloud with an
-# instance. Two groups have a bare cloud each (tests/support/bare_cloud.py). "cost" measures the gateway, which no other
-# measurement may disturb.
-SHARING = {
-    "cost": ("tests/security/cost/",),  # first: its folder is inside one of another group
-    "embedded, second half": (
-        "tests/e2e/test_tenants",
-        "tests/e2e/test_tokens",
-        "tests/e2e/test_walk",
-        "tests/security/",
-    ),
-    "embedded, first half": ("tests/e2e/", "tests/integration/test_plugins.py"),
-    "bare, first half": _integration(
-        *("adoption", "cluster_reads", "crash_points", "faults", "node_groups", "object_drift", "plain_recovery")
-    ),
-    "bare, second half": _integration(
-        *("deployer_policy", "kms_keys", "move", "pod_reasons", "renamed_stacks", "storage_class", "up")
-    ),
-}
-
-
-class CloudScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Runs the tests of a group, and those of a module in no group, one after the other in one process."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        groups = (name for name, sharing in SHARING.items() if nodeid.startswith(sharing))
-        return next(groups, nodeid.split("::", 1)[0])
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> CloudScheduling:
-    """Schedule by group: `make test` runs four processes, since tests mostly wait."""
-    return CloudScheduling(config, log)
-
-
+pytest_xdist_make_scheduler = scheduling.make_scheduler
+pytest_collection_modifyitems = scheduling.begin_with_the_longest
+pytest_runtest_teardown = scheduling.end_clouds
 internal_errors: list[str] = []
 
 
