@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from components.core.errors import UserError
-from scripts.web.changes.change import FAULT
+from scripts.web.fault import reported
 from scripts.web.guard import Guard
 from scripts.web.page import FOLDER, page_of
 from scripts.web.views import (
@@ -101,8 +100,7 @@ def _problem(request: Request, error: Exception) -> Response:
 
 def _fault(request: Request, error: Exception) -> Response:
     """Answer where a view fails by a fault, whose traceback goes to the terminal."""
-    traceback.print_exception(error)
-    return _told(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Fault", FAULT)
+    return _told(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Fault", reported(error))
 
 
 def _told(request: Request, status: int, heading: str, text: str) -> Response:
