@@ -4,10 +4,14 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
 from components.collectors.settings import NODE
+from components.core.images import ENVOY_IMAGE
 from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.gateway.settings import METRICS_PORT
 from tests.support.packets import PodNetwork
@@ -19,6 +23,7 @@ SOON = 30  # seconds from a line or a sample to the answer that has it
 START_SECONDS = 180  # until the collectors run, on a busy machine
 JOBS = {"apiserver", "cadvisor", "collector", "cortex", "gateway", "kubelet", "kubernetes", "loki"}
 MOST_SERIES = 400  # of one back end
+GOES_ON, ENDS = "goes-on", "ends"  # the containers of new pods
 
 
 def asked(walk: UserSession, api: str, path: str, **query: str) -> list[dict[str, Any]]:
@@ -45,10 +50,15 @@ def test_create_says_that_the_collectors_follow(walk: UserSession) -> None:
     assert "The cluster's own logs and metrics follow in the tenant system" in walk.created
 
 
-def test_the_queries_of_the_page_have_answers(walk: UserSession) -> None:
+@pytest.fixture
+def collecting(walk: UserSession) -> None:
+    """Wait until lines and rates of metrics are there, which takes a while on a new instance."""
     eventually(lambda: lines(walk, '{k8s_namespace_name="opstrace"}') != [], START_SECONDS, detail=lambda: said(walk))
     cpu = 'rate(container_cpu_usage_seconds_total{container!=""}[2m])'
     eventually(lambda: series(walk, cpu) != [], START_SECONDS, detail=lambda: said(walk))
+
+
+def test_the_queries_of_the_page_have_answers(walk: UserSession, collecting: None) -> None:
     _, output = walk.follow(commands(PAGE)[:2], walk.folder / "tenant-api-token-system")
     logs, metrics = (json.loads(text) for text in output.replace("}{", "}\n{").splitlines())
     assert logs["data"]["result"] and metrics["data"]["result"]
@@ -70,6 +80,49 @@ def test_a_line_of_a_pod_is_found_soon(walk: UserSession) -> None:
     eventually(lambda: labels_of_a_new_line(walk).get("k8s_deployment_name") == "gateway", detail=lambda: said(walk))
     names = json.loads(walk.curl(url("loki", "system", "/loki/api/v1/labels"), token=walk.token("system"))[1])["data"]
     assert not [name for name in names if "pod" in name or "instance" in name]
+
+
+@pytest.fixture
+def new_pods(walk: UserSession, collecting: None) -> Iterator[str]:
+    """A new namespace with a pod that goes on, and a Job whose pod ends within a second; their containers' names differ."""
+    place = f"new-{uuid.uuid4().hex[:8]}"
+
+    def pod(name: str, *arguments: str) -> dict[str, Any]:
+        container = {"name": name, "image": ENVOY_IMAGE, "args": [*arguments]}
+        return {"containers": [container], "terminationGracePeriodSeconds": 0}
+
+    metadata = {"name": "new", "namespace": place}
+    job = {"template": {"spec": pod(ENDS, "--version") | {"restartPolicy": "Never"}}}
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod(GOES_ON, "--config-yaml", "{}")},
+        {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job},
+    ]
+    file = walk.folder / "new-pods.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    walk.kubectl("apply", "-f", str(file))
+    yield place
+    walk.kubectl("delete", "namespace", place, "--wait=false")
+
+
+def test_lines_and_cpu_of_new_pods_are_found_soon(walk: UserSession, new_pods: str) -> None:
+    delays: dict[str, float] = {}  # of the first line of each container, and of the first sample, until it is found
+
+    def all_are_found() -> bool:
+        for name in (GOES_ON, ENDS):
+            query = f'{{k8s_namespace_name="{new_pods}",k8s_container_name="{name}"}}'
+            for stream in asked(walk, "loki", "/loki/api/v1/query_range", query=query, limit="1", direction="forward"):
+                delays.setdefault(name, time.time() - int(stream["values"][0][0]) / 1e9)
+        cpu = f'timestamp(container_cpu_usage_seconds_total{{namespace="{new_pods}",container="{GOES_ON}"}})'
+        for sample in asked(walk, "cortex", "/api/v1/query", query=cpu):
+            delays.setdefault("cpu", time.time() - float(sample["value"][1]))
+        return {*delays} == {GOES_ON, ENDS, "cpu"}
+
+    def state() -> str:
+        return f"{delays}\n{walk.kubectl('-n', new_pods, 'get', 'pods', '-o', 'wide')}\n{said(walk)}"
+
+    eventually(all_are_found, 3 * SOON, detail=state)
+    assert max(delays.values()) < SOON, delays
 
 
 def test_the_cpu_of_containers_is_not_older_than_that(walk: UserSession) -> None:
@@ -119,6 +172,8 @@ def test_the_status_tells_how_old_the_newest_data_is(walk: UserSession) -> None:
 
     young = r"collected: +newest sample \d+s old, newest line \d+s old"
     eventually(lambda: re.fullmatch(young, told()) is not None, 3 * SOON, detail=told)
+    listed = walk.opstrace("tenants", "list", "local", INSTANCE).stderr
+    assert re.search(r"system: newest sample \d+s old, newest line \d+s old$", listed, re.MULTILINE), listed
 
 
 def test_no_other_pod_runs_in_the_collectors_namespace(walk: UserSession) -> None:
