@@ -16,7 +16,7 @@ from components.collectors.rules.rule import Alert, Recording
 from components.config.load import from_settings
 from components.core.errors import ConfigError
 from components.core.resource_names import CONFIG_MAP_TYPE, STATEFUL_SET_TYPE
-from tests.support.expressions import metrics
+from tests.support.expressions import metrics, selectors
 from tests.support.factories import settings
 from tests.support.pulumi_mocks import Resources, declared
 
@@ -56,6 +56,14 @@ def test_the_names_of_metrics_are_found() -> None:
         'sum by (a, b) (rate(x_total{c="d_e"}[5m])) / 2 > 0 and (y:z unless y:z offset 15m) or up{job=~"p|q"} == 0'
     )
     assert metrics(expression) == {"x_total", "y:z", "up"}
+
+
+def test_the_selectors_of_series_are_found() -> None:
+    expression = (
+        'sum by (a) (rate(x_total{b="c{d}",e=~"f"}[2m])) / clamp_min(sum(y:z), 1e-9) or on () vector(0)'
+        ' or label_replace(up, "a", "$1", "b", "(.+)-c") or {__name__=~"i_.*"}'
+    )
+    assert selectors(expression) == {'x_total{b="c{d}",e=~"f"}', "y:z", "up", '{__name__=~"i_.*"}'}
 
 
 def test_all_that_rules_read_is_kept_or_recorded() -> None:
