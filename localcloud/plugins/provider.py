@@ -143,7 +143,9 @@ class Provider(Protocol):
         """Delete the resource and wait until it is gone; a missing resource is no error."""
 
 
-class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """Answers the engine's calls by a provider of `version`."""
+
     def __init__(self, provider: Provider, version: str) -> None:
         self._provider = provider
         self._version = version
@@ -335,5 +337,5 @@ def _version(package: str) -> str:
 
 def main(provider: Provider) -> None:
     """Run `provider` as a plugin."""
-    servicer = _Servicer(provider, _version(provider.package))
+    servicer = Servicer(provider, _version(provider.package))
     serve(lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server))

@@ -8,7 +8,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from components.core.resource_names import CONFIG_MAP_TYPE
 from localcloud.plugins.kubernetes.__main__ import Kubernetes
-from localcloud.plugins.provider import _Servicer
+from localcloud.plugins.provider import Servicer
 from localcloud.plugins.values import decode, encode
 
 URN = f"urn:pulumi:a::b::{CONFIG_MAP_TYPE}::c"
@@ -25,7 +25,7 @@ class Counting(Kubernetes):
 
 
 def checked(provider: Counting, old: struct_pb2.Struct | None, new: struct_pb2.Struct) -> struct_pb2.Struct:
-    answer: Any = _Servicer(provider, "1").Check(pb.CheckRequest(urn=URN, olds=old, news=new, randomSeed=SEED), None)
+    answer: Any = Servicer(provider, "1").Check(pb.CheckRequest(urn=URN, olds=old, news=new, randomSeed=SEED), None)
     assert not answer.failures
     inputs: struct_pb2.Struct = answer.inputs
     return inputs
@@ -48,5 +48,5 @@ def test_other_inputs_are_checked(changed: dict[str, Any]) -> None:
 
 
 def test_a_new_resource_without_inputs_is_checked() -> None:
-    answer: Any = _Servicer(Counting(), "1").Check(pb.CheckRequest(urn=URN, olds=encode({}), news=encode({})), None)
+    answer: Any = Servicer(Counting(), "1").Check(pb.CheckRequest(urn=URN, olds=encode({}), news=encode({})), None)
     assert [failure.property for failure in answer.failures] == ["apiVersion", "kind"]
