@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.gateway import VARIANTS, Ratio, Round, _ratios
+from bench.gateway import VARIANTS, Ratio, Round, ratios
 from bench.gateway_processes import TENANTS, Result, Variant
 
 EACH, ONE = Variant("on", "push", TENANTS, TENANTS), Variant("on", "push", 1, TENANTS)
@@ -17,7 +17,7 @@ def round_(each: float, one: float, base_each: float, base_one: float) -> Round:
 
 
 def test_every_ratio_is_of_measured_variants() -> None:
-    assert {variant for ratio in _ratios() for variant in (ratio.of, ratio.to, *(ratio.base or ()))} <= {*VARIANTS}
+    assert {variant for ratio in ratios() for variant in (ratio.of, ratio.to, *(ratio.base or ()))} <= {*VARIANTS}
 
 
 def test_a_generation_has_the_median_of_the_ratios_of_its_rounds() -> None:
@@ -32,7 +32,7 @@ def test_the_cost_of_many_tenants_is_relative_to_that_without_authentication() -
 
 
 def test_the_targets_for_many_tenants_have_a_base() -> None:
-    for ratio in _ratios():
+    for ratio in ratios():
         if ratio.of.tenants != ratio.to.tenants and ratio.least is not None:
             assert ratio.base == (replace(ratio.of, access="off"), replace(ratio.to, access="off"))
 
