@@ -58,7 +58,9 @@ def _one_tenant(page: Page, folder: Path, site: str) -> None:
 def _instance(page: Page, folder: Path, site: str) -> None:
     page.goto(f"{site}/instance")
     _settled(page)
-    page.screenshot(path=folder / "page-instance.png", full_page=True)
+    page.set_viewport_size(WINDOW | {"height": 1000})  # with the last updates
+    page.screenshot(path=folder / "page-instance.png")
+    page.set_viewport_size(WINDOW)
 
 
 def explored(site: str, **query: str) -> str:
