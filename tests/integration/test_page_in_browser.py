@@ -172,6 +172,8 @@ def test_each_setting_says_what_a_change_does_and_those_that_are_refused_say_so(
     page, problems = opened(started, browser)
     page.get_by_role("link", name="ops", exact=True).click()
     page.get_by_role("link", name="Change", exact=True).click()
+    expect(page.get_by_label("owner")).to_be_visible()
+    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
     for setting, effect in {
         "owner": "live",
         "logPatterns": "rolling restart",
