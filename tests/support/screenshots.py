@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.support.browser import chromium
 from tests.support.pictured import KEPT, KEPT_ID, LOGS_QUERY, METRICS_QUERY
@@ -16,7 +16,7 @@ from tests.support.served_page import ServedPage, served
 from tests.support.shell import ROOT
 
 FOLDER = ROOT / "docs" / "images"
-WINDOW = {"width": 1240, "height": 720}  # so that no cell of the list breaks a word
+WINDOW: ViewportSize = {"width": 1240, "height": 720}  # so that no cell of the list breaks a word
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _one_tenant(page: Page, folder: Path, site: str) -> None:
 def _instance(page: Page, folder: Path, site: str) -> None:
     page.goto(f"{site}/instance")
     _settled(page)
-    page.set_viewport_size(WINDOW | {"height": 1000})  # with the last updates
+    page.set_viewport_size({"width": WINDOW["width"], "height": 1000})  # with the last updates
     page.screenshot(path=folder / "page-instance.png")
     page.set_viewport_size(WINDOW)
 
