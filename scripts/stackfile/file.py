@@ -1,8 +1,6 @@
 """Stack files: settings read and changed in memory, checked, compared and written."""
 
-import difflib
 import hashlib
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from components.config.load import TenantStack, from_settings, tenant_stack
 from components.config.stack import PREFIX, StackConfig
-from components.core.errors import ConfigError, UserError
+from components.core.errors import UserError
 from components.core.scopes import UNLIMITED, KeyLimits, limits_as_settings
 from components.core.timestamps import format_rfc3339
 from localcloud.files import replace_whole
@@ -21,6 +19,7 @@ from scripts.stackfile import revoked_tokens
 from scripts.stackfile.document import Document, comparable, literal, quoted, round_trip
 from scripts.stackfile.engine_view import project_defaults
 from scripts.stackfile.environment_size import check_size
+from scripts.stackfile.texts import text_on_disk, unified
 
 __all__ = [
     "ROOT",
@@ -49,15 +48,12 @@ class StackFile:
         self.path = folder / f"Pulumi.{instance}.yaml"
         self.list_path = revoked_tokens.list_path(folder, instance)
         self._read_text = self._first_text = self._text_on_disk()
-        self._list_text: str | None = None  # of the file of revoked tokens, if `write` has to write it
+        self._list = revoked_tokens.ListFile(self.list_path)
         self._document = Document(self.path, self._read_text, project_defaults(folder))
         self._settings_on_disk = None if self._read_text is None else comparable(self.settings())
 
     def _text_on_disk(self) -> str | None:
-        try:
-            return self.path.read_bytes().decode() if self.path.exists() else None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{self.path} is not encoded in UTF-8: {error}; save it in that encoding") from error
+        return text_on_disk(self.path)
 
     def exists(self) -> bool:
         """Tell whether the file exists."""
@@ -111,6 +107,7 @@ class StackFile:
 
     def revoked_tokens(self) -> dict[str, str]:
         """Return a copy of the list of revoked tokens, ids to ends, from this file or from its own."""
+        self._list.begin()
         value = self._document.require_mapping(self.settings().get("dataApi", {}), f"{PREFIX}dataApi:")
         value = value.get(revoked_tokens.FIELD, {})
         if isinstance(value, str):
@@ -121,9 +118,10 @@ class StackFile:
 
     def set_revoked_tokens(self, listed: Mapping[str, str]) -> None:
         """Replace the list of revoked tokens, ids to ends. `write` writes a long list into a file of its own."""
+        self._list.begin()
         text = revoked_tokens.replace(self.part("dataApi"), listed, self.list_path)
         if text is not None:
-            self._list_text = text
+            self._list.text = text
 
     def secrets(self) -> dict[str, str]:
         """Return what the engine recorded about the stack's secrets provider, by its keys in the file."""
@@ -158,8 +156,8 @@ class StackFile:
 
     def _read(self, name: str) -> str:
         """Return the text that a file beside this one will have after `write`."""
-        if name == self.list_path.name and self._list_text is not None:
-            return self._list_text
+        if name == self.list_path.name and self._list.text is not None:
+            return self._list.text
         return (self.path.parent / name).read_text("utf-8")
 
     def require_editable(self) -> None:
@@ -176,22 +174,20 @@ class StackFile:
         return self._document.text()
 
     def difference(self) -> str:
-        """Return the changes that `write` makes to the file as a unified diff; empty if there are none."""
-        return self._unified(self._read_text, self.text())
+        """Return the changes that `write` makes as a unified diff, of a long list too; empty if there are none."""
+        return self._unified(self._read_text, self.text()) + self._list.difference()
 
     def changes(self) -> dict[str, str]:
         """Return the changes to the file since it was read, as a unified diff by its name; empty if there are none."""
-        difference = self._unified(self._first_text, self._text_on_disk())
-        return {self.path.name: difference} if difference else {}
+        differences = {
+            self.path.name: self._unified(self._first_text, self._text_on_disk()),
+            self.list_path.name: self._list.change(),
+        }
+        return {name: difference for name, difference in differences.items() if difference}
 
     def _unified(self, before: str | None, after: str | None) -> str:
         """Return a unified diff of two texts of the file; None stands for a file that does not exist."""
-        lines = [list(io.StringIO(text or "", newline="\n")) for text in (before, after)]
-        names = ["/dev/null" if text is None else self.path.name for text in (before, after)]
-        difference = difflib.unified_diff(lines[0], lines[1], names[0], names[1], n=2)
-        return "".join(
-            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in difference
-        )
+        return unified(self.path.name, before, after)
 
     def write(self) -> None:
         """Replace the file, and the file of revoked tokens if it changed. Each is replaced atomically.
@@ -210,15 +206,15 @@ class StackFile:
             )
         with self._locked():
             self.require_unchanged()
-            if self._list_text is not None:
-                replace_whole(self.list_path, self._list_text)
+            self._list.write()
             replace_whole(self.path, text)
         self._read_text, self._settings_on_disk = text, comparable(self.settings())
 
     def require_unchanged(self) -> None:
-        """Raise `UserError` if another program changed the file since it was read."""
-        if self._text_on_disk() != self._read_text:
-            raise UserError(f"{self.path.name} was changed by another program, and is not written. Run this again")
+        """Raise `UserError` if another program changed the file, or a long list to write, since it was read."""
+        changed = [self.path.name] if self._text_on_disk() != self._read_text else []
+        if changed := [*changed, *([self.list_path.name] if self._list.has_changed() else [])]:
+            raise UserError(f"{changed[0]} was changed by another program, and is not written. Run this again")
 
     def _locked(self) -> FileLock:
         """Return the lock of this file's writers: of two commands that run at once, the second sees the first's edit."""

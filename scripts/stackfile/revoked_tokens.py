@@ -9,7 +9,9 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
+from localcloud.files import replace_whole
 from scripts.stackfile.document import quoted
+from scripts.stackfile.texts import text_on_disk, unified
 
 LONGEST_INLINE = 200  # entries in the stack file, about 70 bytes each
 FIELD = "revokedTokens"
@@ -19,6 +21,41 @@ HEADER = "# Ids of revoked tokens and their ends; `ta-revoke-token` writes them.
 def list_path(folder: Path, instance: str) -> Path:
     """Return the path of an instance's own file of revoked tokens."""
     return folder / f"revoked-tokens.{instance}.txt"
+
+
+class ListFile:
+    """The file of a long list: what it was when an edit began, and the text that `write` writes, None for no change."""
+
+    def __init__(self, path: Path) -> None:
+        self.text: str | None = None
+        self._path = path
+        self._has_begun = False
+        self._first: str | None = None
+        self._read: str | None = None
+
+    def begin(self) -> None:
+        """Remember the file as it is, when an edit reads it first."""
+        if not self._has_begun:
+            self._has_begun, self._first = True, text_on_disk(self._path)
+            self._read = self._first
+
+    def has_changed(self) -> bool:
+        """Tell whether another program changed the file that `write` would write since the edit began."""
+        return self.text is not None and text_on_disk(self._path) != self._read
+
+    def difference(self) -> str:
+        """Return the changes that `write` makes as a unified diff; empty if there are none."""
+        return "" if self.text is None else unified(self._path.name, self._read, self.text)
+
+    def change(self) -> str:
+        """Return the changes since the edit began, as a unified diff; empty if there are none."""
+        return unified(self._path.name, self._first, text_on_disk(self._path)) if self._has_begun else ""
+
+    def write(self) -> None:
+        """Replace the file atomically, if its text has changed."""
+        if self.text is not None:
+            replace_whole(self._path, self.text)
+            self._read = self.text
 
 
 def replace(data_api: Any, entries: Mapping[str, str], file: Path) -> str | None:

@@ -11,6 +11,7 @@ import pytest
 
 from components.core.errors import UserError
 from scripts.stackfile.file import StackFile
+from scripts.stackfile.revoked_tokens import LONGEST_INLINE
 
 REVOKED = {f"token-{number:04}": "2099-01-01T00:00:00Z" for number in range(300)}
 
@@ -113,3 +114,27 @@ def test_of_two_commands_that_write_at_once_one_is_told_and_no_edit_is_lost(stac
         kept = [name for name in names if f"{name}: value" in stack.read_text()]
         assert [name for name, refusal in zip(names, refusals, strict=True) if not refusal] == kept
         assert len(kept) == 1 and any("was changed by another program" in refusal for refusal in refusals)
+
+
+def revoked(stack: Path, *ids: str) -> StackFile:
+    """Return the stack file with these ids added to its long list of revoked tokens, which is not written yet."""
+    file = StackFile("showdown", stack.parent)
+    file.set_revoked_tokens(file.revoked_tokens() | dict.fromkeys(ids, "2030-01-01T00:00:00Z"))
+    return file
+
+
+def test_of_two_edits_of_a_long_list_the_second_is_told_and_no_revocation_is_lost(stack: Path) -> None:
+    revoked(stack, *(f"revoked-{number}" for number in range(LONGEST_INLINE + 1))).write()
+    first, second = revoked(stack, "revoked-by-the-page"), revoked(stack, "revoked-by-a-command")
+    second.write()
+    with pytest.raises(UserError, match=r"revoked-tokens\.showdown\.txt was changed by another program"):
+        first.write()
+    assert "revoked-by-a-command" in StackFile("showdown", stack.parent).revoked_tokens()
+
+
+def test_the_difference_shows_what_changes_in_a_long_list(stack: Path) -> None:
+    revoked(stack, *(f"revoked-{number}" for number in range(LONGEST_INLINE + 1))).write()
+    file = revoked(stack, "revoked-now")
+    assert "+revoked-now 2030-01-01T00:00:00Z\n" in file.difference()
+    file.write()
+    assert file.difference() == "" and [*file.changes()] == ["revoked-tokens.showdown.txt"]
