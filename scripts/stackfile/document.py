@@ -97,7 +97,7 @@ class Document:
         except aliases.TooManyValuesError as error:
             raise ConfigError(f"{self._path}: {error}; write each value out at the place that uses it") from error
         # ruamel.yaml passes errors of Python on, for example for a date in month 13.
-        except (YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ConfigError(f"{self._path} is not valid YAML: {error}") from error
         self.require_mapping(content, "the file")
         comments.attach_to_entry_below(content)

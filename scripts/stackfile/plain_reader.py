@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 # Tabs, carriage returns, characters that do not print, and those that end a line in YAML 1.1 alone.
 ODD = re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -19,6 +20,7 @@ WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None
 WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 NUMBER = re.compile(r"[-+]?\.?[0-9](?:[\w.:/+-]*[\w./+-])?")  # or a date
 NO_TEXT = tuple("-+.0123456789<=")  # the first characters of other plain scalars that may not be texts
+MOST_LEVELS = 50
 IN_FLOW = re.compile(r"[\w./+ -]*")  # plain scalars that both versions end at the same character
 
 
@@ -36,7 +38,9 @@ def content_of(text: str) -> Any:
     events = yaml.parse(text, yaml.CSafeLoader)
     try:
         _take(events, yaml.StreamStartEvent)
-        _take(events, yaml.DocumentStartEvent)
+        start = _take(events, yaml.DocumentStartEvent)
+        if start.version or start.tags:
+            raise UnsureError
         content = _built(events, next(events))
         _take(events, yaml.DocumentEndEvent)
         _take(events, yaml.StreamEndEvent)
@@ -45,27 +49,32 @@ def content_of(text: str) -> Any:
     return content
 
 
-def _take(events: Iterator[Any], kind: type) -> None:
-    if not isinstance(next(events), kind):
+def _take(events: Iterator[Any], kind: type) -> Any:
+    event = next(events)
+    if not isinstance(event, kind):
         raise UnsureError
+    return event
 
 
-def _built(events: Iterator[Any], event: Any, *, in_flow: bool = False) -> Any:
+def _built(events: Iterator[Any], event: Any, *, in_flow: bool = False, level: int = 0) -> Any:
     """Return the value that begins with `event`."""
-    if isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None:
+    if isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None or level > MOST_LEVELS:
         raise UnsureError
     if isinstance(event, yaml.ScalarEvent):
         return _styled(event) if event.style else _plain(event.value, in_flow=in_flow)
     in_flow = in_flow or event.flow_style
     if isinstance(event, yaml.MappingStartEvent):
-        return _mapping(events, in_flow=in_flow)
+        return _mapping(events, in_flow=in_flow, level=level)
     values = []
     while not isinstance(event := next(events), yaml.SequenceEndEvent):
-        values.append(_built(events, event, in_flow=in_flow))
+        # `[a: 1]` is a mapping without braces, where the two differ.
+        if in_flow and isinstance(event, yaml.MappingStartEvent):
+            raise UnsureError
+        values.append(_built(events, event, in_flow=in_flow, level=level + 1))
     return values
 
 
-def _mapping(events: Iterator[Any], *, in_flow: bool) -> dict[Any, Any]:
+def _mapping(events: Iterator[Any], *, in_flow: bool, level: int) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         if not isinstance(event, yaml.ScalarEvent):
@@ -73,7 +82,7 @@ def _mapping(events: Iterator[Any], *, in_flow: bool) -> dict[Any, Any]:
         key = _built(events, event, in_flow=in_flow)
         if key in found:
             raise UnsureError
-        found[key] = _built(events, next(events), in_flow=in_flow)
+        found[key] = _built(events, next(events), in_flow=in_flow, level=level + 1)
     return found
 
 
@@ -99,4 +108,7 @@ def _number(value: str) -> Any:
     """Return a number or a date as ruamel.yaml reads it, or the text if it is none."""
     if not NUMBER.fullmatch(value):
         raise UnsureError
-    return YAML().load(f"- {value}\n")[0]
+    try:
+        return YAML().load(f"- {value}\n")[0]
+    except (YAMLError, ValueError, TypeError, AttributeError, IndexError) as error:  # as for a date in month 13
+        raise UnsureError from error

@@ -170,6 +170,8 @@ def test_a_move_to_another_file_and_back_loses_no_comment(file: StackFile, tmp_p
 
 
 BROKEN = [
+    b"config:\n  opstrace:tags:\n    a: 2099-13-01T00:00:00Z\n",
+    b"config:\n  opstrace:tags:\n    a: 0x_\n",
     b"config:\n  opstrace:dataApi: {revokedTokens: {abcdefgh-1: 2099-13-01T00:00:00Z}}\n",
     b"config:\n  a: \xff\n",
     b"config: {a: !!int abc}\n",

@@ -51,6 +51,12 @@ def test_a_text_means_the_same_to_both_readers_or_is_left_to_ruamel(text: str) -
             "a: {b:c}\n",
             "a: b\n---\nc: d\n",
             "a: [\n",
+            'a: ["b":1]\n',
+            "a: [b: 1]\n",
+            "a: 2099-13-01T00:00:00Z\n",
+            "a: 0x_\n",
+            "%YAML 1.1\n--- {a: yes}\n",
+            "- " * 60 + "a\n",
         ),
         *(
             "",
