@@ -56,7 +56,16 @@ def validations(programs: Sequence[str], image: str) -> list[dict[str, str]]:
 def _program_rules() -> dict[str, str]:
     """Return the rules of what the container runs: the collector with its own configuration, whoever starts it."""
     probes = ("livenessProbe", "readinessProbe", "startupProbe")
-    no_commands = "".join(f" && (!has(c.{probe}) || !has(c.{probe}.exec))" for probe in probes)
+    no_commands = "".join(
+        f" && (!has(c.{probe}) || (!has(c.{probe}.exec) && !has(c.{probe}.tcpSocket)"
+        f" && (!has(c.{probe}.httpGet) || !has(c.{probe}.httpGet.host))))"
+        for probe in probes
+    )
+    fields = "".join(
+        f" || (e.name == '{name}' && has(e.valueFrom) && has(e.valueFrom.fieldRef)"
+        f" && e.valueFrom.fieldRef.fieldPath == '{path}')"
+        for name, path in FIELDS.items()
+    )
     return {
         f"it runs {' '.join(ARGUMENTS)} and no other command": (
             f"object.spec.containers.all(c, !has(c.command) && has(c.args) && c.args == {json.dumps(ARGUMENTS)}"
@@ -65,8 +74,7 @@ def _program_rules() -> dict[str, str]:
         # The configuration takes in the text of these variables.
         f"its environment is {', '.join(FIELDS)} from the pod's fields, and {MEMORY_VARIABLE}": (
             "object.spec.containers.all(c, !has(c.envFrom) && (!has(c.env) || c.env.all(e,"
-            f" e.name == '{MEMORY_VARIABLE}'"
-            f" || (e.name in {json.dumps([*FIELDS])} && has(e.valueFrom) && has(e.valueFrom.fieldRef)))))"
+            f" (e.name == '{MEMORY_VARIABLE}' && !has(e.valueFrom)){fields})))"
         ),
     }
 
@@ -75,6 +83,13 @@ def _node_rules() -> dict[str, str]:
     """Return the rules of the rights on the node."""
     loose = "(has({0}.seLinuxOptions) || (has({0}.appArmorProfile) && {0}.appArmorProfile.type != 'RuntimeDefault'))"
     return {
+        # A name that leads elsewhere would send it lines and tokens.
+        "it resolves names by the cluster's DNS": (
+            "(!has(object.spec.dnsPolicy) || object.spec.dnsPolicy == 'ClusterFirst')"
+            " && (!has(object.spec.hostAliases) || size(object.spec.hostAliases) == 0)"
+            " && (!has(object.spec.dnsConfig)"
+            " || (!has(object.spec.dnsConfig.nameservers) && !has(object.spec.dnsConfig.searches)))"
+        ),
         "it has no namespace and no port of the node": (
             " && ".join(f"(!has(object.spec.{name}) || !object.spec.{name})" for name in HOST_NAMESPACES)
             + " && object.spec.containers.all(c,"
@@ -107,7 +122,7 @@ def _volume_rules() -> dict[str, str]:
         f"(v.name == '{CONFIG_VOLUME}' && has(v.configMap) && v.configMap.name == object.spec.serviceAccountName)",
         f"(v.name == '{QUEUE_VOLUME}' && has(v.hostPath) && v.hostPath.path.startsWith('{HOST_FOLDER}/'))",
         f"(v.name == '{LOGS_VOLUME}' && has(v.hostPath) && v.hostPath.path == '{LOGS_FOLDER}')",
-        f"(v.name.startsWith('{TOKEN_VOLUME}') && has(v.projected))",
+        f"(v.name.startsWith('{TOKEN_VOLUME}') && has(v.projected) && v.projected.sources.all(s, !has(s.secret)))",
     )
     mounts = (
         f"(m.name == '{CONFIG_VOLUME}' && m.mountPath == '{CONFIG_FOLDER}')",

@@ -31,7 +31,7 @@ def group(ends: Mapping[str, int]) -> Group:
     )
     of_tokens = Alert(
         name="TokenExpires",
-        expr=f"sum(increase({TOKEN_ENDS}[1h]) > 0 or ({TOKEN_ENDS} > 0 unless {TOKEN_ENDS} offset 1h)) > 0",
+        expr=f"sum(increase({TOKEN_ENDS}[1h]) > 0 or ({TOKEN_ENDS} > 0 unless count_over_time({TOKEN_ENDS}[1d] offset 1h))) > 0",
         minutes=0,
         severity="warning",
         summary=f"Clients use tokens that end within {TOKEN_ENDS_DAYS} days.",
