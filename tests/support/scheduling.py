@@ -12,12 +12,13 @@ def _integration(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/integration/test_{name}.py" for name in names)
 
 
-# Groups of tests; a group runs in one process, as does each other module. Two groups have a bare cloud each
-# (tests/support/bare_cloud.py). "cost" measures the gateway, which no other measurement may disturb.
+# Groups of tests; a group runs in one process, as does each other module. Most tests with a bare cloud
+# (tests/support/bare_cloud.py) are in two groups. "cost" measures the gateway, which no other measurement may disturb.
 SHARING = {
     "cost": ("tests/security/cost/",),
     "bare, first half": _integration(
-        *("adoption", "cluster_reads", "crash_points", "faults", "node_groups", "object_drift", "plain_recovery")
+        *("adoption", "cluster_reads", "collectors_admission", "crash_points", "faults", "node_groups"),
+        *("object_drift", "plain_recovery"),
     ),
     "bare, second half": _integration(
         *("deployer_policy", "kms_keys", "move", "pod_reasons", "renamed_stacks", "storage_class", "up")
@@ -50,13 +51,14 @@ class CloudScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
 
     def _assign_work_unit(self, node: Any) -> None:
         """Give a process the next group that it may run, or end it: later there is none either."""
-        may_have_instance = node in self.nodes[:INSTANCES]
-        for group in self.workqueue:
-            if may_have_instance or not group.startswith(EMBEDDED):
-                self.workqueue.move_to_end(group, last=False)
-                super()._assign_work_unit(node)
-                return
-        node.shutdown()
+        with_instance = [group for group in self.workqueue if group.startswith(EMBEDDED)]
+        others = [group for group in self.workqueue if not group.startswith(EMBEDDED)]
+        allowed = [*with_instance, *others] if node in self.nodes[:INSTANCES] else others
+        if not allowed:
+            node.shutdown()
+            return
+        self.workqueue.move_to_end(allowed[0], last=False)
+        super()._assign_work_unit(node)
 
 
 def make_scheduler(config: pytest.Config, log: Any) -> CloudScheduling:
