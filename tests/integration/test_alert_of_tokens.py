@@ -9,20 +9,20 @@ import pytest
 
 from components.config.tenant import TenantSettings
 from components.core.units import DAY
-from tests.support.backend import KEYS
 from tests.support.gateway import Gateway, Variant, signed
-from tests.support.platform_rules import SYSTEM_BUCKET, SystemCortex
+from tests.support.platform_rules import SystemCortex
+from tests.support.s3_server import SYSTEM_BUCKET, empty
 
 PUSHED = 'count({job="gateway",__name__="envoy_http_downstream_rq_xx_total"})'
 
 
 @pytest.fixture
 def cortex(s3: tuple[str, Any], tmp_path: Path) -> Iterator[SystemCortex]:
-    s3[1].create_bucket(Bucket=SYSTEM_BUCKET, CreateBucketConfiguration={"LocationConstraint": KEYS["AWS_REGION"]})
     server = SystemCortex("cortex", tmp_path, s3[0], TenantSettings())
     server.start()
     yield server
     server.kill()
+    empty(s3[1], SYSTEM_BUCKET)
 
 
 @pytest.mark.fires("TokenExpires")

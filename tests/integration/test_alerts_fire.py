@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from components.core.units import DAY
-from tests.support.backend import KEYS
 from tests.support.container_log import write
 from tests.support.gateway import Gateway, Variant, signed
-from tests.support.platform_rules import STANDS_STILL, SYSTEM_BUCKET
+from tests.support.platform_rules import STANDS_STILL
 from tests.support.refusing_s3 import DELETIONS, EVERYTHING, READS
 from tests.support.s3_server import empty
 from tests.support.watched_tenant import WatchedTenant
@@ -33,8 +32,6 @@ USUAL = {("Watchdog", ""), ("ClusterMetricsOld", "")}
 
 @pytest.fixture(scope="module")
 def tenant(s3: tuple[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedTenant]:
-    place = {"LocationConstraint": KEYS["AWS_REGION"]}
-    s3[1].create_bucket(Bucket=SYSTEM_BUCKET, CreateBucketConfiguration=place)
     tenant = WatchedTenant(tmp_path_factory.mktemp("watched"), s3[0])
     try:
         tenant.start()

@@ -7,8 +7,8 @@ from components.collectors.rules.file import RUNBOOKS, groups
 from components.config.base import merged
 from components.core.names import SYSTEM
 from tests.support.backend import SHORT_WAITS, Backend
+from tests.support.s3_server import SYSTEM_BUCKET
 
-SYSTEM_BUCKET = "system"
 STANDS_STILL = 15  # seconds without a success of a compactor, which runs every 2 seconds in tests
 
 

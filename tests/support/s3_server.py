@@ -1,4 +1,4 @@
-"""An S3 server of moto in this process, with the buckets that the configurations of `tests/support/backend.py` name."""
+"""An S3 server of moto in this process, with the buckets that the configurations of tests' back ends name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,8 @@ from moto.server import ThreadedMotoServer
 
 from tests.support.backend import KEYS
 
-BUCKETS = ("metrics", "config", "logs")
+SYSTEM_BUCKET = "system"  # of the system tenant's blocks, where a test has two tenants
+BUCKETS = ("metrics", "config", "logs", SYSTEM_BUCKET)
 
 
 @contextmanager
