@@ -180,8 +180,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: Any, context: Any) -> Any:
         if request.olds.fields and request.olds == request.news:
-            # They were checked when they were new, and `check` fills in nothing where nothing is missing. In an update of a
-            # large stack, nearly all inputs are such; decoding, copying and encoding them takes longer.
+            # They were checked when they were new, unless they were read, and `check` fills in nothing where nothing is
+            # missing. In an update of a large stack, nearly all inputs are such; decoding and encoding them takes longer.
             return pb.CheckResponse(inputs=request.news)
         call = self._call(request)
         inputs, failures = self._answer(
