@@ -63,7 +63,7 @@ def write_and_apply(
 
     `before` is called once the account and the cluster answer, before anything changes. It may raise. Its result is
     returned. Without `before`, the update is checked and its plan is shown, and the preflight is left out: a change of
-    keys or tokens must not wait for the account.
+    keys or tokens must not wait for its questions to the account.
 
     Raises `ConfigError` with every problem of the edited file.
     """

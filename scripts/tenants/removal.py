@@ -218,7 +218,9 @@ class Removal:
                 self.tenant, f"All data of {self.tenant} will be deleted for good: {contents}."
             )
         # Read the state again: somebody may have updated the stack during the question.
-        current = recorded_state.tenants(self.target.engine.state())
+        current = self._current()
+        if current.get(self.tenant) != deployed:
+            raise self._changed()
         allowed = Allowed(self.tenant, self.tenant if options.force or policy == "purge" else None)
         check_update_is_safe(self.file, self.config, current, self.target.cluster, allowed)
         self._review_others(current)
@@ -242,6 +244,17 @@ class Removal:
         if not others.is_empty:
             self._terminal.plan(f"{self.file.path.name} has other changes too, which this update applies:\n{others}")
             self._terminal.review_others()
+            if self._current() != current:
+                raise self._changed()
+
+    def _current(self) -> dict[str, recorded_state.Applied]:
+        return dict(recorded_state.tenants(self.target.engine.state()))
+
+    def _changed(self) -> UserError:
+        return UserError(
+            f"somebody updated the stack {self.file.instance} while this asked: nothing is changed. Look at {self.tenant} "
+            "again, then run this again"
+        )
 
     def _policy(self) -> OnDelete:
         """Return what happens to the data; raises `UserError` where an option contradicts a removal that has begun."""
