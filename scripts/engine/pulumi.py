@@ -45,7 +45,7 @@ class Engine:
         return self._reader.stacks()
 
     def last_updates(self) -> dict[str, str]:
-        """Return when each stack of the project was last updated, an instant of RFC 3339 in UTC; "" for never."""
+        """Return when each stack of the project was last updated, an instant of RFC 3339 in UTC; "" where the backend tells none."""
         return self._reader.last_updates()
 
     def exists(self) -> bool:

@@ -82,7 +82,7 @@ class StackReader:
         return [*self.last_updates()]
 
     def last_updates(self) -> dict[str, str]:
-        """Return when each stack of the project was last updated, an instant of RFC 3339 in UTC; "" for never."""
+        """Return when each stack of the project was last updated, an instant of RFC 3339 in UTC; "" where the backend tells none."""
         completed = self._pulumi.read(None, "stack", "ls", "--json")
         if completed.returncode:
             raise UserError(f"the engine's backend does not answer: {completed.stderr.strip()}")

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 LOGIN = "/login"
 SAFE_METHODS = ("GET", "HEAD")
 READING = ("/refresh",)  # forms that change nothing but what this page knows
-OWN_SITES = (
-    "same-origin",
-    "none",
-)  # of `Sec-Fetch-Site`, which browsers set and scripts cannot; none is for typed addresses
+# Of `Sec-Fetch-Site`, which browsers set and scripts cannot; none is for typed addresses.
+OWN_SITES = ("same-origin", "none")
 OTHER_ORIGIN = "A page of another origin may not send requests to this one.\n"
 LONGEST_BODY = 256 << 10  # bytes
 CSRF_FIELD = "csrf"

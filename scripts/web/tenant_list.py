@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from scripts.context.context import Target
     from scripts.tenants.readiness import State
     from scripts.tenants.recorded_state import Applied
     from scripts.web.subject import Subject
@@ -116,11 +117,8 @@ class TenantList:
         try:
             target = self._subject.target()
             if self._deployed is None or self._is_due():
-                self._is_stale = False  # first: a change that ends now makes it stale again
-                self._deployed = deployed_tenants(target.context, target.provider, self._subject.instance)
-                self._created = creations(target.cluster)
-                self._applied_at = time.time()  # last: what failed is asked for again in the next round
-            self._pods = pod_states(target.cluster, self._subject.settings(), self._deployed)
+                self._read_applied(target)
+            self._pods = pod_states(target.cluster, self._subject.settings(), self._deployed or {})
             self._pods_at = time.time()
             error = None
         except REPAIRABLE as failed:
@@ -129,6 +127,16 @@ class TenantList:
         except Exception as fault:
             error = reported(fault)
         self._notice(error)
+
+    def _read_applied(self, target: Target) -> None:
+        self._is_stale = False  # first: a change that ends now makes it stale again
+        try:
+            self._deployed = deployed_tenants(target.context, target.provider, self._subject.instance)
+            self._created = creations(target.cluster)
+        except Exception:
+            self._is_stale = True  # what failed is asked for again in the next round
+            raise
+        self._applied_at = time.time()
 
     def _is_due(self) -> bool:
         return self._is_stale or time.time() - (self._applied_at or 0) > APPLIED_SECONDS

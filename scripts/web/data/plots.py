@@ -51,7 +51,7 @@ def plot(points: Sequence[tuple[float, float]], start: float, end: float, step: 
     last, value = finite[-1]
     lines = _lines(finite, start, end, step)
     if end - last > STEPS_MISSED * step:
-        return Plot(None, f"no data since {time.strftime('%H:%M', time.localtime(last))}", lines)
+        return Plot(None, f"no data since {time.strftime('%H:%M UTC', time.gmtime(last))}", lines)
     return Plot(value, in_words(value), lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from components.core.errors import UserError
 from scripts.clients.concurrent import map_concurrently
 
 if TYPE_CHECKING:
@@ -17,12 +18,21 @@ def last_operations(target: Target, instance: str) -> list[tuple[str, Operation]
     """Return the last operations, each with its stack, the newest first.
 
     Each history takes half a second of a processor. So those of tenants are read only where the stack is among the `MOST`
-    that were updated last.
+    that were updated last. One that was deleted since then is left out.
     """
+
+    def history(stack: str) -> list[Operation]:
+        try:
+            return target.context.engine(target.provider, stack).operations(MOST)
+        except UserError:
+            if stack == instance:
+                raise
+            return []
+
     updated = target.engine.last_updates()
     tenants = [stack for stack in updated if stack.startswith(f"{instance}.")]
     newest = sorted(tenants, key=updated.__getitem__, reverse=True)[:MOST]
     stacks = [instance, *newest] if instance in updated else newest
-    histories = map_concurrently(lambda stack: target.context.engine(target.provider, stack).operations(MOST), stacks)
+    histories = map_concurrently(history, stacks)
     found = [(stack, one) for stack, history in zip(stacks, histories, strict=True) for one in history]
     return sorted(found, key=lambda one: one[1].started, reverse=True)[:MOST]

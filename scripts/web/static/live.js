@@ -2,7 +2,7 @@
 const banner = document.getElementById("connection");
 let lost = null;
 
-const now = () => new Date().toTimeString().slice(0, 8);
+const now = () => `${new Date().toISOString().slice(11, 19)} UTC`;
 
 function say(status) {
   lost ??= now();

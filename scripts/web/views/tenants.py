@@ -11,6 +11,7 @@ import anyio.to_thread
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from components.core.errors import UserError
+from scripts.web.fault import reported
 from scripts.web.page import page_of
 from scripts.web.tenant_list import SORTS
 
@@ -121,7 +122,16 @@ def stream(request: Request) -> Response:
 
 
 async def _events(page: Page, change: Change | None) -> AsyncIterator[str]:
-    """Yield events until the browser goes away, or the page ends. The first tell what came before the connection."""
+    """Yield events until the browser goes away, or the page ends; a fault ends them too, and the terminal gets it."""
+    try:
+        async for event in _changes(page, change):
+            yield event
+    except Exception as fault:
+        reported(fault)
+
+
+async def _changes(page: Page, change: Change | None) -> AsyncIterator[str]:
+    """Yield events. The first tell what came before the connection."""
     tenants: tuple[int, int, int] | None = None
     read_at: tuple[float | None, ...] | None = None
     changes: list[tuple[str, bool]] | None = None

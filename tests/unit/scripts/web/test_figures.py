@@ -173,7 +173,7 @@ def test_an_old_number_is_none_and_a_line_ends_where_points_are_missing() -> Non
     fresh = plot(points, 0, 420, 60)
     assert fresh and (fresh.value, fresh.text, len(fresh.lines)) == (9, "9", 2)
     old = plot(points, 0, 600, 60)
-    assert old and old.value is None and re.fullmatch(r"no data since \d\d:\d\d", old.text)
+    assert old and old.value is None and re.fullmatch(r"no data since \d\d:\d\d UTC", old.text)
     assert old.lines == ("0,1 6,1", "24,1 30,1")
 
 
@@ -189,7 +189,7 @@ def test_a_back_end_that_fell_silent_has_no_number_in_the_list(site: Site, apis:
     apis.answer = silent
     site.page.figures.read()
     page = site.browser().get("/?sort=series&order=descending")
-    assert all(re.fullmatch(r"no data since \d\d:\d\d", cell) for cell in cells(page, "default")[2:5])
+    assert all(re.fullmatch(r"no data since \d\d:\d\d UTC", cell) for cell in cells(page, "default")[2:5])
     assert re.findall(r'<tr id="tenant-(\w+)">', page)[0] == "ops"
 
 
