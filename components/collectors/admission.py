@@ -57,8 +57,9 @@ def _program_rules() -> dict[str, str]:
     """Return the rules of what the container runs: the collector with its own configuration, whoever starts it."""
     probes = ("livenessProbe", "readinessProbe", "startupProbe")
     no_commands = "".join(
-        f" && (!has(c.{probe}) || (!has(c.{probe}.exec) && !has(c.{probe}.tcpSocket)"
-        f" && (!has(c.{probe}.httpGet) || !has(c.{probe}.httpGet.host))))"
+        f" && (!has(c.{probe}) || (!has(c.{probe}.exec)"
+        + "".join(f" && (!has(c.{probe}.{kind}) || !has(c.{probe}.{kind}.host))" for kind in ("httpGet", "tcpSocket"))
+        + "))"
         for probe in probes
     )
     fields = "".join(

@@ -156,6 +156,7 @@ EVIL = "yaml:receivers::filelog::include: /var/log/pods/*/*/*.log"
         (lambda pod: pod.update(dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}), "it resolves names"),
         (lambda pod: pod["dnsConfig"].update(searches=["evil.example"]), "it resolves names"),
         (_container(livenessProbe={"httpGet": {"host": "192.0.2.1", "port": 80}}), "it runs --config="),
+        (_container(readinessProbe={"tcpSocket": {"host": "192.0.2.1", "port": 80}}), "it runs --config="),
         (_volume("kube-api-access-x", projected={"sources": [{"secret": {"name": "a"}}]}), "its volumes are"),
         (_env({"name": "HTTPS_PROXY", "value": "http://proxy.example.com"}), "its environment is NODE_NAME"),
         (_container(envFrom=[{"configMapRef": {"name": "a"}}]), "its environment is NODE_NAME"),
