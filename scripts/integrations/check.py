@@ -179,12 +179,11 @@ class Check:
 
     def _arrival(self) -> list[Finding]:
         """Wait until data of the client itself has arrived."""
-        wanted = self._options.kinds
         end = time.monotonic() + self._options.seconds
         with self._context.terminal.step(f"waiting for data of {self._options.id}", self._options.seconds):
             while True:
-                counts = {kind: self._reader.count(kind) for kind in wanted or KINDS}
-                if all(counts.values()) if wanted else any(counts.values()):
+                counts = {kind: self._reader.count(kind) for kind in self._sought}
+                if all(counts.values()) if self._options.kinds else any(counts.values()):
                     return [ok("data", _in_words(counts))]
                 if time.monotonic() >= end:
                     break
@@ -200,12 +199,17 @@ class Check:
         ]
 
     @cached_property
+    def _sought(self) -> Sequence[Kind]:
+        """The kinds of data that were asked for, or those that the client may send."""
+        return self._options.kinds or KINDS if self._token is None else self._kinds(PUSHES, self._token)
+
+    @cached_property
     def _reader(self) -> Reader:
         """What reads the tenant's data: the token if it may, the administrator's access to the cluster otherwise."""
         options = self._options
         if self._token is not None:
             granted = granted_scopes(self._token, self._config)
-            if {QUERIES[kind].scope for kind in options.kinds or KINDS} <= {*granted}:
+            if {QUERIES[kind].scope for kind in self._sought} <= {*granted}:
                 return ByGateway(options.id, self._client(self._token), self._urls)
         return ByCluster(options.id, self._context.cluster(self._provider, self._config), options.tenant)
 

@@ -132,13 +132,16 @@ def require_replaceable(paths: list[Path], found_id: str | None, wanted_id: str 
     click.confirm(f"{names} exists already. Replace it?", abort=True, err=True)
 
 
-def certificates_in(file: Path) -> str:
-    """Return the certificates in a file, without what else is there, such as a key; raises `UserError` for none."""
+def certificates_in(file: Path, name: str = "--ca-file") -> str:
+    """Return the certificates in a file, without what else is there, such as a key; raises `UserError` for none.
+
+    `name` tells in errors where the file was named.
+    """
     try:
         content = read(file)[0]
         certificates = load_pem_x509_certificates(content)
     except OSError as error:
-        raise UserError(f"--ca-file {file}: {reason(error)}") from error
+        raise UserError(f"{name} {file}: {reason(error)}") from error
     except ValueError as error:
-        raise UserError(f"--ca-file {file}: it has no certificate in PEM form; name a file with the CA's") from error
+        raise UserError(f"{name} {file}: it has no certificate in PEM form; name a file with the CA's") from error
     return "".join(one.public_bytes(Encoding.PEM).decode() for one in certificates)

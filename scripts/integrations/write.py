@@ -124,7 +124,8 @@ def _ca(context: Context, asked: Request, config: StackConfig) -> tuple[str | No
     """Return the content of the CA file, None without one, and notes; raises `UserError` for one that does not fit."""
     provider = context.provider(asked.provider)
     ca_file = asked.ca_file or provider.ca_file
-    text = None if ca_file is None else files.certificates_in(ca_file)
+    named = "--ca-file" if asked.ca_file else "the CA of the instance"
+    text = None if ca_file is None else files.certificates_in(ca_file, named)
     obstacle = context.obstacle(_destination_urls(asked, config, asked.tenant)[0], ca_file, REACH_SECONDS)
     if obstacle is None:
         return text, []

@@ -32,7 +32,7 @@ _Representer.add_representer(str, _Representer.represent_str)
 def yaml_text(value: Any) -> str:
     """Return plain values as YAML in block style, in the order of the mapping, without aliases and line breaks.
 
-    It means the same in YAML 1.1 and 1.2.
+    It means the same in YAML 1.1 and 1.2, but for numbers with colons such as 10:59, which 1.1 takes for one of base 60.
     """
     yaml = YAML()
     yaml.Representer = _Representer

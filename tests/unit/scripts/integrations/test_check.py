@@ -280,13 +280,25 @@ def test_a_cluster_that_does_not_answer_is_told_after_what_was_found_before(
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["gateway:", "push:", "push:", "cluster:"]
 
 
-def test_a_token_that_may_read_the_data_that_is_asked_for_needs_no_cluster(
-    call: Callable[..., Result], backends: Backends, token: MakeToken
+@pytest.mark.parametrize(
+    ("scopes", "options", "tenants"),
+    [
+        (("metrics:write", "metrics:read"), (), set()),
+        (("metrics:write", "metrics:read", "logs:write"), ("--data", "metrics"), set()),
+        (("metrics:write", "metrics:read", "logs:write"), (), {"payments"}),
+    ],
+)
+def test_a_token_that_may_read_the_data_that_is_sought_needs_no_cluster(  # noqa: PLR0913, PLR0917 the cases are arguments
+    call: Callable[..., Result],
+    backends: Backends,
+    token: MakeToken,
+    scopes: tuple[str, ...],
+    options: tuple[str, ...],
+    tenants: set[str],
 ) -> None:
     backends.data = {"metrics": 1}
-    file = token("payments", "metrics:write", "metrics:read")
-    assert call("--token-file", file, "--data", "metrics").exit_code == 0 and backends.tenants == []
-    assert call("--token-file", file).exit_code == 0 and {*backends.tenants} == {"payments"}
+    assert call("--token-file", token("payments", *scopes), *options).exit_code == 0
+    assert {*backends.tenants} == tenants
 
 
 def test_a_ca_file_without_a_certificate_is_refused(call: Callable[..., Result], tmp_path: Path) -> None:
