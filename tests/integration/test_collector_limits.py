@@ -100,8 +100,9 @@ def test_lines_above_a_limit_wait_with_those_behind_them_until_the_setting_of_th
     assert lines(loki, OTHER) == ["first"]
     limit(tmp_path, LOW[reason] | {SETTINGS[reason]: HIGH[reason]})
     eventually(lambda: {*lines(loki, OTHER)} == {"first", "behind"}, BACK_SECONDS, detail=node.said)
-    assert number_of_lines(loki, WEB) >= LINES
-    assert (node.own_metric(SENT_LINES), node.own_metric(FAILED_LINES)) == (LINES + 2, 0)
+    eventually(lambda: number_of_lines(loki, WEB) >= LINES, BACK_SECONDS, detail=node.said)
+    eventually(lambda: node.own_metric(SENT_LINES) == LINES + 2)
+    assert node.own_metric(FAILED_LINES) == 0
 
 
 def test_samples_above_the_rate_arrive_later(
