@@ -1,5 +1,6 @@
 """A killed `pulumi up`, and two at once: the next command settles the state."""
 
+import re
 import signal
 import subprocess
 import time
@@ -27,9 +28,8 @@ def _start_up(walk: UserSession, until: str) -> subprocess.Popen[bytes]:
 
 def test_a_killed_up_converges_and_two_concurrent_ones_do_no_harm(walk: UserSession) -> None:
     before = walk.stack_path.read_text()
-    walk.stack_path.write_text(
-        before.replace("- name: default\n", f"- name: default\n    - name: {TENANT}\n      onDelete: purge\n", 1)
-    )
+    entry = rf"\1- name: default\n\1- name: {TENANT}\n\1  onDelete: purge\n"
+    walk.stack_path.write_text(re.sub(r"^( *)- name: default\n", entry, before, count=1, flags=re.MULTILINE))
     process = _start_up(walk, f"{INSTANCE}-{TENANT}-")
 
     # While the first update is stopped, the engine refuses a second update. `opstrace` names the process.

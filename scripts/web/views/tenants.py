@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from scripts.web.page import page_of
 from scripts.web.tenant_list import SORTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from starlette.requests import Request
 
@@ -124,13 +125,14 @@ def stream(request: Request) -> Response:
 async def _events(page: Page, change: Change | None) -> AsyncIterator[str]:
     """Yield events until the browser goes away, or the page ends; a fault ends them too, and the terminal gets it."""
     try:
-        async for event in _changes(page, change):
-            yield event
+        async with aclosing(_changes(page, change)) as events:
+            async for event in events:
+                yield event
     except Exception as fault:
         reported(fault)
 
 
-async def _changes(page: Page, change: Change | None) -> AsyncIterator[str]:
+async def _changes(page: Page, change: Change | None) -> AsyncGenerator[str]:
     """Yield events. The first tell what came before the connection."""
     tenants: tuple[int, int, int] | None = None
     read_at: tuple[float | None, ...] | None = None
