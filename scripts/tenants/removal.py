@@ -13,7 +13,7 @@ from scripts.tenants.locate import Place, find_tenant, require_tenant, settings_
 from scripts.tenants.plan import Plan, announce, outcome, plan
 from scripts.tenants.readiness import require_ready
 from scripts.tenants.retained_data import buckets, stores
-from scripts.tenants.safety import Allowed, check_update_is_safe
+from scripts.tenants.safety import Allowed, check_update_is_safe, require_not_updated
 from scripts.tokens.of_tenant import Answer, Decision, Tokens, decide, live_tokens
 
 if TYPE_CHECKING:
@@ -218,9 +218,8 @@ class Removal:
                 self.tenant, f"All data of {self.tenant} will be deleted for good: {contents}."
             )
         # Read the state again: somebody may have updated the stack during the question.
-        current = self._current()
-        if current.get(self.tenant) != deployed:
-            raise self._changed()
+        current = recorded_state.tenants(self.target.engine.state())
+        require_not_updated(self.file, deployed, current.get(self.tenant))
         allowed = Allowed(self.tenant, self.tenant if options.force or policy == "purge" else None)
         check_update_is_safe(self.file, self.config, current, self.target.cluster, allowed)
         self._review_others(current)
@@ -244,17 +243,7 @@ class Removal:
         if not others.is_empty:
             self._terminal.plan(f"{self.file.path.name} has other changes too, which this update applies:\n{others}")
             self._terminal.review_others()
-            if self._current() != current:
-                raise self._changed()
-
-    def _current(self) -> dict[str, recorded_state.Applied]:
-        return dict(recorded_state.tenants(self.target.engine.state()))
-
-    def _changed(self) -> UserError:
-        return UserError(
-            f"somebody updated the stack {self.file.instance} while this asked: nothing is changed. Look at {self.tenant} "
-            "again, then run this again"
-        )
+            require_not_updated(self.file, current, recorded_state.tenants(self.target.engine.state()))
 
     def _policy(self) -> OnDelete:
         """Return what happens to the data; raises `UserError` where an option contradicts a removal that has begun."""

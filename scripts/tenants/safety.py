@@ -109,3 +109,11 @@ def _require_possible(tenant: str, deployed: Applied, after: TenantSettings, clu
         )
     if not force:
         require_ready(cluster, tenant, replaced, "use `./opstrace tenants set` with --force")
+
+
+def require_not_updated(file: StackFile, before: object, now: object) -> None:
+    """Raise `UserError` where what the state has differs from what it had before a question."""
+    if now != before:
+        raise UserError(
+            f"somebody updated the stack {file.instance} while this asked: nothing is changed. Look at it, then run this again"
+        )
