@@ -13,13 +13,12 @@ from components.config.stack import PREFIX, StackConfig
 from components.core.errors import UserError
 from components.core.scopes import UNLIMITED, KeyLimits, limits_as_settings
 from components.core.timestamps import format_rfc3339
-from localcloud.files import replace_whole
 from localcloud.folders import state_folder
 from scripts.stackfile import revoked_tokens
 from scripts.stackfile.document import Document, comparable, literal, quoted, round_trip
 from scripts.stackfile.engine_view import project_defaults
 from scripts.stackfile.environment_size import check_size
-from scripts.stackfile.texts import text_on_disk, unified
+from scripts.stackfile.texts import TextFile
 
 __all__ = [
     "ROOT",
@@ -47,13 +46,10 @@ class StackFile:
         self.instance = instance
         self.path = folder / f"Pulumi.{instance}.yaml"
         self.list_path = revoked_tokens.list_path(folder, instance)
-        self._read_text = self._first_text = self._text_on_disk()
+        self._file = TextFile(self.path)
         self._list = revoked_tokens.ListFile(self.list_path)
-        self._document = Document(self.path, self._read_text, project_defaults(folder))
-        self._settings_on_disk = None if self._read_text is None else comparable(self.settings())
-
-    def _text_on_disk(self) -> str | None:
-        return text_on_disk(self.path)
+        self._document = Document(self.path, self._file.text, project_defaults(folder))
+        self._settings_on_disk = None if self._file.text is None else comparable(self.settings())
 
     def exists(self) -> bool:
         """Tell whether the file exists."""
@@ -175,19 +171,12 @@ class StackFile:
 
     def difference(self) -> str:
         """Return the changes that `write` makes as a unified diff, of a long list too; empty if there are none."""
-        return self._unified(self._read_text, self.text()) + self._list.difference()
+        return self._file.difference(self.text()) + self._list.difference()
 
     def changes(self) -> dict[str, str]:
         """Return the changes to the file since it was read, as a unified diff by its name; empty if there are none."""
-        differences = {
-            self.path.name: self._unified(self._first_text, self._text_on_disk()),
-            self.list_path.name: self._list.change(),
-        }
+        differences = {self.path.name: self._file.change(), self.list_path.name: self._list.change()}
         return {name: difference for name, difference in differences.items() if difference}
-
-    def _unified(self, before: str | None, after: str | None) -> str:
-        """Return a unified diff of two texts of the file; None stands for a file that does not exist."""
-        return unified(self.path.name, before, after)
 
     def write(self) -> None:
         """Replace the file, and the file of revoked tokens if it changed. Each is replaced atomically.
@@ -207,14 +196,14 @@ class StackFile:
         with self._locked():
             self.require_unchanged()
             self._list.write()
-            replace_whole(self.path, text)
-        self._read_text, self._settings_on_disk = text, comparable(self.settings())
+            self._file.write(text)
+        self._settings_on_disk = comparable(self.settings())
 
     def require_unchanged(self) -> None:
         """Raise `UserError` if another program changed the file, or a long list to write, since it was read."""
-        changed = [self.path.name] if self._text_on_disk() != self._read_text else []
-        if changed := [*changed, *([self.list_path.name] if self._list.has_changed() else [])]:
-            raise UserError(f"{changed[0]} was changed by another program, and is not written. Run this again")
+        for path, file in ((self.path, self._file), (self.list_path, self._list)):
+            if file.has_changed():
+                raise UserError(f"{path.name} was changed by another program, and is not written. Run this again")
 
     def _locked(self) -> FileLock:
         """Return the lock of this file's writers: of two commands that run at once, the second sees the first's edit."""

@@ -9,9 +9,8 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from localcloud.files import replace_whole
 from scripts.stackfile.document import quoted
-from scripts.stackfile.texts import text_on_disk, unified
+from scripts.stackfile.texts import TextFile
 
 LONGEST_INLINE = 200  # entries in the stack file, about 70 bytes each
 FIELD = "revokedTokens"
@@ -24,38 +23,33 @@ def list_path(folder: Path, instance: str) -> Path:
 
 
 class ListFile:
-    """The file of a long list: what it was when an edit began, and the text that `write` writes, None for no change."""
+    """The file of a long list, and the text that `write` writes, None for no change."""
 
     def __init__(self, path: Path) -> None:
         self.text: str | None = None
         self._path = path
-        self._has_begun = False
-        self._first: str | None = None
-        self._read: str | None = None
+        self._file: TextFile | None = None
 
     def begin(self) -> None:
         """Remember the file as it is, when an edit reads it first."""
-        if not self._has_begun:
-            self._has_begun, self._first = True, text_on_disk(self._path)
-            self._read = self._first
+        self._file = self._file or TextFile(self._path)
 
     def has_changed(self) -> bool:
         """Tell whether another program changed the file that `write` would write since the edit began."""
-        return self.text is not None and text_on_disk(self._path) != self._read
+        return self._file is not None and self.text is not None and self._file.has_changed()
 
     def difference(self) -> str:
         """Return the changes that `write` makes as a unified diff; empty if there are none."""
-        return "" if self.text is None else unified(self._path.name, self._read, self.text)
+        return "" if self._file is None or self.text is None else self._file.difference(self.text)
 
     def change(self) -> str:
         """Return the changes since the edit began, as a unified diff; empty if there are none."""
-        return unified(self._path.name, self._first, text_on_disk(self._path)) if self._has_begun else ""
+        return "" if self._file is None else self._file.change()
 
     def write(self) -> None:
         """Replace the file atomically, if its text has changed."""
-        if self.text is not None:
-            replace_whole(self._path, self.text)
-            self._read = self.text
+        if self._file is not None and self.text is not None:
+            self._file.write(self.text)
 
 
 def replace(data_api: Any, entries: Mapping[str, str], file: Path) -> str | None:
