@@ -26,6 +26,7 @@ SAFE_METHODS = ("GET", "HEAD")
 READING = ("/refresh",)  # forms that change nothing but what this page knows
 # Of `Sec-Fetch-Site`, which browsers set and scripts cannot; none is for typed addresses.
 OWN_SITES = ("same-origin", "none")
+READ_ONLY = "`./opstrace ui` runs with --read-only, so nothing is changed."
 OTHER_ORIGIN = "A page of another origin may not send requests to this one.\n"
 LONGEST_BODY = 256 << 10  # bytes
 CSRF_FIELD = "csrf"
@@ -138,7 +139,7 @@ class Guard:
     async def _form(self, request: Request, session: Session) -> Mapping[str, str]:
         """Return the fields of a form with the token of the session; raises `RefusedError` for any other request."""
         if self._read_only and request.url.path not in READING:
-            raise RefusedError(HTTPStatus.FORBIDDEN, "`./opstrace ui` runs with --read-only, so nothing is changed.\n")
+            raise RefusedError(HTTPStatus.FORBIDDEN, f"{READ_ONLY}\n")
         form = dict(parse_qsl((await _body(request)).decode("utf-8", "replace"), keep_blank_values=True))
         if not secrets.compare_digest(form.pop(CSRF_FIELD, "").encode(), session.csrf.encode()):
             raise RefusedError(HTTPStatus.FORBIDDEN, "The form belongs to another session. Load the page again.\n")

@@ -16,6 +16,7 @@ from components.core.timestamps import instant
 from scripts.ui.durations import age_in_words
 from scripts.web.changes.changes import Changes
 from scripts.web.data.figures import FiguresOfTenants
+from scripts.web.guard import READ_ONLY
 from scripts.web.queries import Queries
 from scripts.web.subject import Subject
 from scripts.web.tenant_list import TenantList
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from scripts.web.changes.change import Change, Task
 
 FOLDER = Path(__file__).parent
-READ_ONLY = "`./opstrace ui` runs with --read-only, so nothing is changed."
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER / "templates"),
     autoescape=True,
@@ -42,7 +42,7 @@ TEMPLATES = jinja2.Environment(
 # All times are in UTC, as those of the engine, of tokens and of logs are.
 TEMPLATES.filters["clock"] = lambda seconds: time.strftime("%H:%M:%S UTC", time.gmtime(seconds))
 TEMPLATES.filters["moment"] = lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
-TEMPLATES.filters["instant"] = lambda text: time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(instant(text)))
+TEMPLATES.filters["instant"] = lambda text: TEMPLATES.filters["moment"](instant(text))
 TEMPLATES.filters["age"] = lambda seconds: age_in_words(int(seconds))
 
 

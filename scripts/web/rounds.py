@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from typing import TYPE_CHECKING
+
+from scripts.web.fault import reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,4 +51,4 @@ class Rounds:
         try:
             self._work()
         except Exception as fault:
-            traceback.print_exception(fault)
+            reported(fault)

@@ -21,7 +21,7 @@ def last_operations(target: Target, instance: str) -> list[tuple[str, Operation]
     that were updated last. One that was deleted since then is left out.
     """
 
-    def history(stack: str) -> list[Operation]:
+    def operations(stack: str) -> list[Operation]:
         try:
             return target.context.engine(target.provider, stack).operations(MOST)
         except UserError:
@@ -33,6 +33,6 @@ def last_operations(target: Target, instance: str) -> list[tuple[str, Operation]
     tenants = [stack for stack in updated if stack.startswith(f"{instance}.")]
     newest = sorted(tenants, key=updated.__getitem__, reverse=True)[:MOST]
     stacks = [instance, *newest] if instance in updated else newest
-    histories = map_concurrently(history, stacks)
+    histories = map_concurrently(operations, stacks)
     found = [(stack, one) for stack, history in zip(stacks, histories, strict=True) for one in history]
     return sorted(found, key=lambda one: one[1].started, reverse=True)[:MOST]
