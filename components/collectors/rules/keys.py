@@ -6,7 +6,7 @@ The settings alone know when a key ends, so a rule records that. Of tokens, the 
 from collections.abc import Mapping
 
 from components.collectors.rules.gateway import REQUESTS
-from components.collectors.rules.rule import Alert, Group, Recording
+from components.collectors.rules.rule import Alert, Group, Recording, rose_or_appeared
 from components.core.scopes import TOKEN_ENDS_DAYS, TOKEN_ENDS_PREFIX
 from components.core.units import DAY
 
@@ -31,7 +31,8 @@ def group(ends: Mapping[str, int]) -> Group:
     )
     of_tokens = Alert(
         name="TokenExpires",
-        expr=f"sum(increase({TOKEN_ENDS}[1h]) > 0 or ({TOKEN_ENDS} > 0 unless count_over_time({TOKEN_ENDS}[1d] offset 1h))) > 0",
+        # Samples of an old series can be missing just an hour ago.
+        expr=f"sum({rose_or_appeared(TOKEN_ENDS, '1h', f'count_over_time({TOKEN_ENDS}[1d] offset 1h)')}) > 0",
         minutes=0,
         severity="warning",
         summary=f"Clients use tokens that end within {TOKEN_ENDS_DAYS} days.",

@@ -12,6 +12,14 @@ def rise(counters: Sequence[str], window: str, most: int = 0) -> str:
     return " or ".join(f"sum by (tenant) (increase({counter}[{window}])) > {most}" for counter in counters)
 
 
+def rose_or_appeared(series: str, window: str, before: str) -> str:
+    """Return the expression for series of a counter that rose within the window, or are new there and not 0.
+
+    `before` is the expression for the series that there were before the window.
+    """
+    return f"increase({series}[{window}]) > 0 or ({series} > 0 unless {before})"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recording:
     """A series that the ruler computes."""

@@ -1,7 +1,7 @@
 """Rules about the collectors and the rules themselves: whether what the other rules look at arrives."""
 
 from components.collectors.rules.gateway import ANSWERS
-from components.collectors.rules.rule import Alert, Group
+from components.collectors.rules.rule import Alert, Group, rose_or_appeared
 from components.collectors.settings import NODE
 from components.core.names import COLLECTORS_NAMESPACE
 
@@ -23,8 +23,8 @@ FULL = 0.95  # of a queue of lines: the batch that waits may have a hundred long
 def _rose(counter: str) -> str:
     """Return the expression for collectors with a counter that rose, or one that appeared with what it counts."""
     series = f"{counter}{{{OF_COLLECTORS}}}"
-    new = f"({series} > 0 unless {series} offset {MINUTES}m)"
-    return f"sum by (collector, node, exporter) (increase({series}[{MINUTES}m]) > 0 or {new})"
+    rose = rose_or_appeared(series, f"{MINUTES}m", f"{series} offset {MINUTES}m")
+    return f"sum by (collector, node, exporter) ({rose})"
 
 
 def _was_full() -> str:
