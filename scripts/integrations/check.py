@@ -158,7 +158,7 @@ class Check:
         """Return whether queries return the probes."""
         if self._token is None:
             return []
-        kinds = self._kinds(PUSHES, self._token)
+        kinds = self._sought
         missing, seconds = [*kinds], self._options.timeout
         end = time.monotonic() + seconds
         with self._context.terminal.step(f"waiting until queries return the probe of {', '.join(kinds)}", seconds):
