@@ -2,11 +2,9 @@
 
 import json
 import re
-import threading
 import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
@@ -16,7 +14,7 @@ from components.collectors.scrape import SLOW_SECONDS
 from components.collectors.settings import CLUSTER, NODE
 from components.core.names import COLLECTORS_NAMESPACE, SYSTEM, namespace
 from tests.support.live_alerts import asked
-from tests.support.polling import eventually
+from tests.support.polling import eventually, repeated
 from tests.support.user_session import UserSession, url
 
 pytestmark = pytest.mark.nightly
@@ -41,21 +39,15 @@ SCRAPE = {
 @contextmanager
 def numbered_lines(walk: UserSession, mark: str) -> Iterator[list[int]]:
     """Let the gateway log lines with this mark and a number until the block ends; yields the list of their numbers."""
-    numbers, stop, token = list[int](), threading.Event(), walk.token("default")
+    numbers, token = list[int](), walk.token("default")
 
     def send() -> None:
-        while not stop.wait(PAUSE):
-            address = url("cortex", "default", f"/api/v1/label/{mark}_{len(numbers)}_/values")
-            if walk.curl(address, token=token)[0] == 200:
-                numbers.append(len(numbers))
+        address = url("cortex", "default", f"/api/v1/label/{mark}_{len(numbers)}_/values")
+        if walk.curl(address, token=token)[0] == 200:
+            numbers.append(len(numbers))
 
-    with ThreadPoolExecutor(1) as pool:
-        sent = pool.submit(send)
-        try:
-            yield numbers
-        finally:
-            stop.set()
-        sent.result()
+    with repeated(send, PAUSE):
+        yield numbers
 
 
 def found(walk: UserSession, mark: str) -> set[int]:

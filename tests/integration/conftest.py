@@ -92,6 +92,15 @@ def collectors(tmp_path: Path, system_tenant: SystemTenant) -> Iterator[Collecto
 
 
 @pytest.fixture
+def started() -> Iterator[list[ClusterCollector]]:
+    """A list of collectors, which are killed after the test."""
+    collectors: list[ClusterCollector] = []
+    yield collectors
+    for collector in collectors:
+        collector.kill()
+
+
+@pytest.fixture
 def disk(collectors: Collectors) -> Iterator[Callable[[ClusterCollector], SmallDisk]]:
     disks: list[SmallDisk] = []
 

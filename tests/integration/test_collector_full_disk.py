@@ -7,6 +7,7 @@ fails with a Collector that does better, and then the page on guarantees and the
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -45,16 +46,22 @@ def restart(collector: ClusterCollector) -> None:
     collector.start()
 
 
-@pytest.mark.parametrize("then", [restart, lambda _: None], ids=["restarted", "left alone"])
-def test_no_line_is_lost_while_the_disk_of_the_queue_is_full(
-    system_tenant: SystemTenant, collectors: Collectors, disk: Disk, then: Callable[[ClusterCollector], None]
-) -> None:
-    reader = collectors.node()
+def read_from_a_disk(system_tenant: SystemTenant, reader: ClusterCollector, disk: Disk) -> tuple[SmallDisk, list[Path]]:
+    """Start a reader whose queue has a disk of its own, and wait for its first line; return the disk and the log files."""
     small = disk(reader)
     reader.start()
     files = log_files(reader)
     write(files[0], "first")
     all_arrive(system_tenant, reader, ["first"])
+    return small, files
+
+
+@pytest.mark.parametrize("then", [restart, lambda _: None], ids=["restarted", "left alone"])
+def test_no_line_is_lost_while_the_disk_of_the_queue_is_full(
+    system_tenant: SystemTenant, collectors: Collectors, disk: Disk, then: Callable[[ClusterCollector], None]
+) -> None:
+    reader = collectors.node()
+    small, files = read_from_a_disk(system_tenant, reader, disk)
     small.fill()
     with Writer(files, padding=2000) as writer:
         eventually(lambda: reader.own_metric(REFUSED_LINES) > 200, detail=reader.said)
@@ -72,8 +79,7 @@ def test_what_is_in_the_queue_is_sent_while_its_disk_is_full(
     reader.start()
     with Writer(log_files(reader), padding=200) as writer:
         eventually(lambda: len(writer.written) > 3000)
-    store = reader.folder / "queue" / "exporter_otlp_http_logs_logs"
-    eventually(lambda: [*writer.written][-1].encode() in store.read_bytes(), detail=reader.said)
+    eventually(lambda: reader.has_in_queue([*writer.written][-1]), detail=reader.said)
     small.fill()
     system_tenant.up()
     all_arrive(system_tenant, reader, writer.written)
@@ -84,11 +90,7 @@ def test_a_queue_of_lines_whose_room_a_full_disk_took_fires_alerts_until_a_resta
 ) -> None:
     """`CollectorLinesWait` looks at the size of the queue, `ClusterLogsOld` at that and at what is sent."""
     reader = collectors.node(queue_of("loki", LEAKED_BYTES) | OFTEN)
-    small = disk(reader)
-    reader.start()
-    files = log_files(reader)
-    write(files[0], "first")
-    all_arrive(system_tenant, reader, ["first"])
+    small, files = read_from_a_disk(system_tenant, reader, disk)
     small.fill()
 
     def is_stuck() -> bool:

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +57,6 @@ def limit(folder: Path, limits: Mapping[str, Any]) -> None:
 @pytest.fixture
 def loki(backend: Make) -> Backend:
     return backend("loki", {})
-
-
-@pytest.fixture
-def started() -> Iterator[list[ClusterCollector]]:
-    collectors: list[ClusterCollector] = []
-    yield collectors
-    for collector in collectors:
-        collector.kill()
 
 
 @pytest.fixture

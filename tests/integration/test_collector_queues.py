@@ -162,7 +162,7 @@ def test_the_file_of_a_queue_gives_its_space_back_after_an_outage(
     system_tenant.down()
     reader = collectors.node(SMALL_FILES)
     reader.start()
-    store = reader.folder / "queue" / "exporter_otlp_http_logs_logs"
+    store = reader.queue_of_lines
     with Writer(log_files(reader), rate=4000, padding=2000) as writer:
         eventually(lambda: store.exists() and store.stat().st_size > 30 * MIB, detail=reader.said)
     system_tenant.up()

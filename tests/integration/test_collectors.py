@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,6 @@ from tests.support.stored import TENANT, lines, number_of_lines, series, streams
 WEB = '{service_name="web"}'
 NO_CLUSTER = ("k8s_attributes", "prometheus", "k8s_cluster", "apiserver")
 Make = Callable[[str, dict[str, Any]], Backend]
-
-
-@pytest.fixture
-def started() -> Iterator[list[ClusterCollector]]:
-    collectors: list[ClusterCollector] = []
-    yield collectors
-    for collector in collectors:
-        collector.kill()
 
 
 @pytest.fixture
@@ -105,8 +97,7 @@ def test_what_waits_in_the_queue_outlives_a_crash_and_the_log_file(loki: Backend
     file = node.log_file("shop", "cart-1", "web")
     expected = [f"line {number}" for number in range(300)]
     write(file, *expected)
-    store = node.folder / "queue" / "exporter_otlp_http_logs_logs"
-    eventually(lambda: store.exists() and b"line 299" in store.read_bytes(), detail=node.said)
+    eventually(lambda: node.has_in_queue("line 299"), detail=node.said)
     node.kill()
     file.unlink()
     loki.start()

@@ -1,7 +1,6 @@
 """What a hostile site, program or stack file can do to a page that Chromium has open: other names, other origins, old links, scripts."""
 
 import re
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,9 +12,8 @@ from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant
 from tests.support.browser import chromium, without_problems
-from tests.support.factories import KEY, settings
-from tests.support.served_page import ServedPage, served
-from tests.support.shell import ROOT
+from tests.support.factories import KEY
+from tests.support.served_page import ServedPage, served_stacks, written_stack
 
 EVIL = "evil.example"
 SCRIPT = "<img src=x onerror=window.ran=1><script>window.ran=1</script>"
@@ -32,11 +30,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> StackFile:
-    file = StackFile("showdown", tmp_path_factory.mktemp("stacks"))
-    for name, value in settings(tenants=[{"name": "default"}, {"name": "ops", "owner": "Ann"}]).items():
-        file.set(name, value)
-    file.write()
-    return file
+    return written_stack(tmp_path_factory.mktemp("stacks"))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +39,7 @@ def started(stack: StackFile, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         record(key_id(KEY), [TOKEN])
-        with served([sys.executable, "-P", "-m", "tests.support.page", str(stack.path.parent)], cwd=ROOT) as one:
+        with served_stacks(stack.path.parent) as one:
             yield one
 
 

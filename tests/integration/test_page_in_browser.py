@@ -1,7 +1,6 @@
 """The tenants page in Chromium, over an engine and a cluster of the test: keyboard alone, two browsers, live without reload."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from scripts.integrations.catalog import FORMATS
 from scripts.stackfile.file import StackFile
 from tests.support.browser import chromium
-from tests.support.factories import settings
-from tests.support.served_page import ServedPage, apply, served, show_plan, wait_for_end
-from tests.support.shell import ROOT
+from tests.support.served_page import ServedPage, apply, served_stacks, show_plan, wait_for_end, written_stack
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +22,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def stack(tmp_path: Path) -> StackFile:
-    file = StackFile("showdown", tmp_path)
-    for name, value in settings(tenants=[{"name": "default"}, {"name": "ops", "owner": "Ann"}]).items():
-        file.set(name, value)
-    file.write()
-    return file
+    return written_stack(tmp_path)
 
 
 @pytest.fixture
 def started(stack: StackFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedPage]:
     """A page in a process of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with served([sys.executable, "-P", "-m", "tests.support.page", str(stack.path.parent)], cwd=ROOT) as one:
+    with served_stacks(stack.path.parent) as one:
         yield one
 
 

@@ -1,6 +1,5 @@
 """What Chromium shows while answers are slow, while the list changes, and after the page has ended."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from scripts.stackfile.file import StackFile
 from tests.support.browser import SECONDS, chromium
-from tests.support.factories import settings
-from tests.support.served_page import ServedPage, served
-from tests.support.shell import ROOT
+from tests.support.served_page import ServedPage, served_stacks, written_stack
 
 # The first three answers with rows come late: that of the stream's first event, and those of the first letters.
 SLOW_ROWS = """
@@ -33,17 +30,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def stack(tmp_path: Path) -> StackFile:
-    file = StackFile("showdown", tmp_path)
-    for name, value in settings(tenants=[{"name": "default"}, {"name": "ops", "owner": "Ann"}]).items():
-        file.set(name, value)
-    file.write()
-    return file
+    return written_stack(tmp_path)
 
 
 @pytest.fixture
 def started(stack: StackFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedPage]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with served([sys.executable, "-P", "-m", "tests.support.page", str(stack.path.parent)], cwd=ROOT) as one:
+    with served_stacks(stack.path.parent) as one:
         yield one
 
 

@@ -1,7 +1,6 @@
 """Every view of the page in Chromium: without barriers for assistive technology, in the dark, at 200 % zoom, by keyboard."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +8,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from components.core.public_keys import key_id
-from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant
 from tests.support.accessibility import motion, overflow, serious_findings
 from tests.support.browser import chromium
-from tests.support.factories import KEY, settings
+from tests.support.factories import KEY
 from tests.support.pictured import KEPT, KEPT_ID, LOGS_QUERY, METRICS_QUERY
 from tests.support.screenshots import FOLDER, explored, pictured, take
-from tests.support.served_page import ServedPage, served
-from tests.support.shell import ROOT
+from tests.support.served_page import ServedPage, served_stacks, written_stack
 
 ZOOMED = {"width": 640, "height": 400}  # a window of 1280 by 800 pixels at 200 %, in CSS pixels
 VIEWS = (
@@ -43,20 +40,15 @@ def browser() -> Iterator[Browser]:
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
     """A page about tenants with long and short texts, and with tokens."""
     folder, state = tmp_path_factory.mktemp("stacks"), tmp_path_factory.mktemp("state")
-    file = StackFile("showdown", folder)
     owner = "a team with a very long name " * 8
-    tenants = [{"name": "default"}, {"name": "ops", "owner": owner, "labels": {"team": "web"}}]
-    for name, value in settings(tenants=tenants).items():
-        file.set(name, value)
-    file.write()
+    written_stack(folder, {"name": "ops", "owner": owner, "labels": {"team": "web"}})
     token = Grant(
         instance="showdown", tenant="ops", seconds=4_000_000_000, issued=1, id="11111111-1111-4111-8111-111111111111"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(state))
         record(key_id(KEY), [token])
-        command = [sys.executable, "-P", "-m", "tests.support.page", str(folder), "--applied"]
-        with served(command, cwd=ROOT) as page:
+        with served_stacks(folder, "--applied") as page:
             yield page
 
 

@@ -139,6 +139,15 @@ class ClusterCollector:
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
         return sum(float(value) for shown, value in found if all(label in shown for label in wanted))
 
+    @property
+    def queue_of_lines(self) -> Path:
+        """The file of the queue of lines."""
+        return self.folder / "queue" / "exporter_otlp_http_logs_logs"
+
+    def has_in_queue(self, line: str) -> bool:
+        """Return whether the file of the queue has a line."""
+        return self.queue_of_lines.exists() and line.encode() in self.queue_of_lines.read_bytes()
+
     def said(self) -> str:
         """Return the end of the collector's log."""
         return self.log.read_text()[-3000:] if self.log.exists() else ""

@@ -3,15 +3,20 @@
 import datetime
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
+from scripts.stackfile.file import StackFile
 from tests.support.browser import SECONDS, without_problems
+from tests.support.factories import settings
+from tests.support.shell import ROOT
 
 
 class ServedPage:
@@ -62,6 +67,21 @@ def served(command: list[str], **options: Any) -> Iterator[ServedPage]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
+
+
+def written_stack(folder: Path, *tenants: dict[str, Any]) -> StackFile:
+    """Write the stack file of an instance with the tenant `default` and these, by default `ops`; return it."""
+    file = StackFile("showdown", folder)
+    others = tenants or ({"name": "ops", "owner": "Ann"},)
+    for name, value in settings(tenants=[{"name": "default"}, *others]).items():
+        file.set(name, value)
+    file.write()
+    return file
+
+
+def served_stacks(folder: Path, *options: str) -> AbstractContextManager[ServedPage]:
+    """Serve the page of a folder's stack files, over an engine and a cluster of the test."""
+    return served([sys.executable, "-P", "-m", "tests.support.page", str(folder), *options], cwd=ROOT)
 
 
 def show_plan(

@@ -7,10 +7,8 @@ import re
 import ssl
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from components.core.labels import selector
 from components.core.names import GATEWAY_NAMESPACE
 from components.gateway.gateway import REPLICAS
 from scripts.stackfile.file import StackFile
+from tests.support.polling import repeated
 from tests.support.project import Project
 from tests.support.remote_write import HEADERS, request
 from tests.support.shell import ROOT, administrator, run
@@ -173,20 +172,10 @@ def steady_requests(walk: UserSession, tenant: str) -> Iterator[list[int]]:
 
     An error of a connection is raised at the end of the block.
     """
-    connection, answers, stop = OpenConnection(walk, tenant), [200], threading.Event()
+    connection, answers = OpenConnection(walk, tenant), [200]
     assert connection.ask() == 200
-
-    def send_requests() -> None:
-        while not stop.wait(0.1):
-            answers.extend((connection.ask(), OpenConnection(walk, tenant).ask()))
-
-    with ThreadPoolExecutor(1) as pool:
-        requests = pool.submit(send_requests)
-        try:
-            yield answers
-        finally:
-            stop.set()
-        requests.result()
+    with repeated(lambda: answers.extend((connection.ask(), OpenConnection(walk, tenant).ask())), 0.1):
+        yield answers
 
 
 def is_unknown(walk: UserSession, tenant: str, token: str) -> bool:
