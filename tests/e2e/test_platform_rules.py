@@ -16,12 +16,14 @@ from tests.support.receiver import Receiver
 from tests.support.user_session import UserSession, url
 
 RULES = [rule for group in groups({}) for rule in group.rules]
-# These appear with the first fault or deletion, with a limited key, or with rules or an Alertmanager of a tenant.
+# These appear with the first fault or deletion, with a limited key, with a token near its end, or with rules or an
+# Alertmanager of a tenant.
 RARE = {
     "cortex_alertmanager_notifications_failed_total",
     "cortex_ingester_shipper_dir_sync_failures_total",
     "cortex_ingester_shipper_upload_failures_total",
     "cortex_prometheus_notifications_errors_total",
+    "envoy_http_rbac_shadow_allowed_total",
     "kubelet_certificate_manager_client_ttl_seconds",  # of kubelets that renew their certificates
     "kubelet_certificate_manager_server_ttl_seconds",
     "loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds_count",
