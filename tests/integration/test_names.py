@@ -11,7 +11,7 @@ import pytest
 
 from components.gateway.lua_filters import HOST_TTL_SECONDS, TURN_SECONDS
 from tests.support.gateway import BAD, Gateway, Variant, signed
-from tests.support.name_server import NameServer
+from tests.support.name_server import LossyRelay, NameServer
 from tests.support.ports import own_address
 from tests.support.recording_server import BackEnd
 
@@ -87,6 +87,18 @@ def test_a_deleted_tenant_is_unknown_from_the_next_turn_on_though_its_client_goe
 def _seconds_of_turn(but: float = 0) -> float:
     """Return the seconds until the end of a turn, less some."""
     return (-but - time.time()) % TURN_SECONDS
+
+
+def test_a_query_whose_packet_is_lost_is_sent_again_at_once(gateway: Gateway, names: NameServer, address: str) -> None:
+    """UDP loses packets of a burst. With one try alone, the tenant would be unknown."""
+    names.set_records({NAME: address})
+    gateway.set_keys()
+    with closing(BackEnd(address=address, port=PORT)), closing(LossyRelay(names.port, lost=1)) as relay:
+        gateway.start(variant=Variant(name_server=relay.port))
+        gateway.eventually((401, "Authorization header missing or invalid"), None)
+        started = time.monotonic()
+        assert gateway.ask(signed()) == (200, "ok")
+        assert 0.5 < time.monotonic() - started < 4
 
 
 CLOSED = ("/config", "/ready", "/api/v1/push/", "/otlp/v1/traces", "/alertmanager", "/loki/api/v1/pushx")

@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import socket
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,14 +47,42 @@ class NameServer:
         self._process.wait()
 
 
+class LossyRelay:
+    """Passes queries on to the name server at `port`, one at a time. The first `lost` of them get no answer."""
+
+    def __init__(self, port: int, lost: int) -> None:
+        self._lost, self._server = lost, ("127.0.0.1", port)
+        self._clients = socket.socket(type=socket.SOCK_DGRAM)
+        self._clients.bind(("127.0.0.1", 0))
+        self.port: int = self._clients.getsockname()[1]
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with socket.socket(type=socket.SOCK_DGRAM) as upstream:
+            while True:
+                query, client = self._clients.recvfrom(512)
+                if not query:  # by `close`
+                    return
+                if self._lost:
+                    self._lost -= 1
+                    continue
+                upstream.sendto(query, self._server)
+                self._clients.sendto(upstream.recv(4096), client)
+
+    def close(self) -> None:
+        with socket.socket(type=socket.SOCK_DGRAM) as last:
+            last.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join()
+        self._clients.close()
+
+
 def with_name_server(port: int, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration of Envoy that resolves names by the server at this port of loopback."""
     server = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-    kind = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
-    settings = {"@type": kind, "resolvers": [server], "dns_resolver_options": {"no_default_search_domain": True}}
-    resolver = {"name": "envoy.network.dns_resolver.cares", "typed_config": settings}
+    settings = {"resolvers": [server], "dns_resolver_options": {"no_default_search_domain": True}}
 
     def with_it(part: dict[str, Any]) -> dict[str, Any]:
-        return part | ({"typed_dns_resolver_config": resolver} if "dns_lookup_family" in part else {})
+        return part | (settings if str(part.get("@type")).endswith("CaresDnsResolverConfig") else {})
 
     return dict(json.loads(json.dumps(config), object_hook=with_it))
