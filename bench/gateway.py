@@ -4,9 +4,9 @@ Each gateway is an Envoy with the gateway's own configuration and one worker on 
 (wrk), the upstream, and a name server with every tenant. The upstream is an Envoy that reads a request to its end and
 answers 200.
 
-- All gateways run at the same time. The bench measures them in turn, for a second or two each, in both orders, because a
+- All gateways run at the same time. The bench measures them in turn, for one second or five, in both orders, because a
   machine's speed changes from second to second.
-- The same load runs for a second before each measurement. Between two measurements of a gateway, Envoy drops names that
+- The same load runs for a second or two before each measurement. Between two measurements of a gateway, Envoy drops names that
   nothing uses for 12 s, and their connections. A thousand tenants would have theirs anew within each measurement.
 - Then all processes are started again: two processes with the same configuration differ by 10%, because of their memory
   layout. A generation is one such set of processes.
@@ -37,9 +37,8 @@ from bench.gateway_processes import CLIENTS, TENANTS, Access, Bench, Load, Resul
 from bench.machine import machine
 
 TITLE = "Ratios at the gateway"
-# Two more generations would narrow the standard error of a median by 15%.
-ROUNDS, GENERATIONS = 3, 5
-WARMING_SECONDS = 1
+# Processes of two generations differ more than two measurements of a process.
+ROUNDS, GENERATIONS = 2, 6
 LEAST: dict[Load, float] = {"push": 0.8, "small": 0.6}  # of the throughput without authentication
 LEAST_OF_PLAIN = 0.8  # of the throughput of pushes with neither authentication nor limits
 # Relative to the same ratio without authentication, which is itself 0.94 for pushes and 0.96 for the smallest requests
@@ -129,14 +128,8 @@ def _generation() -> Rounds:
             bench.start((access, tenants), access)
         for number in range(ROUNDS):
             order = VARIANTS[:: -1 if number % 2 else 1]
-            rounds.append({variant: _measured(bench, variant) for variant in order})
+            rounds.append({variant: bench.warmed(variant.gateway, variant) for variant in order})
     return rounds
-
-
-def _measured(bench: Bench, variant: Variant) -> Result:
-    """Measure a variant once its names are resolved and its tokens are cached."""
-    bench.run(variant.gateway, variant, WARMING_SECONDS)
-    return bench.run(variant.gateway, variant)
 
 
 def measure() -> list[Figure]:

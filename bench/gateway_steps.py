@@ -27,7 +27,6 @@ from components.gateway.lua_filters import UPSTREAM_HEADER
 
 TITLE = "Steps at the gateway"
 ROUNDS, GENERATIONS = 5, 3
-WARMING_SECONDS = 1
 UPSTREAM = f"cortex.{NAMES[0]}-tenant.svc.cluster.local"  # what lua/send.lua sets
 PLAIN, LOG = "plain Envoy: routes, DNS cache, one tenant", "access log"
 # Each step in the order in which it is added, with its filters. The last filters forward the request.
@@ -78,11 +77,9 @@ def _generation() -> list[dict[Load, Round]]:
         bench = Bench(Path(folder), stack)
         for step in STEPS:
             bench.start(step, "on", partial(reduced, last=step))
-            for load in loads:
-                bench.run(step, load, WARMING_SECONDS)
         for number in range(ROUNDS):
             order = [*STEPS][:: -1 if number % 2 else 1]
-            rounds.append({load.load: {step: bench.run(step, load) for step in order} for load in loads})
+            rounds.append({load.load: {step: bench.warmed(step, load) for step in order} for load in loads})
     return rounds
 
 
