@@ -64,9 +64,9 @@ class Variant:
     clients: int = CLIENTS
 
     @property
-    def gateway(self) -> tuple[Access, int]:
-        """The gateway that serves this load: those of one and of many tenants have separate caches."""
-        return self.access, self.tenants
+    def gateway(self) -> tuple[Access, int, int]:
+        """The gateway that serves this load. Its caches, and what many connections leave in its memory, are its own."""
+        return self.access, self.tenants, self.clients
 
 
 @dataclass(frozen=True)
