@@ -103,11 +103,12 @@ def archive(image: Image) -> Path:
     final = folder / f"{image.name.rsplit('/', 1)[-1].replace(':', '-')}-{key}.tar"
     with FileLock(folder / ".lock", fallback_to_soft=False):
         if not final.exists():
-            _write_archive(image, final)
+            write_archive(image, final)
     return final
 
 
-def _write_archive(image: Image, final: Path) -> None:
+def write_archive(image: Image, final: Path) -> None:
+    """Write the image to a file in the format of `docker save`."""
     layer = final.with_suffix(".layer")
     partial = final.with_suffix(".partial")
     digest = _write_layer(image, layer)

@@ -1,138 +1,152 @@
-"""The cluster watches itself through bad luck: ten minutes without the system tenant, and a node that restarts.
+"""The cluster watches itself through bad luck, while a pod writes 1,000 lines/s: no line is lost.
 
-The lines are those of the gateway's access log, each with a number of its own; the samples are those of the containers.
+The system tenant is down for ten minutes, or refuses lines. The collector is killed, and the node restarts. The kubelet
+rotates the pod's log files meanwhile.
 """
 
-import json
+import os
 import re
-import threading
+import signal
 import time
-import uuid
-from collections.abc import Iterator
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
 from components.collectors.scrape import SECONDS
-from components.collectors.settings import NODE
-from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, SYSTEM, namespace
+from components.collectors.settings import NODE, OWN_METRICS_PORT, CollectorQueues
+from components.core.names import COLLECTORS_NAMESPACE, SYSTEM, namespace
+from components.core.tags import NAME_LABEL
 from tests.e2e.test_losses import stop_node
+from tests.support.live_alerts import asked
+from tests.support.numbered_lines import Comparison, compared, newest
+from tests.support.packets import PodNetwork, process_of
 from tests.support.polling import eventually
-from tests.support.user_session import GATEWAY_MARKS, UserSession, url
+from tests.support.refusing_loki import STATUSES, refusing_loki
+from tests.support.user_session import UserSession
+from tests.support.writer_pod import LINES_A_SECOND, WriterPod
 
 pytestmark = pytest.mark.nightly
 
-DOWN_SECONDS = 600
+DOWN_SECONDS, REFUSED_SECONDS = 600, 60
+START_SECONDS = 300  # until the collectors run, on a busy machine
 BACK_SECONDS = 600  # until what was queued has arrived
-PAUSE = 0.2  # between two lines
-LINES_ASKED = 5000
-ENOUGH = 50  # lines before the node stops, and after it
+PROMISED_SECONDS = 900  # of the queue of lines, at this load
+FRESH_SECONDS = 10  # from a line to the answer that has it, if none waits before it
+ENOUGH = 10_000  # lines before the node stops, and after it
+COLLECTOR = "otelcol-k8s"
 
 
-class Numbered:
-    """Requests that the gateway logs, each with a number, while the context is entered; `logged` has those it answered."""
+def _await_fresh(walk: UserSession, writer: WriterPod, seconds: float = START_SECONDS) -> float:
+    """Wait until a new line is found soon; return the seconds that it took."""
 
-    def __init__(self, walk: UserSession) -> None:
-        self._walk, self._token = walk, walk.token("default")
-        self.mark, self.logged = f"m{uuid.uuid4().hex}", set[int]()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
+    def age() -> float:
+        return time.time() - newest(walk, writer)
 
-    def _ask(self) -> None:
-        number = 0
-        while not self._ended.wait(PAUSE):
-            number += 1
-            path = f"/api/v1/label/{self.mark}_{number}_/values"
-            if self._walk.curl(url("cortex", "default", path), token=self._token)[0] == 200:
-                self.logged.add(number)
-
-    def __enter__(self) -> "Numbered":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def missing(self, written: set[int] | None = None) -> set[int]:
-        """Return the numbers that Loki does not return, of those answered or of others that were `written`."""
-        return (self.logged if written is None else written) - {*self._found()}
-
-    def in_log_files(self) -> set[int]:
-        """Return the numbers in the log files of the gateway's containers, the ones before a restart included."""
-        place = ("-n", GATEWAY_NAMESPACE)
-        pods = self._walk.kubectl(*place, "get", "pods", "-l", GATEWAY_MARKS, "-o", "name").split()
-        logs = [
-            self._walk.in_project("kubectl", *place, "logs", pod, "--container=envoy", *which, check=False).stdout
-            for pod in pods
-            for which in ((), ("--previous",))
-        ]
-        return {int(number) for log in logs for number in re.findall(rf"{self.mark}_(\d+)_", log)}
-
-    def _found(self) -> Iterator[int]:
-        """Read in parts of 1,000 numbers: Loki returns 5,000 lines at most, and lines may be there twice."""
-        for thousands in range(max(self.logged) // 1000 + 1):
-            part = f"{thousands}[0-9]{{3}}" if thousands else "[0-9]{1,3}"
-            query = f'{{k8s_namespace_name="opstrace", k8s_container_name="envoy"}} |~ "{self.mark}_{part}_"'
-            for line in _lines(self._walk, query):
-                yield int(line.partition(f"{self.mark}_")[2].partition("_")[0])
+    return eventually(lambda: age() < FRESH_SECONDS, seconds, 2, lambda: (age(), _said(walk)))
 
 
-def _result(walk: UserSession, api: str, path: str, **query: str) -> list[dict[str, Any]]:
-    status, text = walk.curl(f"{url(api, SYSTEM, path)}?{urlencode(query)}", token=walk.token(SYSTEM))
-    return list(json.loads(text)["data"]["result"]) if status == 200 else []
+def _assert_nothing_lost(walk: UserSession, writer: WriterPod) -> None:
+    """End the writer, and fail unless Loki returns each of its lines."""
+    writer.stop()
+    latest: list[Comparison] = []
+
+    def all_are_found() -> bool:
+        latest[:] = [compared(walk, writer)]
+        return not latest[0].missing()
+
+    eventually(all_are_found, BACK_SECONDS, 5, lambda: (latest[0], latest[0].missing()[:5], _said(walk)))
+    print(latest[0])
 
 
-def _lines(walk: UserSession, query: str) -> list[str]:
-    start = str(time.time_ns() - 2 * 3600 * 10**9)
-    path = "/loki/api/v1/query_range"
-    streams = _result(walk, "loki", path, query=query, limit=str(LINES_ASKED), start=start)
-    return [line for stream in streams for _, line in stream["values"]]
+def _said(walk: UserSession) -> str:
+    words = ("-n", COLLECTORS_NAMESPACE, "logs", "-l", f"{NAME_LABEL}={NODE}", "--tail=20")
+    return walk.in_project("kubectl", *words, check=False).stdout
+
+
+def _process_of_collector(walk: UserSession) -> int | None:
+    """Return the process of the node's collector, None while it does not run."""
+    first = ("-l", f"{NAME_LABEL}={NODE}", "-o", "jsonpath={.items[0].metadata.name}")
+    pod = walk.kubectl("-n", COLLECTORS_NAMESPACE, "get", "pods", *first)
+    return process_of(walk, COLLECTORS_NAMESPACE, pod, COLLECTOR)
+
+
+def _kill_collector(walk: UserSession) -> None:
+    """Kill the node's collector, and wait until the kubelet has started it again."""
+    killed = _process_of_collector(walk)
+    assert killed
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: _process_of_collector(walk) not in (None, killed), BACK_SECONDS)
+
+
+def _queued_bytes(walk: UserSession) -> float:
+    """Return how much the queue of lines holds, by the collector's own metric, which is on loopback."""
+    collector = PodNetwork.of(walk, COLLECTORS_NAMESPACE, NODE)
+    text = collector.output("curl", "-s", f"http://127.0.0.1:{OWN_METRICS_PORT}/metrics")
+    (size,) = re.findall(r'^otelcol_exporter_queue_size{.*data_type="logs".*} (\S+)$', text, re.MULTILINE)
+    return float(size)
 
 
 def _scrapes(walk: UserSession, seconds: float) -> int:
     """Return how many scrapes of the containers are stored of the last `seconds`."""
-    query = f'count_over_time(up{{job="cadvisor"}}[{int(seconds)}s])'
-    found = _result(walk, "cortex", "/api/v1/query", query=query)
-    return sum(int(entry["value"][1]) for entry in found)
+    answer = asked(walk, f'count_over_time(up{{job="cadvisor"}}[{int(seconds)}s])')
+    return sum(int(entry["value"][1]) for entry in answer)
 
 
 def _scale(walk: UserSession, replicas: int) -> None:
     walk.kubectl("-n", namespace(SYSTEM), "scale", "statefulset", "--all", f"--replicas={replicas}")
 
 
-def _is_collecting(walk: UserSession) -> bool:
-    pods = walk.kubectl("-n", COLLECTORS_NAMESPACE, "rollout", "status", f"daemonset/{NODE}", "--timeout=200s")
-    return "successfully rolled out" in pods and bool(_lines(walk, '{k8s_container_name="envoy"}'))
-
-
 def test_nothing_is_lost_in_ten_minutes_without_the_system_tenant(walk: UserSession) -> None:
-    eventually(lambda: _is_collecting(walk), BACK_SECONDS)
-    began = time.time()
-    with Numbered(walk) as numbered:
+    with WriterPod(walk) as writer:
+        _await_fresh(walk, writer)
+        began = time.time()
         _scale(walk, 0)
         time.sleep(DOWN_SECONDS)
+        lasts = CollectorQueues().size("loki") / (_queued_bytes(walk) / DOWN_SECONDS)
+        (last,), first = writer.written().values(), min(span.first for span in writer.spans())
+        assert last > 0.95 * LINES_A_SECOND * DOWN_SECONDS
+        assert first > last / 2  # the kubelet has deleted the files of the others
         _scale(walk, 1)
-    eventually(lambda: not numbered.missing(), BACK_SECONDS, 5, lambda: len(numbered.missing()))
-    assert len(numbered.logged) > DOWN_SECONDS  # more than one a second
+        drained = _await_fresh(walk, writer, BACK_SECONDS)
 
-    def scrapes_are_there() -> bool:
-        passed = time.time() - began
-        return _scrapes(walk, passed) >= int(passed / SECONDS) - 2  # the first and the newest may be outside
+        def scrapes_are_there() -> bool:
+            passed = time.time() - began
+            return _scrapes(walk, passed) >= int(passed / SECONDS) - 2  # the first and the newest may be outside
 
-    eventually(scrapes_are_there, 120, 5, lambda: (_scrapes(walk, time.time() - began), time.time() - began))
+        eventually(scrapes_are_there, 120, 5, lambda: (_scrapes(walk, time.time() - began), time.time() - began))
+        _assert_nothing_lost(walk, writer)
+    print(f"the queue lasts {lasts:.0f} s; after {DOWN_SECONDS} s it is empty again in {drained:.0f} s")
+    assert lasts > PROMISED_SECONDS
+
+
+def test_no_line_is_lost_where_the_collector_is_killed_under_load(walk: UserSession) -> None:
+    """It is killed while lines arrive, while the system tenant refuses them, and while those that waited arrive."""
+    with WriterPod(walk) as writer:
+        _await_fresh(walk, writer)
+        _kill_collector(walk)
+        _await_fresh(walk, writer)
+        with refusing_loki(walk) as answered:
+            eventually(lambda: {*answered()} == {*STATUSES}, BACK_SECONDS)
+            _kill_collector(walk)
+            refused, before = time.time(), answered().total()
+            time.sleep(REFUSED_SECONDS)
+            assert answered().total() > before
+        eventually(lambda: newest(walk, writer) > refused, BACK_SECONDS, 0.2)
+        _kill_collector(walk)
+        _await_fresh(walk, writer, BACK_SECONDS)
+        _assert_nothing_lost(walk, writer)
 
 
 def test_no_line_is_lost_when_the_node_stops(walk: UserSession) -> None:
-    eventually(lambda: _is_collecting(walk), BACK_SECONDS)
-    with Numbered(walk) as numbered:
-        eventually(lambda: len(numbered.logged) > ENOUGH)
+    """A line that the container runtime has not written yet is lost with the node. All in a file count."""
+    with WriterPod(walk) as writer:
+        _await_fresh(walk, writer)
+        eventually(lambda: sum(writer.written().values()) > ENOUGH)
         stop_node()
-        before = max(numbered.logged)
-        eventually(lambda: len([number for number in numbered.logged if number > before]) > ENOUGH, BACK_SECONDS)
-    # The gateway itself loses the lines of its last second: they are in no file.
-    eventually(lambda: max(numbered.logged) in numbered.in_log_files())
-    written = numbered.in_log_files()
-    assert len([number for number in written if number <= before]) > ENOUGH / 2
-    eventually(lambda: not numbered.missing(written), BACK_SECONDS, 5, lambda: len(numbered.missing(written)))
+
+        def both_runs() -> bool:
+            runs = writer.written().values()
+            return len(runs) == 2 and min(runs) > ENOUGH
+
+        eventually(both_runs, BACK_SECONDS)
+        _await_fresh(walk, writer, BACK_SECONDS)
+        _assert_nothing_lost(walk, writer)

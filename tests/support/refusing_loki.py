@@ -1,0 +1,88 @@
+"""A pod in place of the system tenant's Loki, which answers each push with 429 or 503, at random."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from components.core.images import ENVOY_IMAGE
+from components.core.labels import labels
+from components.core.names import PORTS, SYSTEM, namespace
+from components.shared.pods import POD_SECURITY_CONTEXT, Container
+from tests.support.user_session import INSTANCE, UserSession
+
+STATUSES = (429, 503)
+POD, PUSH = "refuses", "/otlp/v1/logs"
+PLACE = ("-n", namespace(SYSTEM))
+STOP = "--timeout=240s"
+TYPES = "type.googleapis.com/envoy.extensions"
+
+
+@contextmanager
+def refusing_loki(walk: UserSession) -> Iterator[Callable[[], Counter[int]]]:
+    """Replace Loki until the block ends; yields a function that returns how often each status was the answer to a push."""
+    walk.kubectl(*PLACE, "scale", "statefulset/loki", "--replicas=0")
+    walk.kubectl(*PLACE, "wait", "--for=delete", "pod/loki-0", STOP)
+    file = walk.folder / "refuses.json"
+    file.write_text(json.dumps(_pod()))
+    walk.kubectl("apply", "-f", str(file))
+    walk.kubectl(*PLACE, "wait", "--for=condition=Ready", f"pod/{POD}", STOP)
+
+    def answered() -> Counter[int]:
+        answers = (line.split() for line in walk.kubectl(*PLACE, "logs", POD).splitlines())
+        return Counter(int(status) for path, status in answers if path == PUSH)
+
+    try:
+        yield answered
+    finally:
+        walk.kubectl(*PLACE, "delete", "pod", POD)
+        walk.kubectl(*PLACE, "scale", "statefulset/loki", "--replicas=1")
+
+
+def _pod() -> dict[str, Any]:
+    container = Container(
+        name=POD,
+        image=ENVOY_IMAGE,
+        args=["--config-yaml", json.dumps(_envoy()), "--concurrency", "1", "--disable-hot-restart", "-l", "off"],
+        ports={"http": PORTS["loki"]},
+        probe=("/ready", "http"),
+        requests={"cpu": "10m", "memory": "32Mi"},
+        memory_limit="128Mi",
+    )
+    # By these labels, Loki's Service and the network policy select the pod.
+    metadata = {"name": POD, "namespace": namespace(SYSTEM), "labels": labels("loki", "logs", INSTANCE)}
+    spec = {
+        "containers": [container.manifest()],
+        "securityContext": POD_SECURITY_CONTEXT,
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _envoy() -> dict[str, Any]:
+    first, second = STATUSES
+    half = {"default_value": {"numerator": 50}}
+    routes = [
+        {"match": {"path": "/ready"}, "direct_response": {"status": 200}},
+        {"match": {"prefix": "/", "runtime_fraction": half}, "direct_response": {"status": first}},
+        {"match": {"prefix": "/"}, "direct_response": {"status": second}},
+    ]
+    log = {
+        "@type": f"{TYPES}.access_loggers.stream.v3.StdoutAccessLog",
+        "log_format": {"text_format_source": {"inline_string": "%REQ(:PATH)% %RESPONSE_CODE%\n"}},
+    }
+    router = {"@type": f"{TYPES}.filters.http.router.v3.Router"}
+    manager = {
+        "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": POD,
+        "access_log": [{"name": "stdout", "typed_config": log}],
+        "route_config": {"virtual_hosts": [{"name": POD, "domains": ["*"], "routes": routes}]},
+        "http_filters": [{"name": "router", "typed_config": router}],
+    }
+    listener = {
+        "address": {"socket_address": {"address": "0.0.0.0", "port_value": PORTS["loki"]}},  # noqa: S104 in a pod
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    return {"static_resources": {"listeners": [listener]}}

@@ -1,0 +1,146 @@
+"""A pod on the tests' node that writes numbered lines at a steady rate, and the log files that the kubelet keeps of it."""
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localcloud.node.images import Image, write_archive
+from localcloud.toolchain import catalog
+from localcloud.toolchain.store import ensure
+from tests.support.packets import enforcer, process_of
+from tests.support.shell import run
+from tests.support.user_session import SLOT, UserSession
+
+IMAGE = "registry.example.com/writer:1"
+POD = "writer"  # its container, too
+SHELL = "bash"
+LINES_A_SECOND, CHARACTERS = 1000, 250
+WAIT = "--timeout=120s"
+# Each run of the program marks its lines with the time of its start, and numbers them from 1. It writes what is due, so a busy
+# machine makes lines late, not fewer. To pause, it reads a pipe that stays empty: the image has no other program.
+PROGRAM = r"""
+exec 3<> <(:)
+trap 'exit 0' TERM
+begin=${EPOCHREALTIME//[!0-9]/} number=0
+printf -v padding '%*s' "$2" ''
+padding=${padding// /x}
+while true; do
+  (( due = (${EPOCHREALTIME//[!0-9]/} - begin) * $1 / 1000000 ))
+  while (( number < due )); do
+    (( number += 1 ))
+    line="$begin $number $padding"
+    printf '%s\n' "${line:0:$2}"
+  done
+  read -rt 0.05 -u 3
+done
+"""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The complete lines in a log file: the run of the program that wrote them, the first number and the last one."""
+
+    run: str
+    first: int
+    last: int
+
+
+def run_and_number(line: str) -> tuple[str, int]:
+    """Return the run and the number of a line; its end may be missing."""
+    mark, number = line.split()[:2]
+    return mark, int(number)
+
+
+class WriterPod:
+    """The pod exists while the context is entered. `began` is a time before its first line, in seconds of `time.time`."""
+
+    def __init__(self, walk: UserSession) -> None:
+        self._walk = walk
+        self.namespace, self.began, self._uid = f"writer-{uuid.uuid4().hex[:8]}", 0.0, ""
+
+    def __enter__(self) -> "WriterPod":
+        self._import_image()
+        self.began = time.time()
+        file = self._walk.folder / f"{self.namespace}.json"
+        file.write_text(json.dumps(self._objects()))
+        self._walk.kubectl("apply", "-f", str(file))
+        self._kubectl("wait", "--for=condition=Ready", f"pod/{POD}", WAIT)
+        self._uid = self._kubectl("get", "pod", POD, "-o", "jsonpath={.metadata.uid}")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._walk.kubectl("delete", "namespace", self.namespace, "--wait=false")
+
+    def stop(self) -> None:
+        """End the program. Its log files stay, because the pod stays."""
+        process = process_of(self._walk, self.namespace, POD, SHELL)
+        assert process
+        os.kill(process, signal.SIGTERM)
+        self._kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{POD}", WAIT)
+
+    def written(self) -> dict[str, int]:
+        """Return the last number of each run of the program."""
+        spans = self.spans()
+        return {each.run: max(other.last for other in spans if other.run == each.run) for each in spans}
+
+    def spans(self) -> list[Span]:
+        """Return what is in the log files, the compressed ones included."""
+        while True:
+            try:
+                files = [file for file in self._folder().glob("*.log*") if file.suffix != ".tmp"]
+                return [span for span in map(_span, files) if span]
+            except FileNotFoundError:  # the kubelet has just rotated it
+                continue
+
+    def _folder(self) -> Path:
+        node = Path(f"/proc/{enforcer(SLOT)}/root")  # this process of the node goes on if the kubelet ends
+        return node / f"var/log/pods/{self.namespace}_{POD}_{self._uid}/{POD}"
+
+    def _kubectl(self, *arguments: str) -> str:
+        return self._walk.kubectl("-n", self.namespace, *arguments)
+
+    def _import_image(self) -> None:
+        shell = shutil.which(SHELL)
+        assert shell
+        archive = self._walk.folder / "writer.tar"
+        write_archive(Image(IMAGE, Path(shell).resolve(), f"/bin/{SHELL}"), archive)
+        inside = ("nsenter", "-t", enforcer(SLOT), "-m")
+        run(*inside, f"{ensure(catalog.CONTAINERD)}/ctr", "-n", "k8s.io", "images", "import", str(archive))
+
+    def _objects(self) -> dict[str, Any]:
+        container = {
+            "name": POD,
+            "image": IMAGE,
+            "imagePullPolicy": "Never",
+            "args": ["-c", PROGRAM, POD, str(LINES_A_SECOND), str(CHARACTERS)],
+        }
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": POD, "namespace": self.namespace},
+            "spec": {"containers": [container], "restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 0},
+        }
+        place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        return {"apiVersion": "v1", "kind": "List", "items": [place, pod]}
+
+
+def _span(file: Path) -> Span | None:
+    """Read a log file in the format of the Container Runtime Interface. A last line that was cut does not count."""
+    content = file.read_bytes()
+    lines = (gzip.decompress(content) if file.suffix == ".gz" else content).rpartition(b"\n")[0].decode()
+    if not lines:  # the kubelet has just rotated the one before
+        return None
+    (begun, first), (ended, last) = map(_content, (lines.partition("\n")[0], lines.rpartition("\n")[2]))
+    assert begun == ended
+    return Span(begun, first, last)
+
+
+def _content(line: str) -> tuple[str, int]:
+    return run_and_number(line.split(" ", 3)[3])
