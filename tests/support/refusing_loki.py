@@ -1,4 +1,4 @@
-"""A pod in place of the system tenant's Loki, which answers each push with 429 or 503, at random."""
+"""A pod in place of the system tenant's Loki, which answers 429 and 503, in turn."""
 
 import json
 from collections import Counter
@@ -17,6 +17,16 @@ POD, PUSH = "refuses", "/otlp/v1/logs"
 PLACE = ("-n", namespace(SYSTEM))
 STOP = "--timeout=240s"
 TYPES = "type.googleapis.com/envoy.extensions"
+# In a pod with one worker, so that it counts all requests.
+REFUSES = f"""
+local statuses, asked = {{"{STATUSES[0]}", "{STATUSES[1]}"}}, 0
+function envoy_on_request(request)
+  if request:headers():get(":path") ~= "/ready" then
+    asked = asked + 1
+    request:respond({{[":status"] = statuses[asked % 2 + 1]}}, "")
+  end
+end
+"""
 
 
 @contextmanager
@@ -62,24 +72,21 @@ def _pod() -> dict[str, Any]:
 
 
 def _envoy() -> dict[str, Any]:
-    first, second = STATUSES
-    half = {"default_value": {"numerator": 50}}
-    routes = [
-        {"match": {"path": "/ready"}, "direct_response": {"status": 200}},
-        {"match": {"prefix": "/", "runtime_fraction": half}, "direct_response": {"status": first}},
-        {"match": {"prefix": "/"}, "direct_response": {"status": second}},
-    ]
+    routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]
     log = {
         "@type": f"{TYPES}.access_loggers.stream.v3.StdoutAccessLog",
         "log_format": {"text_format_source": {"inline_string": "%REQ(:PATH)% %RESPONSE_CODE%\n"}},
     }
-    router = {"@type": f"{TYPES}.filters.http.router.v3.Router"}
+    filters = {
+        "lua": {"@type": f"{TYPES}.filters.http.lua.v3.Lua", "default_source_code": {"inline_string": REFUSES}},
+        "router": {"@type": f"{TYPES}.filters.http.router.v3.Router"},
+    }
     manager = {
         "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": POD,
         "access_log": [{"name": "stdout", "typed_config": log}],
         "route_config": {"virtual_hosts": [{"name": POD, "domains": ["*"], "routes": routes}]},
-        "http_filters": [{"name": "router", "typed_config": router}],
+        "http_filters": [{"name": name, "typed_config": config} for name, config in filters.items()],
     }
     listener = {
         "address": {"socket_address": {"address": "0.0.0.0", "port_value": PORTS["loki"]}},  # noqa: S104 in a pod
