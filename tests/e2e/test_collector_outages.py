@@ -55,6 +55,7 @@ def _assert_nothing_lost(walk: UserSession, writer: WriterPod) -> None:
 
     eventually(all_are_found, BACK_SECONDS, 5, lambda: (latest[0], latest[0].missing()[:5], _said(walk)))
     print(latest[0])
+    assert {*latest[0].returned} == {*latest[0].written}  # no run was overlooked
 
 
 def _said(walk: UserSession) -> str:

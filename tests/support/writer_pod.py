@@ -64,6 +64,7 @@ class WriterPod:
     def __init__(self, walk: UserSession) -> None:
         self._walk = walk
         self.namespace, self.began, self._uid = f"writer-{uuid.uuid4().hex[:8]}", 0.0, ""
+        self._last: dict[str, int] = {}
 
     def __enter__(self) -> "WriterPod":
         self._import_image()
@@ -86,9 +87,10 @@ class WriterPod:
         self._kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{POD}", WAIT)
 
     def written(self) -> dict[str, int]:
-        """Return the last number of each run of the program."""
-        spans = self.spans()
-        return {each.run: max(other.last for other in spans if other.run == each.run) for each in spans}
+        """Return the last number of each run of the program, also of those whose files were there at an earlier call."""
+        for span in self.spans():
+            self._last[span.run] = max(span.last, self._last.get(span.run, 0))
+        return dict(self._last)
 
     def spans(self) -> list[Span]:
         """Return what is in the log files, the compressed ones included."""
