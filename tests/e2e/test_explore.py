@@ -6,8 +6,8 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
-from tests.support.served_page import served
-from tests.support.user_session import INSTANCE, UserSession
+from tests.support.served_page import served_instance
+from tests.support.user_session import UserSession
 
 LINE = 'explored <b>"line"</b>'
 
@@ -23,8 +23,7 @@ def test_queries_give_a_plot_and_lines(walk: UserSession, trusted_pair: str) -> 
     token = walk.token("default")
     assert walk.push_sample("default", {"__name__": "explored_total", "job": "shop"}, 4711, token)[0] == 200
     assert walk.push_line("default", LINE, token, "explored")[0] == 204
-    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", "--key", trusted_pair]
-    with served(command, cwd=walk.folder, env=walk.shell) as started, chromium() as browser:
+    with served_instance(walk, "--key", trusted_pair) as started, chromium() as browser:
         page, problems = started.open(browser)
         page.get_by_role("link", name="Explore", exact=True).press("Enter")
         page.get_by_role("textbox", name="Query").press_sequentially("explored_")

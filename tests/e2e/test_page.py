@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
-from tests.support.served_page import ServedPage, served
-from tests.support.user_session import INSTANCE, UserSession, url
+from tests.support.served_page import ServedPage, served_instance
+from tests.support.user_session import UserSession, url
 
 DATA_SECONDS = (
     240  # until each collector has scraped each target twice, on a busy machine; on a used instance, it is there
@@ -19,19 +19,15 @@ DATA_SECONDS = (
 SCRIPT = "<script>alert(1)</script>"
 
 
-def command(walk: UserSession, *options: str) -> list[str]:
-    return [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", *options]
-
-
 @pytest.fixture
 def page_of_walk(walk: UserSession) -> Iterator[ServedPage]:
-    with served(command(walk), cwd=walk.folder, env=walk.shell) as one:
+    with served_instance(walk) as one:
         yield one
 
 
 @pytest.fixture
 def page_with_key(walk: UserSession, trusted_pair: str) -> Iterator[ServedPage]:
-    with served(command(walk, "--read-only", "--key", trusted_pair), cwd=walk.folder, env=walk.shell) as one:
+    with served_instance(walk, "--read-only", "--key", trusted_pair) as one:
         yield one
 
 

@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 from tests.support.browser import SECONDS, chromium
 from tests.support.killing import engine_of, kill
 from tests.support.polling import eventually
-from tests.support.served_page import ServedPage, apply, open_tenant, served, show_plan, wait_for_end
-from tests.support.user_session import INSTANCE, LABELS, UserSession, url
+from tests.support.served_page import ServedPage, apply, open_tenant, served_instance, show_plan, wait_for_end
+from tests.support.user_session import LABELS, UserSession, url
 
 TENANT = "pagekilled"
 
@@ -31,9 +31,8 @@ def engine_at_work(started: ServedPage, page: Page, done: str) -> psutil.Process
 def test_a_killed_update_is_told_and_resumes_also_after_the_page_was_killed(
     walk: UserSession, file_as_before: None
 ) -> None:
-    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser"]
     with chromium() as browser:
-        with served(command, cwd=walk.folder, env=walk.shell) as started:
+        with served_instance(walk) as started:
             page, _ = started.open(browser)
             show_plan(page, TENANT, on_delete="purge")
             apply(page)
@@ -47,7 +46,7 @@ def test_a_killed_update_is_told_and_resumes_also_after_the_page_was_killed(
             engine = engine_at_work(started, page, "created")
             started.process.kill()
             kill(engine)
-        with served(command, cwd=walk.folder, env=walk.shell) as started:
+        with served_instance(walk) as started:
             page, _ = started.open(browser)
             page.get_by_role("link", name=TENANT, exact=True).press("Enter")
             page.get_by_role("link", name="Change", exact=True).press("Enter")

@@ -18,7 +18,7 @@ from tests.support.served_page import (
     open_tenant,
     purge,
     require_not_retained,
-    served,
+    served_instance,
     show_plan,
     wait_for_end,
 )
@@ -57,9 +57,8 @@ def refuses_to_delete_what_is_protected(walk: UserSession, page: Page) -> None:
 def test_retained_data_answers_again_after_its_adoption_in_a_browser(
     walk: UserSession, trusted_pair: str, file_as_before: None
 ) -> None:
-    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser"]
     token = walk.opstrace("ta-create-token", INSTANCE, TENANT, trusted_pair).stdout
-    with served(command, cwd=walk.folder, env=walk.shell) as started, chromium() as browser:
+    with served_instance(walk) as started, chromium() as browser:
         page, problems = started.open(browser)
         show_plan(page, TENANT)
         apply(page)

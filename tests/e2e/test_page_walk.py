@@ -16,11 +16,11 @@ from tests.support.served_page import (
     open_tenant,
     purge,
     require_not_retained,
-    served,
+    served_instance,
     show_plan,
     wait_for_end,
 )
-from tests.support.user_session import INSTANCE, UserSession, url
+from tests.support.user_session import UserSession, url
 
 SHOP, ALONE = "pageshop", "pagealone"
 IN_FORCE_SECONDS = 90  # for a token's revocation
@@ -54,8 +54,7 @@ def manage_retained_data(page: Page) -> None:
 
 
 def test_the_tutorials_are_walked_in_a_browser(walk: UserSession, trusted_pair: str, file_as_before: None) -> None:
-    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser"]
-    with served(command, cwd=walk.folder, env=walk.shell) as started, chromium() as browser:
+    with served_instance(walk) as started, chromium() as browser:
         page, problems = started.open(browser)
         other, problems_of_other = started.open(browser)
         show_plan(page, SHOP)

@@ -17,6 +17,7 @@ from scripts.stackfile.file import StackFile
 from tests.support.browser import SECONDS, without_problems
 from tests.support.factories import settings
 from tests.support.shell import ROOT
+from tests.support.user_session import INSTANCE, UserSession
 
 
 class ServedPage:
@@ -67,6 +68,12 @@ def served(command: list[str], **options: Any) -> Iterator[ServedPage]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
+
+
+def served_instance(walk: UserSession, *options: str) -> AbstractContextManager[ServedPage]:
+    """Serve the page of the user's instance, as the user does."""
+    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", *options]
+    return served(command, cwd=walk.folder, env=walk.shell)
 
 
 def written_stack(folder: Path, *tenants: dict[str, Any]) -> StackFile:
