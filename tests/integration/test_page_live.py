@@ -109,3 +109,23 @@ def test_a_browser_that_refuses_to_copy_says_so(page: Page, started: ServedPage)
     button = page.get_by_role("button", name="Copy").first
     button.press("Enter")
     expect(page.get_by_role("button", name="The browser refuses to copy: select the text")).to_be_visible()
+
+
+def test_a_field_is_marked_as_invalid_until_it_is_corrected(page: Page, started: ServedPage) -> None:
+    page.goto(f"{started.site}/add")
+    name, owner = page.get_by_label("Name", exact=True), page.get_by_label("owner")
+    name.press_sequentially("Shop")
+    expect(name).to_have_attribute("aria-invalid", "true")
+    name.press("Home")
+    name.press("Delete")
+    name.press("s")
+    expect(page.locator("#name-problem")).to_contain_text("The name becomes part of DNS names.")
+    expect(name).not_to_have_attribute("aria-invalid", "true")
+    expect(name).to_be_focused()
+    name.press("x")  # the caret has stayed
+    expect(name).to_have_value("sxhop")
+    owner.fill("<b>")
+    page.get_by_role("button", name="Show the plan").click()
+    expect(owner).to_have_attribute("aria-invalid", "true")
+    owner.fill("Bob")
+    expect(owner).not_to_have_attribute("aria-invalid", "true")

@@ -29,3 +29,5 @@ document.addEventListener("htmx:error", ({ detail }) => {
   waiting.setAttribute("role", "alert");
   waiting.removeAttribute("aria-busy");
 });
+// The server has judged the former text of a field, not the one that is being typed.
+document.addEventListener("input", ({ target }) => target.removeAttribute("aria-invalid"));

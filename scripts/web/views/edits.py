@@ -64,7 +64,12 @@ def show_add(request: Request) -> Response:
 
 def _add_form(request: Request, form: Mapping[str, str], error: str | None = None) -> Response:
     page, name = page_of(request), form.get("name", "")
-    values: dict[str, Any] = {"name": name, "own_stack": form.get("own_stack") == ON, "values": _filled(form)}
+    values: dict[str, Any] = {
+        "name": name,
+        "is_update": False,
+        "own_stack": form.get("own_stack") == ON,
+        "values": _filled(form),
+    }
     problem = tenant_name_problem(name) if name else None
     return page.respond(
         request,
@@ -77,12 +82,13 @@ def _add_form(request: Request, form: Mapping[str, str], error: str | None = Non
 
 
 def check_name(request: Request) -> Response:
-    """Answer with what is wrong with the name of a new tenant, while it is typed."""
+    """Answer with what is wrong with the name of a new tenant, while it is typed, and mark its field so."""
     page, name = page_of(request), request.query_params.get("name", "").strip()
     problem = tenant_name_problem(name) if name else None
     if not problem and name in page.subject.settings():
         problem = already_there(name)
-    return HTMLResponse(page.html("name.html", problem=problem))
+    parts = (page.html(part, problem=problem, is_update=True) for part in ("name.html", "name_field.html"))
+    return HTMLResponse("".join(parts))
 
 
 def add(request: Request) -> Response:

@@ -125,6 +125,10 @@ def test_the_name_is_checked_while_it_is_typed(site: Site) -> None:
     assert "use 1 to 30 characters" in browser.get("/add/name?name=Shop")
     assert "the tenant ops exists already; `./opstrace tenants set` changes it" in browser.get("/add/name?name=ops")
     assert "error" not in browser.get("/add/name?name=shop") and "error" not in browser.get("/add/name?name=")
+    field = '<input id="name" name="name" hx-swap-oob="outerMorph"'  # without a value: a newer one is typed meanwhile
+    for name, is_invalid in (("Shop", True), ("ops", True), ("shop", False), ("", False)):
+        answer = browser.get(f"/add/name?name={name}")
+        assert field in answer and ('aria-invalid="true"' in answer) == is_invalid
 
 
 def test_a_tenant_that_exists_fails_as_the_verb_does(site: Site) -> None:
