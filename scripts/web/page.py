@@ -16,6 +16,7 @@ from components.core.timestamps import instant
 from scripts.ui.durations import age_in_words
 from scripts.web.changes.changes import Changes
 from scripts.web.data.figures import FiguresOfTenants
+from scripts.web.data.stored import StoredBytes
 from scripts.web.guard import READ_ONLY
 from scripts.web.queries import Queries
 from scripts.web.subject import Subject
@@ -74,6 +75,7 @@ class Page:
         self.tenants = TenantList(self.subject)
         self.queries = Queries(self.subject, signer)
         self.figures = FiguresOfTenants(self.subject, self.queries, lambda: self.tenants.is_watched)
+        self.stored = StoredBytes(self.subject, self.tenants.buckets, lambda: self.tenants.is_watched)
         self.changes = Changes(folder, self.tenants.refresh)
         self.is_ending = False
 

@@ -118,12 +118,14 @@ def serve(context: Context, provider_name: str, instance: str, options: Options)
         server = Server(application(page, sessions, port, link.show_next), page)
         page.tenants.start()
         page.figures.start()
+        page.stored.start()
         try:
             link.show(open_browser=options.open_browser)
             server.run(sockets=[listener])
         finally:
             page.tenants.stop()
             page.figures.stop()
+            page.stored.stop()
             link.remove()
             for change in page.changes.all():
                 change.wait()

@@ -53,6 +53,7 @@ class TenantList:
         self.error: str | None = None
         self._subject = subject
         self._deployed: Mapping[str, Applied] | None = None
+        self._buckets: Mapping[str, frozenset[str]] | None = None
         self._pods: Mapping[str, State] = {}
         self._created: Mapping[str, float] = {}
         self._applied_at: float | None = None  # in seconds since the epoch; None before
@@ -100,6 +101,10 @@ class TenantList:
         """When the cluster was asked for the pods, in seconds since the epoch; None before."""
         return self._pods_at
 
+    def buckets(self) -> Mapping[str, frozenset[str]] | None:
+        """Return the buckets of each tenant that is applied; None before the engine's states were read."""
+        return self._buckets
+
     def tenants(
         self, text: str = "", key: Callable[[Glance], Any] = SORTS["name"], *, descending: bool = False
     ) -> list[Glance]:
@@ -131,7 +136,9 @@ class TenantList:
     def _read_applied(self, target: Target) -> None:
         self._is_stale = False  # first: a change that ends now makes it stale again
         try:
-            self._deployed = deployed_tenants(target.context, target.provider, self._subject.instance)
+            deployed = deployed_tenants(target.context, target.provider, self._subject.instance)
+            self._deployed = deployed
+            self._buckets = {name: frozenset(one.buckets.values()) for name, one in deployed.items()}
             self._created = creations(target.cluster)
         except Exception:
             self._is_stale = True  # what failed is asked for again in the next round

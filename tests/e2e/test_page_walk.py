@@ -44,6 +44,13 @@ def is_pushed_and_read(walk: UserSession, page: Page, token: str) -> None:
     eventually(lambda: all('"hello"' in walk.curl(address, token=token)[1] for address in addresses), SECONDS)
 
 
+def shows_stored_bytes(page: Page) -> None:
+    """Fail unless the list shows what the buckets of both tenants hold."""
+    page.get_by_role("link", name="Tenants", exact=True).press("Enter")
+    for tenant in (SHOP, ALONE):
+        expect(page.locator(f"#tenant-{tenant} td").nth(5)).to_have_text(re.compile(r"^\d+(\.\d)? [kM]?B$"))
+
+
 def manage_retained_data(page: Page) -> None:
     """Let the data of the deleted tenant expire, and delete it."""
     open_retained(page, SHOP)
@@ -88,6 +95,7 @@ def test_the_tutorials_are_walked_in_a_browser(walk: UserSession, trusted_pair: 
         eventually(lambda: walk.curl(labels, token=token)[0] == 401, IN_FORCE_SECONDS)
 
         wait_for_end(other)
+        shows_stored_bytes(page)
         delete(other, ALONE, "delete it for good")
         delete(page, SHOP, "keep it")
         wait_for_end(page)

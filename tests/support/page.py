@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.config.tenant import exported
-from components.core.resource_names import TENANT_TYPE, build_urn, tenant_name
+from components.core.names import BUCKET_KINDS, bucket_prefix
+from components.core.resource_names import BUCKET_TYPE, TENANT_TYPE, bucket_name, build_urn, tenant_name
 from components.shared.startup import disable_garbage_collector
 from scripts.engine.stack_state import Operation, operation_of
 from scripts.stackfile.file import StackFile, own_stack_tenants
 from scripts.tenants.locate import settings_in_instance
+from scripts.tenants.retained_data.stores import ID_LENGTH
 from scripts.web.app import application
 from scripts.web.changes.change import Change
 from scripts.web.page import Page
@@ -19,6 +21,7 @@ from scripts.web.server import Options, serve
 from scripts.web.sessions import Sessions
 from tests.support.contexts import EmptyCluster, FakeContext
 from tests.support.polling import eventually
+from tests.support.s3_stores import ID
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -204,19 +207,30 @@ def asks(change: Change) -> str:
     return change.conversation.question.text
 
 
-def deployed(stack: str, tenant: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the component of a tenant in the state of a stack."""
-    urn = build_urn(stack, TENANT_TYPE, tenant_name(tenant))
-    return {"urn": urn, "type": TENANT_TYPE, "outputs": {"settings": settings}}
+def deployed(stack: str, tenant: str, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the component of a tenant in the state of a stack, with its buckets, as `make_store` names them."""
+    component = tenant_name(tenant)
+    urn = build_urn(stack, TENANT_TYPE, component)
+    buckets = [
+        {
+            "urn": build_urn(stack, BUCKET_TYPE, bucket_name(component, kind)),
+            "type": BUCKET_TYPE,
+            "parent": urn,
+            "id": bucket_prefix("showdown", tenant, kind, ID_LENGTH) + ID,
+        }
+        for kind in BUCKET_KINDS
+    ]
+    return [{"urn": urn, "type": TENANT_TYPE, "outputs": {"settings": settings}}, *buckets]
 
 
 def applied(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Return the states of stacks whose files were applied."""
     file = StackFile("showdown", folder)
     shared = settings_in_instance(file.config())
-    states = {"showdown": [deployed("showdown", name, exported(settings)) for name, settings in shared.items()]}
+    of_shared = (deployed("showdown", name, exported(settings)) for name, settings in shared.items())
+    states = {"showdown": [entry for entries in of_shared for entry in entries]}
     own = {f"showdown.{tenant}": tenant for tenant in own_stack_tenants(folder, "showdown")}
-    return states | {stack: [deployed(stack, tenant, {})] for stack, tenant in own.items()}
+    return states | {stack: deployed(stack, tenant, {}) for stack, tenant in own.items()}
 
 
 def main() -> None:
@@ -231,7 +245,8 @@ def main() -> None:
     @cache  # the list asks for it, after the page has started
     def states() -> dict[str, list[dict[str, Any]]]:
         found = applied(folder) if is_applied else {"showdown": []}
-        tenants = [entry["urn"].rpartition("tenant-")[2] for resources in found.values() for entry in resources]
+        entries = [entry for resources in found.values() for entry in resources if entry["type"] == TENANT_TYPE]
+        tenants = [entry["urn"].rpartition("tenant-")[2] for entry in entries]
         cluster.ready.update({tenant: int(tenant != "ops") for tenant in tenants})
         return found
 

@@ -25,7 +25,6 @@ from scripts.instances.gateway import GATEWAY
 from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant, Signer
-from scripts.web.data.figures import STORED
 from scripts.web.server import Options, serve
 from tests.support.contexts import FakeContext
 from tests.support.factories import KEY, PAIR, settings
@@ -56,7 +55,7 @@ REQUESTS = {"cart": 14.0, "search": 31.0, "web": 58.0}  # each second, by job
 SERIES = {"billing": 8_400.0, "default": 310.0, "ops": 2_150.0, "shop": 41_800.0, "system": 26_300.0}
 SCRAPE_SECONDS = 30.0
 LINES = {"billing": 3.1, "default": 0.2, "shop": 46.0, "system": 12.4}
-STORED_BYTES = {"billing": 31e6, "default": 1.1e6, "ops": 7.4e6, "shop": 212e6, "system": 118e6}
+STORED_BYTES = {"billing": 1_830_000, "default": 21_000, "ops": 640_000, "shop": 4_210_000, "system": 2_970_000}
 UPDATES = (
     ("2026-11-30T13:11:02.000Z", "ann@desk", "opstrace tenants set shop owner='team web'", {"update": 2}),
     ("2026-11-30T10:40:27.000Z", "bob@laptop", f"opstrace tenants remove {KEPT}", {"delete": 33, "update": 1}),
@@ -120,8 +119,6 @@ def answer(asked: Asked) -> tuple[int, Any]:
         return _ranges(asked, "job", REQUESTS)
     if query == LOGS_QUERY:
         return _log_lines(asked)
-    if query == STORED:
-        return 200, vector(*(({"tenant": name}, value) for name, value in STORED_BYTES.items()))
     if asked.path.endswith("/alerts"):
         return 200, {"status": "success", "data": {"alerts": [_alert()] if ".system." in asked.host else []}}
     empty: Any = {
@@ -177,7 +174,7 @@ class _Certificates:
 
 @contextmanager
 def account() -> Iterator[dict[str, Any]]:
-    """Yield the clients of an account with the data of a deleted tenant."""
+    """Yield the clients of an account with the data of all tenants, and that of a deleted one."""
     with mock_aws():
         aws = {"s3": boto3.client("s3", "us-east-1"), "acm": _Certificates()}
         store = make_store(aws, KEPT, KEPT_ID)
@@ -186,6 +183,9 @@ def account() -> Iterator[dict[str, Any]]:
         for kind, bucket in store.buckets.items():
             for number, size in enumerate(sizes[kind]):
                 aws["s3"].put_object(Bucket=bucket, Key=f"{number}", Body=b"x" * size)
+        for tenant, stored in STORED_BYTES.items():
+            bucket = make_store(aws, tenant).buckets["metrics"]
+            aws["s3"].put_object(Bucket=bucket, Key="block", Body=b"x" * stored)
         yield aws
 
 

@@ -46,6 +46,8 @@ def _settled(page: Page) -> None:
 def _tenants(page: Page, folder: Path) -> None:
     expect(page.locator("#tenant-shop .state")).to_have_text("ready")
     expect(page.locator("#tenant-shop svg.sparkline")).to_have_count(3)
+    expect(page.locator("#ages")).to_contain_text("Stored bytes are of ")
+    expect(page.locator("#rows td", has_text="being summed")).to_have_count(0)
     page.screenshot(path=folder / "page-tenants.png")
 
 

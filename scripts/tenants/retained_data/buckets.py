@@ -15,7 +15,7 @@ from scripts.clients.concurrent import map_concurrently
 from scripts.ui.sizes import in_units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 POLL_SECONDS = 2
 EXPIRY_RULE = "retained-data-expires"
@@ -69,21 +69,31 @@ def mark(aws: Clients, bucket: str, name: str) -> None:
     aws["s3"].put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
 
 
-def contents(aws: Clients, buckets: Iterable[str]) -> Contents:
-    """Count what the buckets hold, with old versions and unfinished uploads; a deleted bucket counts as empty."""
-    return sum(map_concurrently(lambda bucket: _contents(aws, bucket), buckets), Contents())
+def contents(aws: Clients, buckets: Iterable[str], listed: Callable[[], None] | None = None) -> Contents:
+    """Count what the buckets hold, with old versions and unfinished uploads; a deleted bucket counts as empty.
+
+    `listed` is called for each list that S3 sent. What it raises ends the count.
+    """
+    return sum(map_concurrently(lambda bucket: _contents(aws, bucket, listed), buckets), Contents())
 
 
-def _contents(aws: Clients, bucket: str) -> Contents:
+def _lists(aws: Clients, operation: str, bucket: str, listed: Callable[[], None] | None) -> Iterator[dict[str, Any]]:
+    for page in aws["s3"].get_paginator(operation).paginate(Bucket=bucket):
+        if listed:
+            listed()
+        yield page
+
+
+def _contents(aws: Clients, bucket: str, listed: Callable[[], None] | None) -> Contents:
     total = Contents()
     try:
-        for page in aws["s3"].get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for page in _lists(aws, "list_object_versions", bucket, listed):
             versions = page.get("Versions", [])
             live = [entry for entry in versions if entry["IsLatest"]]
             old = len(versions) - len(live) + len(page.get("DeleteMarkers", []))
             newest = max((entry["LastModified"] for entry in live), default=None)
             total += Contents(len(live), old, 0, sum(entry["Size"] for entry in versions), newest)
-        for page in aws["s3"].get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for page in _lists(aws, "list_multipart_uploads", bucket, listed):
             total += Contents(uploads=len(page.get("Uploads", [])))
     except ClientError as error:
         if not is_code(error, *NO_BUCKET):

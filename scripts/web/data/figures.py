@@ -1,23 +1,15 @@
-"""Series, rates and stored bytes of all tenants, from the system tenant. One query asks for all tenants."""
+"""Series and rates of all tenants, from the system tenant. One query asks for all tenants."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from components.core.errors import UserError
 from components.core.names import SYSTEM
 from components.core.units import HOUR
-from scripts.dashboards.expressions import (
-    LINES_BY_TENANT,
-    RATE,
-    SAMPLES_BY_TENANT,
-    SERIES_BY_TENANT,
-    logs_stored,
-    metrics_stored,
-)
-from scripts.ui.sizes import in_units
+from scripts.dashboards.expressions import LINES_BY_TENANT, RATE, SAMPLES_BY_TENANT, SERIES_BY_TENANT
 from scripts.web.data.availability import why_no_metrics
 from scripts.web.data.plots import plot
 from scripts.web.fault import reported
@@ -34,9 +26,7 @@ if TYPE_CHECKING:
 Kind = Literal["series", "samples", "lines"]
 ROUND_SECONDS = 30
 STEP_SECONDS = 180  # between two points of a sparkline
-STORED_SECONDS = 600  # between two questions for stored bytes, which read a day
 RATES: Mapping[Kind, str] = {"series": SERIES_BY_TENANT, "samples": SAMPLES_BY_TENANT, "lines": LINES_BY_TENANT}
-STORED = f"({metrics_stored('1d')}) + ({logs_stored('1d')})"
 NOT_READ = "The system tenant is being asked."
 NOTHING = "The system tenant has no metrics of tenants of the last hour: `./opstrace status` tells how old its data is."
 
@@ -49,18 +39,11 @@ class Figures:
         series: Its series in memory.
         samples: Its samples each second.
         lines: Its lines each second.
-        stored: The bytes that were written to its buckets in a day.
     """
 
     series: Plot | None = None
     samples: Plot | None = None
     lines: Plot | None = None
-    stored: float | None = None
-
-    @property
-    def stored_in_words(self) -> str | None:
-        """The stored bytes in units."""
-        return None if self.stored is None else in_units(round(self.stored))
 
 
 class FiguresOfTenants:
@@ -69,20 +52,15 @@ class FiguresOfTenants:
     Attributes:
         version: Grows whenever they change.
         read_at: When series and rates were read, in seconds since the epoch; None before.
-        stored_at: When the stored bytes were read.
         why: Why there are none, or why they are old; None where they are fresh.
-        stored_why: The same for the stored bytes, which read a day and so may fail alone.
     """
 
     def __init__(self, subject: Subject, queries: Queries, is_watched: Callable[[], bool]) -> None:
         self.version = 0
         self.read_at: float | None = None
-        self.stored_at: float | None = None
         self.why: str | None = NOT_READ
-        self.stored_why: str | None = None
         self._subject, self._queries = subject, queries
         self._by_tenant: Mapping[str, Figures] = {}
-        self._stored: Mapping[str, float] = {}
         self._rounds = Rounds("figures of tenants", ROUND_SECONDS, self.read, is_watched)
         self.start, self.stop = self._rounds.start, self._rounds.stop
 
@@ -114,40 +92,20 @@ class FiguresOfTenants:
 
     @property
     def _shown(self) -> tuple[object, ...]:
-        return self._by_tenant, self.why, self.stored_why
-
-    def _read_stored(self, end: float) -> None:
-        """Read the stored bytes, unless they were read a short time ago. An error is kept as the reason."""
-        if end - (self.stored_at or 0) <= STORED_SECONDS:
-            return
-        try:
-            answer = self._answer("/api/v1/query", {"query": STORED, "time": end})
-            self._stored = {one.labels.get("tenant", ""): one.points[-1][1] for one in answer.series if one.points}
-            self.stored_at, self.stored_why = end, None
-        except UserError as error:
-            self.stored_why = f"Stored bytes: {error}"
+        return self._by_tenant, self.why
 
     def _asked(self) -> Mapping[str, Figures]:
         end = time.time()
         plots = {kind: self._plots(expression, end) for kind, expression in RATES.items()}
-        self._read_stored(end)
         names = {name for by_tenant in plots.values() for name in by_tenant}
         return {
-            name: Figures(
-                plots["series"].get(name),
-                plots["samples"].get(name),
-                plots["lines"].get(name),
-                self._stored.get(name),
-            )
+            name: Figures(plots["series"].get(name), plots["samples"].get(name), plots["lines"].get(name))
             for name in names
         }
 
     def _plots(self, expression: str, end: float) -> dict[str, Plot]:
         start = end - HOUR
         query = {"query": expression.replace(RATE, "[5m]"), "start": start, "end": end, "step": STEP_SECONDS}
-        answer = self._answer("/api/v1/query_range", query)
+        answer = answer_in(self._queries.ask(SYSTEM, "cortex", "/api/v1/query_range", query))
         plots = {one.labels.get("tenant", ""): plot(one.points, start, end, STEP_SECONDS) for one in answer.series}
         return {name: one for name, one in plots.items() if one}
-
-    def _answer(self, path: str, query: Mapping[str, object]) -> Any:
-        return answer_in(self._queries.ask(SYSTEM, "cortex", path, query))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from scripts.tenants.reports.overview import Glance
     from scripts.web.changes.change import Change
-    from scripts.web.data.figures import FiguresOfTenants
     from scripts.web.page import Page
 
 LOOK_SECONDS = 0.5
@@ -35,7 +34,7 @@ HEADINGS = {
     "series": "Series",
     "samples": "Samples/s",
     "lines": "Lines/s",
-    "stored": "Stored in a day",
+    "stored": "Stored",
     "metrics": "Metrics kept",
     "logs": "Logs kept",
     "owner": "Owner",
@@ -51,7 +50,7 @@ def _listed(request: Request) -> dict[str, Any]:
     descending, text = query.get("order") == "descending", query.get("filter", "")
     error = page.tenants.error
     try:
-        tenants = page.tenants.tenants(text, _key(page.figures, sort), descending=descending)
+        tenants = page.tenants.tenants(text, _key(page, sort), descending=descending)
         total = len(page.subject.settings())
     except UserError as invalid:
         tenants, total, error = [], 0, str(invalid)
@@ -70,16 +69,21 @@ def _listed(request: Request) -> dict[str, Any]:
 
 def _ages(page: Page) -> dict[str, Any]:
     """Return the values that tell how old the list is."""
-    return {"applied_at": page.tenants.applied_at, "pods_at": page.tenants.pods_at, "figures": page.figures}
+    return {
+        "applied_at": page.tenants.applied_at,
+        "pods_at": page.tenants.pods_at,
+        "figures": page.figures,
+        "stored": page.stored,
+    }
 
 
-def _key(figures: FiguresOfTenants, sort: str) -> Callable[[Glance], Any]:
+def _key(page: Page, sort: str) -> Callable[[Glance], Any]:
     """Return the key of an order. Tenants without the figure come first."""
     if sort in SORTS:
         return SORTS[sort]
     if sort == "stored":
-        return lambda one: -1 if (stored := figures.of(one.name).stored) is None else stored
-    return lambda one: -1 if (plot := getattr(figures.of(one.name), sort)) is None or plot.value is None else plot.value
+        return lambda one: -1 if (size := page.stored.of(one.name)) is None else size
+    return lambda one: -1 if (plot := getattr(page.figures.of(one.name), sort)) is None or plot.value is None else plot.value
 
 
 def show(request: Request) -> Response:
@@ -134,19 +138,20 @@ async def _events(page: Page, change: Change | None) -> AsyncIterator[str]:
 
 async def _changes(page: Page, change: Change | None) -> AsyncGenerator[str]:
     """Yield events. The first tell what came before the connection."""
-    tenants: tuple[int, int, int] | None = None
+    tenants: tuple[int, int, int, int] | None = None
     read_at: tuple[float | None, ...] | None = None
     changes: list[tuple[str, bool]] | None = None
     progress: int | None = None
     started = time.monotonic()
     with page.tenants.watched():
         page.figures.refresh_if_old()
+        page.stored.request()
         while not page.is_ending:
             minutes = int((time.monotonic() - started) // REDRAW_SECONDS)
-            if tenants != (versions := (page.tenants.version, page.figures.version, minutes)):
+            if tenants != (versions := (page.tenants.version, page.figures.version, page.stored.version, minutes)):
                 tenants = versions
                 yield "event: tenants\ndata:\n\n"
-            times = (page.tenants.applied_at, page.tenants.pods_at, page.figures.read_at, page.figures.stored_at)
+            times = (page.tenants.applied_at, page.tenants.pods_at, page.figures.read_at, page.stored.version)
             if read_at != times:
                 read_at = times
                 yield "event: ages\ndata:\n\n"
