@@ -16,6 +16,7 @@ from components.core.timestamps import instant
 from scripts.ui.durations import age_in_words
 from scripts.web.changes.changes import Changes
 from scripts.web.data.figures import FiguresOfTenants
+from scripts.web.data.rows import Rows
 from scripts.web.data.stored import StoredBytes
 from scripts.web.guard import READ_ONLY
 from scripts.web.queries import Queries
@@ -76,6 +77,7 @@ class Page:
         self.queries = Queries(self.subject, signer)
         self.figures = FiguresOfTenants(self.subject, self.queries, lambda: self.tenants.is_watched)
         self.stored = StoredBytes(self.subject, self.tenants.buckets, lambda: self.tenants.is_watched)
+        self.rows = Rows(lambda values: self.html("row.html", **values))
         self.changes = Changes(folder, self.tenants.refresh)
         self.is_ending = False
 

@@ -129,3 +129,17 @@ def test_a_field_is_marked_as_invalid_until_it_is_corrected(page: Page, started:
     expect(owner).to_have_attribute("aria-invalid", "true")
     owner.fill("Bob")
     expect(owner).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_the_list_is_whole_after_going_back_to_it(page: Page, stack: StackFile) -> None:
+    page.get_by_label("Filter").fill("ann")
+    expect(page.locator("#rows th")).to_have_text(["ops"])
+    page.get_by_role("link", name="Instance", exact=True).click()
+    stack.entry("tenants")[1]["owner"] = "Zoe"
+    stack.write()
+    page.go_back()
+    expect(page.locator("#rows th")).to_have_text(["default", "ops", "system"])
+    expect(page.locator("#tenant-ops")).to_contain_text("Zoe")
+    expect(page.locator("#rows td")).to_have_count(
+        3 * 10 + 2
+    )  # with those of the reason for missing figures, and of the number

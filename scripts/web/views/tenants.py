@@ -12,6 +12,7 @@ import anyio.to_thread
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from components.core.errors import UserError
+from scripts.ui.durations import age_in_words
 from scripts.web.fault import reported
 from scripts.web.page import page_of
 from scripts.web.tenant_list import SORTS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from scripts.web.page import Page
 
 LOOK_SECONDS = 0.5
+SHOWN = "Rows-Shown"  # the header with the mark of the rows that a browser shows
 REDRAW_SECONDS = 60  # after which the list is shown anew without a change, because tenants get older
 HEADINGS = {
     "name": "Name",
@@ -42,8 +44,11 @@ HEADINGS = {
 }
 
 
-def _listed(request: Request) -> dict[str, Any]:
-    """Return the values of the list for the filter and the order in the request's URL."""
+def _listed(request: Request, shown: str | None = None) -> dict[str, Any]:
+    """Return the values of the list for the filter and the order in the request's URL.
+
+    `shown` is the mark of the rows that the browser shows; None for none.
+    """
     page, query = page_of(request), request.query_params
     sort = query.get("sort", "name")
     sort = sort if sort in HEADINGS else "name"
@@ -54,15 +59,18 @@ def _listed(request: Request) -> dict[str, Any]:
         total = len(page.subject.settings())
     except UserError as invalid:
         tenants, total, error = [], 0, str(invalid)
+    now = time.time()
+    html, mark = page.rows.html({one.name: _row(page, one, now) for one in tenants}, shown)
     return {
         "tenants": tenants,
+        "rows": html,
+        "mark": mark,
         "total": total,
         "headings": HEADINGS,
         "sort": sort,
         "descending": descending,
         "filter": text,
         "error": error,
-        "now": time.time(),
         **_ages(page),
     }
 
@@ -77,13 +85,32 @@ def _ages(page: Page) -> dict[str, Any]:
     }
 
 
+def _row(page: Page, tenant: Glance, now: float) -> dict[str, Any]:
+    """Return the values of a tenant's row."""
+    return {
+        "tenant": tenant,
+        "age": _age(page, tenant, now),
+        "figures": page.figures.of(tenant.name),
+        "missing": "see above" if page.figures.why else "not scraped",
+        "stored": page.stored.in_words(tenant.name),
+    }
+
+
+def _age(page: Page, tenant: Glance, now: float) -> str:
+    if tenant.created:
+        return age_in_words(int(now - tenant.created))
+    return "being read" if page.tenants.applied_at is None else "not created"
+
+
 def _key(page: Page, sort: str) -> Callable[[Glance], Any]:
     """Return the key of an order. Tenants without the figure come first."""
     if sort in SORTS:
         return SORTS[sort]
     if sort == "stored":
         return lambda one: -1 if (size := page.stored.of(one.name)) is None else size
-    return lambda one: -1 if (plot := getattr(page.figures.of(one.name), sort)) is None or plot.value is None else plot.value
+    return lambda one: (
+        -1 if (plot := getattr(page.figures.of(one.name), sort)) is None or plot.value is None else plot.value
+    )
 
 
 def show(request: Request) -> Response:
@@ -92,8 +119,11 @@ def show(request: Request) -> Response:
 
 
 def rows(request: Request) -> Response:
-    """Answer with the rows of the list, and with its headings, whose links have the filter that was typed."""
-    page, listed = page_of(request), _listed(request)
+    """Answer with the rows of the list that the browser does not show yet, and with its headings.
+
+    Their links have the filter that was typed.
+    """
+    page, listed = page_of(request), _listed(request, request.headers.get(SHOWN))
     return HTMLResponse(page.html("rows.html", **listed) + page.html("headings.html", is_update=True, **listed))
 
 
