@@ -16,7 +16,17 @@ from components.gateway.routes import CLOSED_PATH_FILTER, PUSH_ANSWERS_FILTER, f
 from components.gateway.settings import GatewaySettings
 from components.gateway.watched_files import ACCESS, ADDRESSES, BODIES, BYTES, CONNECTIONS, HTTP, LUA_TYPE, RATES, TOKEN
 
-RESOLVER = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+# How Envoy asks for names. All that it asks for are whole names, so a domain that the node searches has no say in them.
+# A first query would wait 5 s for its answer, which is all the time that it has; packets of UDP get lost in a burst.
+RESOLVER: Mapping[str, Any] = {
+    "name": "envoy.network.dns_resolver.cares",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+        "dns_resolver_options": {"no_default_search_domain": True},
+        "query_timeout_seconds": 1,
+        "query_tries": 4,
+    },
+}
 INSTANCE_HOST = "instance"  # the virtual host of the instance's own name
 DNS_CACHE: dict[str, Any] = {
     "name": "tenants",
@@ -27,12 +37,7 @@ DNS_CACHE: dict[str, Any] = {
     "dns_query_timeout": "5s",
     "host_ttl": f"{lua_filters.HOST_TTL_SECONDS}s",
     "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "2s"},
-    # By default, a query waits 5 s for its answer, which is all the time that there is. UDP loses packets of a burst, such
-    # as that of 1,000 tenants at the beginning of a turn.
-    "typed_dns_resolver_config": {
-        "name": "envoy.network.dns_resolver.cares",
-        "typed_config": {"@type": RESOLVER, "query_timeout_seconds": 1, "query_tries": 4},
-    },
+    "typed_dns_resolver_config": RESOLVER,
 }
 
 

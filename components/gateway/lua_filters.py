@@ -59,7 +59,7 @@ OTLP = "otlp"
 ANY_SCOPE = "any"
 # The answer to each refused token; the original's text.
 BAD_TOKEN = "bad authentication token"
-TURN_SECONDS = 45  # how long one of the two spellings of a name is in use: lua/spelling.lua
+TURN_SECONDS = 50  # how long one of the two spellings of a name is in use: lua/spelling.lua
 CLOCK_SKEW_SECONDS = 5
 MOST_BYTES = 100 * 2**20  # of a body: Cortex's maximum (distributor.max-recv-msg-size); Loki's is lower
 MOST_ERROR_BYTES = 8 * 2**10  # of an error body that is changed; well below a connection's buffer

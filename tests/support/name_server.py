@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,39 +49,48 @@ class NameServer:
 
 
 class LossyRelay:
-    """Passes queries on to the name server at `port`, one at a time. The first `lost` of them get no answer."""
+    """Passes queries on to the name server at `port`, one at a time, and keeps them.
 
-    def __init__(self, port: int, lost: int) -> None:
-        self._lost, self._server = lost, ("127.0.0.1", port)
-        self._clients = socket.socket(type=socket.SOCK_DGRAM)
+    Attributes:
+        lost: How many of the next queries get no answer.
+        queries: All queries, in DNS's form.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.lost, self.queries = 0, list[bytes]()
+        self._clients, self._upstream = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
         self._clients.bind(("127.0.0.1", 0))
+        self._upstream.connect(("127.0.0.1", port))
+        self._upstream.settimeout(1)
         self.port: int = self._clients.getsockname()[1]
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        with socket.socket(type=socket.SOCK_DGRAM) as upstream:
-            while True:
-                query, client = self._clients.recvfrom(512)
-                if not query:  # by `close`
-                    return
-                if self._lost:
-                    self._lost -= 1
-                    continue
-                upstream.sendto(query, self._server)
-                self._clients.sendto(upstream.recv(4096), client)
+        while True:
+            query, client = self._clients.recvfrom(512)
+            if not query:  # by `close`
+                return
+            self.queries.append(query)
+            if self.lost:
+                self.lost -= 1
+                continue
+            with suppress(TimeoutError, ConnectionRefusedError):  # the resolver asks again
+                self._upstream.send(query)
+                self._clients.sendto(self._upstream.recv(4096), client)
 
     def close(self) -> None:
         with socket.socket(type=socket.SOCK_DGRAM) as last:
             last.sendto(b"", ("127.0.0.1", self.port))
         self._thread.join()
         self._clients.close()
+        self._upstream.close()
 
 
 def with_name_server(port: int, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration of Envoy that resolves names by the server at this port of loopback."""
     server = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-    settings = {"resolvers": [server], "dns_resolver_options": {"no_default_search_domain": True}}
+    settings = {"resolvers": [server]}
 
     def with_it(part: dict[str, Any]) -> dict[str, Any]:
         return part | (settings if str(part.get("@type")).endswith("CaresDnsResolverConfig") else {})

@@ -11,6 +11,7 @@ The pods push their metrics, so their admin port stays closed. Cortex makes the 
 from typing import Any
 
 from components.core.names import SYSTEM, namespace
+from components.gateway.filter_chain import RESOLVER
 
 CLUSTER = "system-metrics"
 HOST = f"cortex.{namespace(SYSTEM)}.svc.cluster.local"
@@ -60,6 +61,7 @@ def cluster() -> dict[str, Any]:
         "type": "STRICT_DNS",
         "wait_for_warm_on_init": False,  # a slow name server must not delay the start
         "dns_lookup_family": "V4_ONLY",
+        "typed_dns_resolver_config": RESOLVER,
         "connect_timeout": "5s",
         "load_assignment": {
             "cluster_name": CLUSTER,
