@@ -256,7 +256,7 @@ def test_the_gateway_names_no_tenant(recorded: list[pulumi.runtime.MockResourceA
     parts = [entry for entry in recorded if entry.name.startswith("instance-gateway")]
     assert parts
     text = json.dumps([entry.inputs.get("data") for entry in parts])
-    for name in ("default_source_code", "default_value"):  # Envoy's own
+    for name in ("default_source_code", "default_value", "no_default_search_domain"):  # Envoy's own
         text = text.replace(name, "")
     assert "default" not in text
 
