@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from components.core.images import ENVOY_IMAGE
 from localcloud.settings import Settings
 from scripts.tokens.parse import token_in
-from tests.e2e.test_losses import stop_node
 from tests.support.integration_data import WAIT, check, lines, values
+from tests.support.node_processes import stop_node
 from tests.support.polling import eventually
 from tests.support.relay import Relay
 from tests.support.shell import run

@@ -2,23 +2,18 @@
 
 import contextlib
 import json
-import os
-import signal
-from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from components.core.names import GATEWAY_NAMESPACE
-from localcloud.node import cgroups
 from tests.support.load import Load
+from tests.support.node_processes import kill, processes_of_node, stop_node
 from tests.support.polling import eventually
-from tests.support.user_session import GATEWAY_MARKS, LABELS, SLOT, UserSession, gateway_is_current, url
+from tests.support.user_session import GATEWAY_MARKS, LABELS, UserSession, gateway_is_current, url
 
 TENANT = "default"
-NODE = f"opst{SLOT}"
-SERVICES = ("kubelet", "containerd", "kube-proxy")  # containerd's shims, too
 BACK_SECONDS = 180
 ENOUGH = 150  # samples and lines before the loss, and after it
 
@@ -36,32 +31,6 @@ def _pods(walk: UserSession, namespace: str, *marks: str) -> list[str]:
     ]
 
 
-def _kill(processes: Iterable[psutil.Process]) -> int:
-    count = 0
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            os.kill(process.pid, signal.SIGKILL)
-            count += 1
-    return count
-
-
-def _namespace(process: psutil.Process) -> str:
-    """Return a process's PID namespace, '' if it has ended: the node's processes have their own."""
-    try:
-        return str(Path(f"/proc/{process.pid}/ns/pid").readlink())
-    except OSError:
-        return ""
-
-
-def _processes_of_node() -> list[psutil.Process]:
-    """Return the processes of the tests' node: its services and pods."""
-    own = f"/opstrace/local-{SLOT}/"
-    processes = list(psutil.process_iter(["name", "cmdline"]))
-    kubelet = next(one for one in processes if one.info["name"] == "kubelet" and own in " ".join(one.info["cmdline"]))
-    node, pods = _namespace(kubelet), cgroups.processes(NODE)
-    return [process for process in processes if process.pid in pods or _namespace(process) == node]
-
-
 def _kill_in(pods: list[str], program: str) -> int:
     """Kill a program in these pods, as the kernel does when memory is short."""
 
@@ -71,18 +40,7 @@ def _kill_in(pods: list[str], program: str) -> int:
             return process.name() == program and any(pod in groups for pod in pods)
         return False
 
-    return _kill(process for process in _processes_of_node() if is_in_one(process))
-
-
-def stop_node() -> None:
-    """Kill every pod, the kubelet and the container runtime at once; the embedded cloud restarts the node."""
-    pods = cgroups.processes(f"{NODE}/kubepods")
-    assert len(pods) > 10
-    everything = _processes_of_node()
-    # The kubelet first: it restarts containers that end.
-    for service in SERVICES:
-        assert _kill(process for process in everything if process.info["name"].startswith(service)) > 0
-    _kill(process for process in everything if process.pid in pods)
+    return kill(process for process in processes_of_node() if is_in_one(process))
 
 
 @pytest.mark.parametrize(
