@@ -132,11 +132,15 @@ def write_archive(image: Image, final: Path) -> None:
     partial.replace(final)
 
 
+def import_command(containerd: str, archive: Path) -> list[str]:
+    """Return the command that gives the node an image, on the node. Containerd's programs are in `containerd`."""
+    return [f"{containerd}/ctr", "-n", "k8s.io", "images", "import", str(archive)]
+
+
 def import_archive(containerd: str, archive: Path) -> None:
-    """Give the node an image; raises `StartError` where containerd, whose programs are in `containerd`, refuses it."""
+    """Give the node an image; raises `StartError` where containerd refuses it."""
     started = time.monotonic()
-    command = [f"{containerd}/ctr", "-n", "k8s.io", "images", "import", str(archive)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(import_command(containerd, archive), capture_output=True, text=True, check=False)
     if result.returncode:
         raise StartError(f"the image {archive.name} cannot be imported: {result.stderr.strip()}")
     say(f"{archive.stem} is imported after {time.monotonic() - started:.1f} s")

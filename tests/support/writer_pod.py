@@ -7,11 +7,13 @@ import shutil
 import signal
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud.node.images import Image, write_archive
+from localcloud.node.images import Image, import_command, write_archive
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
 from tests.support.packets import enforcer, process_of
@@ -24,10 +26,12 @@ SHELL = "bash"
 LINES_A_SECOND, CHARACTERS = 1000, 250
 WAIT = "--timeout=120s"
 # Each run of the program marks its lines with the time of its start, and numbers them from 1. It writes what is due, so a busy
-# machine makes lines late, not fewer. To pause, it reads a pipe that stays empty: the image has no other program.
+# machine makes lines late, not fewer. To pause, it reads a pipe that stays empty: the image has no other program. A kubelet that
+# restarts can end it by SIGTERM: it fails then, so that it is started again.
 PROGRAM = r"""
 exec 3<> <(:)
-trap 'exit 0' TERM
+trap 'exit 143' TERM
+trap 'exit 0' USR1
 begin=${EPOCHREALTIME//[!0-9]/} number=0
 printf -v padding '%*s' "$2" ''
 padding=${padding// /x}
@@ -45,7 +49,7 @@ done
 
 @dataclass(frozen=True)
 class Span:
-    """The complete lines in a log file: the run of the program that wrote them, the first number and the last one."""
+    """Consecutive lines: the run of the program that wrote them, the first number and the last one."""
 
     run: str
     first: int
@@ -59,14 +63,15 @@ def run_and_number(line: str) -> tuple[str, int]:
 
 
 class WriterPod:
-    """The pod exists while the context is entered. `began` is a time before its first line, in seconds of `time.time`."""
+    """The pod of `writing`. `began` is a time before its first line, in seconds of `time.time`."""
 
     def __init__(self, walk: UserSession) -> None:
         self._walk = walk
         self.namespace, self.began, self._uid = f"writer-{uuid.uuid4().hex[:8]}", 0.0, ""
         self._last: dict[str, int] = {}
 
-    def __enter__(self) -> "WriterPod":
+    def start(self) -> None:
+        """Make the pod and its namespace."""
         self._import_image()
         self.began = time.time()
         file = self._walk.folder / f"{self.namespace}.json"
@@ -74,16 +79,16 @@ class WriterPod:
         self._walk.kubectl("apply", "-f", str(file))
         self._kubectl("wait", "--for=condition=Ready", f"pod/{POD}", WAIT)
         self._uid = self._kubectl("get", "pod", POD, "-o", "jsonpath={.metadata.uid}")
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self._walk.kubectl("delete", "namespace", self.namespace, "--wait=false")
+    def delete(self) -> None:
+        """Delete what was made, also where `start` failed."""
+        self._walk.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
 
     def stop(self) -> None:
         """End the program. Its log files stay, because the pod stays."""
         process = process_of(self._walk, self.namespace, POD, SHELL)
         assert process
-        os.kill(process, signal.SIGTERM)
+        os.kill(process, signal.SIGUSR1)
         self._kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{POD}", WAIT)
 
     def written(self) -> dict[str, int]:
@@ -93,7 +98,7 @@ class WriterPod:
         return dict(self._last)
 
     def spans(self) -> list[Span]:
-        """Return what is in the log files, the compressed ones included."""
+        """Return the complete lines of each log file, the compressed ones included."""
         while True:
             try:
                 files = [file for file in self._folder().glob("*.log*") if file.suffix != ".tmp"]
@@ -113,8 +118,7 @@ class WriterPod:
         assert shell
         archive = self._walk.folder / "writer.tar"
         write_archive(Image(IMAGE, Path(shell).resolve(), f"/bin/{SHELL}"), archive)
-        inside = ("nsenter", "-t", enforcer(SLOT), "-m")
-        run(*inside, f"{ensure(catalog.CONTAINERD)}/ctr", "-n", "k8s.io", "images", "import", str(archive))
+        run("nsenter", "-t", enforcer(SLOT), "-m", *import_command(str(ensure(catalog.CONTAINERD)), archive))
 
     def _objects(self) -> dict[str, Any]:
         container = {
@@ -131,6 +135,17 @@ class WriterPod:
         }
         place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         return {"apiVersion": "v1", "kind": "List", "items": [place, pod]}
+
+
+@contextmanager
+def writing(walk: UserSession) -> Iterator[WriterPod]:
+    """Let a pod write until the block ends."""
+    writer = WriterPod(walk)
+    try:
+        writer.start()
+        yield writer
+    finally:
+        writer.delete()
 
 
 def _span(file: Path) -> Span | None:

@@ -1,4 +1,4 @@
-"""A pod in place of the system tenant's Loki, which answers 429 and 503, in turn."""
+"""Back ends of the system tenant that are down, or a pod in place of its Loki, which answers 429 and 503, in turn."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from tests.support.user_session import INSTANCE, UserSession
 STATUSES = (429, 503)
 POD, PUSH = "refuses", "/otlp/v1/logs"
 PLACE = ("-n", namespace(SYSTEM))
-STOP = "--timeout=240s"
+WAIT = "--timeout=240s"
 TYPES = "type.googleapis.com/envoy.extensions"
 # In a pod with one worker, so that it counts all requests.
 REFUSES = f"""
@@ -30,24 +30,34 @@ end
 
 
 @contextmanager
+def stopped(walk: UserSession, *programs: str) -> Iterator[None]:
+    """Stop back ends of the system tenant. They have ended when the block begins, and are started at its end."""
+    scale = (*PLACE, "scale", *(f"statefulset/{program}" for program in programs))
+    try:
+        walk.kubectl(*scale, "--replicas=0")
+        walk.kubectl(*PLACE, "wait", "--for=delete", *(f"pod/{program}-0" for program in programs), WAIT)
+        yield
+    finally:
+        walk.kubectl(*scale, "--replicas=1")
+
+
+@contextmanager
 def refusing_loki(walk: UserSession) -> Iterator[Callable[[], Counter[int]]]:
     """Replace Loki until the block ends; yields a function that returns how often each status was the answer to a push."""
-    walk.kubectl(*PLACE, "scale", "statefulset/loki", "--replicas=0")
-    walk.kubectl(*PLACE, "wait", "--for=delete", "pod/loki-0", STOP)
-    file = walk.folder / "refuses.json"
-    file.write_text(json.dumps(_pod()))
-    walk.kubectl("apply", "-f", str(file))
-    walk.kubectl(*PLACE, "wait", "--for=condition=Ready", f"pod/{POD}", STOP)
 
     def answered() -> Counter[int]:
         answers = (line.split() for line in walk.kubectl(*PLACE, "logs", POD).splitlines())
         return Counter(int(status) for path, status in answers if path == PUSH)
 
-    try:
-        yield answered
-    finally:
-        walk.kubectl(*PLACE, "delete", "pod", POD)
-        walk.kubectl(*PLACE, "scale", "statefulset/loki", "--replicas=1")
+    file = walk.folder / "refuses.json"
+    file.write_text(json.dumps(_pod()))
+    with stopped(walk, "loki"):
+        try:
+            walk.kubectl("apply", "-f", str(file))
+            walk.kubectl(*PLACE, "wait", "--for=condition=Ready", f"pod/{POD}", WAIT)
+            yield answered
+        finally:
+            walk.kubectl(*PLACE, "delete", "pod", POD, "--ignore-not-found")
 
 
 def _pod() -> dict[str, Any]:
