@@ -6,15 +6,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlencode
 
 import pytest
 
 from components.collectors.scrape import SLOW_SECONDS
 from components.collectors.settings import CLUSTER, NODE
 from components.core.names import COLLECTORS_NAMESPACE, SYSTEM, namespace
-from tests.support.live_alerts import asked
 from tests.support.polling import eventually, repeated
+from tests.support.queries import LINES, METRICS, asked, lines_of
 from tests.support.user_session import UserSession, url
 
 pytestmark = pytest.mark.nightly
@@ -53,11 +52,7 @@ def numbered_lines(walk: UserSession, mark: str) -> Iterator[list[int]]:
 def found(walk: UserSession, mark: str) -> set[int]:
     """Return the numbers of the lines that the system tenant has."""
     query = f'{{k8s_namespace_name="opstrace", k8s_container_name="envoy"}} |= "{mark}"'
-    asked_for = urlencode({"query": query, "limit": LINES_ASKED, "start": time.time_ns() - 3600 * 10**9})
-    status, text = walk.curl(f"{url('loki', SYSTEM, '/loki/api/v1/query_range')}?{asked_for}", token=walk.token(SYSTEM))
-    if status != 200:
-        return set()
-    lines = [line for stream in json.loads(text)["data"]["result"] for _, line in stream["values"]]
+    lines = lines_of(asked(walk, LINES, query=query, limit=LINES_ASKED, start=time.time_ns() - 3600 * 10**9))
     assert len(lines) < LINES_ASKED
     return {int(number) for line in lines for number in re.findall(rf"{mark}_(\d+)_", line)}
 
@@ -73,7 +68,7 @@ def change(walk: UserSession, settings: dict[str, str]) -> None:
 
 def new_samples(walk: UserSession, selector: str) -> bool:
     """Tell whether series have samples of the last scrapes; the usual query also takes older ones."""
-    return asked(walk, f"count_over_time({selector}[{3 * SLOW_SECONDS}s])") != []
+    return asked(walk, METRICS, query=f"count_over_time({selector}[{3 * SLOW_SECONDS}s])") != []
 
 
 def test_no_line_is_lost_while_the_settings_of_the_collectors_change(walk: UserSession, file_as_before: None) -> None:
@@ -85,7 +80,7 @@ def test_no_line_is_lost_while_the_settings_of_the_collectors_change(walk: UserS
         pods = walk.kubectl("-n", COLLECTORS_NAMESPACE, "get", "pods", "-o", "json")
         containers = [container for pod in json.loads(pods)["items"] for container in pod["spec"]["containers"]]
         assert [container["resources"]["requests"]["cpu"] for container in containers] == [CPU, CPU]
-        eventually(lambda: asked(walk, 'up{job="extra"} == 1') != [], ARRIVE_SECONDS)
+        eventually(lambda: asked(walk, METRICS, query='up{job="extra"} == 1') != [], ARRIVE_SECONDS)
         eventually(lambda: not new_samples(walk, f'{cpu}{{namespace="{EXCLUDED}"}}'), ARRIVE_SECONDS)
         assert new_samples(walk, f'{cpu}{{namespace="opstrace"}}')
         change(walk, {"logs": "false"})

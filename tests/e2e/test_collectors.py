@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
@@ -16,6 +15,7 @@ from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.gateway.settings import METRICS_PORT
 from tests.support.packets import PodNetwork
 from tests.support.polling import eventually
+from tests.support.queries import LINES, METRICS, asked, lines_of
 from tests.support.user_session import INSTANCE, UserSession, commands, url
 
 PAGE = "how-to/watch-the-cluster.md"
@@ -26,18 +26,12 @@ MOST_SERIES = 400  # of one back end
 GOES_ON, ENDS = "goes-on", "ends"  # the containers of new pods
 
 
-def asked(walk: UserSession, api: str, path: str, **query: str) -> list[dict[str, Any]]:
-    status, text = walk.curl(f"{url(api, 'system', path)}?{urlencode(query)}", token=walk.token("system"))
-    return list(json.loads(text)["data"]["result"]) if status == 200 else []
-
-
 def lines(walk: UserSession, query: str) -> list[str]:
-    found = asked(walk, "loki", "/loki/api/v1/query_range", query=query, limit="1000")
-    return [line for stream in found for _, line in stream["values"]]
+    return lines_of(asked(walk, LINES, query=query, limit=1000))
 
 
 def series(walk: UserSession, query: str) -> list[dict[str, str]]:
-    return [entry["metric"] for entry in asked(walk, "cortex", "/api/v1/query", query=query)]
+    return [entry["metric"] for entry in asked(walk, METRICS, query=query)]
 
 
 def said(walk: UserSession) -> str:
@@ -70,7 +64,7 @@ def labels_of_a_new_line(walk: UserSession) -> dict[str, str]:
     walk.curl(url("cortex", "default", f"/api/v1/label/{mark}/values"), token=walk.token("default"))
     query = f'{{k8s_namespace_name="opstrace", k8s_container_name="envoy"}} |= "{mark}"'
     assert eventually(lambda: len(lines(walk, query)) == 1, detail=lambda: said(walk)) < SOON
-    (stream,) = asked(walk, "loki", "/loki/api/v1/query_range", query=query)
+    (stream,) = asked(walk, LINES, query=query)
     return dict(stream["stream"])
 
 
@@ -111,10 +105,10 @@ def test_lines_and_cpu_of_new_pods_are_found_soon(walk: UserSession, new_pods: s
     def all_are_found() -> bool:
         for name in (GOES_ON, ENDS):
             query = f'{{k8s_namespace_name="{new_pods}",k8s_container_name="{name}"}}'
-            for stream in asked(walk, "loki", "/loki/api/v1/query_range", query=query, limit="1", direction="forward"):
+            for stream in asked(walk, LINES, query=query, limit=1, direction="forward"):
                 delays.setdefault(name, time.time() - int(stream["values"][0][0]) / 1e9)
         cpu = f'timestamp(container_cpu_usage_seconds_total{{namespace="{new_pods}",container="{GOES_ON}"}})'
-        for sample in asked(walk, "cortex", "/api/v1/query", query=cpu):
+        for sample in asked(walk, METRICS, query=cpu):
             delays.setdefault("cpu", time.time() - float(sample["value"][1]))
         return {*delays} == {GOES_ON, ENDS, "cpu"}
 
@@ -127,7 +121,7 @@ def test_lines_and_cpu_of_new_pods_are_found_soon(walk: UserSession, new_pods: s
 
 def test_the_cpu_of_containers_is_not_older_than_that(walk: UserSession) -> None:
     query = 'timestamp(container_cpu_usage_seconds_total{namespace="opstrace",container="envoy"})'
-    found = asked(walk, "cortex", "/api/v1/query", query=query)
+    found = asked(walk, METRICS, query=query)
     assert len({entry["metric"]["pod"] for entry in found}) == 2
     newest = max(float(entry["value"][1]) for entry in found)
     assert time.time() - newest < SOON
@@ -148,7 +142,7 @@ def test_each_job_has_series(walk: UserSession) -> None:
 
 def test_few_series_of_each_tenant_s_back_ends_are_kept(walk: UserSession) -> None:
     def back_ends() -> dict[tuple[str, str], int]:
-        found = asked(walk, "cortex", "/api/v1/query", query='count by (job, tenant) ({job=~"cortex|loki"})')
+        found = asked(walk, METRICS, query='count by (job, tenant) ({job=~"cortex|loki"})')
         return {(each["metric"]["job"], each["metric"]["tenant"]): int(each["value"][1]) for each in found}
 
     wanted = {(job, tenant) for job in ("cortex", "loki") for tenant in ("default", "system")}

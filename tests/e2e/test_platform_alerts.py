@@ -12,9 +12,10 @@ import pytest
 from components.collectors.settings import NODE
 from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.gateway.gateway import REPLICAS
-from tests.support.live_alerts import FAULT_SECONDS, asked, firing
+from tests.support.live_alerts import FAULT_SECONDS, firing
 from tests.support.packets import PodNetwork, process_of
 from tests.support.polling import eventually
+from tests.support.queries import METRICS, asked
 from tests.support.user_session import INSTANCE, UserSession, url
 
 SYSTEM = "system-tenant"
@@ -77,7 +78,7 @@ def no_gateway(walk: UserSession) -> Iterator[None]:
     walk.kubectl(*scale, "--replicas=0")
     yield
     walk.kubectl(*scale, f"--replicas={REPLICAS}")
-    eventually(lambda: asked(walk, "up") != [], START_SECONDS)
+    eventually(lambda: asked(walk, METRICS, query="up") != [], START_SECONDS)
 
 
 @pytest.mark.nightly
