@@ -4,7 +4,11 @@ The nodes are objects without a kubelet. Each pod is ready a moment after it was
 """
 
 import json
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +25,6 @@ pytestmark = pytest.mark.nightly
 
 NODES = [f"watched-{number}" for number in range(3)]
 KINDS = (NAMESPACE_TYPE, SERVICE_ACCOUNT_TYPE, DAEMON_SET_TYPE)
-PODS = f"/api/v1/namespaces/{COLLECTORS_NAMESPACE}/pods"
 
 
 def declare(stack: Stack, **collectors: Any) -> None:
@@ -36,13 +39,34 @@ def apply(stack: Stack, items: list[Any]) -> None:
     run("kubectl", "apply", "-f", "-", env=stack.environment, typed=json.dumps(whole))
 
 
-def ready_pods(stack: Stack) -> set[str]:
-    """Return the names of the collectors that are ready."""
-    return {
-        pod["metadata"]["name"]
-        for pod in stack.cloud.kubernetes.list(PODS)
-        if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
-    }
+@contextmanager
+def watched(stack: Stack, file: Path) -> Iterator[Callable[[], list[set[str]]]]:
+    """Watch the collectors until the block ends; yields a function that returns which were ready, after each change of a pod.
+
+    The API server sends all changes in their order, so no state between two of them is overlooked.
+    """
+    condition = '{.object.status.conditions[?(@.type=="Ready")].status}'
+    form = f'jsonpath={{.type}} {{.object.metadata.name}} {condition}{{"\\n"}}'
+    words = ("kubectl", "-n", COLLECTORS_NAMESPACE, "get", "pods", "--watch", "--output-watch-events", "-o", form)
+    with file.open("w") as output:
+        process = subprocess.Popen(words, stdout=output, env=stack.environment)
+
+    def states() -> list[set[str]]:
+        complete = file.read_text().rpartition("\n")[0]
+        return list(accumulate(complete.splitlines(), _changed, initial=set[str]()))
+
+    try:
+        yield states
+        assert process.poll() is None  # it saw all
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _changed(ready: set[str], event: str) -> set[str]:
+    """Return which collectors are ready after an event: its type, the pod's name and whether that is ready."""
+    kind, name, *status = event.split()
+    return ready | {name} if kind != "DELETED" and status == ["True"] else ready - {name}
 
 
 @pytest.fixture
@@ -54,16 +78,13 @@ def nodes(bare_stack: Stack) -> Iterator[Stack]:
     run("kubectl", "delete", "namespace", COLLECTORS_NAMESPACE, env=bare_stack.environment)
 
 
-def test_a_change_of_the_settings_replaces_the_collector_of_one_node_after_the_other(nodes: Stack) -> None:
+def test_a_change_of_the_settings_replaces_the_collector_of_one_node_after_the_other(
+    nodes: Stack, tmp_path: Path
+) -> None:
     declare(nodes)
-    eventually(lambda: len(ready_pods(nodes)) == len(NODES), detail=lambda: ready_pods(nodes))
-    before, seen = ready_pods(nodes), set[int]()
-
-    def all_are_new() -> bool:
-        ready = ready_pods(nodes)
-        seen.add(len(ready))
-        return len(ready - before) == len(NODES)
-
-    declare(nodes, namespaces={"exclude": ["shop"]})
-    eventually(all_are_new, pause=0.02, detail=lambda: (before, ready_pods(nodes)))
-    assert seen == {len(NODES), len(NODES) - 1}
+    with watched(nodes, tmp_path / "events") as states:
+        eventually(lambda: len(states()[-1]) == len(NODES), detail=states)
+        before, passed = states()[-1], len(states())
+        declare(nodes, namespaces={"exclude": ["shop"]})
+        eventually(lambda: len(states()[-1] - before) == len(NODES), detail=states)
+        assert {len(ready) for ready in states()[passed:]} == {len(NODES), len(NODES) - 1}
