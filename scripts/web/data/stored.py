@@ -1,6 +1,6 @@
 """Bytes that the buckets of each tenant hold: sums of S3's lists, as `tenants list` makes them, while browsers look.
 
-A list has 1,000 objects and costs money. So a sum is kept, and the longer the more lists it took.
+The answer to a LIST request has 1,000 objects and costs money. So a sum is kept, and the longer the more requests it took.
 """
 
 from __future__ import annotations
@@ -9,7 +9,18 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,
+    CredentialRetrievalError,
+    LoginError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
 
 from components.core.units import DAY, HOUR
 from scripts.clients.aws import is_code
@@ -30,10 +41,20 @@ LOOK_SECONDS = 5  # between two looks for sums that are due
 TOLD_SECONDS = 5  # between two times that browsers are told of new sums
 AT_ONCE = 2  # tenants side by side: reading lists takes the processor, which answers to browsers need too
 LEAST_AGE, MOST_AGE = HOUR, DAY  # of a sum that is made anew
-LIST_SECONDS = 360  # a sum is kept so long for each list that it took, so 10 lists of a tenant an hour at most
-RETRY_SECONDS = 300  # after a refusal
+LIST_SECONDS = 360  # a sum is kept so long for each LIST request: 10 an hour for up to 240 requests, more above
+RETRY_SECONDS = 300  # after an outage
 DENIED = "Sums need the rights `s3:ListBucketVersions` and `s3:ListBucketMultipartUploads` on the buckets of tenants."
-OF_CREDENTIALS = ("ExpiredToken", "InvalidAccessKeyId", "InvalidToken")  # errors that all requests have
+CODES_OF_ALL = ("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch")
+ERRORS_OF_ALL = (  # of connections and credentials: the requests for all tenants have them
+    ConnectionError,
+    CredentialRetrievalError,
+    LoginError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 
 @dataclass(frozen=True)
@@ -42,10 +63,10 @@ class Sum:
 
     Attributes:
         buckets: The buckets of the sum.
-        size: The bytes; None where S3 has always refused.
+        size: The bytes; None where all sums failed.
         at: When they were summed, in seconds since the epoch.
         due: When they are to be summed again.
-        error: Why they could not be summed again; None where they were.
+        error: Why the last sum failed; None where it did not.
     """
 
     buckets: Collection[str]
@@ -84,6 +105,7 @@ class StoredBytes:
         self._retry_at = 0.0
         self._told_at = 0.0
         self._is_ending = False
+        self._is_refreshed = False  # since the last round
         self._rounds = Rounds("stored bytes", LOOK_SECONDS, self.read, is_watched)
         self.start, self.request = self._rounds.start, self._rounds.request
 
@@ -91,6 +113,11 @@ class StoredBytes:
         """Sum no more. A sum that is being made ends with its next list."""
         self._is_ending = True
         self._rounds.stop()
+
+    def refresh(self) -> None:
+        """Sum soon what failed."""
+        self._is_refreshed = True
+        self._rounds.request()
 
     def of(self, tenant: str) -> int | None:
         """Return the stored bytes of a tenant, None where they are unknown."""
@@ -114,66 +141,74 @@ class StoredBytes:
 
     @property
     def missing(self) -> int:
-        """The number of tenants that are still to be summed."""
-        return len({*(self._buckets_of() or {})} - {*self._sums})
+        """The number of tenants that have no sum yet, and get one; none during an outage."""
+        return 0 if self._outage else len({*(self._buckets_of() or {})} - {*self._sums})
 
     @property
     def why(self) -> str | None:
-        """Why sums are missing or old; None where S3 refuses none."""
+        """Why sums are missing or old; None where none failed."""
         if self._outage:
             return f"Stored bytes: {self._outage}"
-        refused = sorted((tenant, one.error) for tenant, one in self._sums.items() if one.error)
-        if not refused:
+        failed = sorted((tenant, one.error) for tenant, one in self._sums.items() if one.error)
+        if not failed:
             return None
-        tenant, error = refused[0]
-        others = f" and {len(refused) - 1} others" if len(refused) > 1 else ""
-        return f"Stored bytes of {tenant}{others}: {error}"
+        (tenant, error), others = failed[0], len(failed) - 1
+        others_in_words = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+        return f"Stored bytes of {tenant}{others_in_words}: {error}"
 
     def read(self) -> None:
         """Sum what is due while browsers look. Errors are kept as reasons."""
-        applied = self._buckets_of()
+        applied, before = self._buckets_of(), (self._sums, self._outage)
+        if self._is_refreshed:
+            self._is_refreshed, self._retry_at = False, 0
+            self._sums = {tenant: replace(one, due=0) if one.error else one for tenant, one in self._sums.items()}
         if applied is None or time.time() < self._retry_at:
             return
-        before = self._sums, self._outage
-        self._sums = {tenant: one for tenant, one in self._sums.items() if tenant in applied}
-        due = {tenant: names for tenant, names in applied.items() if self._is_due(tenant, names)}
-        self._outage = self._sum_all(due)
+        # A tenant that was purged and added again has other buckets.
+        self._sums = {tenant: one for tenant, one in self._sums.items() if applied.get(tenant) == one.buckets}
+        due = {tenant: names for tenant, names in applied.items() if self._is_due(tenant)}
+        if not due:
+            self._outage = None
+        self._sum_all(due)
         if (self._sums, self._outage) != before:
             self._tell()
 
-    def _is_due(self, tenant: str, names: Collection[str]) -> bool:
+    def _is_due(self, tenant: str) -> bool:
         one = self._sums.get(tenant)
-        return one is None or one.buckets != names or one.due <= time.time()
+        return one is None or one.due <= time.time()
 
-    def _sum_all(self, due: Mapping[str, Collection[str]]) -> str | None:
-        """Sum tenants, some side by side; return what lets all fail, None where nothing does."""
+    def _sum_all(self, due: Mapping[str, Collection[str]]) -> None:
+        """Sum tenants, some side by side, until an outage begins, the page ends, or no browser looks."""
         tenants = [*due]
-        try:
-            for first in range(0, len(tenants), AT_ONCE):
-                if not self._is_watched():
-                    break
+        for first in range(0, len(tenants), AT_ONCE):
+            if self._is_ending or not self._is_watched():
+                return
+            try:
                 self._sum({tenant: due[tenant] for tenant in tenants[first : first + AT_ONCE]})
-        except EndedError:
-            return None
-        except REPAIRABLE as error:
-            why = str(error)
-        except Exception as fault:
-            why = reported(fault)
-        else:
-            return None
+            except Exception as error:
+                if not self._is_ending:  # after the end, Python starts no threads either
+                    self._begin_outage(error)
+                return
+
+    def _begin_outage(self, error: Exception) -> None:
+        self._outage = str(error) if isinstance(error, REPAIRABLE) else reported(error)
         self._retry_at = time.time() + RETRY_SECONDS
         self._subject.forget_target()  # credentials may have expired
-        return why
 
     def _sum(self, tenants: Mapping[str, Collection[str]]) -> None:
         aws = self._subject.target().aws
-        sums = map_concurrently(lambda tenant: self._summed(aws, tenant, tenants[tenant]), tenants)
-        self._sums = {**self._sums, **dict(zip(tenants, sums, strict=True))}
+        answers = map_concurrently(lambda tenant: self._summed(aws, tenant, tenants[tenant]), tenants)
+        sums = {tenant: one for tenant, one in zip(tenants, answers, strict=True) if isinstance(one, Sum)}
+        if sums:
+            self._sums, self._outage = {**self._sums, **sums}, None
         if time.time() - self._told_at > TOLD_SECONDS:
             self._tell()
+        for error in answers:
+            if isinstance(error, Exception):
+                raise error
 
-    def _summed(self, aws: Clients, tenant: str, names: Collection[str]) -> Sum:
-        """Return the sum of a tenant's buckets, or the old one with the reason why S3 refuses."""
+    def _summed(self, aws: Clients, tenant: str, names: Collection[str]) -> Sum | Exception:
+        """Return the sum of a tenant's buckets, or the old one with its error; an error that all tenants have comes alone."""
         lists: list[float] = []
 
         def listed() -> None:
@@ -183,15 +218,36 @@ class StoredBytes:
 
         try:
             size = buckets.contents(aws, names, listed).size
-        except ClientError as refused:
-            if is_code(refused, *OF_CREDENTIALS):
-                raise
-            error = f"{refused}. {DENIED}" if is_code(refused, "AccessDenied") else str(refused)
-            before = self._sums.get(tenant, Sum(names))
-            return replace(before, buckets=names, due=time.time() + RETRY_SECONDS, error=error)
+        except Exception as error:
+            if self._is_ending or (not lists and _is_of_all(error)):
+                return error
+            requests = len(lists) + len(names)  # up to one of each bucket failed
+            due = time.time() + _age(requests, LEAST_AGE if _is_denied(error) else 0)
+            return replace(self._sums.get(tenant, Sum(names)), due=due, error=_reason(error))
         now = time.time()
-        return Sum(names, size, now, now + min(max(LEAST_AGE, LIST_SECONDS * len(lists)), MOST_AGE))
+        return Sum(names, size, now, now + _age(len(lists), LEAST_AGE))
 
     def _tell(self) -> None:
         self.version += 1
         self._told_at = time.time()
+
+
+def _age(requests: int, least: int) -> int:
+    """Return how long a sum is kept that took so many LIST requests, in seconds."""
+    return min(max(least, LIST_SECONDS * requests), MOST_AGE)
+
+
+def _is_of_all(error: Exception) -> bool:
+    """Tell whether the requests for all tenants have an error."""
+    return isinstance(error, ERRORS_OF_ALL) or (isinstance(error, ClientError) and is_code(error, *CODES_OF_ALL))
+
+
+def _is_denied(error: Exception) -> bool:
+    return isinstance(error, ClientError) and is_code(error, "AccessDenied")
+
+
+def _reason(error: Exception) -> str:
+    """Return why a sum failed, with a remedy where there is one."""
+    if not isinstance(error, (*REPAIRABLE, ResponseParserError)):
+        return reported(error)
+    return f"{error}. {DENIED}" if _is_denied(error) else str(error)

@@ -134,8 +134,10 @@ def ages(request: Request) -> Response:
 
 
 def refresh(request: Request) -> Response:
-    """Read the engine's states again soon. The stream tells browsers of the new list, so they keep filter and order."""
-    page_of(request).tenants.refresh()
+    """Read the engine's states again soon, and sum what failed. The stream tells browsers, so they keep filter and order."""
+    page = page_of(request)
+    page.tenants.refresh()
+    page.stored.refresh()
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
