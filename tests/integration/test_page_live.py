@@ -81,6 +81,20 @@ def test_slow_answers_never_replace_those_of_a_later_text(page: Page) -> None:
     expect(page.locator("#rows th")).to_have_text(["ops"])
 
 
+def test_an_error_of_the_list_is_shown_in_its_place_until_the_next_answer(page: Page) -> None:
+    expect(page.locator("#rows th")).to_have_text(["default", "ops", "system"])
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    with page.expect_response("**/rows*") as answer:
+        page.get_by_label("Filter").fill("ops")
+    assert answer.value.status == 401
+    expect(page.locator("#rows").get_by_role("alert")).to_have_text(answer.value.text().strip())
+    page.context.add_cookies([{"name": one["name"], "value": one["value"], "url": page.url} for one in cookies])
+    page.get_by_label("Filter").fill("op")
+    expect(page.locator("#rows th")).to_have_text(["ops"])
+    expect(page.locator("#rows").get_by_role("alert")).to_have_count(0)
+
+
 def test_an_update_of_the_list_leaves_the_focus_where_it_is(page: Page, stack: StackFile) -> None:
     link = page.get_by_role("link", name="ops", exact=True)
     link.focus()

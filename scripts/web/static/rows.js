@@ -25,13 +25,24 @@ function put(body, rows) {
   }
 }
 
+// In the place of the list. An answer without the number of tenants is an error, in plain text.
+function say(body, fragment) {
+  body.replaceChildren();
+  const cell = body.insertRow().insertCell();
+  cell.colSpan = 11;
+  cell.className = "error";
+  cell.setAttribute("role", "alert");
+  cell.append(fragment);
+}
+
 htmx.registerExtension("rows", {
   htmx_config_request(_, { ctx }) {
     if (ctx.swap === "rows") ctx.request.headers["Rows-Shown"] = mark() ?? "";
   },
   handle_swap(style, body, fragment) {
     if (style !== "rows") return false;
-    put(body, [...fragment.children]);
+    if (fragment.querySelector("#count")) put(body, [...fragment.children]);
+    else say(body, fragment);
     return []; // no row has attributes of htmx
   },
 });
