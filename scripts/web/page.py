@@ -13,7 +13,6 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from components.core.errors import UserError
 from components.core.timestamps import instant
-from scripts.ui.durations import age_in_words
 from scripts.web.changes.changes import Changes
 from scripts.web.data.figures import FiguresOfTenants
 from scripts.web.data.rows import Rows
@@ -40,12 +39,12 @@ TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    auto_reload=False,  # it looks at the files for each of a thousand rows
 )
 # All times are in UTC, as those of the engine, of tokens and of logs are.
 TEMPLATES.filters["clock"] = lambda seconds: time.strftime("%H:%M:%S UTC", time.gmtime(seconds))
 TEMPLATES.filters["moment"] = lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 TEMPLATES.filters["instant"] = lambda text: TEMPLATES.filters["moment"](instant(text))
-TEMPLATES.filters["age"] = lambda seconds: age_in_words(int(seconds))
 
 
 class Page:

@@ -41,12 +41,15 @@ class Rows:
         self._made: dict[str, _Row] = {}  # by tenant
         self._sent: OrderedDict[str, Mapping[str, int]] = OrderedDict()  # by mark: the numbers of an answer's rows
 
-    def html(self, values: Mapping[str, Mapping[str, Any]], shown: str | None) -> tuple[str, str]:
+    def html(self, values: Mapping[str, Mapping[str, Any]], shown: str | None, *, are_all: bool) -> tuple[str, str]:
         """Return rows, whose values are given by tenant, and the mark of this answer.
 
         `shown` is the mark of the answer that the browser shows; None for none. Its rows are left out but for their ids.
+        If the values `are_all`, other tenants are forgotten.
         """
         with self._lock:
+            if are_all:
+                self._made = {tenant: row for tenant, row in self._made.items() if tenant in values}
             rows = {tenant: self._row(tenant, one) for tenant, one in values.items()}
             numbers = {tenant: row.number for tenant, row in rows.items()}
             before = self._sent.get(shown, {}) if shown else {}

@@ -60,7 +60,7 @@ def _listed(request: Request, shown: str | None = None) -> dict[str, Any]:
     except UserError as invalid:
         tenants, total, error = [], 0, str(invalid)
     now = time.time()
-    html, mark = page.rows.html({one.name: _row(page, one, now) for one in tenants}, shown)
+    html, mark = page.rows.html({one.name: _row(page, one, now) for one in tenants}, shown, are_all=not text.strip())
     return {
         "tenants": tenants,
         "rows": html,

@@ -96,3 +96,14 @@ def test_the_newest_answers_are_remembered(site: Site, browser: Browser) -> None
     for _ in range(MOST_ANSWERS):
         browser.get("/rows")
     assert rows(browser, first)[0] == TENANTS
+
+
+def test_rows_of_deleted_tenants_are_forgotten(site: Site, browser: Browser) -> None:
+    browser.get("/")
+    file = StackFile("showdown", site.stack.parent)
+    file.set("tenants", [{"name": "default"}, {"name": "ops"}])
+    file.write()
+    browser.get("/rows?filter=ops")
+    assert {*site.page.rows._made} == {*TENANTS}  # an answer to a filter does not tell which are deleted
+    browser.get("/rows")
+    assert {*site.page.rows._made} == {*TENANTS} - {"shop"}
