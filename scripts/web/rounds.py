@@ -18,7 +18,7 @@ class Rounds:
         name: The name of the thread.
         seconds: The time between two rounds.
         work: The work. What it raises ends a round, and the next one tries again.
-        is_watched: Tells whether browsers look. Otherwise, the thread waits for a request.
+        is_watched: Tells whether browsers look. Otherwise, only a request begins a round.
     """
 
     def __init__(self, name: str, seconds: float, work: Callable[[], None], is_watched: Callable[[], bool]) -> None:
@@ -42,9 +42,9 @@ class Rounds:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self._wanted.wait(self._seconds if self._is_watched() else None)
+            is_wanted = self._wanted.wait(self._seconds)
             self._wanted.clear()
-            if not self._ended.is_set():
+            if not self._ended.is_set() and (is_wanted or self._is_watched()):
                 self._do()
 
     def _do(self) -> None:

@@ -127,6 +127,19 @@ def test_rounds_go_on_after_a_fault(capfd: Any) -> None:
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
+def test_rounds_begin_with_the_first_browser_that_comes_after_the_first_round() -> None:
+    done: list[str] = []
+    rounds = Rounds("test", 0.01, lambda: done.append("round"), lambda: is_watched)
+    is_watched = False
+    rounds.start()
+    eventually(lambda: len(done) == 1, 30)
+    time.sleep(0.1)
+    assert len(done) == 1
+    is_watched = True  # without a request
+    eventually(lambda: len(done) > 2, 30)
+    rounds.stop()
+
+
 def test_htmx_begins_after_its_extension_is_loaded(site: Site) -> None:
     """A script of `defer` runs when the document is read. Then htmx begins by a timer, maybe before the next script."""
     scripts = re.findall(r"<script ([^>]*)>", site.browser().get("/"))
