@@ -1,7 +1,6 @@
 """Faults of nodes, volumes and of the gateway's pods are made on a live instance, and the platform's alerts fire."""
 
 import datetime
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, names
 from localcloud.node.images import PAUSE
 from tests.support.live_alerts import FAULT_SECONDS, firing
 from tests.support.live_kubelet import LiveKubelet
+from tests.support.manifests import apply
 from tests.support.polling import eventually
 from tests.support.small_disk import SmallDisk
 from tests.support.user_session import GATEWAY_MARKS, UserSession, gateway_is_current
@@ -28,17 +28,10 @@ RENEWS = {"rotateCertificates": True}  # it has the metric about its certificate
 LIFE = datetime.timedelta(days=3)
 
 
-def apply(walk: UserSession, *objects: dict[str, Any]) -> None:
-    """Create objects of Kubernetes."""
-    file = walk.folder / "objects.json"
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [*objects]}))
-    walk.kubectl("apply", "-f", str(file))
-
-
 @pytest.fixture
 def lost_node(walk: UserSession) -> Iterator[None]:
     """A node without a kubelet, such as one whose machine is gone."""
-    apply(walk, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": LOST}})
+    apply(walk.shell, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": LOST}})
     yield
     walk.kubectl("delete", "node", LOST)
     # The pod of the collector for this node waits for it without end.
@@ -116,7 +109,7 @@ def full_volume(walk: UserSession, kubelet: LiveKubelet) -> Iterator[None]:
     folder = kubelet.settings.node / NAME
     folder.mkdir()
     disk = SmallDisk(folder, MEBIBYTES, kubelet.process().ppid())
-    apply(walk, *volume(folder, kubelet.settings.name))
+    apply(walk.shell, *volume(folder, kubelet.settings.name))
     walk.kubectl("-n", PLACE, "wait", f"pod/{NAME}", "--for=condition=Ready", f"--timeout={FAULT_SECONDS}s")
     disk.fill()
     yield

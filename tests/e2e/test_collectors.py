@@ -13,6 +13,7 @@ from components.collectors.settings import NODE
 from components.core.images import ENVOY_IMAGE
 from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.gateway.settings import METRICS_PORT
+from tests.support.manifests import apply
 from tests.support.packets import PodNetwork
 from tests.support.polling import eventually
 from tests.support.queries import LINES, METRICS, asked, lines_of
@@ -92,9 +93,7 @@ def new_pods(walk: UserSession, collecting: None) -> Iterator[str]:
         {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod(GOES_ON, "--config-yaml", "{}")},
         {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job},
     ]
-    file = walk.folder / "new-pods.json"
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
-    walk.kubectl("apply", "-f", str(file))
+    apply(walk.shell, *objects)
     yield place
     walk.kubectl("delete", "namespace", place, "--wait=false")
 

@@ -3,7 +3,6 @@
 The nodes are objects without a kubelet. Each pod is ready a moment after it was made.
 """
 
-import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 from components.core.names import COLLECTORS_NAMESPACE
 from components.core.resource_names import DAEMON_SET_TYPE, NAMESPACE_TYPE, SERVICE_ACCOUNT_TYPE
 from tests.support.factories import settings
+from tests.support.manifests import apply
 from tests.support.polling import eventually
 from tests.support.pulumi_mocks import declared
 from tests.support.shell import run
@@ -30,13 +30,7 @@ KINDS = (NAMESPACE_TYPE, SERVICE_ACCOUNT_TYPE, DAEMON_SET_TYPE)
 def declare(stack: Stack, **collectors: Any) -> None:
     """Apply what the program declares of the nodes' collectors with these settings."""
     entries = [entry for entry in declared(settings(collectors=collectors)) if entry.name.startswith("collectors-")]
-    items = [entry.inputs for entry in entries if entry.typ in KINDS]
-    apply(stack, items)
-
-
-def apply(stack: Stack, items: list[Any]) -> None:
-    whole = {"apiVersion": "v1", "kind": "List", "items": items}
-    run("kubectl", "apply", "-f", "-", env=stack.environment, typed=json.dumps(whole))
+    apply(stack.environment, *(entry.inputs for entry in entries if entry.typ in KINDS))
 
 
 @contextmanager
@@ -72,7 +66,8 @@ def _changed(ready: set[str], event: str) -> set[str]:
 @pytest.fixture
 def nodes(bare_stack: Stack) -> Iterator[Stack]:
     """The cluster with some nodes, without the collectors' namespace."""
-    apply(bare_stack, [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}} for name in NODES])
+    objects = ({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}} for name in NODES)
+    apply(bare_stack.environment, *objects)
     yield bare_stack
     run("kubectl", "delete", "node", *NODES, env=bare_stack.environment)
     run("kubectl", "delete", "namespace", COLLECTORS_NAMESPACE, env=bare_stack.environment)

@@ -10,6 +10,7 @@ from components.core.images import ENVOY_IMAGE
 from components.core.labels import labels
 from components.core.names import PORTS, SYSTEM, namespace
 from components.shared.pods import POD_SECURITY_CONTEXT, Container
+from tests.support.manifests import apply
 from tests.support.user_session import INSTANCE, UserSession
 
 STATUSES = (429, 503)
@@ -49,11 +50,9 @@ def refusing_loki(walk: UserSession) -> Iterator[Callable[[], Counter[int]]]:
         answers = (line.split() for line in walk.kubectl(*PLACE, "logs", POD).splitlines())
         return Counter(int(status) for path, status in answers if path == PUSH)
 
-    file = walk.folder / "refuses.json"
-    file.write_text(json.dumps(_pod()))
     with stopped(walk, "loki"):
         try:
-            walk.kubectl("apply", "-f", str(file))
+            apply(walk.shell, _pod())
             walk.kubectl(*PLACE, "wait", "--for=condition=Ready", f"pod/{POD}", WAIT)
             yield answered
         finally:

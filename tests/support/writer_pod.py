@@ -1,7 +1,6 @@
 """A pod on the tests' node that writes numbered lines at a steady rate, and the log files that the kubelet keeps of it."""
 
 import gzip
-import json
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ from typing import Any
 from localcloud.node.images import Image, import_command, write_archive
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
+from tests.support.manifests import apply
 from tests.support.packets import enforcer, process_of
 from tests.support.shell import run
 from tests.support.user_session import SLOT, UserSession
@@ -74,9 +74,7 @@ class WriterPod:
         """Make the pod and its namespace."""
         self._import_image()
         self.began = time.time()
-        file = self._walk.folder / f"{self.namespace}.json"
-        file.write_text(json.dumps(self._objects()))
-        self._walk.kubectl("apply", "-f", str(file))
+        apply(self._walk.shell, *self._objects())
         self._kubectl("wait", "--for=condition=Ready", f"pod/{POD}", WAIT)
         self._uid = self._kubectl("get", "pod", POD, "-o", "jsonpath={.metadata.uid}")
 
@@ -120,7 +118,7 @@ class WriterPod:
         write_archive(Image(IMAGE, Path(shell).resolve(), f"/bin/{SHELL}"), archive)
         run("nsenter", "-t", enforcer(SLOT), "-m", *import_command(str(ensure(catalog.CONTAINERD)), archive))
 
-    def _objects(self) -> dict[str, Any]:
+    def _objects(self) -> list[dict[str, Any]]:
         container = {
             "name": POD,
             "image": IMAGE,
@@ -133,8 +131,7 @@ class WriterPod:
             "metadata": {"name": POD, "namespace": self.namespace},
             "spec": {"containers": [container], "restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 0},
         }
-        place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
-        return {"apiVersion": "v1", "kind": "List", "items": [place, pod]}
+        return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}, pod]
 
 
 @contextmanager
