@@ -9,17 +9,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import (
-    ClientError,
-    ConnectionError,
-    CredentialRetrievalError,
-    LoginError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-)
+from botocore import exceptions
+from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from components.core.units import DAY, HOUR
@@ -46,14 +37,14 @@ RETRY_SECONDS = 300  # after an outage
 DENIED = "Sums need the rights `s3:ListBucketVersions` and `s3:ListBucketMultipartUploads` on the buckets of tenants."
 CODES_OF_ALL = ("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed", "SignatureDoesNotMatch")
 ERRORS_OF_ALL = (  # of connections and credentials: the requests for all tenants have them
-    ConnectionError,
-    CredentialRetrievalError,
-    LoginError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
+    exceptions.ConnectionError,
+    exceptions.CredentialRetrievalError,
+    exceptions.LoginError,
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.ProfileNotFound,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
 )
 
 
