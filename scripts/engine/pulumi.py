@@ -1,5 +1,6 @@
 """The Pulumi engine for one stack: the operations that the `opstrace` command uses."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from scripts.stackfile.file import ROOT
 from scripts.ui.output import STDERR, Output
 
 __all__ = ["COLLECTOR", "Engine"]
+
+REMOVAL = threading.Lock()  # engines side by side remove stacks one after the other: each asks which stack is selected
 
 
 class Engine:
@@ -82,7 +85,14 @@ class Engine:
         if self._is_absent or not self.exists():
             self.create_stack(secrets_provider)
         if select:
-            self._pulumi.capture("stack", "select", self.instance)
+            problem = self._selection_problem(self.instance)
+            if problem:
+                raise UserError(problem)
+
+    def _selection_problem(self, stack: str) -> str:
+        """Make a stack the one that plain `pulumi up` applies; return why that failed, "" after success."""
+        completed = self._pulumi.capture("stack", "select", stack)
+        return f"the stack {stack} cannot be selected: {completed.stderr.strip()}" if completed.returncode else ""
 
     def create_stack(self, secrets_provider: str | None = None) -> None:
         """Create the stack, which must not exist; None is the default secrets provider of the backend."""
@@ -155,6 +165,15 @@ class Engine:
     def clear(self) -> None:
         """Delete every resource in the state, then the stack."""
         self.run("destroy", "--yes", "--skip-preview")
+        with REMOVAL:
+            self._remove_stack()
+
+    def _remove_stack(self) -> None:
+        """Remove the stack. Another that is selected stays so: `pulumi stack rm` leaves none selected, whichever it was."""
+        selected = self._pulumi.capture("stack", "--show-name").stdout.strip()  # "" if there is none
         completed = self._pulumi.capture("stack", "rm", "--yes", "--preserve-config", self.instance)
         if completed.returncode:
             raise UserError(f"the stack {self.instance} cannot be removed: {completed.stderr.strip()}")
+        problem = self._selection_problem(selected) if selected not in ("", self.instance) else ""
+        if problem:
+            self._pulumi.output.note(f"{problem}; select one: pulumi stack select")

@@ -150,6 +150,7 @@ def test_its_stack_is_recovered_like_its_instance_s(walk: UserSession) -> None:
 
 def test_it_is_removed_with_its_stack_and_its_data(walk: UserSession, token: str, printed: list[str]) -> None:
     follow(walk, REMOVE, printed)
+    assert walk.in_project("pulumi", "stack", "--show-name").stdout.strip() == INSTANCE  # plain `pulumi up` goes on
     assert unseen(PAGE, "", "\n".join(printed)) == []
     assert walk.buckets(TENANT) == [] and not walk.project.stack_path(STACK).exists()
     assert STACK not in pulumi(walk, "stack", "ls")
