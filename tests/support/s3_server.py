@@ -1,13 +1,17 @@
-"""An S3 server of moto in this process, with the buckets that the configurations of tests' back ends name."""
+"""An S3 server of moto, with the buckets that the configurations of tests' back ends name."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
-from moto.server import ThreadedMotoServer
+import urllib3
 
 from tests.support.backend import KEYS
+from tests.support.polling import eventually
+from tests.support.ports import free_port
 
 SYSTEM_BUCKET = "system"  # of the system tenant's blocks, where a test has two tenants
 BUCKETS = ("metrics", "config", "logs", SYSTEM_BUCKET)
@@ -15,14 +19,39 @@ BUCKETS = ("metrics", "config", "logs", SYSTEM_BUCKET)
 
 @contextmanager
 def s3_server() -> Iterator[tuple[str, Any]]:
-    """Run the server while the block runs; yield its URL, and a client with which the buckets were created."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    """Run the server while the block runs; yield its URL, and a client with which the buckets were created.
+
+    It is a process of its own: all servers of one process share their buckets, and a mock of moto there empties them.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        sys.executable,
+        "-m",
+        "moto.server",
+        "-H",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        url = "http://{}:{}".format(*server.get_host_and_port())
+        eventually(lambda: _answers(url), pause=0.1)
         yield url, make_buckets(url)
     finally:
-        server.stop()
+        server.kill()
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib3.request("GET", url, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return False
+    return True
 
 
 def make_buckets(url: str) -> Any:
