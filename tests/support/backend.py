@@ -33,7 +33,12 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGIO
 SHORT_WAITS: dict[str, dict[str, Any]] = {
     "cortex": {
         "ingester": {"lifecycler": {"address": "127.0.0.1"}},
-        "compactor": {"compaction_interval": "2s", "cleanup_interval": "2s", "deletion_delay": "0s"},
+        "compactor": {
+            "compaction_interval": "2s",
+            "cleanup_interval": "2s",
+            "cleaner_visit_marker_timeout": "1s",  # of a cleaner that a stop interrupted; the next one waits for it
+            "deletion_delay": "0s",
+        },
         "blocks_storage": {"bucket_store": {"sync_interval": "2s"}},
         "distributor": {
             "ha_tracker": {
