@@ -25,18 +25,8 @@ def s3_server() -> Iterator[tuple[str, Any]]:
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        sys.executable,
-        "-m",
-        "moto.server",
-        "-H",
-        "127.0.0.1",
-        "-p",
-        str(port),
-    ]
+    python = [sys.executable, "-P", "-m", "moto.server"]
+    command = ["setpriv", "--pdeathsig", "KILL", *python, "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: _answers(url), pause=0.1)
