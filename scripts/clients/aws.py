@@ -2,13 +2,31 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from components.config.stack import StackConfig
 
-CONNECT_SECONDS = 5
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long a request waits for AWS.
+
+    Attributes:
+        connect: The seconds until a connection is made.
+        read: The seconds without a byte of the answer; 60 is botocore's default.
+        retries: The attempts after the first one.
+    """
+
+    connect: float = 5
+    read: float = 60
+    retries: int = 3
+
+
+LONG = Timeouts()
+SHORT = Timeouts(read=10, retries=1)  # for reads while somebody waits: S3 answers a LIST request within 2 s
 
 
 def is_code(error: ClientError, *codes: str) -> bool:
@@ -19,7 +37,7 @@ def is_code(error: ClientError, *codes: str) -> bool:
 class Clients:
     """Clients by service, with the credentials of `environment` and the endpoints of `config`. Threads may share them."""
 
-    def __init__(self, environment: Mapping[str, str], config: StackConfig) -> None:
+    def __init__(self, environment: Mapping[str, str], config: StackConfig, timeouts: Timeouts = LONG) -> None:
         from botocore.config import Config  # noqa: PLC0415 as boto3 below
 
         self._account = {
@@ -31,8 +49,8 @@ class Clients:
         }
         self._session: Any = None
         self._endpoints = config.aws.endpoints
-        retries: Any = {"max_attempts": 3, "mode": "standard"}
-        self._config = Config(connect_timeout=CONNECT_SECONDS, retries=retries)
+        retries: Any = {"max_attempts": timeouts.retries, "mode": "standard"}
+        self._config = Config(connect_timeout=timeouts.connect, read_timeout=timeouts.read, retries=retries)
         self._authorities = environment.get("AWS_CA_BUNDLE")
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()  # threads may share boto3's clients, but not its sessions

@@ -8,19 +8,19 @@ from components.config.stack import StackConfig
 from components.core.errors import UserError
 from components.core.names import GATEWAY_NAMESPACE, account_of
 from components.core.tags import INSTANCE_LABEL
-from scripts.clients.aws import Clients
+from scripts.clients.aws import LONG, Clients, Timeouts
 from scripts.clients.cluster_identity import require_described
 from scripts.clients.kubernetes import Cluster
 from scripts.clients.mismatches import account_mismatch
 
 
-def reached(environment: Mapping[str, str], config: StackConfig) -> tuple[Clients, Cluster]:
-    """Return clients of a stack's account and cluster, after a request to the account.
+def reached(environment: Mapping[str, str], config: StackConfig, timeouts: Timeouts = LONG) -> tuple[Clients, Cluster]:
+    """Return clients of a stack's account and cluster, after a request to the account; `timeouts` are those of AWS.
 
     Raises `UserError` if AWS does not answer or refuses the credentials, or if the account is not that of the cluster's
     identity provider.
     """
-    clients = Clients(environment, config)
+    clients = Clients(environment, config, timeouts)
     try:
         account = str(clients["sts"].get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:

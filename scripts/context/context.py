@@ -59,11 +59,18 @@ class Context:
         self.engines: Engines | None = None
         self.bucket_gone_seconds = 60  # how long S3 may still list a deleted bucket
         self.first_answers = Patience()
+        self.gives_up_soon = False
 
     def through(self, terminal: Terminal, output: Output, engines: Engines) -> Self:
         """Return this context with another terminal, whose engines run among `engines` and write to `output`."""
         other = copy.copy(self)
         other.terminal, other.output, other.engines = terminal, output, engines
+        return other
+
+    def hurried(self) -> Self:
+        """Return this context for reads while somebody waits: its clients of AWS give up soon."""
+        other = copy.copy(self)
+        other.gives_up_soon = True
         return other
 
     def stack_file(self, stack: str) -> StackFile:
@@ -102,9 +109,10 @@ class Context:
 
     def clients(self, provider: Provider, config: StackConfig) -> tuple[Clients, Cluster]:
         """Return the clients of a stack's AWS account and cluster; raises `UserError` where the account does not answer."""
+        from scripts.clients.aws import LONG, SHORT
         from scripts.clients.preflight import reached
 
-        return reached(provider.environment, config)
+        return reached(provider.environment, config, SHORT if self.gives_up_soon else LONG)
 
     def require_cluster(self, cluster: Cluster, instance: str) -> None:
         """Raise `UserError` where the cluster does not answer, or holds another instance."""

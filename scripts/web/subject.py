@@ -87,11 +87,14 @@ class Subject:
         return own_file(self.context, self.instance, tenant).tenant_stack().settings
 
     def target(self) -> Target:
-        """Return the instance with its clients, which are made once; raises `UserError` where it does not answer."""
+        """Return the instance with its clients, which are made once, for reads.
+
+        Raises `UserError` where it does not answer.
+        """
         config = self.config()
         with self._lock:
             if self._target is None:
-                self._target = self.context.target(self.provider_name, self.instance, config)
+                self._target = self.context.hurried().target(self.provider_name, self.instance, config)
             return self._target
 
     def forget_target(self) -> None:

@@ -36,7 +36,7 @@ def _form(request: Request, error: str | None = None) -> Response:
     page, tenant = page_of(request), request.path_params["tenant"]
     found = None
     try:
-        found = outlook(page.context, page.provider_name, page.instance, tenant)
+        found = outlook(page.context.hurried(), page.provider_name, page.instance, tenant)
     except REPAIRABLE as failed:
         error = error or str(failed)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK

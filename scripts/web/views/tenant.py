@@ -78,7 +78,7 @@ def facts(request: Request) -> Response:
     """Answer with what the engine, the cluster and the back ends tell of a tenant, which takes seconds."""
     page, name = page_of(request), request.path_params["tenant"]
     try:
-        found = show_tenant(page.context, page.provider_name, page.instance, name)
+        found = show_tenant(page.context.hurried(), page.provider_name, page.instance, name)
     except REPAIRABLE as error:
         return HTMLResponse(page.html("facts.html", error=str(error), facts={}, stored="", limits={}))
     limits = {kind: values or {} for kind, values in found.get("effectiveLimits", {}).items()}

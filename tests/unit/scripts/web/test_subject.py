@@ -103,3 +103,18 @@ def test_an_invalid_file_is_told_until_it_is_mended(
             subject.settings()
     write("shop", owner="Zoe")
     assert subject.settings()["shop"].owner == "Zoe"
+
+
+def test_its_clients_give_up_soon(instance: StackFile, tmp_path: Path) -> None:
+    class Recording(FakeContext):
+        """A context that keeps whether its clients give up soon."""
+
+        asked: list[bool] = []
+
+        def clients(self, provider: Any, config: Any) -> Any:
+            self.asked.append(self.gives_up_soon)
+            return super().clients(provider, config)
+
+    context = Recording(tmp_path, lambda stack: None)
+    Subject(context, "local", "showdown").target()
+    assert context.asked == [True] and not context.gives_up_soon
