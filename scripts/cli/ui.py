@@ -10,7 +10,7 @@ from scripts.context.context import Context
 from scripts.tokens.key_files import read_key_pair
 from scripts.tokens.passphrase import PASSPHRASE_FILE, reader
 from scripts.tokens.signing import Signer
-from scripts.web.server import Options, serve
+from scripts.web.server import Options, leave, serve
 
 HIGHEST_PORT = 65535
 
@@ -50,3 +50,4 @@ def ui(
     signer = Signer(read_key_pair(key_file, reader(passphrase_file))) if key_file else None
     options = Options(port=port, read_only=read_only, open_browser=not no_browser, signer=signer)
     serve(context, provider_name, instance, options)
+    leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from http import HTTPStatus
 from pathlib import Path
@@ -78,6 +79,7 @@ class Page:
         self.stored = StoredBytes(self.subject, self.tenants.buckets, lambda: self.tenants.is_watched)
         self.rows = Rows(lambda values: self.html("row.html", **values))
         self.changes = Changes(folder, self.tenants.refresh)
+        self.checks = threading.Lock()  # of the checks that start pods: the page ends after them
         self.is_ending = False
 
     def html(self, template: str, **values: Any) -> str:

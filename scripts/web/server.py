@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import socket
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +24,12 @@ from scripts.web.sessions import Sessions
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+    from typing import NoReturn
 
     from components.config.stack import StackConfig
     from scripts.context.context import Context
     from scripts.tokens.signing import Signer
+    from scripts.web.changes.change import Change
     from scripts.web.guard import Guard
 
 LOOPBACK = "127.0.0.1"
@@ -34,6 +38,11 @@ UNDER_WAY = (
     "An update is under way: {titles}. The page ends after it. Press Ctrl-C again to interrupt the update; "
     "a later command completes it."
 )
+INTERRUPTED = (
+    "The update is interrupted. Its engine completes the requests that are under way, then the page ends. Press Ctrl-C "
+    "again to end the engine at once."
+)
+CHECKING = "The checks end first, because they delete their pods. They take up to 20 seconds."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +63,10 @@ class Options:
 
 
 class Server(uvicorn.Server):
-    """Serves a page until Ctrl-C. During an update, the first Ctrl-C says so, and the second interrupts the update."""
+    """Serves a page until Ctrl-C. During an update, the first Ctrl-C says so, and the second interrupts the update.
+
+    It asks no question on the terminal, because it may have none. A second Ctrl-C is the answer that engines take too.
+    """
 
     def __init__(self, app: Guard, page: Page) -> None:
         super().__init__(
@@ -72,6 +84,8 @@ class Server(uvicorn.Server):
             )
         )
         self._page = page
+        self._outlasting: list[Change] = []  # the updates that were under way at the first Ctrl-C
+        self._has_interrupted = False
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -87,11 +101,22 @@ class Server(uvicorn.Server):
 
     def _interrupted(self, number: int, _: FrameType | None) -> None:
         changes, note = self._page.changes, self._page.context.terminal.note
-        if changes.is_closed or number != signal.SIGINT:
+        if number != signal.SIGINT:
             changes.close()
             changes.interrupt()
+        elif changes.is_closed:
+            if changes.active() and not self._has_interrupted:
+                note(INTERRUPTED)
+            self._has_interrupted = True
+            changes.interrupt()
         elif working := changes.close():
+            self._outlasting = working
             note(UNDER_WAY.format(titles=", ".join(change.task.title for change in working)))
+
+    def tell_results(self) -> None:
+        """Say how the updates ended that Ctrl-C found under way: browsers no longer can."""
+        for change in self._outlasting:
+            self._page.context.terminal.note(": ".join(filter(None, (change.task.title, change.state, change.error))))
 
     async def on_tick(self, counter: int) -> bool:
         """Tell whether the server ends: after an interrupt, once no change is under way."""
@@ -129,6 +154,17 @@ def serve(context: Context, provider_name: str, instance: str, options: Options)
             link.remove()
             for change in page.changes.all():
                 change.wait()
+            server.tell_results()
+            if page.checks.locked():
+                context.terminal.note(CHECKING)
+            page.checks.acquire()  # none begins any more
+
+
+def leave() -> NoReturn:
+    """End this process. Python's own end would wait for threads whose requests hang, and they only read."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _require_trusted(signer: Signer | None, config: StackConfig, instance: str) -> None:

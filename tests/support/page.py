@@ -1,5 +1,6 @@
 """A page about the instance `showdown` for tests, with an engine and a cluster of the test, and browsers of Starlette's test client."""
 
+import os
 import re
 import sys
 from functools import cache
@@ -10,6 +11,7 @@ from components.config.tenant import exported
 from components.core.names import BUCKET_KINDS, bucket_prefix
 from components.core.resource_names import BUCKET_TYPE, TENANT_TYPE, bucket_name, build_urn, tenant_name
 from components.shared.startup import disable_garbage_collector
+from scripts.clients.aws import Clients
 from scripts.engine.stack_state import Operation, operation_of
 from scripts.stackfile.file import StackFile, own_stack_tenants
 from scripts.tenants.locate import settings_in_instance
@@ -17,7 +19,7 @@ from scripts.tenants.retained_data.stores import ID_LENGTH
 from scripts.web.app import application
 from scripts.web.changes.change import Change
 from scripts.web.page import Page
-from scripts.web.server import Options, serve
+from scripts.web.server import Options, leave, serve
 from scripts.web.sessions import Sessions
 from tests.support.contexts import EmptyCluster, FakeContext
 from tests.support.polling import eventually
@@ -123,8 +125,9 @@ class Pods(EmptyCluster):
             return {"metadata": {"creationTimestamp": CREATED}}
         return self._one(name, tenant) if tenant in self.ready else None
 
-    def ask(self, *_: Any) -> None:
+    def ask(self, *_: Any) -> Any:
         """Do not answer."""
+        return None
 
 
 class Site:
@@ -180,9 +183,9 @@ class Browser:
         assert answer.status_code == status, answer.text
         return answer.headers.get("location", answer.text)
 
-    def submit(self, path: str, status: int = 303, **fields: str) -> str:
-        """Open the page of a form, and send the form with its hidden fields; return what `post` does."""
-        (form,) = re.findall(rf'<form method="post" action="{path}">(.*?)</form>', self.get(path), re.DOTALL)
+    def submit(self, path: str, status: int = 303, *, on: str | None = None, **fields: str) -> str:
+        """Send a form with its hidden fields, which stands on the page `on`, or at its own path; return what `post` does."""
+        (form,) = re.findall(rf'<form method="post" action="{path}">(.*?)</form>', self.get(on or path), re.DOTALL)
         hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
         return self.post(path, status, **hidden | fields)
 
@@ -236,10 +239,12 @@ def applied(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def main() -> None:
     """Serve the page about the stack files in a folder, as `./opstrace ui` does: `python -m tests.support.page FOLDER`.
 
-    With `--applied` after it, the files were applied, and the pods of all tenants but `ops` are ready.
+    With `--applied` after it, the files were applied, and the pods of all tenants but `ops` are ready. With `--account`,
+    the account is that of the environment, at the endpoints of the stack file.
     """
     disable_garbage_collector()
     folder, is_applied = Path(sys.argv[1]), "--applied" in sys.argv[2:]
+    aws = Clients(os.environ, StackFile("showdown", folder).config()) if "--account" in sys.argv[2:] else None
     cluster = Pods()
 
     @cache  # the list asks for it, after the page has started
@@ -250,8 +255,9 @@ def main() -> None:
         cluster.ready.update({tenant: int(tenant != "ops") for tenant in tenants})
         return found
 
-    context = FakeContext(folder, lambda stack: Engine(folder, states(), [], stack), cluster=cluster)
+    context = FakeContext(folder, lambda stack: Engine(folder, states(), [], stack), aws=aws, cluster=cluster)
     serve(context, "local", "showdown", Options(open_browser=False))
+    leave()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from scripts.instances.gateway import GATEWAY
 from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant, Signer
-from scripts.web.server import Options, serve
+from scripts.web.server import Options, leave, serve
 from tests.support.contexts import FakeContext
 from tests.support.factories import KEY, PAIR, settings
 from tests.support.page import Engine, Pods, applied
@@ -203,6 +203,7 @@ def main() -> None:
         context = _Context(folder, lambda stack: _History(folder, states, [], stack), aws=aws, cluster=cluster)
         context.gateway = TenantApis(answer).client
         serve(context, "local", INSTANCE, Options(open_browser=False, signer=Signer(PAIR)))
+    leave()
 
 
 if __name__ == "__main__":

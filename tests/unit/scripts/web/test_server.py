@@ -17,13 +17,17 @@ from click.testing import CliRunner
 
 from components.core.errors import UserError
 from scripts.cli.ui import ui
+from scripts.stackfile.file import StackFile
 from scripts.web import browser
 from scripts.web.changes.change import Task
 from scripts.web.server import Options, Server, serve
 from tests.support.contexts import FakeContext
+from tests.support.hanging_server import hanging_server
 from tests.support.page import Site
 from tests.support.polling import eventually
 from tests.support.shell import ROOT
+
+MOST_END_SECONDS = 10  # a second on a quiet machine; requests to an S3 that hangs take minutes
 
 
 @pytest.fixture
@@ -65,6 +69,33 @@ def test_a_page_is_served_and_followed_until_an_interrupt(running: subprocess.Po
     assert b"event: tenants\n" in [next(events), next(events)]  # beside new ages
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 0  # the open stream does not hold it
+
+
+def test_the_page_ends_soon_though_requests_to_s3_hang(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list's sum waits for S3 in a thread of a pool, and a view in a thread of a request."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.parent), "--applied", "--account"]
+    with hanging_server() as s3:
+        file = StackFile("showdown", stack.parent)
+        file.set("aws", {"region": "us-west-2", "endpoints": {"s3": s3.url}})
+        file.write()
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+            port, path = url_in(process.stderr)
+            login, view, stream = (http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(3))
+            login.request("GET", path)
+            cookie = {"Cookie": str(login.getresponse().headers["Set-Cookie"]).split(";")[0]}
+            view.request("GET", "/retained/rows", headers=cookie)
+            eventually(lambda: len(s3.connections) == 1, 60)
+            stream.request("GET", "/events", headers=cookie)  # while a browser looks, the list is summed
+            eventually(lambda: len(s3.connections) > 1, 60)
+            process.send_signal(signal.SIGINT)
+            try:
+                assert process.wait(MOST_END_SECONDS) == 0
+            finally:
+                process.kill()
+                for one in (login, view, stream):
+                    one.close()
 
 
 def test_the_file_that_opens_the_browser_is_the_users_alone_and_goes_when_it_was_used(
@@ -139,10 +170,14 @@ def test_an_interrupt_during_an_update_says_so_and_the_page_goes_on(
     done.set()
     changing.change.wait(60)
     assert changing.change.state == "done"
+    changing.server.tell_results()  # the page has ended, so no browser says it
+    assert capfd.readouterr().err == "Add the tenant shop: done\n"
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])
-def test_a_second_interrupt_or_a_termination_interrupts_the_engine(site: Site, numbers: tuple[int, ...]) -> None:
+def test_a_second_interrupt_or_a_termination_interrupts_the_engine(
+    site: Site, numbers: tuple[int, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
     def work(context: Any) -> None:
         eventually(lambda: context.engines.interrupted, 60)
         raise UserError("interrupted")
@@ -153,6 +188,12 @@ def test_a_second_interrupt_or_a_termination_interrupts_the_engine(site: Site, n
             signal.raise_signal(number)
     changing.change.wait(60)
     assert changing.change.state == "interrupted"
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == len(numbers) if len(numbers) > 1 else said == []
+    assert all("Press Ctrl-C again to " in line for line in said)
+    changing.server.tell_results()
+    told = ["Add the tenant shop: interrupted: interrupted"] if len(numbers) > 1 else []
+    assert capfd.readouterr().err.splitlines() == told
 
 
 def test_an_interrupt_while_a_question_waits_changes_nothing(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
