@@ -11,14 +11,17 @@ if TYPE_CHECKING:
     from scripts.context.context import Context
 
 
-def check_instance(context: Context, provider_name: str, instance: str) -> list[Finding]:
-    """Return what the preflight finds; raises `UserError` for the embedded cloud, or where there is no stack file."""
+def check_instance(context: Context, provider_name: str, instance: str, *, live: bool = True) -> list[Finding]:
+    """Return what the preflight finds. Unless it is `live`, it starts no pods, and reads the settings of network policies.
+
+    Raises `UserError` for the embedded cloud, or where there is no stack file.
+    """
     if provider_name == "local":  # first: the provider may install the packages of the embedded cloud
         raise UserError("check is for the provider `aws`: the embedded cloud has what an instance needs")
     provider = context.provider(provider_name)
     file = context.require_file(instance)
     file.public_keys()  # in memory alone: `create` makes the first key, so there may be none yet
-    return context.preflight(provider, instance, file.config(), live=True)
+    return context.preflight(provider, instance, file.config(), live=live)
 
 
 def quotas_of_instance(context: Context, provider_name: str, instance: str) -> list[Finding]:

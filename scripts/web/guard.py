@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOGIN = "/login"
 SAFE_METHODS = ("GET", "HEAD")
-READING = ("/refresh",)  # forms that change nothing but what this page knows
+READING = ("/refresh", "/instance/check")  # forms that change nothing on a page that is read-only
 # Of `Sec-Fetch-Site`, which browsers set and scripts cannot; none is for typed addresses.
 OWN_SITES = ("same-origin", "none")
 READ_ONLY = "`./opstrace ui` runs with --read-only, so nothing is changed."

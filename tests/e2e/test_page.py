@@ -96,6 +96,18 @@ def test_data_of_the_instance_arrives_in_a_browser(walk: UserSession, page_with_
         assert problems == []
 
 
+def test_the_checks_are_run_in_a_browser(walk: UserSession) -> None:
+    """The provider is `aws`, with the shell's environment: the provider `local` needs no checks."""
+    with served_instance(walk, provider="aws") as started, chromium() as browser:
+        page, _ = started.open(browser)
+        page.get_by_role("link", name="Instance", exact=True).press("Enter")
+        page.get_by_role("button", name="Check account, network, domain and cluster").press("Enter")
+        for check in ("account", "cluster version", "network policies"):
+            expect(page.get_by_role("rowheader", name=check, exact=True)).to_be_visible()
+        expect(page.get_by_role("row", name="network policies")).to_contain_text("enforced")
+    eventually(lambda: "opstrace-probe" not in walk.kubectl("get", "namespaces", "-o", "name"), SECONDS)
+
+
 def _require_answers(page: Page) -> None:
     """Fail unless the access log's lines about the requests arrive; the part is loaded anew until then."""
     answers = page.locator("#data-answers")

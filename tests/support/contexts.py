@@ -92,6 +92,7 @@ class FakeContext(Context):
         super().__init__(stacks, terminal or Terminal())
         self.bucket_gone_seconds = 2
         self.findings: list[Finding] = []  # of the preflight
+        self.starts_pods: bool | None = None  # whether the last preflight may
         self.found_obstacle: Obstacle | None = None  # between this machine and the gateway
         self.gateway: Any = None  # the client of tenants' APIs
         self._engine, self._provider = engine, provider or Provider({})
@@ -116,6 +117,7 @@ class FakeContext(Context):
     def preflight(
         self, provider: Provider, instance: str, config: Any, *, live: bool, added: Any = ()
     ) -> list[Finding]:
+        self.starts_pods = live
         return self.findings
 
     def quotas(self, provider: Provider, instance: str, config: Any) -> list[Finding]:

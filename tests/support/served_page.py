@@ -70,9 +70,9 @@ def served(command: list[str], **options: Any) -> Iterator[ServedPage]:
                 raise
 
 
-def served_instance(walk: UserSession, *options: str) -> AbstractContextManager[ServedPage]:
+def served_instance(walk: UserSession, *options: str, provider: str = "local") -> AbstractContextManager[ServedPage]:
     """Serve the page of the user's instance, as the user does."""
-    command = [walk.project.launcher, "ui", "local", INSTANCE, "--no-browser", *options]
+    command = [walk.project.launcher, "ui", provider, INSTANCE, "--no-browser", *options]
     return served(command, cwd=walk.folder, env=walk.shell)
 
 

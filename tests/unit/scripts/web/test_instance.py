@@ -1,13 +1,14 @@
 """The view of the instance."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from components.core.public_keys import key_id
-from scripts.checks.finding import ok, warning
+from scripts.checks.finding import Finding, ok, warning
 from tests.support.factories import KEY
-from tests.support.page import ORIGIN, Site
+from tests.support.page import Site
 
 
 def test_it_shows_domain_and_trusted_keys(site: Site) -> None:
@@ -19,25 +20,40 @@ def test_the_gateway_follows(site: Site) -> None:
     assert "the Deployment is missing" in site.browser().get("/instance/gateway")
 
 
-def test_the_checks_show_what_they_find(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("read_only", [False, True])
+def test_the_checks_show_what_they_find_and_start_pods_unless_the_page_is_read_only(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    site = make_site(read_only=read_only)
     found = [ok("region", "us-west-2"), warning("subnets", "few addresses", "add <b>a</b> subnet")]
     monkeypatch.setattr(site.page, "provider_name", "aws")
     site.context.findings = found
-    browser = site.browser()
-    page = browser.post("/instance/check", 200)
+    page = site.browser().submit("/instance/check", 200, on="/instance")
     assert "us-west-2" in page and "few addresses" in page and "add &lt;b&gt;a&lt;/b&gt; subnet" in page
+    assert site.context.starts_pods is not read_only
+    assert ("they start no pods" in page) is read_only and ("Two pods start" in page) is not read_only
 
 
 def test_the_embedded_cloud_needs_no_checks(site: Site) -> None:
-    assert "check is for the provider `aws`" in site.browser().post("/instance/check", 200)
+    browser = site.browser()
+    page = browser.get("/instance")
+    assert "There is nothing to check" in page and "<form" not in page
+    assert "check is for the provider `aws`" in browser.post("/instance/check", 200)
+
+
+def test_the_page_ends_after_checks_that_are_under_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.page, "provider_name", "aws")
+    held: list[bool] = []
+
+    def preflight(*_: Any, **__: Any) -> list[Finding]:
+        held.append(site.page.checks.locked())
+        return []
+
+    monkeypatch.setattr(site.context, "preflight", preflight)
+    site.browser().post("/instance/check", 200)
+    assert held == [True] and not site.page.checks.locked()
 
 
 def test_an_invalid_file_is_told(site: Site) -> None:
     site.stack.write_text(site.stack.read_text().replace("domain: example.com", "domain: '-'"))
     assert "opstrace:domain" in site.browser().get("/instance")
-
-
-def test_a_page_that_only_reads_starts_no_pods(make_site: Any) -> None:
-    browser = make_site(read_only=True).browser()
-    assert "<form" not in browser.get("/instance")
-    assert browser.client.post("/instance/check", data={"csrf": browser.csrf}, headers=ORIGIN).status_code == 403
