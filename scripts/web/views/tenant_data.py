@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from scripts.tenants.reports.list_and_show import effective_limits
 from scripts.web.data import alerts, tenant
+from scripts.web.data.limits import use_of_limits
 from scripts.web.page import page_of
 from scripts.web.views import parts
 
@@ -26,7 +27,7 @@ async def _use(page: Page, name: str) -> Any:
     if why := page.queries.why_off():
         return why
     limits = await anyio.to_thread.run_sync(partial(_limits, page, name))
-    return await tenant.use_of_limits(page.subject, page.queries, name, limits)
+    return await use_of_limits(page.subject, page.queries, name, limits)
 
 
 def _limits(page: Page, name: str) -> Mapping[str, Mapping[str, Any] | None]:

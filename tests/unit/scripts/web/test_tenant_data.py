@@ -66,7 +66,7 @@ def answer(asked: Asked) -> tuple[int, Any]:
         return 200, {"status": "success", "data": {"alerts": found}}
     if asked.path == "/api/v1/query_range":
         end = float(asked.query["end"])
-        numbers = {"Series": 180_000, "Samples/s": 50, "Lines/s": 3, "Bytes of lines/s": 4 << 20}
+        numbers = {"series": 180_000, "samples": 50}
         return 200, matrix(*(({"number": name}, [(end - 60, 1), (end, value)]) for name, value in numbers.items()))
     if asked.path == "/loki/api/v1/query":
         counts = {"200": 1234, "429": 5}
@@ -82,16 +82,10 @@ def site(make_site: Callable[..., Site]) -> Site:
 
 
 @pytest.fixture
-def apis(site: Site, monkeypatch: pytest.MonkeyPatch) -> TenantApis:
-    """The APIs of tenants, in a cluster whose back ends tell these limits."""
+def apis(site: Site) -> TenantApis:
+    """The APIs of tenants."""
     apis = TenantApis(answer)
     site.context.gateway = apis.client
-    answers = {
-        "/config": "limits: {max_series_per_user: 1000, ingestion_rate: 25000}",
-        "/runtime_config": "overrides: {default: {max_series_per_user: 200000}}",
-        "/config/tenant/v1/limits": "{max_global_streams_per_user: 0, ingestion_rate_mb: 8}",
-    }
-    monkeypatch.setattr(site.cluster, "ask", lambda *arguments: answers.get(arguments[3]))
     return apis
 
 
@@ -111,28 +105,6 @@ def test_the_page_of_a_tenant_loads_each_part_by_itself(site: Site, browser: Bro
     page = browser.get("/tenants/default")
     found = re.findall(r'hx-get="/tenants/default/(\S+)" .*?hx-trigger="load"', page)
     assert found == ["facts", "data/use", "data/alerts", "data/answers", "data/errors"]
-
-
-def test_the_use_of_limits_is_shown_with_one_query(browser: Browser, apis: TenantApis) -> None:
-    page = browser.get("/tenants/default/data/use")
-    (asked,) = apis.asked
-    assert asked.host == "cortex.system.showdown.example.com" and asked.query["query"].count('{tenant="default"}') == 10
-    assert rows(page)[1:] == [
-        ["Series", "180k", "200k", "90%"],
-        ["Samples/s", "50", "25k", "0%"],
-        ["Streams", "not scraped in the last hour", "no limit", "unknown"],
-        ["Lines/s", "3", "no limit", "not limited"],
-        ["Bytes of lines/s", "4.2M", "8.4M", "50%"],
-    ]
-    assert page.count("<polyline") == 4 and '<span class="state bad">90%</span>' in page
-
-
-def test_limits_are_unknown_while_back_ends_do_not_answer(
-    browser: Browser, apis: TenantApis, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(site.cluster, "ask", lambda *_: None)
-    expected = ["Series", "180k", "unknown: the back end does not answer", "unknown"]
-    assert rows(browser.get("/tenants/default/data/use"))[1] == expected
 
 
 def test_answers_of_the_gateway_are_counted_by_code_without_the_pages_own(browser: Browser, apis: TenantApis) -> None:
