@@ -19,7 +19,7 @@ from scripts.stackfile.file import ROOT
 MINUTES = {
     "first_200": 4,
     "collectors_start": 5,
-    "page": 1,
+    "page": 3,
     "gateway": 15,
     "gateway_steps": 7,
     "scale": 80,

@@ -1,116 +1,192 @@
-"""How fast the page of `ui` starts, and lists 1,000 tenants: `.venv/bin/python -m bench.page`, after `make setup`.
+"""How fast the page of `ui` starts, ends and lists 1,000 tenants: `.venv/bin/python -m bench.page`, after `make setup`.
 
-The tenants stand in the instance's file, or in files of their own stacks. States and pods are recorded answers, so no cloud
-runs. A list is the whole answer to a browser, in a process of its own that also reads states and pods meanwhile.
+The tenants stand in the instance's file, or in files of their own stacks.
+
+- A start is that of a user: from `./opstrace ui aws INSTANCE` until it has printed the URL. AWS does not answer, which the
+  page only learns after its start. `local` takes as long as the import of the embedded cloud more.
+- An end is from Ctrl-C until the command has ended.
+- A list is the whole answer to a browser. States and pods are recorded answers, so no cloud runs. Meanwhile, a browser follows
+  the page, which reads pods and rows again, as it does for a user.
 """
 
+import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
 
 from bench.figure import Figure, finish
-from scripts.stackfile.file import ROOT, StackFile
+from scripts.stackfile.file import ROOT, STACKS, StackFile
 from tests.support.factories import settings
 
 TITLE = "The tenants page"
-INSTANCE = "showdown"
+STARTED = "benchpage"  # the instance of the command, whose files stand in the checkout's folder
+LISTED = "showdown"  # that of `tests.support.page`
 TENANTS = [f"tenant{number}" for number in range(1000)]
+OTHERS = ("default", "system")
 SETTINGS = {"owner": "team web", "retention": {"metrics": "30d"}}
-MOST_START, MOST_LIST = 2.0, 1.0  # seconds
-ANSWERS = 5  # of which the median counts
+# Nothing listens there, so no request leaves this machine.
+AWS = {"region": "us-west-2", "endpoints": {"sts": "http://127.0.0.1:1"}}
+KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+MOST_START, MOST_END, MOST_LIST = 2.0, 2.0, 1.0  # seconds
+STARTS = 5  # of which the median counts
+ANSWERS, PAUSE = 12, 1.0  # the answers take longer than two rounds of the page, so some come during a round
 SECONDS = 300  # for states and pods, at most
 
 
-def _write(folder: Path, *, own_stacks: bool) -> None:
+def _write(instance: str, folder: Path, *, own_stacks: bool) -> None:
     """Write the stack files of all tenants."""
     entries = [] if own_stacks else [{"name": tenant, **SETTINGS} for tenant in TENANTS]
-    file = StackFile(INSTANCE, folder)
-    for name, value in settings(tenants=[{"name": "default"}, *entries]).items():
+    file = StackFile(instance, folder)
+    for name, value in settings(tenants=[{"name": "default"}, *entries], aws=AWS).items():
         file.set(name, value)
     file.write()
     for tenant in TENANTS if own_stacks else []:
-        _write_own(folder, tenant, "team web")
+        _write_own(instance, folder, tenant, "team web")
 
 
-def _write_own(folder: Path, tenant: str, owner: str) -> None:
-    file = StackFile(f"{INSTANCE}.{tenant}", folder)
-    for name, value in {"tenantOf": INSTANCE, "name": tenant, "tenant": SETTINGS | {"owner": owner}}.items():
+def _write_own(instance: str, folder: Path, tenant: str, owner: str) -> None:
+    file = StackFile(f"{instance}.{tenant}", folder)
+    for name, value in {"tenantOf": instance, "name": tenant, "tenant": SETTINGS | {"owner": owner}}.items():
         file.set(name, value)
     file.write()
 
 
-class Browser:
-    """A browser with a session; `started` is how long the page took until it showed its URL, in seconds."""
+def _change(instance: str, folder: Path, tenant: str, owner: str, *, own_stacks: bool) -> None:
+    """Change the owner of a tenant in its stack file."""
+    if own_stacks:
+        _write_own(instance, folder, tenant, owner)
+        return
+    file = StackFile(instance, folder)
+    entries = file.entry("tenants")
+    next(entry for entry in entries if entry["name"] == tenant)["owner"] = owner
+    file.write()
 
-    def __init__(self, url: str, started: float) -> None:
-        self.started = started
+
+def _forget() -> None:
+    """Remove the stack files in the checkout."""
+    for file in STACKS.glob(f"Pulumi.{STARTED}*.yaml"):
+        file.unlink()
+
+
+class Browser:
+    """A browser with a session, which follows the page."""
+
+    def __init__(self, url: str) -> None:
         self._site = url.partition("/login")[0]
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         self._opener.open(url).read()
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        """Read the stream of events, while which the page reads in rounds."""
+        try:
+            for _ in self._opener.open(f"{self._site}/events"):
+                pass
+        except OSError:  # the page has ended
+            return
 
     def seconds(self, path: str, expected: str) -> float:
-        """Return how long an answer takes, which must have the `expected` text."""
+        """Return how long the whole list takes, in which must be the `expected` text."""
         began = time.monotonic()
         text = self._opener.open(f"{self._site}{path}").read().decode()
         took = time.monotonic() - began
-        if expected not in text:
-            sys.exit(f"{path} has no {expected!r}: {text[:2000]}")
+        rows = text.count('<tr id="tenant-')
+        if expected not in text or rows != len(TENANTS) + len(OTHERS):
+            sys.exit(f"{path} has {rows} rows, and {text.count(expected)} times {expected!r}: {text[:2000]}")
         return took
 
     def wait_for_states(self) -> None:
         """Wait until the list has the states of all tenants."""
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
-            if self._opener.open(f"{self._site}/rows").read().decode().count(">ready<") == len(TENANTS) + 2:
+            text = self._opener.open(f"{self._site}/rows").read().decode()
+            if text.count(">ready<") == len(TENANTS) + len(OTHERS):
                 return
             time.sleep(1)
         sys.exit(f"the list has not all states after {SECONDS} s")
 
 
 @contextmanager
-def _page(folder: Path) -> Iterator[Browser]:
-    command = [sys.executable, "-P", "-m", "tests.support.page", str(folder), "--applied"]
+def _page(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str, float]]:
+    """Yield a page's process, its URL, and the seconds until it was printed."""
     began = time.monotonic()
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
         try:
-            line = next(line for line in process.stderr or () if "http://" in line)
-            yield Browser(re.findall(r"http://\S+", line)[0], time.monotonic() - began)
+            said: list[str] = []
+            for line in process.stderr or ():
+                said.append(line)
+                if found := re.search(r"http://\S+/login\S+", line):
+                    break
+            else:
+                sys.exit(f"{' '.join(command)} prints no URL: {''.join(said)}")
+            yield process, found[0], time.monotonic() - began
         finally:
             process.terminate()  # it removes its files
 
 
-def measure() -> list[Figure]:
-    """Measure both ways to keep tenants."""
-    return [figure for own in (False, True) for figure in _measured(own_stacks=own)]
+def _commands(where: str, *, own_stacks: bool) -> Iterator[Figure]:
+    """Start and end the command of a user."""
+    command = [str(ROOT / "opstrace"), "ui", "aws", STARTED, "--no-browser"]
+    starts, ends = [], []
+    _forget()  # files of a run that was killed
+    try:
+        _write(STARTED, STACKS, own_stacks=own_stacks)
+        for _ in range(STARTS):
+            with _page(command, os.environ | KEYS) as (process, url, seconds):
+                starts.append(seconds)
+                Browser(url)  # it follows, so the page reads meanwhile
+                time.sleep(PAUSE)
+                began = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                if status := process.wait():
+                    sys.exit(f"{' '.join(command)} ends with {status}")
+                ends.append(time.monotonic() - began)
+    finally:
+        _forget()
+    yield Figure(f"start, {where}", statistics.median(starts), "s", most=MOST_START)
+    yield Figure(f"slowest start, {where}", max(starts), "s")
+    yield Figure(f"end by Ctrl-C, {where}", statistics.median(ends), "s", most=MOST_END)
 
 
-def _measured(*, own_stacks: bool) -> list[Figure]:
-    where = f"{len(TENANTS)} tenants " + ("with stacks of their own" if own_stacks else "in the instance's stack")
+def _lists(where: str, *, own_stacks: bool) -> Iterator[Figure]:
+    """List the tenants, before and after their states are known."""
+    command = [sys.executable, "-P", "-m", "tests.support.page"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write(folder, own_stacks=own_stacks)
-        with _page(folder) as browser:
+        _write(LISTED, folder, own_stacks=own_stacks)
+        with _page([*command, name, "--applied"], os.environ) as (_, url, _):
+            browser = Browser(url)
             first = browser.seconds("/", TENANTS[-1])
             browser.wait_for_states()
-            answers = [browser.seconds("/", "team web") for _ in range(ANSWERS)]
-            figures = [
-                Figure(f"start, {where}", browser.started, "s", most=MOST_START),
-                Figure(f"first list, {where}", first, "s"),
-                Figure(f"list, {where}", statistics.median(answers), "s", most=MOST_LIST),
-            ]
-            if own_stacks:
-                _write_own(folder, TENANTS[0], "Ann")
-                changed = browser.seconds("/rows", "Ann")
-                figures.append(Figure(f"list after a change of one file, {where}", changed, "s", most=MOST_LIST))
-            return figures
+            answers = []
+            for _ in range(ANSWERS):
+                time.sleep(PAUSE)
+                answers.append(browser.seconds("/", ">ready<"))
+            _change(LISTED, folder, TENANTS[0], "Ann", own_stacks=own_stacks)
+            changed = browser.seconds("/rows", "Ann")
+    yield Figure(f"first list, without states, {where}", first, "s")
+    yield Figure(f"list, {where}", statistics.median(answers), "s", most=MOST_LIST)
+    yield Figure(f"slowest of {ANSWERS} lists, {where}", max(answers), "s", most=MOST_LIST)
+    yield Figure(f"list after a change of one tenant, {where}", changed, "s", most=MOST_LIST)
+
+
+def measure() -> list[Figure]:
+    """Measure both ways to keep tenants."""
+    figures = []
+    for own_stacks in (False, True):
+        where = f"{len(TENANTS):,} tenants " + ("with stacks of their own" if own_stacks else "in the instance's stack")
+        figures += [*_commands(where, own_stacks=own_stacks), *_lists(where, own_stacks=own_stacks)]
+    return figures
 
 
 if __name__ == "__main__":
