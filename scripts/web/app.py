@@ -45,6 +45,7 @@ ROUTES = [
     Route("/rows", tenants.rows),
     Route("/ages", tenants.ages),
     Route("/tenants/{tenant}", tenant.show),
+    Route("/tenants/{tenant}/state", tenant.state),
     Route("/tenants/{tenant}/facts", tenant.facts),
     Route("/tenants/{tenant}/revoke", tenant.revoke, methods=["POST"]),
     Route("/tenants/{tenant}/change", edits.show_change),

@@ -8,6 +8,7 @@ import datetime
 import json
 import math
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from scripts.instances.gateway import GATEWAY
 from scripts.stackfile.file import StackFile
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant, Signer
+from scripts.web.data.limits import expression_of_numbers
 from scripts.web.server import Options, leave, serve
 from tests.support.contexts import FakeContext
 from tests.support.factories import KEY, PAIR, settings
@@ -55,6 +57,16 @@ REQUESTS = {"cart": 14.0, "search": 31.0, "web": 58.0}  # each second, by job
 SERIES = {"billing": 8_400.0, "default": 310.0, "ops": 2_150.0, "shop": 41_800.0, "system": 26_300.0}
 SCRAPE_SECONDS = 30.0
 LINES = {"billing": 3.1, "default": 0.2, "shop": 46.0, "system": 12.4}
+# Of each tenant, by the names of `scripts.web.data.limits`; `series` and `samples` are those above.
+NUMBERS = {"queue": 0.0, "groups": 4.0, "streams": 212.0, "lines": LINES["shop"], "bytes": 11_900.0}
+LIMITS = {
+    "/config": "limits: {max_series_per_user: 5000000, max_global_series_per_user: 50000, ingestion_rate: 25000, "
+    "max_outstanding_requests_per_tenant: 100, ruler_max_rule_groups_per_tenant: 70, max_exemplars: 100000}",
+    "/runtime_config": "overrides: {}",
+    "/api/v1/user_stats": '{"numSeries": 41800}',
+    "/config/tenant/v1/limits": "{max_global_streams_per_user: 5000, ingestion_rate_mb: 4, per_stream_rate_limit: 3MB}",
+}
+ANSWERS = {"200": 1_460.0, "204": 165_600.0, "429": 31.0}  # of the gateway in an hour, by status
 STORED_BYTES = {"billing": 1_830_000, "default": 21_000, "ops": 640_000, "shop": 4_210_000, "system": 2_970_000}
 UPDATES = (
     ("2026-11-30T13:11:02.000Z", "ann@desk", "opstrace tenants set shop owner='team web'", {"update": 2}),
@@ -95,6 +107,33 @@ def _log_lines(asked: Asked) -> tuple[int, Any]:
     return 200, streams(({"job": "web", "level": "error"}, lines))
 
 
+def _access_log(asked: Asked) -> tuple[int, Any]:
+    end, lines = int(asked.query["end"]), []
+    for number in range(3):
+        at = end - number * 190_000_000_000
+        request = {"time": _time(at), "api": "loki", "method": "POST", "path": "/loki/api/v1/push"}
+        line = {**request, "status": 429, "reason": "request_rate_limited", "client": "10.0.4.17"}
+        lines.append((at, json.dumps(line)))
+    return 200, streams(({}, lines))
+
+
+def _pod_errors(asked: Asked) -> tuple[int, Any]:
+    at = int(asked.query["end"]) - 2_700_000_000_000
+    text = f'ts={_time(at)} caller=metrics.go level=error org_id=shop msg="query timed out" query="{{job=\\"web\\"}}"'
+    return 200, streams(({"k8s_pod_name": "loki-0"}, [(at, text)]))
+
+
+def _time(nanoseconds: int) -> str:
+    return datetime.datetime.fromtimestamp(nanoseconds / 1e9, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _counts() -> tuple[int, Any]:
+    load = _wave(time.time(), 0)
+    return 200, vector(
+        *(({"api": "loki", "status": status}, round(number * load)) for status, number in ANSWERS.items())
+    )
+
+
 def _alert() -> dict[str, Any]:
     return {
         "labels": {"alertname": "TenantNotReady", "severity": "warning", "namespace": namespace(UNREADY)},
@@ -104,21 +143,33 @@ def _alert() -> dict[str, Any]:
     }
 
 
-def answer(asked: Asked) -> tuple[int, Any]:
-    """Answer as Cortex and Loki of a tenant do."""
+def _numbers(asked: Asked) -> tuple[int, Any] | None:
+    """Answer a query of numbers over a time; None for another query."""
     query = asked.query.get("query", "")
-    rates = {
-        SERIES_BY_TENANT: SERIES,
-        SAMPLES_BY_TENANT: {name: series / SCRAPE_SECONDS for name, series in SERIES.items()},
-        LINES_BY_TENANT: LINES,
-    }
-    by_query = {expression.replace(RATE, "[5m]"): values for expression, values in rates.items()}
-    if query in by_query:
-        return _ranges(asked, "tenant", by_query[query])
-    if query == METRICS_QUERY:
-        return _ranges(asked, "job", REQUESTS)
+    samples = {name: series / SCRAPE_SECONDS for name, series in SERIES.items()}
+    rates = {SERIES_BY_TENANT: SERIES, SAMPLES_BY_TENANT: samples, LINES_BY_TENANT: LINES}
+    by_query = {expression.replace(RATE, "[5m]"): ("tenant", values) for expression, values in rates.items()}
+    own = {"series": SERIES["shop"], "samples": samples["shop"]}
+    by_query |= {expression_of_numbers("shop"): ("number", own | NUMBERS), METRICS_QUERY: ("job", REQUESTS)}
+    return _ranges(asked, *by_query[query]) if query in by_query else None
+
+
+def _logs(asked: Asked) -> tuple[int, Any] | None:
+    """Answer a query of logs that has lines; None for another query."""
+    query = asked.query.get("query", "")
+    if query.startswith("sum by (api, status)"):
+        return _counts()
     if query == LOGS_QUERY:
         return _log_lines(asked)
+    if query.startswith('{k8s_namespace_name="shop-tenant"}'):
+        return _pod_errors(asked)
+    return _access_log(asked) if query.endswith("status>=400") else None
+
+
+def answer(asked: Asked) -> tuple[int, Any]:
+    """Answer as Cortex and Loki of a tenant do."""
+    if found := _numbers(asked) or _logs(asked):
+        return found
     if asked.path.endswith("/alerts"):
         return 200, {"status": "success", "data": {"alerts": [_alert()] if ".system." in asked.host else []}}
     empty: Any = {
@@ -146,6 +197,9 @@ class _History(Engine):
 
 
 class _Cluster(Pods):
+    def ask(self, *arguments: Any) -> Any:
+        return LIMITS.get(arguments[3])
+
     def get(self, version: str, kind: str, name: str, namespace: str | None = None) -> Any:
         if (name, namespace) == (GATEWAY, GATEWAY_NAMESPACE):
             return {"spec": {"replicas": 2}, "status": {"readyReplicas": 2}}

@@ -1,6 +1,7 @@
 // Says on the page that values are old: when its process does not answer, and when a part of a view does not load.
 const banner = document.getElementById("connection");
 let lost = null;
+let wasConnected = false;
 
 const now = () => `${new Date().toISOString().slice(11, 19)} UTC`;
 
@@ -14,9 +15,11 @@ function say(status) {
 }
 
 document.addEventListener("htmx:sse:error", ({ detail }) => say(detail.status));
-document.addEventListener("htmx:sse:after:connection", () => {
+document.addEventListener("htmx:sse:after:connection", ({ target }) => {
   lost = null;
   banner.hidden = true;
+  if (wasConnected) htmx.trigger(target, "figures"); // a hidden tab has no connection, so its figures are old
+  wasConnected = true;
 });
 document.addEventListener("htmx:error", ({ detail }) => {
   const source = detail.ctx?.sourceElement;

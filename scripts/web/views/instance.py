@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, Response
@@ -53,9 +54,9 @@ def gateway(request: Request) -> Response:
         state = gateway_readiness(target.cluster).in_words()
         pods = page.context.gateway_pods(target.provider, config, page.instance)
     except REPAIRABLE as failed:
-        return HTMLResponse(page.html("gateway.html", error=str(failed), state="", pods={}))
+        return HTMLResponse(page.html("gateway.html", error=str(failed), state="", pods={}, read_at=0))
     words = {pod: one.in_words() if one else "does not tell which keys it has" for pod, one in pods.items()}
-    return HTMLResponse(page.html("gateway.html", error=None, state=state, pods=words))
+    return HTMLResponse(page.html("gateway.html", error=None, state=state, pods=words, read_at=time.time()))
 
 
 def check(request: Request) -> Response:

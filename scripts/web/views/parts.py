@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse
@@ -26,4 +27,4 @@ async def answer(page: Page, name: str, asked: Awaitable[Any]) -> HTMLResponse:
         why = reported(fault)
     if isinstance(found, str):
         found, why = None, found
-    return HTMLResponse(page.html(f"data/{name}.html", found=found, why=why))
+    return HTMLResponse(page.html("data/part.html", name=name, found=found, why=why, read_at=time.time()))

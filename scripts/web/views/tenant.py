@@ -36,22 +36,31 @@ def show(request: Request) -> Response:
 
 def _answer(request: Request, error: str | None = None, status: int = HTTPStatus.OK) -> Response:
     page, name = page_of(request), request.path_params["tenant"]
-    glance = next((one for one in page.tenants.tenants() if one.name == name), None)
-    if glance is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no tenant {name} in {page.instance}.")
-    config = page.subject.config()
+    shown, config = _state(request), page.subject.config()
     return page.respond(
         request,
         "tenant.html",
         status=status,
-        tenant=glance,
         tokens=_tokens(page.instance, name, config),
         is_system=name == SYSTEM,
-        outage=page.tenants.error,
-        pods_at=page.tenants.pods_at,
         error=error,
+        **shown,
         **connect.steps(page, name, config),
     )
+
+
+def _state(request: Request) -> dict[str, Any]:
+    """Return the values of the tenant's state; raises `HTTPException` where there is no such tenant."""
+    page, name = page_of(request), request.path_params["tenant"]
+    glance = next((one for one in page.tenants.tenants() if one.name == name), None)
+    if glance is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no tenant {name} in {page.instance}.")
+    return {"tenant": glance, "outage": page.tenants.error, "pods_at": page.tenants.pods_at}
+
+
+def state(request: Request) -> Response:
+    """Answer with the state of a tenant alone, which its view asks for when the list has changed."""
+    return HTMLResponse(page_of(request).html("tenant_state.html", **_state(request)))
 
 
 def _tokens(instance: str, tenant: str, config: StackConfig) -> list[dict[str, Any]]:
@@ -80,10 +89,11 @@ def facts(request: Request) -> Response:
     try:
         found = show_tenant(page.context.hurried(), page.provider_name, page.instance, name)
     except REPAIRABLE as error:
-        return HTMLResponse(page.html("facts.html", error=str(error), facts={}, stored="", limits={}))
+        return HTMLResponse(page.html("facts.html", error=str(error), facts={}, stored="", limits={}, read_at=0))
     limits = {kind: values or {} for kind, values in found.get("effectiveLimits", {}).items()}
     stored = in_units(found["storedBytes"]) if "storedBytes" in found else ""
-    return HTMLResponse(page.html("facts.html", error=None, facts=found, stored=stored, limits=limits))
+    values = {"facts": found, "stored": stored, "limits": limits, "read_at": time.time()}
+    return HTMLResponse(page.html("facts.html", error=None, **values))
 
 
 def revoke(request: Request) -> Response:

@@ -13,9 +13,10 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from components.core.errors import UserError
 from scripts.ui.durations import age_in_words
+from scripts.web.data.figures import ROUND_SECONDS
 from scripts.web.fault import reported
 from scripts.web.page import page_of
-from scripts.web.tenant_list import SORTS
+from scripts.web.tenant_list import APPLIED_SECONDS, SORTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from scripts.web.page import Page
 
 LOOK_SECONDS = 0.5
+# Events that come again and again, and the seconds between two. They make views ask for what the page does not follow: queries,
+# and what AWS and the engine tell, which changes seldom.
+PERIODS = {"figures": ROUND_SECONDS, "account": APPLIED_SECONDS}
 SHOWN = "Rows-Shown"  # the header with the mark of the rows that a browser shows
 REDRAW_SECONDS = 60  # after which the list is shown anew without a change, because tenants get older
 HEADINGS = {
@@ -148,7 +152,7 @@ def banner(request: Request) -> Response:
 
 
 def stream(request: Request) -> Response:
-    """Answer with an event for each change of the list, and for each change that begins, asks or ends.
+    """Answer with an event for each change of the list, for each change that begins, asks or ends, and in `PERIODS`.
 
     With `change` in the URL, also for the progress of that one. A page has only one stream, because browsers have few
     connections to a host.
@@ -174,12 +178,14 @@ async def _changes(page: Page, change: Change | None) -> AsyncGenerator[str]:
     read_at: tuple[float | None, ...] | None = None
     changes: list[tuple[str, bool]] | None = None
     progress: int | None = None
+    rounds = dict.fromkeys(PERIODS, 0)
     started = time.monotonic()
     with page.tenants.watched():
         page.figures.refresh_if_old()
         page.stored.request()
         while not page.is_ending:
-            minutes = int((time.monotonic() - started) // REDRAW_SECONDS)
+            passed = time.monotonic() - started
+            minutes = int(passed // REDRAW_SECONDS)
             if tenants != (versions := (page.tenants.version, page.figures.version, page.stored.version, minutes)):
                 tenants = versions
                 yield "event: tenants\ndata:\n\n"
@@ -191,6 +197,10 @@ async def _changes(page: Page, change: Change | None) -> AsyncGenerator[str]:
             if changes != active:
                 changes = active
                 yield "event: changes\ndata:\n\n"
+            for event, seconds in PERIODS.items():
+                if rounds[event] != (number := int(passed // seconds)):
+                    rounds[event] = number
+                    yield f"event: {event}\ndata:\n\n"
             if change:
                 await anyio.to_thread.run_sync(change.follow)
                 if progress != change.version:

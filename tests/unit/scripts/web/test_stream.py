@@ -3,7 +3,10 @@
 import threading
 from typing import Any
 
+import pytest
+
 from scripts.web.changes.change import Task
+from scripts.web.views import tenants
 from tests.support.page import Site
 from tests.support.polling import eventually
 
@@ -34,6 +37,28 @@ def test_the_stream_of_a_change_tells_of_its_progress_until_the_page_ends(site: 
     change.wait(60)
     assert text.count("event: progress") >= 2 and text.count("event: changes") == 1
     assert text.count("event: tenants") >= 1 and text.count("event: ages") >= 1 and not site.page.tenants.is_watched
+
+
+def test_views_are_told_in_rounds_to_ask_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        """The time of the stream, which passes while it sleeps."""
+
+        now = 0.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+        async def sleep(self, seconds: float) -> None:
+            self.now += seconds
+            site.page.is_ending = self.now > 700
+
+    clock = Clock()
+    monkeypatch.setattr(tenants, "time", clock)
+    monkeypatch.setattr(tenants, "anyio", clock)
+    text = site.browser().get("/events")
+    assert text.count("event: figures") == 700 // 30 and text.count("event: account") == 700 // 300
+    first = text.split("\n\n")[:3]  # a view that was just opened has asked already
+    assert first == [f"event: {name}\ndata:" for name in ("tenants", "ages", "changes")]
 
 
 def test_the_output_of_the_engine_is_shown_as_text(site: Site) -> None:

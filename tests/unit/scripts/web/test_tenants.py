@@ -88,7 +88,7 @@ def test_a_cluster_that_is_down_is_told_with_the_age_of_what_is_shown(
     assert "The pods were looked at " in browser.get("/") and ">at " in browser.get("/tenants/default")
     monkeypatch.setattr("scripts.web.tenant_list.pod_states", fail)
     site.page.tenants._read()
-    for path in ("/", "/tenants/default"):
+    for path in ("/", "/tenants/default", "/tenants/default/state"):
         page = browser.get(path)
         assert "the cluster does not answer" in page and ">ready<" in page
     assert read_at and site.page.tenants.pods_at == read_at
@@ -245,6 +245,17 @@ def test_one_tenant_shows_urls_and_the_command_for_a_token(site: Site) -> None:
     system = browser.get("/tenants/system")  # it belongs to the instance, and cannot be deleted
     assert 'href="/tenants/system/change"' in system and 'href="/tenants/system/delete"' not in system
     assert "There is no tenant nobody" in browser.get("/tenants/nobody", 404)
+
+
+def test_the_state_of_a_tenant_is_asked_for_alone(site: Site) -> None:
+    read(site)
+    browser = site.browser()
+    assert ">ready<" in browser.get("/tenants/default/state") and "zoe" in browser.get("/tenants/default/state")
+    site.cluster.ready["default"] = 0
+    site.page.tenants._read()
+    part = browser.get("/tenants/default/state")
+    assert ">ready<" not in part and "<main" not in part
+    assert "There is no tenant nobody" in browser.get("/tenants/nobody/state", 404)
 
 
 def test_the_contents_of_a_tenant_follow(site: Site) -> None:
