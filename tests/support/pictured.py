@@ -61,10 +61,13 @@ LINES = {"billing": 3.1, "default": 0.2, "shop": 46.0, "system": 12.4}
 NUMBERS = {"queue": 0.0, "groups": 4.0, "streams": 212.0, "lines": LINES["shop"], "bytes": 11_900.0}
 LIMITS = {
     "/config": "limits: {max_series_per_user: 5000000, max_global_series_per_user: 50000, ingestion_rate: 25000, "
-    "max_outstanding_requests_per_tenant: 100, ruler_max_rule_groups_per_tenant: 70, max_exemplars: 100000}",
+    "max_outstanding_requests_per_tenant: 100, ruler_max_rule_groups_per_tenant: 70, max_series_per_metric: 50000, "
+    "max_global_series_per_metric: 0, max_metadata_per_user: 8000, max_exemplars: 100000, "
+    "ruler_max_rules_per_rule_group: 0}",
     "/runtime_config": "overrides: {}",
     "/api/v1/user_stats": '{"numSeries": 41800}',
-    "/config/tenant/v1/limits": "{max_global_streams_per_user: 5000, ingestion_rate_mb: 4, per_stream_rate_limit: 3MB}",
+    "/config/tenant/v1/limits": "{max_streams_per_user: 0, max_global_streams_per_user: 5000, ingestion_rate_mb: 4, "
+    "per_stream_rate_limit: 3MB, max_concurrent_tail_requests: 10}",
 }
 ANSWERS = {"200": 1_460.0, "204": 165_600.0, "429": 31.0}  # of the gateway in an hour, by status
 STORED_BYTES = {"billing": 1_830_000, "default": 21_000, "ops": 640_000, "shop": 4_210_000, "system": 2_970_000}

@@ -175,9 +175,11 @@ def _limit(one: Limited, limits: InForce) -> tuple[str, float | None]:
     if in_force is None:
         return "unknown: the back end does not answer", None
     value = in_force.get(one.limit)
+    if value is None:
+        return "unknown: the back end does not tell it", None
     if isinstance(value, str):
         return value, None
     if not value and ZERO_IS_NONE in (MODELS[one.kind].model_fields[one.limit].description or ""):
         return "no limit", None
-    most = float(value or 0) * one.factor
+    most = float(value) * one.factor
     return in_words(most), most

@@ -37,7 +37,7 @@ METRICS = {
     "alertmanager_notification_rate_limit": 0,
     "alertmanager_max_silences_count": 1000,
 }
-LOGS = "{max_global_streams_per_user: 0, ingestion_rate_mb: 8, per_stream_rate_limit: 3MB}"
+LOGS = "{max_streams_per_user: 0, max_global_streams_per_user: 0, ingestion_rate_mb: 8, per_stream_rate_limit: 3MB}"
 
 
 def answer(asked: Asked) -> tuple[int, Any]:
@@ -106,6 +106,7 @@ def test_where_collectors_keep_no_metric_the_row_has_no_figure(browser: Browser,
     assert found["Metrics with metadata"] == ["no figure", "8k", "unknown"]
     assert found["Exemplars in a pod"] == ["no figure", "0", "unknown"]  # of this limit, 0 is not none
     assert found["Bytes/s of one stream"] == ["no figure", "3MB", "unknown"]
+    assert found["Clients that tail"] == ["no figure", "unknown: the back end does not tell it", "unknown"]
     assert {cells[0] for cells in [*found.values()][9:]} == {"no figure"}
 
 
