@@ -70,9 +70,10 @@ def show_created(created: Created, seconds: float) -> None:
         file = token_file(tenant)
         table.add_row(tenant, *(created.url(api, tenant) for api in APIS), str(file) if file.exists() else ELSEWHERE)
     show_table(table)
-    if created.config.collectors.enabled:
-        wait = created.provider.collectors_wait
-        note(f"The cluster's own logs and metrics follow in the tenant {SYSTEM}{f' {wait}' if wait else ''}.")
+    collectors, wait = created.config.collectors, created.provider.collectors_wait
+    enabled = {"logs": collectors.logs, "metrics": collectors.metrics}
+    if kinds := " and ".join(kind for kind in enabled if enabled[kind]):
+        note(f"The cluster's own {kinds} follow in the tenant {SYSTEM}{f' {wait}' if wait else ''}.")
     first, ca_file = created.tenants[0], created.provider.ca_file
     ca = f"--cacert {ca_file} " if ca_file else ""
     if ca_file:

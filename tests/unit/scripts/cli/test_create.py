@@ -209,6 +209,8 @@ def test_a_finished_instance_that_does_not_answer_yet_is_waited_for_and_shown(cl
     [
         (None, {}, "The cluster's own logs and metrics follow in the tenant system.\n"),
         ("once their program is built", {}, "follow in the tenant system once their program is built.\n"),
+        (None, {"logs": False}, "The cluster's own metrics follow in the tenant system.\n"),
+        (None, {"metrics": False}, "The cluster's own logs follow in the tenant system.\n"),
         ("once their program is built", {"logs": False, "metrics": False}, ""),
     ],
 )
