@@ -137,9 +137,13 @@ _COLLECTORS = Row(
         graph(
             "Lost",
             "cps",
-            "Lines and samples that the system tenant refused for good.",
+            "Lines and samples that the system tenant refused for good, and samples that found no room on their node.",
             Query(f"sum(rate(otelcol_exporter_send_failed_log_records_total{RATE})) {OR_ZERO}", "lines"),
             Query(f"sum(rate(otelcol_exporter_send_failed_metric_points_total{RATE})) {OR_ZERO}", "samples"),
+            Query(
+                f"sum(rate(otelcol_exporter_enqueue_failed_metric_points_total{RATE})) {OR_ZERO}",
+                "samples without room",
+            ),
         ),
     ),
 )

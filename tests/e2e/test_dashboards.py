@@ -31,6 +31,7 @@ SELECTORS = {
 # These appear with the first fault: data lost or changes refused, which no test makes, and failures of back ends.
 LOSSES = {
     '{__name__=~"envoy_.*_update_(rejected|failure)_total",job="gateway"}',
+    "otelcol_exporter_enqueue_failed_metric_points_total",
     "otelcol_exporter_send_failed_log_records_total",
     "otelcol_exporter_send_failed_metric_points_total",
 }
