@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from components.core.images import ENVOY_IMAGE
 from localcloud.settings import Settings
 from scripts.tokens.parse import token_in
+from tests.support.envoy_server import answer, command_line, http_listener, pod_spec
 from tests.support.integration_data import WAIT, check, lines, values
 from tests.support.node_processes import stop_node
 from tests.support.polling import eventually
@@ -50,45 +50,16 @@ class App:
 
 
 def _app(namespace: str) -> dict[str, object]:
-    log = {
-        "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-        "log_format": {"text_format_source": {"inline_string": "%REQ(:PATH)%\n"}},
-    }
-    answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200}}
-    manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "app",
-        "access_log": [{"name": "stdout", "typed_config": log}],
-        "route_config": {"virtual_hosts": [{"name": "app", "domains": ["*"], "routes": [answer]}]},
-        "http_filters": [
-            {
-                "name": "router",
-                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-            }
-        ],
-    }
-
-    def address(port: int) -> dict[str, object]:
-        return {"socket_address": {"address": "0.0.0.0", "port_value": port}}  # noqa: S104 in a pod
-
-    listener = {
-        "address": address(APP_PORT),
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    }
-    config = {"admin": {"address": address(ADMIN_PORT)}, "static_resources": {"listeners": [listener]}}
-    container = {
-        "name": "app",
-        "image": ENVOY_IMAGE,
-        "args": ["--config-yaml", json.dumps(config), "--concurrency", "1", "--log-level", "error"],
-        "readinessProbe": {"httpGet": {"path": "/ready", "port": ADMIN_PORT}, "periodSeconds": 1},
-    }
+    listener = http_listener(APP_PORT, [answer()], log="%REQ(:PATH)%")
+    probe = {"httpGet": {"path": "/ready", "port": ADMIN_PORT}, "periodSeconds": 1}
+    spec = pod_spec("app", command_line(listener, admin_port=ADMIN_PORT), readinessProbe=probe)
     scraped = {"scrape": "true", "port": str(ADMIN_PORT), "path": "/stats/prometheus"}
     annotations = {f"prometheus.io/{name}": value for name, value in scraped.items()}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "app", "namespace": namespace, "annotations": annotations},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+        "spec": spec,
     }
 
 

@@ -1,6 +1,5 @@
 """Back ends of the system tenant that are down, or a pod in place of its Loki, which answers 429 and 503, in turn."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from components.core.images import ENVOY_IMAGE
 from components.core.labels import labels
 from components.core.names import PORTS, SYSTEM, namespace
 from components.shared.pods import POD_SECURITY_CONTEXT, Container
+from tests.support.envoy_server import answer, command_line, http_listener
 from tests.support.manifests import apply
 from tests.support.user_session import INSTANCE, UserSession
 
@@ -17,8 +17,6 @@ STATUSES = (429, 503)
 POD, PUSH = "refuses", "/otlp/v1/logs"
 PLACE = ("-n", namespace(SYSTEM))
 WAIT = "--timeout=240s"
-TYPES = "type.googleapis.com/envoy.extensions"
-# In a pod with one worker, so that it counts all requests.
 REFUSES = f"""
 local statuses, asked = {{"{STATUSES[0]}", "{STATUSES[1]}"}}, 0
 function envoy_on_request(request)
@@ -60,10 +58,11 @@ def refusing_loki(walk: UserSession) -> Iterator[Callable[[], Counter[int]]]:
 
 
 def _pod() -> dict[str, Any]:
+    listener = http_listener(PORTS["loki"], [answer()], log="%REQ(:PATH)% %RESPONSE_CODE%", script=REFUSES)
     container = Container(
         name=POD,
         image=ENVOY_IMAGE,
-        args=["--config-yaml", json.dumps(_envoy()), "--concurrency", "1", "--disable-hot-restart", "-l", "off"],
+        args=command_line(listener, level="off"),
         ports={"http": PORTS["loki"]},
         probe=("/ready", "http"),
         requests={"cpu": "10m", "memory": "32Mi"},
@@ -78,27 +77,3 @@ def _pod() -> dict[str, Any]:
         "terminationGracePeriodSeconds": 0,
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def _envoy() -> dict[str, Any]:
-    routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]
-    log = {
-        "@type": f"{TYPES}.access_loggers.stream.v3.StdoutAccessLog",
-        "log_format": {"text_format_source": {"inline_string": "%REQ(:PATH)% %RESPONSE_CODE%\n"}},
-    }
-    filters = {
-        "lua": {"@type": f"{TYPES}.filters.http.lua.v3.Lua", "default_source_code": {"inline_string": REFUSES}},
-        "router": {"@type": f"{TYPES}.filters.http.router.v3.Router"},
-    }
-    manager = {
-        "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": POD,
-        "access_log": [{"name": "stdout", "typed_config": log}],
-        "route_config": {"virtual_hosts": [{"name": POD, "domains": ["*"], "routes": routes}]},
-        "http_filters": [{"name": name, "typed_config": config} for name, config in filters.items()],
-    }
-    listener = {
-        "address": {"socket_address": {"address": "0.0.0.0", "port_value": PORTS["loki"]}},  # noqa: S104 in a pod
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    }
-    return {"static_resources": {"listeners": [listener]}}
