@@ -195,3 +195,24 @@ def test_targets_with_endless_texts_cost_the_others_nothing(
     eventually(lambda: "orders" in system_tenant.samples)  # of the target with the help text
     for server in hostile:
         server.stop()
+
+
+def test_a_target_leads_the_collector_to_no_other_address(
+    system_tenant: SystemTenant, collectors: Collectors, httpserver: HTTPServer
+) -> None:
+    """It answers by a redirect to an address that collectors may reach and others may not."""
+    scrapes = counting_target(httpserver)
+    hidden = "/ingester/shutdown"
+    httpserver.expect_request(hidden).respond_with_data("")
+    hostile = HTTPServer("127.0.0.1", 0)
+    location = {"location": f"http://127.0.0.1:{httpserver.port}{hidden}"}
+    hostile.expect_request("/metrics").respond_with_data("", status=307, headers=location)
+    with hostile:
+        targets = [f"127.0.0.1:{server.port}" for server in (hostile, httpserver)]
+        scraper = collectors.make(
+            CLUSTER, SCRAPES_ALONE, {}, extra_scrape=[replace(scrape_job(targets[0]), targets=targets)]
+        )
+        scraper.start()
+        eventually(lambda: scrapes[-1:] > [2] and bool(hostile.log), detail=scraper.said)
+        eventually(lambda: {*system_tenant.samples.get("up", [])} == {0, 1}, detail=scraper.said)
+    assert {request.path for request, _ in httpserver.log} == {"/metrics"}

@@ -178,6 +178,12 @@ def test_only_the_kubelet_and_the_api_server_get_the_service_account_s_token() -
     assert {job["job_name"] for job in found if "authorization" in job} == {"kubelet", "cadvisor", "apiserver"}
 
 
+def test_no_target_leads_a_collector_to_another_address() -> None:
+    found = configurations(collected(extraScrape=[{"job": "database", "targets": ["db.example.com:9187"]}]))
+    scraped = {(program, name): job for program, each in found.items() for name, job in jobs(each).items()}
+    assert len(scraped) > 8 and [name for name, job in scraped.items() if job["follow_redirects"] is not False] == []
+
+
 def test_back_ends_of_all_tenants_are_scraped_through_the_gateway_and_few_of_their_metrics_are_kept() -> None:
     resources = collected()
     service = next(each.inputs for each in declared(settings()) if each.name.endswith("backend-metrics-service"))
