@@ -2,7 +2,8 @@
 
 The namespace has the Pod Security level `privileged`, because the others forbid host paths. So a policy of its own says
 which pods there may be. It holds for whoever may create pods in the namespace: the collector's program with another
-configuration could read all log files and write to the system tenant, so what it runs is fixed, too.
+configuration could read all log files and write to the system tenant, so what it runs is fixed, too. For the same reason,
+nobody may run a program in a collector's container. Whoever may change the collectors' ConfigMaps is not stopped.
 """
 
 import json
@@ -26,13 +27,15 @@ from components.core.resource_names import ADMISSION_BINDING_TYPE, ADMISSION_POL
 from components.shared.kubernetes_object import KubernetesObject
 from components.shared.options import child, manifest
 
+CONNECT = "CONNECT"  # the operation on a pod that exists, such as `exec`
+CONNECTIONS = ["pods/exec", "pods/attach"]
 HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
 TOKEN_VOLUME = "kube-api-access-"
 """How the name of the volume begins that Kubernetes adds for the token of the service account."""
 
 
 def validations(programs: Sequence[str], image: str) -> list[dict[str, str]]:
-    """Return the rules of a pod as expressions of CEL, each with what it demands."""
+    """Return the rules of a pod and of connections to it as expressions of CEL, each with what it demands."""
     rules = {
         f"its service account is one of {', '.join(programs)}": (
             f"has(object.spec.serviceAccountName) && object.spec.serviceAccountName in {json.dumps(list(programs))}"
@@ -47,9 +50,16 @@ def validations(programs: Sequence[str], image: str) -> list[dict[str, str]]:
         **_node_rules(),
         **_volume_rules(),
     }
+    refused = f"{COLLECTORS_NAMESPACE} admits neither exec nor attach; read the logs of the pod"
     return [
-        {"expression": expression, "message": f"{COLLECTORS_NAMESPACE} admits a pod only if {rule}"}
-        for rule, expression in rules.items()
+        {"expression": f"request.operation != '{CONNECT}'", "message": refused},
+        *(
+            {
+                "expression": f"request.operation == '{CONNECT}' || ({expression})",  # which has no pod
+                "message": f"{COLLECTORS_NAMESPACE} admits a pod only if {rule}",
+            }
+            for rule, expression in rules.items()
+        ),
     ]
 
 
@@ -146,12 +156,13 @@ def declare_policy(
 ) -> list[pulumi.Resource]:
     """Declare the policy and its binding, which holds in the collectors' namespace alone."""
     only_there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": COLLECTORS_NAMESPACE}}}
-    rule: dict[str, Any] = {
-        "apiGroups": [""],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["pods", "pods/ephemeralcontainers"],
-    }
+    rules: list[dict[str, Any]] = [
+        {"apiGroups": [""], "apiVersions": ["v1"], "operations": operations, "resources": resources}
+        for operations, resources in (
+            (["CREATE", "UPDATE"], ["pods", "pods/ephemeralcontainers"]),
+            ([CONNECT], CONNECTIONS),
+        )
+    ]
     metadata = manifest(name=COLLECTORS_NAMESPACE, labels=marks)
     policy = KubernetesObject(
         ADMISSION_POLICY_TYPE,
@@ -159,7 +170,7 @@ def declare_policy(
         metadata=metadata,
         spec=manifest(
             failurePolicy="Fail",
-            matchConstraints={**only_there, "resourceRules": [rule]},
+            matchConstraints={**only_there, "resourceRules": rules},
             validations=validations(programs, image),
         ),
         opts=child(parent),

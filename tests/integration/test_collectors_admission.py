@@ -176,11 +176,25 @@ def test_any_other_pod_is_refused_with_the_reason(namespace: Namespace, change: 
     assert f"{REFUSED}{told}" in namespace.refusal(namespace.pod("node-collector", change))
 
 
-def test_a_container_to_debug_a_collector_is_refused(namespace: Namespace) -> None:
+@pytest.fixture(scope="module")
+def collector(namespace: Namespace) -> str:
+    """The name of a collector's pod, which no node runs."""
     assert namespace.kubectl("create", "-f", "-", typed=namespace.pod("node-collector"))[0] == 0
-    debug = ("debug", "node-collector", "-n", COLLECTORS_NAMESPACE, "--image=busybox", "--attach=false")
-    code, text = namespace.kubectl(*debug)
+    return "node-collector"
+
+
+def test_a_container_to_debug_a_collector_is_refused(namespace: Namespace, collector: str) -> None:
+    code, text = namespace.kubectl("debug", collector, "-n", COLLECTORS_NAMESPACE, "--image=busybox", "--attach=false")
     assert code and f"{REFUSED}it has one container" in text
+
+
+@pytest.mark.parametrize("command", [("exec", "node-collector", "--", "/otelcol-k8s"), ("attach", "node-collector")])
+def test_nobody_gets_into_a_collector_s_container(
+    namespace: Namespace, collector: str, command: tuple[str, ...]
+) -> None:
+    """Its program could run once more, with another configuration."""
+    code, text = namespace.kubectl("-n", COLLECTORS_NAMESPACE, *command)
+    assert code and f"{COLLECTORS_NAMESPACE} admits neither exec nor attach" in text
 
 
 def test_the_policy_holds_in_no_other_namespace(namespace: Namespace) -> None:

@@ -254,8 +254,8 @@ def test_the_collectors_read_no_secret_and_change_nothing() -> None:
 
 
 def test_the_policy_names_the_collectors_that_there_are_and_their_image() -> None:
-    accounts, _, image, *_ = (rule["expression"] for rule in validations([NODE], COLLECTOR_IMAGE))
-    assert accounts.endswith(f'in ["{NODE}"]') and COLLECTOR_IMAGE in image
+    _, accounts, _, image, *_ = (rule["expression"] for rule in validations([NODE], COLLECTOR_IMAGE))
+    assert accounts.endswith(f'in ["{NODE}"])') and COLLECTOR_IMAGE in image
 
 
 def test_pod_names_are_no_labels_of_the_system_tenant_s_streams() -> None:
