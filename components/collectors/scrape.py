@@ -74,6 +74,21 @@ POD_LABELS = (
     _label("pod", "__meta_kubernetes_pod_name"),
     _label("node", "__meta_kubernetes_pod_node_name"),
 )
+CONTROLLER = [f"__meta_kubernetes_pod_controller_{part}" for part in ("kind", "name")]
+# Labels for the controllers of pods, which are those of the series about objects (see configuration.py).
+CONTROLLERS = {"StatefulSet": "statefulset", "DaemonSet": "daemonset", "Job": "job_name"}
+
+
+def _workload_labels() -> list[dict[str, Any]]:
+    """Return the rules that name a pod's workload. The controller of a Deployment's pod is a ReplicaSet with a hash."""
+    hashed = [*CONTROLLER, f"__meta_kubernetes_pod_label_{_meta('pod-template-hash')}"]
+    return [
+        *(
+            {"source_labels": CONTROLLER, "regex": f"{kind};(.+)", "target_label": label}
+            for kind, label in CONTROLLERS.items()
+        ),
+        {"source_labels": hashed, "regex": "ReplicaSet;(.+)-[^-;]+;.+", "target_label": "deployment"},
+    ]
 
 
 def _pods_of_node() -> list[dict[str, Any]]:
@@ -126,7 +141,7 @@ def cadvisor(excluded: Sequence[str]) -> dict[str, Any]:
 def pods(excluded: Sequence[str]) -> dict[str, Any]:
     """Return the job of the node's pods with the annotation `prometheus.io/scrape: "true"`.
 
-    Whoever may annotate a pod chooses the port and the path, but the address is the pod's own, and no token is sent.
+    Whoever may annotate a pod chooses scheme, port and path, but the address is the pod's own, and no token is sent.
     """
     return _job(
         "pods",
@@ -134,6 +149,8 @@ def pods(excluded: Sequence[str]) -> dict[str, Any]:
         sample_limit=MOST_SAMPLES,
         body_size_limit=MOST_BYTES,
         **LABEL_LIMITS,
+        # No authority signs certificates for addresses of pods. The connection stays on the node.
+        tls_config={"insecure_skip_verify": True},
         kubernetes_sd_configs=_pods_of_node(),
         relabel_configs=[
             {"source_labels": [f"{ANNOTATION}scrape"], "regex": "true", "action": "keep"},
@@ -149,6 +166,7 @@ def pods(excluded: Sequence[str]) -> dict[str, Any]:
                 "target_label": "__address__",
             },
             *POD_LABELS,
+            *_workload_labels(),
         ],
         metric_relabel_configs=[NO_TARGET_INFO],
     )

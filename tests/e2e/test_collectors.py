@@ -1,30 +1,45 @@
 """The cluster watches itself: logs of any pod and the metrics of containers are in the system tenant, by the page's commands."""
 
+import datetime
 import json
 import re
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
+from components.collectors.scrape import SLOW_SECONDS
 from components.collectors.settings import NODE
-from components.core.images import ENVOY_IMAGE
 from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.gateway.settings import METRICS_PORT
+from tests.support.envoy_server import pod_spec
 from tests.support.manifests import apply
 from tests.support.packets import PodNetwork
 from tests.support.polling import eventually
 from tests.support.queries import LINES, METRICS, asked, lines_of
+from tests.support.scraped_pods import (
+    ELSEWHERE,
+    METRIC,
+    OTHER_PORT,
+    PORT,
+    SCRAPED,
+    deployment,
+    elsewhere,
+    in_namespace,
+    pod,
+    usual,
+)
 from tests.support.user_session import INSTANCE, UserSession, commands, url
 
 PAGE = "how-to/watch-the-cluster.md"
 SOON = 30  # seconds from a line or a sample to the answer that has it
 START_SECONDS = 180  # until the collectors run, on a busy machine
-JOBS = {"apiserver", "cadvisor", "collector", "cortex", "gateway", "kubelet", "kubernetes", "loki"}
+JOBS = {"apiserver", "cadvisor", "collector", "cortex", "gateway", "kubelet", "kubernetes", "loki", "pods"}
 MOST_SERIES = 400  # of one back end
 GOES_ON, ENDS = "goes-on", "ends"  # the containers of new pods
+NEW, SHOP = "new", "shop"  # a pod and a Deployment that are scraped
+UNMARKED = "unmarked"  # a pod without annotations
 
 
 def lines(walk: UserSession, query: str) -> list[str]:
@@ -45,7 +60,7 @@ def test_create_says_that_the_collectors_follow(walk: UserSession) -> None:
     assert "The cluster's own logs and metrics follow in the tenant system" in walk.created
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def collecting(walk: UserSession) -> None:
     """Wait until lines and rates of metrics are there, which takes a while on a new instance."""
     eventually(lambda: lines(walk, '{k8s_namespace_name="opstrace"}') != [], START_SECONDS, detail=lambda: said(walk))
@@ -77,45 +92,61 @@ def test_a_line_of_a_pod_is_found_soon(walk: UserSession) -> None:
     assert not [name for name in names if "pod" in name or "instance" in name]
 
 
-@pytest.fixture
-def new_pods(walk: UserSession, collecting: None) -> Iterator[str]:
-    """A new namespace with a pod that goes on, and a Job whose pod ends within a second; their containers' names differ."""
+@pytest.fixture(scope="module")
+def new_pods(walk: UserSession, collecting: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A new namespace with pods: one that goes on, one of a Deployment, one that is not scraped, and one that ends at once."""
     place = f"new-{uuid.uuid4().hex[:8]}"
-
-    def pod(name: str, *arguments: str) -> dict[str, Any]:
-        container = {"name": name, "image": ENVOY_IMAGE, "args": [*arguments]}
-        return {"containers": [container], "terminationGracePeriodSeconds": 0}
-
-    metadata = {"name": "new", "namespace": place}
-    job = {"template": {"spec": pod(ENDS, "--version") | {"restartPolicy": "Never"}}}
-    objects = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}},
-        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod(GOES_ON, "--config-yaml", "{}")},
-        {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job},
-    ]
-    apply(walk.shell, *objects)
+    job = {"template": {"spec": pod_spec(ENDS, ["--version"]) | {"restartPolicy": "Never"}}}
+    apply(
+        walk.shell,
+        in_namespace(place),
+        pod(place, NEW, usual(GOES_ON), SCRAPED),
+        pod(place, UNMARKED, usual("server")),
+        deployment(place, SHOP, elsewhere("server", tmp_path_factory.mktemp("shop")), ELSEWHERE),
+        {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": NEW, "namespace": place}, "spec": job},
+    )
     yield place
     walk.kubectl("delete", "namespace", place, "--wait=false")
 
 
-def test_lines_and_cpu_of_new_pods_are_found_soon(walk: UserSession, new_pods: str) -> None:
-    delays: dict[str, float] = {}  # of the first line of each container, and of the first sample, until it is found
+def test_lines_cpu_and_metrics_of_new_pods_are_found_soon(walk: UserSession, new_pods: str) -> None:
+    delays: dict[str, float] = {}  # of each container's first line, and of the first samples, until they are found
+    samples = {
+        "cpu": f'container_cpu_usage_seconds_total{{namespace="{new_pods}",container="{GOES_ON}"}}',
+        **{name: f'{METRIC}{{namespace="{new_pods}",pod=~"{name}.*"}}' for name in (NEW, SHOP)},
+    }
+    wanted = {GOES_ON, ENDS, *samples}
 
     def all_are_found() -> bool:
         for name in (GOES_ON, ENDS):
             query = f'{{k8s_namespace_name="{new_pods}",k8s_container_name="{name}"}}'
             for stream in asked(walk, LINES, query=query, limit=1, direction="forward"):
                 delays.setdefault(name, time.time() - int(stream["values"][0][0]) / 1e9)
-        cpu = f'timestamp(container_cpu_usage_seconds_total{{namespace="{new_pods}",container="{GOES_ON}"}})'
-        for sample in asked(walk, METRICS, query=cpu):
-            delays.setdefault("cpu", time.time() - float(sample["value"][1]))
-        return {*delays} == {GOES_ON, ENDS, "cpu"}
+        for name in samples.keys() - delays.keys():
+            for sample in asked(walk, METRICS, query=f"timestamp({samples[name]})"):
+                delays.setdefault(name, time.time() - float(sample["value"][1]))
+        return {*delays} == wanted
 
     def state() -> str:
         return f"{delays}\n{walk.kubectl('-n', new_pods, 'get', 'pods', '-o', 'wide')}\n{said(walk)}"
 
-    eventually(all_are_found, 3 * SOON, detail=state)
+    eventually(all_are_found, START_SECONDS, detail=state)
     assert max(delays.values()) < SOON, delays
+
+
+def test_annotated_pods_are_scraped_where_their_annotations_say(walk: UserSession, new_pods: str) -> None:
+    pods = json.loads(walk.kubectl("-n", new_pods, "get", "pods", "-o", "json"))["items"]
+    running = {each["metadata"]["name"]: each for each in pods if each["status"]["phase"] == "Running"}
+    (shop,) = (name for name in running if name.startswith(SHOP))
+
+    def labels(name: str, port: int, **workload: str) -> dict[str, str]:
+        node, address = running[name]["spec"]["nodeName"], running[name]["status"]["podIP"]
+        own = {"__name__": METRIC, "job": "pods", "instance": f"{address}:{port}"}
+        return own | {"namespace": new_pods, "pod": name, "node": node} | workload
+
+    found = series(walk, f'{METRIC}{{namespace="{new_pods}"}}')
+    expected = [labels(NEW, PORT), labels(shop, OTHER_PORT, deployment=SHOP)]
+    assert sorted(found, key=lambda each: each["pod"]) == expected
 
 
 def test_the_cpu_of_containers_is_not_older_than_that(walk: UserSession) -> None:
@@ -126,7 +157,7 @@ def test_the_cpu_of_containers_is_not_older_than_that(walk: UserSession) -> None
     assert time.time() - newest < SOON
 
 
-def test_each_job_has_series(walk: UserSession) -> None:
+def test_each_job_has_series(walk: UserSession, new_pods: str) -> None:
     def jobs() -> set[str]:
         return {entry["job"] for entry in series(walk, "group by (job) ({job!=''})")}
 
@@ -157,6 +188,16 @@ def test_the_collectors_reach_the_data_of_no_tenant_but_their_own(walk: UserSess
     for api, port in PORTS.items():
         pod = PodNetwork.of(walk, "default-tenant", api)
         assert not collector.reaches(f"{pod.address}:{port}")
+
+
+def test_a_pod_without_the_annotation_is_not_scraped(walk: UserSession, new_pods: str) -> None:
+    """It serves the same metric as another one, which is found already."""
+    pods = walk.kubectl("-n", new_pods, "get", "pods", "-o", "json")
+    started = {each["metadata"]["name"]: each["status"]["startTime"] for each in json.loads(pods)["items"]}
+    begin = datetime.datetime.fromisoformat(started[UNMARKED]).timestamp()
+    time.sleep(max(0, begin + 2 * SLOW_SECONDS - time.time()))
+    found = {each["pod"] for each in series(walk, f'count by (pod) ({{namespace="{new_pods}",job="pods"}})')}
+    assert found == {name for name in started if name == NEW or name.startswith(SHOP)}
 
 
 def test_the_status_tells_how_old_the_newest_data_is(walk: UserSession) -> None:

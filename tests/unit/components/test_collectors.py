@@ -164,6 +164,29 @@ def test_excluded_namespaces_are_left_out_of_logs_containers_and_pods() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "pod_hash", "labels"),
+    [
+        ("ReplicaSet", "web-shop-5d4f8c7b9", "5d4f8c7b9", {"deployment": "web-shop"}),
+        ("ReplicaSet", "web-shop", "", {}),  # of no Deployment
+        ("StatefulSet", "db-0", "", {"statefulset": "db-0"}),
+        ("DaemonSet", "agent", "", {"daemonset": "agent"}),
+        ("Job", "backup-29012345", "", {"job_name": "backup-29012345"}),
+        ("Node", "node-1", "", {}),
+        ("", "", "", {}),
+    ],
+)
+def test_a_pod_has_its_workload_as_a_label(kind: str, name: str, pod_hash: str, labels: dict[str, str]) -> None:
+    found = {"pod_controller_kind": kind, "pod_controller_name": name, "pod_label_pod_template_hash": pod_hash}
+    made = {}
+    for rule in jobs(configurations(collected())[NODE])["pods"]["relabel_configs"]:
+        source = ";".join(found.get(each.removeprefix("__meta_kubernetes_"), "") for each in rule["source_labels"])
+        match = re.fullmatch(rule.get("regex", "(.*)"), source)
+        if match and rule["source_labels"][0].endswith("controller_kind"):
+            made[rule["target_label"]] = match[1]
+    assert made == labels
+
+
 def test_further_targets_are_scraped_once_for_the_cluster() -> None:
     target = {"job": "database", "targets": ["db.example.com:9187"], "scheme": "https", "intervalSeconds": 60}
     found = configurations(collected(extraScrape=[target]))
