@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from components.config.platform.collectors import CollectorsConfig
 from components.core.names import APIS
 from scripts.cli.create import show_created
 from scripts.clients.providers import Provider
@@ -117,7 +118,9 @@ def test_what_create_prints_sends_the_token_and_shows_it_to_nobody(
     monkeypatch.chdir(tmp_path)
     write_secret(token_file("default"), b"the-token-of-the-tenant")
     config: Any = SimpleNamespace(
-        domain="example.com", load_balancer=SimpleNamespace(port=443), collectors=SimpleNamespace(enabled=False)
+        domain="example.com",
+        load_balancer=SimpleNamespace(port=443),
+        collectors=CollectorsConfig(logs=False, metrics=False),
     )
     show_created(Created("showdown", config, Provider({}), ["default"]), 1)
     _, _, printed = capsys.readouterr().err.partition("Try it:\n")
