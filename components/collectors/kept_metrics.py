@@ -79,8 +79,8 @@ KEPT: Mapping[str, Sequence[str]] = {
 }
 
 
-def is_kept(metric: str) -> bool:
-    """Tell whether the system tenant has a metric of this name from one of its jobs."""
+def is_kept(metric: str, job: str) -> bool:
+    """Tell whether the system tenant has a metric of this name from a job."""
     if metric == "up" or metric.startswith("scrape_"):  # of every scrape
         return True
-    return any(re.fullmatch(name, metric) for names in KEPT.values() for name in names)
+    return any(re.fullmatch(name, metric) for name in KEPT[job])

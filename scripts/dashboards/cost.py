@@ -1,5 +1,6 @@
 """The dashboard of what causes the cost of each tenant."""
 
+from components.collectors.rules.selectors import series
 from scripts.dashboards.dashboard import Dashboard, Row, choice
 from scripts.dashboards.expressions import (
     BLOCK_HOURS,
@@ -18,7 +19,7 @@ from scripts.dashboards.expressions import (
 from scripts.dashboards.panel import Query, graph, table
 
 _METRICS_AN_HOUR = of_each_tenant(f"max by (tenant) ({BLOCKS}) / {BLOCK_HOURS}")
-_VOLUMES = by_tenant(f"kubelet_volume_stats_capacity_bytes{{{TENANT_NAMESPACES}}}")
+_VOLUMES = by_tenant(series("kubelet", "kubelet_volume_stats_capacity_bytes", TENANT_NAMESPACES))
 _CPU = by_tenant(cpu(TENANT_NAMESPACES))
 _MEMORY = by_tenant(memory(TENANT_NAMESPACES))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.dashboards.expressions import SCRAPED_CORTEX
 from scripts.dashboards.panel import DATA_SOURCES, WHOLE_WIDTH, Panel
 
 SCHEMA_VERSION = 39
@@ -85,7 +86,7 @@ class Dashboard:
 
 def tenant_variable() -> dict[str, Any]:
     """Return the variable `tenant`: the tenants whose Cortex the collectors scrape."""
-    expression = "label_values(cortex_build_info, tenant)"
+    expression = f"label_values({SCRAPED_CORTEX}, tenant)"
     return {
         "name": "tenant",
         "label": "Tenant",

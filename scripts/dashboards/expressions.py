@@ -4,25 +4,28 @@ Every expression has a value also where nothing has happened yet: `OR_ZERO` is 0
 with the first error, `of_each_tenant` has a 0 for each tenant.
 """
 
+from components.collectors.rules.selectors import series
 from components.core.names import GATEWAY_NAMESPACE
 
 OR_ZERO = "or on () vector(0)"
 RATE = "[$__rate_interval]"
 TENANT_NAMESPACES = 'namespace=~".+-tenant"'
-BLOCKS = "cortex_ingester_tsdb_storage_blocks_bytes"
+BLOCKS = series("cortex", "cortex_ingester_tsdb_storage_blocks_bytes")
 BLOCK_HOURS = 6
-CHUNKS = "loki_ingester_chunk_stored_bytes_total"
+CHUNKS = series("loki", "loki_ingester_chunk_stored_bytes_total")
+SCRAPED_CORTEX = series("cortex", "cortex_build_info")
+NAMED = 'container!=""'  # without the sums of pods
 ACCESS_LOG = f'{{k8s_namespace_name="{GATEWAY_NAMESPACE}",k8s_container_name="envoy"}} | json'
 
 
 def of_each_tenant(expression: str) -> str:
     """Return an expression by tenant, with 0 for tenants without a series of it."""
-    return f"{expression} or on (tenant) sum by (tenant) (0 * cortex_build_info)"
+    return f"{expression} or on (tenant) sum by (tenant) (0 * {SCRAPED_CORTEX})"
 
 
 def rate_by_tenant(counter: str) -> str:
-    """Return the rate of a counter of back ends by tenant."""
-    return f"sum by (tenant) (rate({counter}{RATE}))"
+    """Return the rate of a counter of back ends by tenant. Its name begins with that of the job."""
+    return f"sum by (tenant) (rate({series(counter.partition('_')[0], counter)}{RATE}))"
 
 
 def by_tenant(expression: str) -> str:
@@ -43,14 +46,22 @@ def logs_stored(window: str) -> str:
     return of_each_tenant(f"sum by (tenant) (increase({CHUNKS}[{window}]))")
 
 
-def cpu(selector: str) -> str:
+def cpu(*matchers: str) -> str:
     """Return the cores that containers use."""
-    return f'rate(container_cpu_usage_seconds_total{{{selector},container!=""}}{RATE})'
+    return f"rate({series('cadvisor', 'container_cpu_usage_seconds_total', *matchers, NAMED)}{RATE})"
 
 
-def memory(selector: str) -> str:
+def memory(*matchers: str) -> str:
     """Return the working sets of containers."""
-    return f'container_memory_working_set_bytes{{{selector},container!=""}}'
+    return series("cadvisor", "container_memory_working_set_bytes", *matchers, NAMED)
+
+
+def free_share(*matchers: str) -> str:
+    """Return the free share of volumes."""
+    available, capacity = (
+        series("kubelet", f"kubelet_volume_stats_{what}_bytes", *matchers) for what in ("available", "capacity")
+    )
+    return f"{available} / {capacity}"
 
 
 def share(part: str, whole: str) -> str:
@@ -58,6 +69,6 @@ def share(part: str, whole: str) -> str:
     return f"(({part}) {OR_ZERO}) / clamp_min(({whole}), 1e-9)"
 
 
-SERIES_BY_TENANT = of_each_tenant("max by (tenant) (cortex_ingester_memory_series)")
+SERIES_BY_TENANT = of_each_tenant(f"max by (tenant) ({series('cortex', 'cortex_ingester_memory_series')})")
 SAMPLES_BY_TENANT = of_each_tenant(rate_by_tenant("cortex_distributor_received_samples_total"))
 LINES_BY_TENANT = of_each_tenant(rate_by_tenant("loki_distributor_lines_received_total"))

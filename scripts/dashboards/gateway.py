@@ -1,6 +1,7 @@
 """The dashboard of the gateway: requests, refusals, back ends, and its pods."""
 
 from components.collectors.rules.gateway import REQUESTS
+from components.collectors.rules.selectors import series
 from components.core.names import GATEWAY_NAMESPACE
 from scripts.dashboards.dashboard import Dashboard, Row
 from scripts.dashboards.expressions import ACCESS_LOG, OR_ZERO, RATE
@@ -13,6 +14,11 @@ _PODS = f'namespace="{GATEWAY_NAMESPACE}"'
 
 def _quantile(quantile: float) -> Query:
     return Query(f"histogram_quantile({quantile}, {_BUCKETS})", f"p{quantile * 100:.0f}")
+
+
+def _network(direction: str, legend: str) -> Query:
+    counter = series("cadvisor", f"container_network_{direction}_bytes_total", _PODS)
+    return Query(f"sum by (pod) (rate({counter}{RATE}))", legend)
 
 
 _REQUESTS = Row(
@@ -113,8 +119,8 @@ _POD = Row(
             "Network",
             "Bps",
             "Bytes each second, to and from clients and back ends.",
-            Query(f"sum by (pod) (rate(container_network_receive_bytes_total{{{_PODS}}}{RATE}))", "{{pod}} in"),
-            Query(f"sum by (pod) (rate(container_network_transmit_bytes_total{{{_PODS}}}{RATE}))", "{{pod}} out"),
+            _network("receive", "{{pod}} in"),
+            _network("transmit", "{{pod}} out"),
         ),
     ),
 )

@@ -1,12 +1,30 @@
 """The dashboard of the instance: what is ready, what it uses, and whether its own data arrives."""
 
 from components.collectors.rules.gateway import REQUESTS
+from components.collectors.rules.selectors import series
 from components.core.names import GATEWAY_NAMESPACE
 from scripts.dashboards.dashboard import Dashboard, Row
-from scripts.dashboards.expressions import OR_ZERO, RATE, TENANT_NAMESPACES, rate_by_tenant, share
+from scripts.dashboards.expressions import (
+    OR_ZERO,
+    RATE,
+    SCRAPED_CORTEX,
+    TENANT_NAMESPACES,
+    cpu,
+    free_share,
+    memory,
+    rate_by_tenant,
+    share,
+)
 from scripts.dashboards.panel import Query, graph, number
 
 _ANSWERS = f"envoy_http_downstream_rq_xx_total{{{REQUESTS}"
+_OF_GATEWAY = f'namespace="{GATEWAY_NAMESPACE}"'
+_NODES = series("kubernetes", "k8s_node_condition_ready")
+
+
+def _lost(counter: str, what: str) -> Query:
+    return Query(f"sum(rate({series('collector', counter)}{RATE})) {OR_ZERO}", what)
+
 
 _NOW = Row(
     "Now",
@@ -15,15 +33,15 @@ _NOW = Row(
             "Tenants",
             "short",
             "Tenants whose Cortex the collectors scrape, the system tenant included.",
-            Query("count(count by (tenant) (cortex_build_info))"),
+            Query(f"count(count by (tenant) ({SCRAPED_CORTEX}))"),
         ),
         number(
             "Pods of tenants not ready",
             "short",
             "Pods of Cortex, Loki and Alertmanagers that their StatefulSets lack.",
             Query(
-                f"sum(k8s_statefulset_desired_pods{{{TENANT_NAMESPACES}}})"
-                f" - sum(k8s_statefulset_ready_pods{{{TENANT_NAMESPACES}}})"
+                f"sum({series('kubernetes', 'k8s_statefulset_desired_pods', TENANT_NAMESPACES)})"
+                f" - sum({series('kubernetes', 'k8s_statefulset_ready_pods', TENANT_NAMESPACES)})"
             ),
             bad_from=1,
         ),
@@ -32,8 +50,8 @@ _NOW = Row(
             "short",
             "Pods that the gateway's Deployment lacks.",
             Query(
-                f'sum(k8s_deployment_desired{{namespace="{GATEWAY_NAMESPACE}"}})'
-                f' - sum(k8s_deployment_available{{namespace="{GATEWAY_NAMESPACE}"}})'
+                f"sum({series('kubernetes', 'k8s_deployment_desired', _OF_GATEWAY)})"
+                f" - sum({series('kubernetes', 'k8s_deployment_available', _OF_GATEWAY)})"
             ),
             bad_from=1,
         ),
@@ -41,7 +59,7 @@ _NOW = Row(
             "Nodes not ready",
             "short",
             "Nodes whose condition Ready is not true.",
-            Query("count(k8s_node_condition_ready) - sum(k8s_node_condition_ready == 1)"),
+            Query(f"count({_NODES}) - sum({_NODES} == 1)"),
             bad_from=1,
         ),
         number(
@@ -56,8 +74,8 @@ _NOW = Row(
         number(
             "Age of the newest sample",
             "s",
-            "How long ago a collector scraped a target.",
-            Query("time() - max(timestamp(up))"),
+            "How long ago a collector scraped its own metrics, as each does every 30 seconds.",
+            Query(f"time() - max(timestamp({series('collector', 'up')}))"),
             bad_from=300,
         ),
     ),
@@ -69,17 +87,14 @@ _USE = Row(
             "CPU by namespace",
             "short",
             "Cores that containers use, of the ten namespaces with the most.",
-            Query(
-                f'topk(10, sum by (namespace) (rate(container_cpu_usage_seconds_total{{container!=""}}{RATE})))',
-                "{{namespace}}",
-            ),
+            Query(f"topk(10, sum by (namespace) ({cpu()}))", "{{namespace}}"),
             stacked=True,
         ),
         graph(
             "Memory by namespace",
             "bytes",
             "Working sets of containers, of the ten namespaces with the most.",
-            Query('topk(10, sum by (namespace) (container_memory_working_set_bytes{container!=""}))', "{{namespace}}"),
+            Query(f"topk(10, sum by (namespace) ({memory()}))", "{{namespace}}"),
             stacked=True,
         ),
         graph(
@@ -87,8 +102,7 @@ _USE = Row(
             "percentunit",
             "Used share of volumes, of the ten fullest.",
             Query(
-                "topk(10, 1 - max by (namespace, persistentvolumeclaim)"
-                " (kubelet_volume_stats_available_bytes / kubelet_volume_stats_capacity_bytes))",
+                f"topk(10, 1 - max by (namespace, persistentvolumeclaim) ({free_share()}))",
                 "{{namespace}} {{persistentvolumeclaim}}",
             ),
         ),
@@ -97,7 +111,8 @@ _USE = Row(
             "short",
             "Restarts in an hour, of the ten containers with the most.",
             Query(
-                "topk(10, sum by (namespace, container) (increase(k8s_container_restarts[1h])))",
+                "topk(10, sum by (namespace, container)"
+                f" (increase({series('kubernetes', 'k8s_container_restarts')}[1h])))",
                 "{{namespace}} {{container}}",
             ),
         ),
@@ -130,7 +145,7 @@ _COLLECTORS = Row(
             "bytes",
             "What collectors keep on their nodes until the system tenant takes it.",
             Query(
-                "sum by (node, collector, data_type) (otelcol_exporter_queue_size)",
+                f"sum by (node, collector, data_type) ({series('collector', 'otelcol_exporter_queue_size')})",
                 "{{node}} {{collector}} {{data_type}}",
             ),
         ),
@@ -138,12 +153,9 @@ _COLLECTORS = Row(
             "Lost",
             "cps",
             "Lines and samples that the system tenant refused for good, and samples that found no room on their node.",
-            Query(f"sum(rate(otelcol_exporter_send_failed_log_records_total{RATE})) {OR_ZERO}", "lines"),
-            Query(f"sum(rate(otelcol_exporter_send_failed_metric_points_total{RATE})) {OR_ZERO}", "samples"),
-            Query(
-                f"sum(rate(otelcol_exporter_enqueue_failed_metric_points_total{RATE})) {OR_ZERO}",
-                "samples without room",
-            ),
+            _lost("otelcol_exporter_send_failed_log_records_total", "lines"),
+            _lost("otelcol_exporter_send_failed_metric_points_total", "samples"),
+            _lost("otelcol_exporter_enqueue_failed_metric_points_total", "samples without room"),
         ),
     ),
 )

@@ -1,21 +1,31 @@
 """The dashboard of one tenant: what it sends, what it asks, and its pods."""
 
+from components.collectors.rules.selectors import series
 from scripts.dashboards.dashboard import Dashboard, Row, tenant_variable
-from scripts.dashboards.expressions import ACCESS_LOG, OR_ZERO, RATE
+from scripts.dashboards.expressions import ACCESS_LOG, OR_ZERO, RATE, free_share
 from scripts.dashboards.panel import WHOLE_WIDTH, Query, graph
 from scripts.dashboards.pods import use_of_pods
 
-_OWN = '{tenant="$tenant"}'
+_OWN = 'tenant="$tenant"'
 _PODS = 'namespace="$tenant-tenant"'
 _THIRD = WHOLE_WIDTH // 3
 _READS = 'route=~"(prometheus|api_prom)_api_v1_(query.*|series|label.*)"'
 _LOG_READS = 'route=~"loki_api_v1_(query|query_range|labels|label_name_values|series|index_.*)"'
 
 
+def _own(metric: str, *matchers: str) -> str:
+    """Return the selector of a metric of the tenant's back ends. Its name begins with that of the job."""
+    return series(metric.partition("_")[0], metric, _OWN, *matchers)
+
+
+def _rate(counter: str, *matchers: str) -> str:
+    return f"rate({_own(counter, *matchers)}{RATE})"
+
+
 def _mean(metric: str, labels: str) -> str:
     """Return the mean seconds of a request, 0 where there was none."""
-    selector = f'{{tenant="$tenant",{labels}}}{RATE}'
-    return f"sum(rate({metric}_sum{selector})) / clamp_min(sum(rate({metric}_count{selector})), 1e-9) {OR_ZERO}"
+    seconds, requests = (f"sum({_rate(f'{metric}_{part}', labels)})" for part in ("sum", "count"))
+    return f"{seconds} / clamp_min({requests}, 1e-9) {OR_ZERO}"
 
 
 _METRICS = Row(
@@ -25,22 +35,20 @@ _METRICS = Row(
             "Samples",
             "cps",
             "Samples each second that clients sent and Cortex accepted, and those that it refused, by the reason.",
-            Query(f"sum(rate(cortex_distributor_received_samples_total{_OWN}{RATE})) {OR_ZERO}", "accepted"),
-            Query(
-                f"sum by (reason) (rate(cortex_discarded_samples_total{_OWN}{RATE})) {OR_ZERO}", "refused {{reason}}"
-            ),
+            Query(f"sum({_rate('cortex_distributor_received_samples_total')}) {OR_ZERO}", "accepted"),
+            Query(f"sum by (reason) ({_rate('cortex_discarded_samples_total')}) {OR_ZERO}", "refused {{reason}}"),
         ),
         graph(
             "Active series",
             "short",
             "Series in the memory of each pod of Cortex.",
-            Query(f"sum by (pod) (cortex_ingester_memory_series{_OWN})", "{{pod}}"),
+            Query(f"sum by (pod) ({_own('cortex_ingester_memory_series')})", "{{pod}}"),
         ),
         graph(
             "Queries of metrics",
             "reqps",
             "Queries each second, of clients and Grafana.",
-            Query(f"sum(rate(cortex_query_frontend_queries_total{_OWN}{RATE})) {OR_ZERO}", "queries"),
+            Query(f"sum({_rate('cortex_query_frontend_queries_total')}) {OR_ZERO}", "queries"),
         ),
         graph(
             "Time of a query of metrics",
@@ -57,21 +65,21 @@ _LOGS = Row(
             "Lines",
             "cps",
             "Lines each second that Loki accepted, and those that it refused, by the reason.",
-            Query(f"sum(rate(loki_distributor_lines_received_total{_OWN}{RATE})) {OR_ZERO}", "accepted"),
-            Query(f"sum by (reason) (rate(loki_discarded_samples_total{_OWN}{RATE})) {OR_ZERO}", "refused {{reason}}"),
+            Query(f"sum({_rate('loki_distributor_lines_received_total')}) {OR_ZERO}", "accepted"),
+            Query(f"sum by (reason) ({_rate('loki_discarded_samples_total')}) {OR_ZERO}", "refused {{reason}}"),
         ),
         graph(
             "Active streams",
             "short",
             "Streams in the memory of each pod of Loki.",
-            Query(f"sum by (pod) (loki_ingester_memory_streams{_OWN}) {OR_ZERO}", "{{pod}}"),
+            Query(f"sum by (pod) ({_own('loki_ingester_memory_streams')}) {OR_ZERO}", "{{pod}}"),
         ),
         graph(
             "Queries of logs",
             "reqps",
             "Requests each second to the query API of Loki.",
             Query(
-                f'sum by (route) (rate(loki_request_duration_seconds_count{{tenant="$tenant",{_LOG_READS}}}{RATE})) {OR_ZERO}',
+                f"sum by (route) ({_rate('loki_request_duration_seconds_count', _LOG_READS)}) {OR_ZERO}",
                 "{{route}}",
             ),
         ),
@@ -117,8 +125,7 @@ _POD = Row(
             "percentunit",
             "Used share of each volume.",
             Query(
-                "1 - max by (persistentvolumeclaim)"
-                f" (kubelet_volume_stats_available_bytes{{{_PODS}}} / kubelet_volume_stats_capacity_bytes{{{_PODS}}})",
+                f"1 - max by (persistentvolumeclaim) ({free_share(_PODS)})",
                 "{{persistentvolumeclaim}}",
             ),
             width=_THIRD,

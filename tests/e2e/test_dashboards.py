@@ -10,9 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.collectors.rules.gateway import REQUESTS
+from components.collectors.rules.selectors import series
 from components.core.names import PORTS, namespace
 from scripts.dashboards.catalog import DASHBOARDS
-from scripts.dashboards.expressions import OR_ZERO
+from scripts.dashboards.expressions import OR_ZERO, SCRAPED_CORTEX
 from tests.support.dashboards import Asked, queries
 from tests.support.expressions import selectors
 from tests.support.packets import PodNetwork
@@ -31,9 +32,9 @@ SELECTORS = {
 # These appear with the first fault: data lost or changes refused, which no test makes, and failures of back ends.
 LOSSES = {
     '{__name__=~"envoy_.*_update_(rejected|failure)_total",job="gateway"}',
-    "otelcol_exporter_enqueue_failed_metric_points_total",
-    "otelcol_exporter_send_failed_log_records_total",
-    "otelcol_exporter_send_failed_metric_points_total",
+    series("collector", "otelcol_exporter_enqueue_failed_metric_points_total"),
+    series("collector", "otelcol_exporter_send_failed_log_records_total"),
+    series("collector", "otelcol_exporter_send_failed_metric_points_total"),
 }
 FAILURES = {
     'envoy_cluster_upstream_cx_connect_fail_total{job="gateway"}',
@@ -116,7 +117,7 @@ def test_what_appears_with_a_fault_alone_is_not_usual(walk: UserSession) -> None
 
 
 def test_the_variable_of_tenants_has_all_of_them(walk: UserSession) -> None:
-    match = urlencode({"match[]": "cortex_build_info"})
+    match = urlencode({"match[]": SCRAPED_CORTEX})
     status, text = walk.curl(
         f"{url('cortex', 'system', f'/api/v1/label/tenant/values?{match}')}", token=walk.token("system")
     )

@@ -1,6 +1,10 @@
-"""The platform's rules, by `promtool test rules`: each alert fires with the fault, and not without it."""
+"""The platform's rules, by `promtool test rules`: each alert fires with the fault, and not without it.
+
+An annotated pod changes neither, although it exposes the same series with a `job` that it cannot choose.
+"""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,13 @@ KEYS = {"k1": 86400 + 60, "k2": 400 * 86400}  # when they end; promtool's clock 
 GROUPS = groups(KEYS)
 ALERTS = [rule for group in GROUPS for rule in group.rules if isinstance(rule, Alert)]
 ALWAYS = {"Watchdog", "KeyExpires"}  # of the key that ends soon, not of the other
+# What a pod would expose in place of recorded series.
+RAISING = {
+    'gateway:errors:ratio5m{job="pods"}': "1x200",
+    'gateway:answers:rate5m{job="pods",envoy_response_code_class="5"}': "9x200",
+    'opstrace_key_not_after_seconds{job="pods",key="k3"}': "60x200",
+}
+HIDING = {'gateway:answers:rate5m{job="pods",envoy_response_code_class="2"}': "9000x200"}
 
 
 def unit_test(case: Case, series: Mapping[str, str], minute: int, alerts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -43,12 +54,22 @@ def expected(case: Case) -> list[dict[str, Any]]:
     return [{"exp_labels": {**case.labels, "severity": alert.severity}, "exp_annotations": annotations}]
 
 
+def of_a_pod(series: Mapping[str, str]) -> dict[str, str]:
+    """Return these series as an annotated pod can expose them."""
+    return {re.sub(r'\bjob="\w+"', 'job="pods"', name): values for name, values in series.items()}
+
+
 def unit_tests(case: Case) -> list[dict[str, Any]]:
-    """Return the tests of a case: with the fault, before it has lasted for long enough, and without."""
-    tests = [unit_test(case, case.fault, case.minute, expected(case))]
+    """Return the tests of a case: with the fault, before it has lasted for long enough, and without; with a pod's series too."""
+    tests = [
+        unit_test(case, {**case.fault, **others}, case.minute, expected(case))
+        for others in ({}, of_a_pod(case.healthy) | HIDING)
+    ]
     if minutes := alert_of(case).minutes:
         tests.append(unit_test(case, case.fault, minutes - 1, []))
-    return tests if case.alert in ALWAYS else [*tests, unit_test(case, case.healthy, case.minute, [])]
+    without = expected(case) if case.alert in ALWAYS else []
+    raised = of_a_pod(case.fault) | RAISING
+    return [*tests, *(unit_test(case, {**case.healthy, **others}, case.minute, without) for others in ({}, raised))]
 
 
 def write_group(folder: Path, group: Group) -> str:

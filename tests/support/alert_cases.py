@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-DAEMON_SET = 'namespace="opstrace-collectors",daemonset="node-collector"'
-GATEWAY = 'namespace="opstrace",deployment="gateway"'
-SET = 'namespace="a-tenant",statefulset="loki"'
-CLAIM = 'namespace="a-tenant",persistentvolumeclaim="data-loki-0"'
-OF_TENANT = 'tenant="a",pod="cortex-0"'
+RESTARTS = 'k8s_container_restarts{job="kubernetes",namespace="a-tenant",pod="loki-0",container="loki"}'
+DAEMON_SET = 'job="kubernetes",namespace="opstrace-collectors",daemonset="node-collector"'
+GATEWAY = 'job="kubernetes",namespace="opstrace",deployment="gateway"'
+SET = 'job="kubernetes",namespace="a-tenant",statefulset="loki"'
+CLAIM = 'job="kubelet",namespace="a-tenant",persistentvolumeclaim="data-loki-0"'
+OF_TENANT = 'job="%s",tenant="a",pod="%s-0"'
+OF_CORTEX = OF_TENANT % ("cortex", "cortex")
+OF_ALERTMANAGER = OF_TENANT % ("alertmanager", "alertmanager")
+NODE = 'job="kubernetes",node="n1"'
+KUBELET = 'job="kubelet",node="n1"'
 QUEUE = 'job="collector",collector="node-collector",node="n1",exporter="otlp_http/logs"'
 TOKEN_ENDS = 'envoy_http_rbac_shadow_allowed_total{job="gateway",envoy_http_conn_manager_prefix="gateway",envoy_rbac_http_prefix="token_ends_",instance="%s"}'
 ANSWERS = 'envoy_http_downstream_rq_xx_total{job="gateway",envoy_http_conn_manager_prefix="gateway",envoy_response_code_class="%s"}'
@@ -35,8 +40,9 @@ def compaction(alert: str, metric: str, job: str, summary: str, labels: tuple[st
 
     Its series have the first of the `labels`. Those with the others succeed all the time.
     """
-    (series, *others) = (f"{metric}{{{OF_TENANT}{label}}}" for label in labels)
-    started = f'process_start_time_seconds{{{OF_TENANT},job="{job}"}}'
+    program = OF_TENANT % (job, job)
+    (series, *others) = (f"{metric}{{{program}{label}}}" for label in labels)
+    started = f"process_start_time_seconds{{{program}}}"
     return Case(
         alert=alert,
         fault={series: "60x220", started: "1x220"} | dict.fromkeys(others, "60+60x220"),
@@ -61,7 +67,7 @@ CASES = [
         fault={f"k8s_deployment_available{{{GATEWAY}}}": "2 0x5"},
         healthy={f"k8s_deployment_available{{{GATEWAY}}}": "1x5"},
         minute=4,
-        labels={"namespace": "opstrace", "deployment": "gateway"},
+        labels={"job": "kubernetes", "namespace": "opstrace", "deployment": "gateway"},
         summary="No pod of the gateway is ready: nobody reaches any tenant.",
     ),
     Case(
@@ -69,7 +75,7 @@ CASES = [
         fault={f"k8s_deployment_available{{{GATEWAY}}}": "1x30", f"k8s_deployment_desired{{{GATEWAY}}}": "2x30"},
         healthy={f"k8s_deployment_available{{{GATEWAY}}}": "2x30", f"k8s_deployment_desired{{{GATEWAY}}}": "2x30"},
         minute=20,
-        labels={"namespace": "opstrace", "deployment": "gateway"},
+        labels={"job": "kubernetes", "namespace": "opstrace", "deployment": "gateway"},
         summary="Only 1 pods of the gateway are ready.",
     ),
     Case(
@@ -90,24 +96,24 @@ CASES = [
     ),
     Case(
         alert="ContainerRestarts",
-        fault={'k8s_container_restarts{namespace="a-tenant",pod="loki-0",container="loki"}': "0x10 1x5 2x5 4x20"},
-        healthy={'k8s_container_restarts{namespace="a-tenant",pod="loki-0",container="loki"}': "4x10 5x30"},
+        fault={RESTARTS: "0x10 1x5 2x5 4x20"},
+        healthy={RESTARTS: "4x10 5x30"},
         minute=31,
-        labels={"namespace": "a-tenant", "pod": "loki-0", "container": "loki"},
+        labels={"job": "kubernetes", "namespace": "a-tenant", "pod": "loki-0", "container": "loki"},
         summary="loki of loki-0 in a-tenant restarts again and again.",
     ),
     Case(
         alert="RulesFailing",
-        fault={f"cortex_prometheus_rule_evaluation_failures_total{{{OF_TENANT}}}": "0+1x40"},
-        healthy={f"cortex_prometheus_rule_evaluation_failures_total{{{OF_TENANT}}}": "7x40"},
+        fault={f"cortex_prometheus_rule_evaluation_failures_total{{{OF_CORTEX}}}": "0+1x40"},
+        healthy={f"cortex_prometheus_rule_evaluation_failures_total{{{OF_CORTEX}}}": "7x40"},
         minute=30,
         labels={"tenant": "a"},
         summary="Rules of the tenant a cannot be evaluated.",
     ),
     Case(
         alert="NotificationsFailing",
-        fault={f"cortex_alertmanager_notifications_failed_total{{{OF_TENANT}}}": "0+1x40"},
-        healthy={f"cortex_alertmanager_notifications_failed_total{{{OF_TENANT}}}": "7x40"},
+        fault={f"cortex_alertmanager_notifications_failed_total{{{OF_ALERTMANAGER}}}": "0+1x40"},
+        healthy={f"cortex_alertmanager_notifications_failed_total{{{OF_ALERTMANAGER}}}": "7x40"},
         minute=20,
         labels={"tenant": "a"},
         summary="Alerts of the tenant a do not reach their receiver.",
@@ -142,24 +148,24 @@ CASES = [
     ),
     Case(
         alert="UploadsFailing",
-        fault={f"cortex_ingester_shipper_upload_failures_total{{{OF_TENANT}}}": "0+1x60"},
-        healthy={f"cortex_ingester_shipper_upload_failures_total{{{OF_TENANT}}}": "0x20 1x40"},
+        fault={f"cortex_ingester_shipper_upload_failures_total{{{OF_CORTEX}}}": "0+1x60"},
+        healthy={f"cortex_ingester_shipper_upload_failures_total{{{OF_CORTEX}}}": "0x20 1x40"},
         minute=50,
         labels={"tenant": "a"},
         summary="Data of the tenant a does not get into its bucket.",
     ),
     Case(
         alert="UploadsFailing",
-        fault={f"cortex_ingester_shipper_dir_sync_failures_total{{{OF_TENANT}}}": "0+1x60"},
-        healthy={f"cortex_ingester_shipper_dir_sync_failures_total{{{OF_TENANT}}}": "0x20 1x40"},
+        fault={f"cortex_ingester_shipper_dir_sync_failures_total{{{OF_CORTEX}}}": "0+1x60"},
+        healthy={f"cortex_ingester_shipper_dir_sync_failures_total{{{OF_CORTEX}}}": "0x20 1x40"},
         minute=50,
         labels={"tenant": "a"},
         summary="Data of the tenant a does not get into its bucket.",
     ),
     Case(
         alert="DeletionsFailing",
-        fault={f"cortex_compactor_block_cleanup_failures_total{{{OF_TENANT}}}": "0+1x200"},
-        healthy={f"cortex_compactor_block_cleanup_failures_total{{{OF_TENANT}}}": "7x200"},
+        fault={f"cortex_compactor_block_cleanup_failures_total{{{OF_CORTEX}}}": "0+1x200"},
+        healthy={f"cortex_compactor_block_cleanup_failures_total{{{OF_CORTEX}}}": "7x200"},
         minute=190,
         labels={"tenant": "a"},
         summary="Old data of the tenant a cannot be deleted from its bucket.",
@@ -191,36 +197,36 @@ CASES = [
     ),
     Case(
         alert="NodeNotReady",
-        fault={'k8s_node_condition_ready{node="n1"}': "-1x10"},
-        healthy={'k8s_node_condition_ready{node="n1"}': "1x10"},
+        fault={f"k8s_node_condition_ready{{{NODE}}}": "-1x10"},
+        healthy={f"k8s_node_condition_ready{{{NODE}}}": "1x10"},
         minute=8,
-        labels={"node": "n1"},
+        labels={"job": "kubernetes", "node": "n1"},
         summary="The node n1 is not ready.",
     ),
     Case(
         alert="NodeUnderPressure",
-        fault={'k8s_node_condition_disk_pressure{node="n1"}': "1x10"},
-        healthy={'k8s_node_condition_disk_pressure{node="n1"}': "0x10"},
+        fault={f"k8s_node_condition_disk_pressure{{{NODE}}}": "1x10"},
+        healthy={f"k8s_node_condition_disk_pressure{{{NODE}}}": "0x10"},
         minute=8,
-        labels={"node": "n1"},
+        labels={"job": "kubernetes", "node": "n1"},
         summary="The node n1 is short of memory, disk or process ids, and may evict pods.",
     ),
     Case(
         alert="NodeCertificateExpires",
-        fault={'kubelet_certificate_manager_client_ttl_seconds{node="n1"}': "187200-60x100"},
-        healthy={'kubelet_certificate_manager_client_ttl_seconds{node="n1"}': "6048000x100"},
+        fault={f"kubelet_certificate_manager_client_ttl_seconds{{{KUBELET}}}": "187200-60x100"},
+        healthy={f"kubelet_certificate_manager_client_ttl_seconds{{{KUBELET}}}": "6048000x100"},
         minute=70,
-        labels={"node": "n1"},
+        labels={"job": "kubelet", "node": "n1"},
         summary="A certificate of the kubelet of n1 ends in 2d 2h 50m 0s.",
     ),
     Case(
         alert="NodeCertificateExpires",
-        fault={'kubelet_certificate_manager_server_ttl_seconds{node="n1"}': "187200-60x100"},
+        fault={f"kubelet_certificate_manager_server_ttl_seconds{{{KUBELET}}}": "187200-60x100"},
         healthy={
-            'kubelet_certificate_manager_server_ttl_seconds{node="n1"}': "390000-60x100"
+            f"kubelet_certificate_manager_server_ttl_seconds{{{KUBELET}}}": "390000-60x100"
         },  # on EKS, before a renewal
         minute=70,
-        labels={"node": "n1"},
+        labels={"job": "kubelet", "node": "n1"},
         summary="A certificate of the kubelet of n1 ends in 2d 2h 50m 0s.",
     ),
     Case(
@@ -257,8 +263,8 @@ CASES = [
     ),
     Case(
         alert="ClusterMetricsOld",
-        fault={'k8s_node_condition_ready{node="n1"}': "1x20", 'up{job="kubelet",node="n1"}': "1x10"},
-        healthy={'k8s_node_condition_ready{node="n1"}': "1x20", 'up{job="kubelet",node="n1"}': "1x11"},
+        fault={f"k8s_node_condition_ready{{{NODE}}}": "1x20", f"up{{{KUBELET}}}": "1x10"},
+        healthy={f"k8s_node_condition_ready{{{NODE}}}": "1x20", f"up{{{KUBELET}}}": "1x11"},
         minute=16,
         labels={"node": "n1"},
         summary="The newest metrics of the node n1 are older than 5 minutes.",
@@ -320,7 +326,7 @@ CASES = [
             f"k8s_daemonset_desired_scheduled_nodes{{{DAEMON_SET}}}": "2x20",
         },
         minute=15,
-        labels={"namespace": "opstrace-collectors", "daemonset": "node-collector"},
+        labels={"job": "kubernetes", "namespace": "opstrace-collectors", "daemonset": "node-collector"},
         summary="Collectors run on 1 nodes only.",
     ),
     Case(

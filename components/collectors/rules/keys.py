@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from components.collectors.rules.gateway import REQUESTS
 from components.collectors.rules.rule import Alert, Group, Recording, rose_or_appeared
+from components.collectors.rules.selectors import recorded
 from components.core.scopes import TOKEN_ENDS_DAYS, TOKEN_ENDS_PREFIX
 from components.core.units import DAY
 
@@ -24,7 +25,7 @@ def group(ends: Mapping[str, int]) -> Group:
     alert = Alert(
         name="KeyExpires",
         # One that ended is no news any more: `status` lists it.
-        expr=f"-{DAY} < {ENDS} - time() < {DAYS * DAY}",
+        expr=f"-{DAY} < {recorded(ENDS)} - time() < {DAYS * DAY}",
         minutes=0,
         severity="warning",
         summary="Tokens of the key {{ $labels.key }} are refused in {{ $value | humanizeDuration }}.",

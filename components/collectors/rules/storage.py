@@ -10,46 +10,50 @@ Intervals: Cortex compacts each hour and deletes blocks each 30 minutes, Loki do
 from typing import Literal
 
 from components.collectors.rules.rule import Alert, Group, rise
+from components.collectors.rules.selectors import series
 from components.collectors.rules.tenants import OF_TENANTS
 from components.core.units import HOUR
 
 STANDS_STILL = 3 * HOUR
 # Blocks of Cortex, and chunks of Loki. Cortex looks into the bucket before it uploads. If that fails, no upload has failed.
 FAILED_UPLOADS = (
-    "cortex_ingester_shipper_upload_failures_total",
-    "cortex_ingester_shipper_dir_sync_failures_total",
-    "loki_ingester_chunks_flush_failures_total",
+    series("cortex", "cortex_ingester_shipper_upload_failures_total"),
+    series("cortex", "cortex_ingester_shipper_dir_sync_failures_total"),
+    series("loki", "loki_ingester_chunks_flush_failures_total"),
 )
 FAILED_DELETIONS = (
-    "cortex_compactor_block_cleanup_failures_total",
-    'loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds_count{status="failure"}',
+    series("cortex", "cortex_compactor_block_cleanup_failures_total"),
+    series("loki", "loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds_count", 'status="failure"'),
 )
 
 
 def _volume_used(name: str, share: float, minutes: int, severity: Literal["critical", "warning"]) -> Alert:
     """Return the alert about volumes that are used beyond a share."""
-    labels = f"{{{OF_TENANTS}}}"
-    available = f"kubelet_volume_stats_available_bytes{labels} / kubelet_volume_stats_capacity_bytes{labels}"
+    available, capacity = (
+        series("kubelet", f"kubelet_volume_stats_{what}_bytes", OF_TENANTS) for what in ("available", "capacity")
+    )
     return Alert(
         name=name,
-        expr=f"1 - max by (namespace, persistentvolumeclaim) ({available}) > {share}",
+        expr=f"1 - max by (namespace, persistentvolumeclaim) ({available} / {capacity}) > {share}",
         minutes=minutes,
         severity=severity,
         summary="{{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} is {{ $value | humanizePercentage }} full.",
     )
 
 
-def _stands_still(name: str, last_success: str, what: str, seconds: int) -> Alert:
+def _stands_still(name: str, metric: str, what: str, seconds: int, *matchers: str) -> Alert:
     """Return the alert about tenants without a success for some time. Of several pods, one that works is enough.
 
     Args:
         name: The alert's name.
-        last_success: The series with the time of the last success. Its name begins with that of the job.
+        metric: The metric with the time of the last success. Its name begins with that of the job.
         what: What was done then, such as `Old lines of the tenant %s were last deleted`.
         seconds: The time.
+        matchers: Further matchers of the metric.
     """
-    job = last_success.partition("_")[0]
-    started = f'max by (tenant) (process_start_time_seconds{{job="{job}"}})'
+    job = metric.partition("_")[0]
+    last_success = series(job, metric, *matchers)
+    started = f"max by (tenant) ({series(job, 'process_start_time_seconds')})"
     return Alert(
         name=name,
         expr=f"time() - (max by (tenant) ({last_success} > 0) or {started}) > {seconds}",
@@ -70,10 +74,11 @@ def _compactors(seconds: int) -> list[Alert]:
         ),
         _stands_still(
             "MetricsRetentionFailing",
-            # The run for deleted tenants, of which there are none, always succeeds.
-            'cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds{user_status="active"}',
+            "cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds",
             "Old blocks of the tenant %s were last deleted",
             seconds,
+            # The run for deleted tenants, of which there are none, always succeeds.
+            'user_status="active"',
         ),
         _stands_still(
             "LogsCompactionFailing",

@@ -1,32 +1,37 @@
 """Rules about the pods of tenants, and what each tenant sends."""
 
 from components.collectors.rules.rule import Alert, Group, Recording, rise
-from components.core.names import APIS, COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE
+from components.collectors.rules.selectors import series
+from components.core.names import ALERTMANAGER, APIS, COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE
 
 TENANT_NAMESPACES = "[a-z0-9]+-tenant"
 OF_TENANTS = f'namespace=~"{TENANT_NAMESPACES}"'
 OF_INSTANCE = f'namespace=~"{TENANT_NAMESPACES}|{GATEWAY_NAMESPACE}|{COLLECTORS_NAMESPACE}"'
 PODS = "namespace, statefulset"
 
+
+def _rate(job: str, counter: str) -> str:
+    """Return the expression for the rate of a counter of each tenant."""
+    return f"sum by (tenant) (rate({series(job, counter)}[5m]))"
+
+
 GROUP = Group(
     name="tenants",
     rules=[
         Recording(
             record="tenant:samples:rate5m",
-            expr="sum by (tenant) (rate(cortex_distributor_received_samples_total[5m]))",
-        ),
-        Recording(record="tenant:series:sum", expr="sum by (tenant) (cortex_ingester_memory_series)"),
-        Recording(
-            record="tenant:log_lines:rate5m", expr="sum by (tenant) (rate(loki_distributor_lines_received_total[5m]))"
+            expr=_rate("cortex", "cortex_distributor_received_samples_total"),
         ),
         Recording(
-            record="tenant:log_bytes:rate5m", expr="sum by (tenant) (rate(loki_distributor_bytes_received_total[5m]))"
+            record="tenant:series:sum", expr=f"sum by (tenant) ({series('cortex', 'cortex_ingester_memory_series')})"
         ),
+        Recording(record="tenant:log_lines:rate5m", expr=_rate("loki", "loki_distributor_lines_received_total")),
+        Recording(record="tenant:log_bytes:rate5m", expr=_rate("loki", "loki_distributor_bytes_received_total")),
         Alert(
             name="TenantNotReady",
             expr=(
-                f"max by ({PODS}) (k8s_statefulset_ready_pods{{{OF_TENANTS}}})"
-                f" < max by ({PODS}) (k8s_statefulset_desired_pods{{{OF_TENANTS}}})"
+                f"max by ({PODS}) ({series('kubernetes', 'k8s_statefulset_ready_pods', OF_TENANTS)})"
+                f" < max by ({PODS}) ({series('kubernetes', 'k8s_statefulset_desired_pods', OF_TENANTS)})"
             ),
             minutes=10,
             severity="critical",
@@ -42,14 +47,14 @@ GROUP = Group(
         Alert(
             name="ContainerRestarts",
             # The count of a pod, which starts anew with the pod.
-            expr=f"delta(k8s_container_restarts{{{OF_INSTANCE}}}[30m]) > 2",
+            expr=f"delta({series('kubernetes', 'k8s_container_restarts', OF_INSTANCE)}[30m]) > 2",
             minutes=0,
             severity="warning",
             summary="{{ $labels.container }} of {{ $labels.pod }} in {{ $labels.namespace }} restarts again and again.",
         ),
         Alert(
             name="RulesFailing",
-            expr=rise([f"{api}_prometheus_rule_evaluation_failures_total" for api in APIS], "15m"),
+            expr=rise([series(api, f"{api}_prometheus_rule_evaluation_failures_total") for api in APIS], "15m"),
             minutes=15,
             severity="warning",
             summary="Rules of the tenant {{ $labels.tenant }} cannot be evaluated.",
@@ -58,8 +63,8 @@ GROUP = Group(
             name="NotificationsFailing",
             expr=rise(
                 [
-                    *(f"{api}_prometheus_notifications_errors_total" for api in APIS),
-                    "cortex_alertmanager_notifications_failed_total",
+                    *(series(api, f"{api}_prometheus_notifications_errors_total") for api in APIS),
+                    series(ALERTMANAGER, "cortex_alertmanager_notifications_failed_total"),
                 ],
                 "15m",
             ),

@@ -1,13 +1,17 @@
 """Rules about the collectors and the rules themselves: whether what the other rules look at arrives."""
 
 from components.collectors.rules.gateway import ANSWERS
+from components.collectors.rules.nodes import condition
 from components.collectors.rules.rule import Alert, Group, rose_or_appeared
+from components.collectors.rules.selectors import series
 from components.collectors.settings import NODE
 from components.core.names import COLLECTORS_NAMESPACE
 
-DAEMON_SET = f'{{namespace="{COLLECTORS_NAMESPACE}",daemonset="{NODE}"}}'
-OF_COLLECTORS = 'job="collector"'
-QUEUE = f"otelcol_exporter_queue_size{{{OF_COLLECTORS}}}"
+READY, DESIRED = (
+    series("kubernetes", f"k8s_daemonset_{state}_nodes", f'namespace="{COLLECTORS_NAMESPACE}"', f'daemonset="{NODE}"')
+    for state in ("ready", "desired_scheduled")
+)
+OF_LINES = 'exporter=~".*logs"'
 MINUTES = 15
 REQUESTS_SEEN = 10  # that the gateway answered, from which on lines must have been read
 # Lines that found no room are no loss: the reader tries them again without end. They count attempts.
@@ -20,10 +24,15 @@ LOSSES = [
 FULL = 0.95  # of a queue of lines: the batch that waits may have a hundred long ones
 
 
+def _own(metric: str, *matchers: str) -> str:
+    """Return the selector of a metric that collectors have of themselves."""
+    return series("collector", metric, *matchers)
+
+
 def _rose(counter: str) -> str:
     """Return the expression for collectors with a counter that rose, or one that appeared with what it counts."""
-    series = f"{counter}{{{OF_COLLECTORS}}}"
-    rose = rose_or_appeared(series, f"{MINUTES}m", f"{series} offset {MINUTES}m")
+    counted = _own(counter)
+    rose = rose_or_appeared(counted, f"{MINUTES}m", f"{counted} offset {MINUTES}m")
     return f"sum by (collector, node, exporter) ({rose})"
 
 
@@ -33,7 +42,7 @@ def _was_full() -> str:
     The queue is empty soon after an outage. What it was in between arrives then, with the time of then.
     """
     most = [
-        f'max by (collector, node, exporter) (max_over_time(otelcol_exporter_queue_{what}{{{OF_COLLECTORS},exporter=~".*logs"}}[{MINUTES}m]))'
+        f"max by (collector, node, exporter) (max_over_time({_own(f'otelcol_exporter_queue_{what}', OF_LINES)}[{MINUTES}m]))"
         for what in ("size", "capacity")
     ]
     return f"{' / '.join(most)} > {FULL}"
@@ -53,8 +62,8 @@ GROUP = Group(
             name="ClusterMetricsOld",
             # A query looks five minutes back: a series is missing once its newest sample is older.
             expr=(
-                "absent(k8s_node_condition_ready) or (count by (node) (k8s_node_condition_ready) unless on (node)"
-                ' count by (node) (up{job="kubelet"}))'
+                f"absent({condition('ready')}) or (count by (node) ({condition('ready')}) unless on (node)"
+                f" count by (node) ({series('kubelet', 'up')}))"
             ),
             minutes=0,
             severity="critical",
@@ -64,8 +73,8 @@ GROUP = Group(
             name="ClusterLogsOld",
             # A collector that has sent nothing since its start has no series of what it sent.
             expr=(
-                f'sum by (collector, node) (otelcol_exporter_queue_size{{{OF_COLLECTORS},exporter=~".*logs"}}) > 0 unless'
-                f" sum by (collector, node) (rate(otelcol_exporter_sent_log_records_total{{{OF_COLLECTORS}}}[3m])) > 0"
+                f"sum by (collector, node) ({_own('otelcol_exporter_queue_size', OF_LINES)}) > 0 unless"
+                f" sum by (collector, node) (rate({_own('otelcol_exporter_sent_log_records_total')}[3m])) > 0"
             ),
             minutes=2,
             severity="critical",
@@ -76,8 +85,8 @@ GROUP = Group(
             # The gateway writes a line for each request. Without the collectors of logs there is no queue of lines.
             expr=(
                 f"sum(increase({ANSWERS}[10m])) > {REQUESTS_SEEN}"
-                f' and on () count(otelcol_exporter_queue_capacity{{{OF_COLLECTORS},exporter=~".*logs"}})'
-                f" unless on () sum(increase(otelcol_receiver_accepted_log_records_total{{{OF_COLLECTORS}}}[10m])) > 0"
+                f" and on () count({_own('otelcol_exporter_queue_capacity', OF_LINES)})"
+                f" unless on () sum(increase({_own('otelcol_receiver_accepted_log_records_total')}[10m])) > 0"
             ),
             minutes=5,
             severity="critical",
@@ -85,14 +94,14 @@ GROUP = Group(
         ),
         Alert(
             name="CollectorDown",
-            expr=f"k8s_daemonset_ready_nodes{DAEMON_SET} < k8s_daemonset_desired_scheduled_nodes{DAEMON_SET}",
+            expr=f"{READY} < {DESIRED}",
             minutes=10,
             severity="warning",
             summary="Collectors run on {{ $value }} nodes only.",
         ),
         Alert(
             name="CollectorQueueFillingUp",
-            expr=f"{QUEUE} / otelcol_exporter_queue_capacity{{{OF_COLLECTORS}}} > 0.5",
+            expr=f"{_own('otelcol_exporter_queue_size')} / {_own('otelcol_exporter_queue_capacity')} > 0.5",
             minutes=5,
             severity="warning",
             summary="The queue {{ $labels.exporter }} of {{ $labels.node }} is {{ $value | humanizePercentage }} full.",

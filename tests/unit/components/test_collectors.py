@@ -8,6 +8,7 @@ import pytest
 
 from components.collectors.admission import validations
 from components.collectors.export import TIMEOUT
+from components.collectors.scrape import NO_TARGET_INFO
 from components.config.load import from_settings
 from components.core.errors import ConfigError
 from components.core.images import COLLECTOR_IMAGE
@@ -25,6 +26,7 @@ from tests.support.pulumi_mocks import Resources, declared
 
 NODE, CLUSTER = "node-collector", "cluster-collector"
 MIB = 2**20
+ACTIONS = {None, "keep", "drop", "labeldrop"}
 
 
 def collected(**collectors: Any) -> Resources:
@@ -205,6 +207,24 @@ def test_no_target_leads_a_collector_to_another_address() -> None:
     found = configurations(collected(extraScrape=[{"job": "database", "targets": ["db.example.com:9187"]}]))
     scraped = {(program, name): job for program, each in found.items() for name, job in jobs(each).items()}
     assert len(scraped) > 8 and [name for name, job in scraped.items() if job["follow_redirects"] is not False] == []
+
+
+def test_no_target_chooses_its_job_or_its_tenant() -> None:
+    """The platform's rules trust the label `job`, and `tenant` of the jobs that back ends have."""
+    found = configurations(collected(extraScrape=[{"job": "database", "targets": ["db.example.com:9187"]}]))
+    for job in (job for each in found.values() for job in jobs(each).values()):
+        assert not job.get("honor_labels")
+        rules, of_samples = job.get("relabel_configs", []), job["metric_relabel_configs"]
+        set_labels = {rule["target_label"] for rule in (*rules, *of_samples) if rule.get("action") in (None, "replace")}
+        assert "job" not in set_labels and {rule.get("action") for rule in (*rules, *of_samples)} <= ACTIONS
+        assert all(not re.fullmatch(rule["regex"], "job") for rule in of_samples if rule["action"] == "labeldrop")
+        sources = [rule["source_labels"] for rule in rules if rule.get("target_label") == "tenant"]
+        is_back_end = job["job_name"] in ("cortex", "loki", "alertmanager")
+        assert sources == ([["__meta_kubernetes_namespace"]] if is_back_end else [])
+        # By this series, the receiver would take `job` from the target. The kubelet has none.
+        kept = [rule["regex"] for rule in of_samples if rule["action"] == "keep"]
+        is_dropped = NO_TARGET_INFO in of_samples or (kept and not re.fullmatch(kept[0], "target_info"))
+        assert is_dropped or job["job_name"] == "cadvisor"
 
 
 def test_back_ends_of_all_tenants_are_scraped_through_the_gateway_and_few_of_their_metrics_are_kept() -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from components.collectors.kept_metrics import is_kept
 from components.collectors.rules.file import RUNBOOKS, groups
 from components.collectors.rules.mounted import FILE, PLATFORM
 from components.collectors.rules.rule import Alert, Recording
 from components.config.load import from_settings
+from components.config.platform.collectors import OWN_JOBS
 from components.core.errors import ConfigError
 from components.core.resource_names import CONFIG_MAP_TYPE, STATEFUL_SET_TYPE
-from tests.support.expressions import metrics, selectors
+from tests.support.expressions import foreign, jobs, metrics, selectors
 from tests.support.factories import settings
 from tests.support.pulumi_mocks import Resources, declared
 
@@ -66,10 +66,38 @@ def test_the_selectors_of_series_are_found() -> None:
     assert selectors(expression) == {'x_total{b="c{d}",e=~"f"}', "y:z", "up", '{__name__=~"i_.*"}'}
 
 
-def test_all_that_rules_read_is_kept_or_recorded() -> None:
-    read = {name for rule in RULES for name in metrics(rule.expr)}
-    assert len(read) > 30 and {name for name in read - RECORDED if not is_kept(name)} == set()
-    assert not is_kept("go_goroutines") and not is_kept("cortex_request_duration_seconds_bucket")
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "cortex_build_info",
+        'cortex_build_info{tenant="a"}',
+        'cortex_build_info{exported_job="cortex"}',
+        "cortex_build_info{tenant=\"x,job='cortex'\"}",
+        'cortex_build_info{job!="pods"}',
+        'cortex_build_info{job=~"cortex|pods"}',
+        'cortex_build_info{job=~"cortex.*"}',
+        'cortex_build_info{job=~"cortex|loki"}',  # which has another one
+        'cortex_request_duration_seconds_bucket{job="cortex"}',  # dropped
+        'cortex_build_info{job=""}',
+        'a:b{job="cortex"}',
+        'ALERTS{alertstate="firing"}',
+    ],
+)
+def test_a_selector_that_takes_series_of_others_or_none_is_found(selector: str) -> None:
+    own = 'cortex_build_info{job="cortex"} * up{job=~"cortex|loki"} or a:b{job=""} or {__name__=~"k8s_.*",job="kubernetes"}'
+    assert foreign(own, {"a:b"}) == set()
+    assert foreign(f"sum by (tenant) (rate({selector}[5m])) / ({own})", {"a:b"}) == {selector}
+
+
+def test_rules_read_only_series_of_the_platform_s_own() -> None:
+    """Others may have any name and any label but `job`, so that they could raise alerts and hide them."""
+    assert {rule.expr: found for rule in RULES if (found := foreign(rule.expr, RECORDED))} == {}
+    assert len({name for rule in RULES for name in metrics(rule.expr)}) > 30
+
+
+def test_a_further_target_cannot_have_a_job_that_rules_read() -> None:
+    named = {job for rule in RULES for selector in selectors(rule.expr) for job in jobs(selector)}
+    assert len(named) > 5 and named - {""} <= {*OWN_JOBS}
 
 
 def made_faults() -> Iterator[tuple[str, ast.FunctionDef, set[str]]]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from components.collectors.kept_metrics import is_kept
 from tests.support.dashboards import OWN_VARIABLES, Asked, models, panels, queries
+from tests.support.expressions import foreign, selectors
 
 MODELS = models()
 PANELS = [(name, panel) for name, model in MODELS.items() for panel in panels(model)]
@@ -25,32 +25,24 @@ OPTIONS = {
     },
 }
 UNITS = {"short", "s", "ms", "bytes", "Bps", "cps", "reqps", "percentunit"}  # Grafana, 'Standard options': identifiers
-FUNCTIONS = {
-    *("sum", "count", "max", "min", "topk", "by", "without", "on", "or", "rate", "increase", "sum_over_time"),
-    *("timestamp", "time", "vector", "clamp_min", "label_replace", "histogram_quantile"),
-}
-
-
-def metrics_of(expression: str) -> set[str]:
-    """Return the names of metrics in an expression of PromQL."""
-    selected = re.findall(r'__name__=~"([^"]+)"', expression)  # a pattern counts as a name
-    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\b(by|without|on) \([^)]*\)', " ", re.sub(r'"[^"]*"', '""', expression))
-    return {*re.findall(r"(?<![\w.])[a-zA-Z_:][\w:]*", bare), *selected} - FUNCTIONS
-
-
-def test_the_metrics_of_an_expression_are_found() -> None:
-    expression = (
-        'topk(3, sum by (le, x) (rate(a_total{b="c{d}",e=~"f"}[$g]))) / clamp_min(h_sum, 1e-9) or {__name__=~"i_.*"}'
-    )
-    assert metrics_of(expression) == {"a_total", "h_sum", "i_.*"}
-    assert len([*queries()]) > 60
 
 
 @pytest.mark.parametrize("query", [one for one in queries() if one.source == "metrics"], ids=lambda one: one.where)
-def test_each_metric_is_collected(query: Asked) -> None:
-    names = metrics_of(query.expression)
-    assert names
-    assert {name for name in names if not is_kept(name)} == set()
+def test_each_panel_reads_metrics_that_are_collected_and_the_platform_s_own_alone(query: Asked) -> None:
+    assert selectors(query.expression) and foreign(query.expression) == set()
+
+
+def test_the_tenants_to_choose_from_are_those_of_the_platform_s_own_series() -> None:
+    asked = [
+        variable["definition"]
+        for model in MODELS.values()
+        for variable in model["templating"]["list"]
+        if variable["type"] == "query"
+    ]
+    assert asked
+    for text in asked:
+        selector, _, label = text.removeprefix("label_values(").removesuffix(")").rpartition(", ")
+        assert label == "tenant" and selectors(selector) == {selector} and foreign(selector) == set()
 
 
 @pytest.mark.parametrize("name", MODELS)
