@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from components.collectors.rules.selectors import series
 from components.core.errors import UserError
 from components.core.names import SYSTEM, namespace
 from scripts.clients.back_ends import API_OF_KIND, Kind, ask_json, pod_of
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
 NOUNS: dict[Kind, str] = {"metrics": "sample", "logs": "line"}
 SOUGHT_HOURS = 24
-# Each scrape of the collectors writes `up`. The second expression finds the last sample of series that ended: each of its
-# steps looks five minutes back.
+# Each collector scrapes itself, and writes `up`. A pod could expose an `up` that is newer than any sample. The second expression
+# finds the last sample of series that ended: each of its steps looks five minutes back.
+UP = series("collector", "up")
 NEWEST_SAMPLE = (
-    "time() - max(timestamp(up))",
-    f"time() - max(max_over_time(timestamp(up)[{SOUGHT_HOURS}h:4m]))",
+    f"time() - max(timestamp({UP}))",
+    f"time() - max(max_over_time(timestamp({UP})[{SOUGHT_HOURS}h:4m]))",
 )
 LINES = '{k8s_namespace_name=~".+"}'  # the label that the collectors give all lines
 NANOSECONDS = 10**9

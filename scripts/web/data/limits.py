@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from components.collectors.rules.selectors import series
 from components.config.backend_limits import Limits, LogsLimits, MetricsLimits
 from components.core.names import SYSTEM
 from components.core.units import HOUR
@@ -152,7 +153,7 @@ def expression_of_numbers(tenant: str) -> str:
     """
 
     def own(number: Number) -> str:
-        return number.expression.replace("{}", f'{{tenant="{tenant}",job="{number.program}"}}')
+        return number.expression.replace("{}", series(number.program, "", f'tenant="{tenant}"'))
 
     return " or ".join(
         f"label_replace({own(number)} or 0 * {own(Number(f'max({INFO[number.program]}{{}})', number.program))}, "

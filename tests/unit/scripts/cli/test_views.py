@@ -21,6 +21,7 @@ from scripts.cli.tenants import data, show
 from scripts.cli.tenants.edit import add
 from scripts.cli.tenants.move import move
 from tests.support.contexts import EmptyCluster, FakeContext, invoke
+from tests.support.expressions import foreign
 from tests.support.factories import settings
 from tests.support.s3_stores import ID, make_store
 
@@ -221,6 +222,7 @@ class Answering(Pods):
         values = dict(parse_qsl(query))
         self.asked.append((where, pod, headers))
         if endpoint == "/prometheus/api/v1/query":
+            assert foreign(values["query"]) == set()
             age = [{"metric": {}, "value": [0, "12.9"]}] if "[24h:" in values["query"] else []
             return json.dumps({"data": {"result": age}})
         if endpoint == "/loki/api/v1/query_range":

@@ -10,6 +10,7 @@ from components.core.errors import UserError
 from scripts.stackfile.file import StackFile
 from scripts.tokens.signing import Signer
 from scripts.web.data.plots import in_words, plot
+from tests.support.expressions import foreign
 from tests.support.factories import PAIR, settings
 from tests.support.page import Site
 from tests.support.tenant_apis import Asked, TenantApis, matrix
@@ -67,6 +68,7 @@ def test_three_ranges_ask_for_all_tenants(site: Site, apis: TenantApis) -> None:
     assert [asked.path for asked in apis.asked] == ["/api/v1/query_range"] * 3
     assert {asked.host for asked in apis.asked} == {"cortex.system.showdown.example.com"}
     assert all("$" not in asked.query["query"] for asked in apis.asked)
+    assert [foreign(asked.query["query"]) for asked in apis.asked] == [set()] * 3
 
 
 def test_the_list_shows_figures_with_sparklines_and_their_age(site: Site, apis: TenantApis) -> None:
