@@ -20,6 +20,7 @@ from tests.support.polling import eventually
 from tests.support.queries import LINES, METRICS, asked, lines_of
 from tests.support.scraped_pods import (
     ELSEWHERE,
+    FORGED,
     METRIC,
     OTHER_PORT,
     PORT,
@@ -147,6 +148,14 @@ def test_annotated_pods_are_scraped_where_their_annotations_say(walk: UserSessio
     found = series(walk, f'{METRIC}{{namespace="{new_pods}"}}')
     expected = [labels(NEW, PORT), labels(shop, OTHER_PORT, deployment=SHOP)]
     assert sorted(found, key=lambda each: each["pod"]) == expected
+
+
+def test_a_pod_chooses_neither_the_job_nor_the_namespace_of_its_series(walk: UserSession, new_pods: str) -> None:
+    found = series(walk, f'{FORGED}{{tenant="forged"}}')
+    assert len(found) == 2
+    for each in found:
+        assert (each["job"], each["namespace"]) == ("pods", new_pods)
+        assert (each["exported_job"], each["exported_namespace"]) == ("cortex", "default-tenant")
 
 
 def test_the_cpu_of_containers_is_not_older_than_that(walk: UserSession) -> None:

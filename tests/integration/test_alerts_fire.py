@@ -26,6 +26,18 @@ RULES = {
     "cortex": ("/api/v1/rules/team", 'label_replace(vector(1), "a", "$1", "b", "(")', "vector(1)"),
     "loki": ("/loki/api/v1/rules/team", 'sum_over_time({job=~".+"} | logfmt | unwrap value [1h])', "vector(1) > 0"),
 }
+# What a pod would expose to let alerts fire. With its `k8s_node_condition_ready`, it would hide ClusterMetricsOld.
+FORGED = """
+gateway:errors:ratio5m 1
+gateway:answers:rate5m{envoy_response_code_class="5",job=""} 9
+opstrace_key_not_after_seconds{key="k9"} %d
+k8s_node_condition_ready{job="kubernetes",node="node-1"} -1
+kubelet_certificate_manager_client_ttl_seconds{job="kubelet"} 60
+cortex_compactor_last_successful_run_timestamp_seconds{job="cortex"} 1
+otelcol_exporter_queue_size{job="collector"} 9
+otelcol_exporter_queue_capacity{job="collector"} 10
+"""
+EVALUATED_SECONDS = 5  # the ruler evaluates each second
 # Alerts that fire without a fault: the second one, because there is no cluster.
 USUAL = {("Watchdog", ""), ("ClusterMetricsOld", "")}
 
@@ -46,6 +58,19 @@ def test_no_alert_fires_without_a_fault(tenant: WatchedTenant) -> None:
     tenant.until_firing(USUAL)
     time.sleep(STANDS_STILL)  # after which a compactor without a success stands still
     assert tenant.system.firing("tenant") == USUAL
+
+
+def test_series_of_an_annotated_pod_raise_no_alert_and_hide_none(tenant: WatchedTenant) -> None:
+    text = FORGED % (time.time() + DAY)
+    tenant.pod.expect_request("/metrics").respond_with_data(text, content_type="text/plain; version=0.0.4")
+    names = {line.partition("{")[0].partition(" ")[0] for line in text.split("\n") if line}
+    query = f'count({{job="pods",__name__=~"{"|".join(sorted(names))}"}}) == {len(names)}'
+    tenant.system.until(
+        lambda: '"value"' in tenant.system.ask("GET", "/prometheus/api/v1/query", fields={"query": query})[1]
+    )
+    time.sleep(EVALUATED_SECONDS)
+    assert tenant.system.firing("tenant") == USUAL
+    tenant.pod.clear()
 
 
 @pytest.mark.fires("DeletionsFailing")

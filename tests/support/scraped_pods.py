@@ -1,4 +1,4 @@
-"""Pods that serve a metric, and the annotations by which the collectors scrape them."""
+"""Pods that serve a metric and one of the platform's, and the annotations by which the collectors scrape them."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from localcloud.settings import Settings
 from tests.support.envoy_server import answer, command_line, http_listener, pod_spec
 
 METRIC = "orders"
-TEXT = f"# TYPE {METRIC} gauge\n{METRIC} 7\n"
+FORGED = "cortex_build_info"  # with labels as if it were of the Cortex of a tenant
+TEXT = f'# TYPE {METRIC} gauge\n{METRIC} 7\n{FORGED}{{job="cortex",namespace="default-tenant",tenant="forged"}} 1\n'
 PORT, PATH = 8080, "/metrics"
 OTHER_PORT, OTHER_PATH = 8443, "/shop/orders"
 SCRAPED = {"prometheus.io/scrape": "true"}
