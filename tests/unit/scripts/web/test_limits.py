@@ -11,8 +11,8 @@ from components.config.backend_limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAM
 from scripts.stackfile.file import StackFile
 from scripts.tokens.signing import Signer
 from scripts.web.data.limits import INFO, LIMITED, LIMITED_ALERTMANAGER, NUMBERS
-from tests.support.factories import PAIR
 from tests.support.expressions import foreign
+from tests.support.factories import PAIR
 from tests.support.page import Browser, Site
 from tests.support.tenant_apis import Asked, TenantApis, matrix
 
@@ -132,8 +132,13 @@ def test_limits_are_unknown_while_back_ends_do_not_answer(
 
 
 def test_the_system_tenant_has_all_metrics_of_the_numbers_and_each_limit_exists() -> None:
-    metrics = {name for number in NUMBERS.values() for name in re.findall(r"(?:cortex|loki)_\w+", number.expression)}
-    assert len(metrics) == len(NUMBERS) and all(map(is_kept, metrics | {*INFO.values()}))
+    metrics = {
+        (name, number.program)
+        for number in NUMBERS.values()
+        for name in re.findall(r"(?:cortex|loki)_\w+", number.expression)
+    }
+    assert len(metrics) == len(NUMBERS)
+    assert all(is_kept(name, job) for name, job in metrics | {(name, job) for job, name in INFO.items()})
     assert {number.program for number in NUMBERS.values()} == {*INFO}
     limited = (*LIMITED, *LIMITED_ALERTMANAGER)
     assert {one.number for one in limited} == {*NUMBERS, None}
