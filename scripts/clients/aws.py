@@ -26,7 +26,8 @@ class Timeouts:
 
 
 LONG = Timeouts()
-SHORT = Timeouts(read=10, retries=1)  # for reads while somebody waits: S3 answers a LIST request within 2 s
+# For reads while somebody waits: S3 answers a LIST request within 2 s. The attempts stay, because a failed one discards a sum.
+SHORT = Timeouts(read=10)
 
 
 def is_code(error: ClientError, *codes: str) -> bool:
