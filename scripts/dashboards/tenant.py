@@ -2,7 +2,7 @@
 
 from components.collectors.rules.selectors import series
 from scripts.dashboards.dashboard import Dashboard, Row, tenant_variable
-from scripts.dashboards.expressions import ACCESS_LOG, OR_ZERO, RATE, free_share
+from scripts.dashboards.expressions import OR_ZERO, RATE, access_log_of, free_share
 from scripts.dashboards.panel import WHOLE_WIDTH, Query, graph
 from scripts.dashboards.pods import use_of_pods
 
@@ -91,7 +91,7 @@ _LOGS = Row(
         ),
     ),
 )
-_AT_THE_GATEWAY = f'{ACCESS_LOG} | tenant="$tenant"'
+_AT_THE_GATEWAY = access_log_of("$tenant")
 _GATEWAY = Row(
     "At the gateway",
     (

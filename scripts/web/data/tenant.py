@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from components.core.names import GATEWAY_NAMESPACE, SYSTEM, namespace
 from components.core.units import HOUR
-from scripts.dashboards.expressions import ACCESS_LOG
+from scripts.dashboards.expressions import access_log_of
 from scripts.web.data.availability import why_no_logs
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def answers_by_code(subject: Subject, queries: Queries, tenant: str) -> An
     if why := why_no_logs(subject, queries, GATEWAY_NAMESPACE):
         return why
     end = time.time()
-    own = f'{ACCESS_LOG} | tenant="{tenant}" | {OWN_QUERIES}'
+    own = f"{access_log_of(tenant)} | {OWN_QUERIES}"
     counted = await queries.counted(SYSTEM, f"sum by (api, status) (count_over_time({own} [1h]))", end)
     refused = await queries.logs(SYSTEM, f"{own} | status>=400", end - HOUR, end, MOST_REFUSED)
     counts = [

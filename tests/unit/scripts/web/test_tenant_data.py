@@ -113,8 +113,10 @@ def test_answers_of_the_gateway_are_counted_by_code_without_the_pages_own(browse
     counted, refused = apis.asked
     for asked in (counted, refused):
         assert asked.host == "loki.system.showdown.example.com"
-        own = re.findall(r'\| json \| tenant="default" \| token_id!~"(.*?)"', asked.query["query"])
-        assert re.fullmatch(own[0], f"page-{uuid.uuid4()}") and not re.fullmatch(own[0], "page-of-the-shop")
+        query = r'\|= `(.*?)` \| json \| tenant="default" \| token_id!~"(.*?)"'
+        ((text, own),) = re.findall(query, asked.query["query"])
+        assert text == '"default"' and text in json.dumps(REFUSED)  # what comes before the JSON is parsed
+        assert re.fullmatch(own, f"page-{uuid.uuid4()}") and not re.fullmatch(own, "page-of-the-shop")
     assert ["200", "cortex", "1,234"] in rows(page) and ["429", "cortex", "5"] in rows(page)
     assert SCRIPT not in page and f"POST /api/v1/push/{SHOWN_SCRIPT}" in page and f"no JSON {SHOWN_SCRIPT}" in page
 
