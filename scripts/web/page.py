@@ -16,6 +16,7 @@ from components.core.errors import UserError
 from components.core.timestamps import instant
 from scripts.web.changes.changes import Changes
 from scripts.web.data.figures import FiguresOfTenants
+from scripts.web.data.limits import BaseLimits
 from scripts.web.data.rows import Rows
 from scripts.web.data.stored import StoredBytes
 from scripts.web.guard import READ_ONLY
@@ -77,6 +78,7 @@ class Page:
         self.queries = Queries(self.subject, signer)
         self.figures = FiguresOfTenants(self.subject, self.queries, lambda: self.tenants.is_watched)
         self.stored = StoredBytes(self.subject, self.tenants.buckets, lambda: self.tenants.is_watched)
+        self.base_limits = BaseLimits()
         self.rows = Rows(lambda values: self.html("row.html", **values))
         self.changes = Changes(folder, self.tenants.refresh)
         self.checks = threading.Lock()  # of the checks that start pods: the page ends after them

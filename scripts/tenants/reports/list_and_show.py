@@ -21,6 +21,8 @@ from scripts.tenants.reports.overview import NOT_APPLIED, PROTECTED, TO_BE_DELET
 from scripts.tenants.retained_data import buckets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from components.config.stack import StackConfig
     from components.config.tenant import TenantSettings
     from scripts.clients.kubernetes import Cluster
@@ -146,16 +148,27 @@ def active_series(cluster: Cluster, tenant: str) -> int | None:
     return None if text is None else int(json.loads(text)["numSeries"])
 
 
-def effective_limits(cluster: Cluster, tenant: str) -> dict[str, dict[str, Any] | None]:
-    """Return the limits that the back ends have in force, by kind of data; None where a back end does not answer."""
+def base_limits(cluster: Cluster, tenant: str) -> dict[str, Any] | None:
+    """Return the limits that the tenant's Cortex started with; None where it does not answer."""
+    text = ask_back_end(cluster, tenant, "cortex", "/config")
+    return YAML(typ="safe").load(text)["limits"] if text else None
+
+
+def effective_limits(
+    cluster: Cluster, tenant: str, base_of: Callable[[Cluster, str], Mapping[str, Any] | None] = base_limits
+) -> dict[str, dict[str, Any] | None]:
+    """Return the limits that the back ends have in force, by kind of data; None where a back end does not answer.
+
+    `base_of` returns what `base_limits` does.
+    """
     logs = ask_back_end(cluster, tenant, "loki", "/config/tenant/v1/limits")
-    base = ask_back_end(cluster, tenant, "cortex", "/config")
+    base = base_of(cluster, tenant)
     runtime = ask_back_end(cluster, tenant, "cortex", "/runtime_config")
     yaml: Any = YAML(typ="safe")
     by_kind: dict[str, dict[str, Any] | None] = {"metrics": None, "logs": yaml.load(logs) if logs else None}
     if base and runtime:
         overrides = (yaml.load(runtime) or {}).get("overrides", {}).get(tenant, {})
-        by_kind["metrics"] = yaml.load(base)["limits"] | overrides
+        by_kind["metrics"] = {**base, **overrides}
     names = {"metrics": METRICS_LIMIT_NAMES, "logs": LOGS_LIMIT_NAMES}
     return {
         kind: None if limits is None else {name: limits[name] for name in sorted({*names[kind]} & {*limits})}

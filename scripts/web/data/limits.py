@@ -13,6 +13,7 @@ from components.collectors.rules.selectors import series
 from components.config.backend_limits import Limits, LogsLimits, MetricsLimits
 from components.core.names import SYSTEM
 from components.core.units import HOUR
+from scripts.tenants.reports.list_and_show import base_limits
 from scripts.web.data.availability import why_no_metrics
 from scripts.web.data.plots import in_words, plot
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scripts.clients.back_ends import Kind
+    from scripts.clients.kubernetes import Cluster
     from scripts.web.data.plots import Plot
     from scripts.web.queries import Queries
     from scripts.web.subject import Subject
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 Program = Literal["cortex", "alertmanager", "loki"]
 STEP_SECONDS = 60
+BASE_SECONDS = 300  # until the base of limits is read again
 MEBIBYTE = 1 << 20
 INFO: Mapping[Program, str] = {  # of each scrape
     "cortex": "cortex_build_info",
@@ -130,6 +133,22 @@ class Use:
     plot: Plot | None
     limit: str
     percent: int | None
+
+
+class BaseLimits:
+    """The limits that each tenant's Cortex started with. Its whole configuration has them, so they are kept for a while."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[float, Mapping[str, Any]]] = {}  # with when they were read
+
+    def of(self, cluster: Cluster, tenant: str) -> Mapping[str, Any] | None:
+        """Return the limits; None where Cortex does not answer."""
+        read_at, kept = self._kept.get(tenant, (0.0, None))
+        if kept is None or time.time() - read_at > BASE_SECONDS:
+            kept = base_limits(cluster, tenant)
+            if kept:
+                self._kept[tenant] = (time.time(), kept)
+        return kept
 
 
 async def use_of_limits(subject: Subject, queries: Queries, tenant: str, limits: InForce) -> list[Use] | str:

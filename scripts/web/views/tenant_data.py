@@ -31,7 +31,7 @@ async def _use(page: Page, name: str) -> Any:
 
 
 def _limits(page: Page, name: str) -> Mapping[str, Mapping[str, Any] | None]:
-    return effective_limits(page.subject.target().cluster, name)
+    return effective_limits(page.subject.target().cluster, name, page.base_limits.of)
 
 
 async def _answers(page: Page, name: str) -> Any:

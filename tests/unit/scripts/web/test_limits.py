@@ -10,6 +10,7 @@ from components.collectors.kept_metrics import is_kept
 from components.config.backend_limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAMES
 from scripts.stackfile.file import StackFile
 from scripts.tokens.signing import Signer
+from scripts.web.data import limits
 from scripts.web.data.limits import INFO, LIMITED, LIMITED_ALERTMANAGER, NUMBERS
 from tests.support.expressions import foreign
 from tests.support.factories import PAIR
@@ -100,6 +101,22 @@ def test_the_use_of_limits_is_shown_with_one_query(browser: Browser, apis: Tenan
         ("Lines/s", ["3", "no limit", "not limited"]),
         ("Bytes of lines/s", ["4.2M", "8.4M", "50%"]),
     ]
+
+
+def test_the_limits_that_cortex_started_with_are_kept_for_some_minutes(
+    site: Site, browser: Browser, apis: TenantApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ask = [], site.cluster.ask
+
+    def counted(*arguments: Any) -> Any:
+        asked.append(arguments[3])
+        return ask(*arguments)
+
+    monkeypatch.setattr(site.cluster, "ask", counted)
+    assert rows(browser) == rows(browser)
+    assert (asked.count("/config"), asked.count("/runtime_config")) == (1, 2)
+    monkeypatch.setattr(limits, "BASE_SECONDS", -1)
+    assert rows(browser)["Series in a pod"][1] == "200k" and asked.count("/config") == 2
 
 
 def test_where_collectors_keep_no_metric_the_row_has_no_figure(browser: Browser, apis: TenantApis) -> None:
