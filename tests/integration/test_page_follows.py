@@ -11,7 +11,9 @@ from tests.support.screenshots import pictured
 from tests.support.served_page import ServedPage
 
 FIGURES = "htmx.trigger(document.getElementById('live'), 'figures')"  # as the stream's event every 30 seconds
-RECONNECTED = "document.getElementById('live').dispatchEvent(new Event('htmx:sse:after:connection', {bubbles: true}))"
+ACCOUNT = FIGURES.replace("figures", "account")  # as that every 5 minutes
+CONNECTED = "document.getElementById('live').dispatchEvent(new Event('htmx:sse:after:connection', {bubbles: true}))"
+LATER = "void (Date.now = (now => () => now + 300_000)(Date.now()))"
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +28,17 @@ def browser() -> Iterator[Browser]:
         yield one
 
 
-def opened(started: ServedPage, browser: Browser, path: str) -> tuple[Page, list[str]]:
-    """Return a view whose parts are there, and the list of its problems."""
+def opened(started: ServedPage, browser: Browser, path: str, *, is_silent: bool = False) -> tuple[Page, list[str]]:
+    """Return a view whose parts are there, and the list of its problems.
+
+    With `is_silent`, its stream sends nothing, so the view gets only the events of the test.
+    """
     page, problems = started.open(browser)
+    if is_silent:
+        page.route("**/events", lambda _: None)  # it is never answered
     page.goto(f"{started.site}{path}")
+    if is_silent:
+        page.evaluate(CONNECTED)  # the first connection
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     page.wait_for_timeout(1000)  # until clocks and counts have other values
     return page, problems
@@ -40,18 +49,32 @@ def text(part: Locator) -> str:
     return part.text_content() or ""
 
 
-@pytest.mark.parametrize("event", [FIGURES, RECONNECTED])
-def test_figures_follow_and_leave_focus_and_open_details_alone(
+@pytest.mark.parametrize("event", [FIGURES, CONNECTED])
+def test_figures_follow_and_parts_that_are_read_seldom_do_not(
     started: ServedPage, browser: Browser, event: str
 ) -> None:
-    page, problems = opened(started, browser, "/tenants/shop")
-    answers, use = page.locator("#data-answers"), page.locator("#data-use")
+    page, problems = opened(started, browser, "/tenants/shop", is_silent=True)
+    hints = {name: page.locator(f"#data-{name} > .hint").last for name in ("use", "alerts")}
+    before, asked = {name: text(hint) for name, hint in hints.items()}, set[str]()
+    page.on("request", lambda request: asked.add(request.url.partition("/data/")[2]))
+    page.evaluate(event)
+    for name, hint in hints.items():
+        expect(hint).not_to_have_text(before[name])
+    assert asked == {*hints} and problems == []
+
+
+@pytest.mark.parametrize("scripts", [(ACCOUNT,), (LATER, CONNECTED)])
+def test_answers_of_the_gateway_follow_and_leave_focus_and_open_details_alone(
+    started: ServedPage, browser: Browser, scripts: tuple[str, ...]
+) -> None:
+    page, problems = opened(started, browser, "/tenants/shop", is_silent=True)
+    answers = page.locator("#data-answers")
     summary, count = answers.get_by_text("The newest errors"), answers.locator("tr:has(th:text-is('204')) td").last
     summary.click()
-    counted, read_at = text(count), text(use.locator(".hint").last)
-    page.evaluate(event)
+    counted = text(count)
+    for script in scripts:
+        page.evaluate(script)
     expect(count).not_to_have_text(counted)
-    expect(use.locator(".hint").last).not_to_have_text(read_at)
     expect(summary).to_be_focused()
     expect(answers.get_by_text("request_rate_limited").first).to_be_visible()
     assert problems == []
@@ -69,14 +92,14 @@ def test_the_state_of_a_tenant_follows_and_leaves_the_focus_alone(started: Serve
 
 
 def test_the_instance_follows(started: ServedPage, browser: Browser) -> None:
-    page, problems = opened(started, browser, "/instance")
+    page, problems = opened(started, browser, "/instance", is_silent=True)
     parts = {name: page.locator(f"#{name} > .hint").last for name in ("gateway", "data-alerts", "data-certificates")}
     before = {name: text(part) for name, part in parts.items()}
     page.evaluate(FIGURES)
     for name in ("gateway", "data-alerts"):
         expect(parts[name]).not_to_have_text(before[name])
     expect(parts["data-certificates"]).to_have_text(before["data-certificates"])  # asked every 5 minutes
-    page.evaluate(FIGURES.replace("figures", "account"))
+    page.evaluate(ACCOUNT)
     expect(parts["data-certificates"]).not_to_have_text(before["data-certificates"])
     assert problems == []
 

@@ -2,6 +2,8 @@
 const banner = document.getElementById("connection");
 let lost = null;
 let wasConnected = false;
+const ACCOUNT_MS = 300_000; // between two events `account` of a connection
+let accountAt = Date.now(); // of the last one; parts of the view are asked for when it loads
 
 const now = () => `${new Date().toISOString().slice(11, 19)} UTC`;
 
@@ -18,8 +20,15 @@ document.addEventListener("htmx:sse:error", ({ detail }) => say(detail.status));
 document.addEventListener("htmx:sse:after:connection", ({ target }) => {
   lost = null;
   banner.hidden = true;
-  if (wasConnected) htmx.trigger(target, "figures"); // a hidden tab has no connection, so its figures are old
+  if (wasConnected) {
+    // A hidden tab has no connection, so what it shows is old. Each connection counts its own rounds.
+    htmx.trigger(target, "figures");
+    if (Date.now() - accountAt >= ACCOUNT_MS) htmx.trigger(target, "account");
+  }
   wasConnected = true;
+});
+document.addEventListener("account", () => {
+  accountAt = Date.now();
 });
 document.addEventListener("htmx:error", ({ detail }) => {
   const source = detail.ctx?.sourceElement;
