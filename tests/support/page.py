@@ -11,6 +11,7 @@ from components.config.tenant import exported
 from components.core.names import BUCKET_KINDS, bucket_prefix
 from components.core.resource_names import BUCKET_TYPE, TENANT_TYPE, bucket_name, build_urn, tenant_name
 from components.shared.startup import disable_garbage_collector
+from scripts.checks.finding import Finding
 from scripts.clients.aws import Clients
 from scripts.engine.stack_state import Operation, operation_of
 from scripts.stackfile.file import StackFile, own_stack_tenants
@@ -32,6 +33,7 @@ PORT = 4711
 URL = f"http://127.0.0.1:{PORT}"
 CREATED = "2026-01-01T00:00:00Z"
 ORIGIN = {"Origin": URL}
+CHECKS_BEGIN, CHECKED = "The checks begin.", "checked"  # a line of the terminal, and the file after which they end
 # As `pulumi stack history --json` prints it, shortened.
 HISTORY: list[dict[str, Any]] = [
     {
@@ -236,14 +238,24 @@ def applied(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return states | {stack: deployed(stack, tenant, {}) for stack, tenant in own.items()}
 
 
+class SlowlyChecked(FakeContext):
+    """A context whose checks say that they begin, and take until a file exists."""
+
+    def preflight(self, *arguments: Any, **options: Any) -> list[Finding]:
+        self.terminal.note(CHECKS_BEGIN)
+        eventually((self.stacks / CHECKED).exists, 60)
+        return super().preflight(*arguments, **options)
+
+
 def main() -> None:
     """Serve the page about the stack files in a folder, as `./opstrace ui` does: `python -m tests.support.page FOLDER`.
 
     With `--applied` after it, the files were applied, and the pods of all tenants but `ops` are ready. With `--account`,
-    the account is that of the environment, at the endpoints of the stack file.
+    the account is that of the environment, at the endpoints of the stack file. With `--checks`, the provider is `aws`, and
+    checks take until the folder has the file `checked`.
     """
     disable_garbage_collector()
-    folder, is_applied = Path(sys.argv[1]), "--applied" in sys.argv[2:]
+    folder, is_applied, has_checks = Path(sys.argv[1]), "--applied" in sys.argv[2:], "--checks" in sys.argv[2:]
     aws = Clients(os.environ, StackFile("showdown", folder).config()) if "--account" in sys.argv[2:] else None
     cluster = Pods()
 
@@ -255,8 +267,9 @@ def main() -> None:
         cluster.ready.update({tenant: int(tenant != "ops") for tenant in tenants})
         return found
 
-    context = FakeContext(folder, lambda stack: Engine(folder, states(), [], stack), aws=aws, cluster=cluster)
-    serve(context, "local", "showdown", Options(open_browser=False))
+    kind = SlowlyChecked if has_checks else FakeContext
+    context = kind(folder, lambda stack: Engine(folder, states(), [], stack), aws=aws, cluster=cluster)
+    serve(context, "aws" if has_checks else "local", "showdown", Options(open_browser=False))
     leave()
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scripts.checks.finding import Finding
+    from scripts.web.page import Page
 
 
 def show(request: Request) -> Response:
@@ -60,14 +61,21 @@ def gateway(request: Request) -> Response:
 
 
 def check(request: Request) -> Response:
-    """Run the checks, which takes up to 20 seconds; answer with what they find.
-
-    Two pods start for one of them, unless the page changes nothing.
-    """
-    page = page_of(request)
+    """Run the checks, which takes up to 20 seconds; answer with what they find."""
     try:
-        with page.checks:
-            found = check_instance(page.context, page.provider_name, page.instance, live=not page.read_only)
-        return _answer(request, found)
+        return _answer(request, _checked(page_of(request)))
     except REPAIRABLE as failed:
         return _answer(request, error=str(failed))
+
+
+def _checked(page: Page) -> Sequence[Finding]:
+    """Return what the checks find. Two pods start for one of them, unless the page changes nothing.
+
+    Checks with pods run one after another. Raises `UserError` where the page has ended meanwhile.
+    """
+    if page.read_only:
+        return check_instance(page.context, page.provider_name, page.instance, live=False)
+    with page.checks:
+        if page.is_ending:
+            raise UserError("`./opstrace ui` ends, so no checks begin")
+        return check_instance(page.context, page.provider_name, page.instance)

@@ -41,7 +41,11 @@ def test_the_embedded_cloud_needs_no_checks(site: Site) -> None:
     assert "check is for the provider `aws`" in browser.post("/instance/check", 200)
 
 
-def test_the_page_ends_after_checks_that_are_under_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("read_only", [False, True])
+def test_checks_hold_the_end_of_the_page_only_if_they_start_pods(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    site = make_site(read_only=read_only)
     monkeypatch.setattr(site.page, "provider_name", "aws")
     held: list[bool] = []
 
@@ -51,7 +55,7 @@ def test_the_page_ends_after_checks_that_are_under_way(site: Site, monkeypatch: 
 
     monkeypatch.setattr(site.context, "preflight", preflight)
     site.browser().post("/instance/check", 200)
-    assert held == [True] and not site.page.checks.locked()
+    assert held == [not read_only] and not site.page.checks.locked()
 
 
 def test_an_invalid_file_is_told(site: Site) -> None:

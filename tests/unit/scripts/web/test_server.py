@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner
@@ -23,7 +24,7 @@ from scripts.web.changes.change import Task
 from scripts.web.server import Options, Server, serve
 from tests.support.contexts import FakeContext
 from tests.support.hanging_server import hanging_server
-from tests.support.page import Site
+from tests.support.page import CHECKED, CHECKS_BEGIN, Site
 from tests.support.polling import eventually
 from tests.support.shell import ROOT
 
@@ -47,6 +48,16 @@ def url_in(lines: Any) -> tuple[int, str]:
     match = re.search(r"http://127\.0\.0\.1:(\d+)(/login\?token=\S+)", line)
     assert match, line
     return int(match[1]), match[2]
+
+
+def logged_in(process: subprocess.Popen[str]) -> tuple[int, dict[str, str]]:
+    """Begin a session of a page's process, and return its port and the cookie as a header."""
+    port, path = url_in(process.stderr)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    cookie = str(connection.getresponse().headers["Set-Cookie"]).split(";")[0]
+    connection.close()
+    return port, {"Cookie": cookie}
 
 
 def test_a_page_is_served_and_followed_until_an_interrupt(running: subprocess.Popen[str], stack: Path) -> None:
@@ -81,10 +92,8 @@ def test_the_page_ends_soon_though_requests_to_s3_hang(stack: Path, monkeypatch:
         file.set("aws", {"region": "us-west-2", "endpoints": {"s3": s3.url}})
         file.write()
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
-            port, path = url_in(process.stderr)
-            login, view, stream = (http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(3))
-            login.request("GET", path)
-            cookie = {"Cookie": str(login.getresponse().headers["Set-Cookie"]).split(";")[0]}
+            port, cookie = logged_in(process)
+            view, stream = (http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(2))
             view.request("GET", "/retained/rows", headers=cookie)
             eventually(lambda: len(s3.connections) == 1, 60)
             stream.request("GET", "/events", headers=cookie)  # while a browser looks, the list is summed
@@ -94,8 +103,35 @@ def test_the_page_ends_soon_though_requests_to_s3_hang(stack: Path, monkeypatch:
                 assert process.wait(MOST_END_SECONDS) == 0
             finally:
                 process.kill()
-                for one in (login, view, stream):
+                for one in (view, stream):
                     one.close()
+
+
+def test_the_page_ends_after_checks_that_are_under_way_and_begins_no_other(stack: Path) -> None:
+    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.parent), "--checks"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        port, cookie = logged_in(process)
+        view, *clicks = (http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(4))
+        view.request("GET", "/instance", headers=cookie)
+        (csrf,) = re.findall(r'name="csrf" value="(.*?)"', view.getresponse().read().decode())
+        form = cookie | {"Origin": f"http://127.0.0.1:{port}", "Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            for click in clicks:
+                click.request("POST", "/instance/check", urlencode({"csrf": csrf}), form)
+            view.request("GET", "/instance", headers=cookie)  # the answer follows the start of those before it
+            assert view.getresponse().status == 200
+            said = iter(process.stderr or ())
+            assert f"{CHECKS_BEGIN}\n" in said
+            process.send_signal(signal.SIGINT)
+            assert any("The checks end first" in line for line in said)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+            (stack.parent / CHECKED).touch()
+            assert process.wait(60) == 0 and f"{CHECKS_BEGIN}\n" not in said
+        finally:
+            process.kill()
+            for one in (view, *clicks):
+                one.close()
 
 
 def test_the_file_that_opens_the_browser_is_the_users_alone_and_goes_when_it_was_used(
