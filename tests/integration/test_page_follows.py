@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.support.browser import chromium
 from tests.support.pictured import UNREADY
@@ -12,6 +12,8 @@ from tests.support.served_page import ServedPage
 
 FIGURES = "htmx.trigger(document.getElementById('live'), 'figures')"  # as the stream's event every 30 seconds
 ACCOUNT = FIGURES.replace("figures", "account")  # as that every 5 minutes
+CHANGES = FIGURES.replace("figures", "changes")
+UPDATES = "**/instance/data/updates"
 CONNECTED = "document.getElementById('live').dispatchEvent(new Event('htmx:sse:after:connection', {bubbles: true}))"
 LATER = "void (Date.now = (now => () => now + 300_000)(Date.now()))"
 
@@ -101,6 +103,18 @@ def test_the_instance_follows(started: ServedPage, browser: Browser) -> None:
     expect(parts["data-certificates"]).to_have_text(before["data-certificates"])  # asked every 5 minutes
     page.evaluate(ACCOUNT)
     expect(parts["data-certificates"]).not_to_have_text(before["data-certificates"])
+    assert problems == []
+
+
+def test_updates_are_read_again_if_a_change_ends_while_they_are_read(started: ServedPage, browser: Browser) -> None:
+    page, problems = opened(started, browser, "/instance", is_silent=True)
+    held: list[Route] = []
+    page.route(UPDATES, held.append)
+    with page.expect_request(UPDATES):
+        page.evaluate(CHANGES)  # a change begins
+    page.evaluate(CHANGES)  # it ends
+    with page.expect_request(UPDATES):
+        held[0].continue_()
     assert problems == []
 
 

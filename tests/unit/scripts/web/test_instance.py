@@ -1,5 +1,6 @@
 """The view of the instance."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,11 @@ from tests.support.page import Site
 def test_it_shows_domain_and_trusted_keys(site: Site) -> None:
     page = site.browser().get("/instance")
     assert "showdown.example.com" in page and key_id(KEY) in page
+
+
+def test_the_event_of_a_change_s_end_waits_while_updates_are_read(site: Site) -> None:
+    found = dict(re.findall(r'hx-get="/instance/data/(\w+)" hx-sync="this:(.*?)"', site.browser().get("/instance")))
+    assert found == {"alerts": "drop", "certificates": "drop", "quotas": "drop", "updates": "queue last"}
 
 
 def test_the_gateway_follows(site: Site) -> None:
