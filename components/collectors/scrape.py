@@ -74,20 +74,26 @@ POD_LABELS = (
     _label("pod", "__meta_kubernetes_pod_name"),
     _label("node", "__meta_kubernetes_pod_node_name"),
 )
+# The names of the kubernetes mixin. Exporters such as kube-state-metrics have labels `deployment` and `statefulset` of their own.
+WORKLOAD, WORKLOAD_TYPE = "workload", "workload_type"
+MOST_LABELS = LABEL_LIMITS["label_limit"] + len((WORKLOAD, WORKLOAD_TYPE))
+"""The labels of a series of an annotated pod, the metric's name among them. The system tenant must take as many."""
 CONTROLLER = [f"__meta_kubernetes_pod_controller_{part}" for part in ("kind", "name")]
-# Labels for the controllers of pods, which are those of the series about objects (see configuration.py).
-CONTROLLERS = {"StatefulSet": "statefulset", "DaemonSet": "daemonset", "Job": "job_name"}
 
 
 def _workload_labels() -> list[dict[str, Any]]:
     """Return the rules that name a pod's workload. The controller of a Deployment's pod is a ReplicaSet with a hash."""
     hashed = [*CONTROLLER, f"__meta_kubernetes_pod_label_{_meta('pod-template-hash')}"]
+    found = {
+        "statefulset": (CONTROLLER, "StatefulSet;(.+)"),
+        "daemonset": (CONTROLLER, "DaemonSet;(.+)"),
+        "job": (CONTROLLER, "Job;(.+)"),
+        "deployment": (hashed, "ReplicaSet;(.+)-[^-;]+;.+"),
+    }
     return [
-        *(
-            {"source_labels": CONTROLLER, "regex": f"{kind};(.+)", "target_label": label}
-            for kind, label in CONTROLLERS.items()
-        ),
-        {"source_labels": hashed, "regex": "ReplicaSet;(.+)-[^-;]+;.+", "target_label": "deployment"},
+        {"source_labels": source, "regex": regex, "target_label": label, "replacement": value}
+        for kind, (source, regex) in found.items()
+        for label, value in ((WORKLOAD, "$$1"), (WORKLOAD_TYPE, kind))
     ]
 
 
@@ -138,17 +144,19 @@ def cadvisor(excluded: Sequence[str]) -> dict[str, Any]:
     return _kubelet("cadvisor", "/metrics/cadvisor", excluded, unused, no_pod) | own_times
 
 
-def pods(excluded: Sequence[str]) -> dict[str, Any]:
+def pods(excluded: Sequence[str], *, names_workloads: bool = True) -> dict[str, Any]:
     """Return the job of the node's pods with the annotation `prometheus.io/scrape: "true"`.
 
-    Whoever may annotate a pod chooses scheme, port and path, but the address is the pod's own, and no token is sent.
+    Whoever may annotate a pod chooses scheme, port and path, but the address is the pod's own, and no token is sent. With
+    `names_workloads`, series have two more labels than the Cortex of most tenants takes.
     """
+    most_labels = {"label_limit": MOST_LABELS} if names_workloads else {}
     return _job(
         "pods",
         SLOW_SECONDS,
         sample_limit=MOST_SAMPLES,
         body_size_limit=MOST_BYTES,
-        **LABEL_LIMITS,
+        **LABEL_LIMITS | most_labels,
         # No authority signs certificates for addresses of pods. The connection stays on the node.
         tls_config={"insecure_skip_verify": True},
         kubernetes_sd_configs=_pods_of_node(),
@@ -166,7 +174,7 @@ def pods(excluded: Sequence[str]) -> dict[str, Any]:
                 "target_label": "__address__",
             },
             *POD_LABELS,
-            *_workload_labels(),
+            *(_workload_labels() if names_workloads else ()),
         ],
         metric_relabel_configs=[NO_TARGET_INFO],
     )

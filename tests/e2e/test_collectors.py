@@ -146,7 +146,7 @@ def test_annotated_pods_are_scraped_where_their_annotations_say(walk: UserSessio
         return own | {"namespace": new_pods, "pod": name, "node": node} | workload
 
     found = series(walk, f'{METRIC}{{namespace="{new_pods}"}}')
-    expected = [labels(NEW, PORT), labels(shop, OTHER_PORT, deployment=SHOP)]
+    expected = [labels(NEW, PORT), labels(shop, OTHER_PORT, workload=SHOP, workload_type="deployment")]
     assert sorted(found, key=lambda each: each["pod"]) == expected
 
 

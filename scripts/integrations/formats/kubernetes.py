@@ -73,7 +73,7 @@ def _object(version: str, kind: str, metadata: dict[str, Any], **parts: Any) -> 
 
 
 def _node_configuration(integration: Integration) -> dict[str, Any]:
-    jobs = [scrape.kubelet(()), scrape.cadvisor(()), scrape.pods(()), scrape.own_metrics(NODE)]
+    jobs = [scrape.kubelet(()), scrape.cadvisor(()), scrape.pods((), names_workloads=False), scrape.own_metrics(NODE)]
     sources: Sources = {
         # One scrape of the kubelet has the series of all namespaces, each with its namespace as a label.
         "metrics": Source(

@@ -12,6 +12,7 @@ from components.collectors.scrape import NO_TARGET_INFO
 from components.config.load import from_settings
 from components.core.errors import ConfigError
 from components.core.images import COLLECTOR_IMAGE
+from components.core.names import SYSTEM
 from components.core.resource_names import (
     CLUSTER_ROLE_TYPE,
     CONFIG_MAP_TYPE,
@@ -20,6 +21,7 @@ from components.core.resource_names import (
     WORKLOAD_PREFIX,
 )
 from components.core.units import interval_seconds
+from components.tenant.back_ends.cortex import cortex_limits
 from components.tenant.back_ends.loki import loki_limits
 from tests.support.factories import settings
 from tests.support.pulumi_mocks import Resources, declared
@@ -169,11 +171,11 @@ def test_excluded_namespaces_are_left_out_of_logs_containers_and_pods() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "pod_hash", "labels"),
     [
-        ("ReplicaSet", "web-shop-5d4f8c7b9", "5d4f8c7b9", {"deployment": "web-shop"}),
+        ("ReplicaSet", "web-shop-5d4f8c7b9", "5d4f8c7b9", {"workload": "web-shop", "workload_type": "deployment"}),
         ("ReplicaSet", "web-shop", "", {}),  # of no Deployment
-        ("StatefulSet", "db-0", "", {"statefulset": "db-0"}),
-        ("DaemonSet", "agent", "", {"daemonset": "agent"}),
-        ("Job", "backup-29012345", "", {"job_name": "backup-29012345"}),
+        ("StatefulSet", "db", "", {"workload": "db", "workload_type": "statefulset"}),
+        ("DaemonSet", "agent", "", {"workload": "agent", "workload_type": "daemonset"}),
+        ("Job", "backup-29012345", "", {"workload": "backup-29012345", "workload_type": "job"}),
         ("Node", "node-1", "", {}),
         ("", "", "", {}),
     ],
@@ -185,8 +187,17 @@ def test_a_pod_has_its_workload_as_a_label(kind: str, name: str, pod_hash: str, 
         source = ";".join(found.get(each.removeprefix("__meta_kubernetes_"), "") for each in rule["source_labels"])
         match = re.fullmatch(rule.get("regex", "(.*)"), source)
         if match and rule["source_labels"][0].endswith("controller_kind"):
-            made[rule["target_label"]] = match[1]
+            made[rule["target_label"]] = rule["replacement"].replace("$$1", match[1])
     assert made == labels
+
+
+def test_a_series_of_a_pod_may_have_24_labels_of_its_own_and_the_system_tenant_takes_them() -> None:
+    """Cortex and the scrape count all labels, the metric's name among them."""
+    job = jobs(configurations(collected())[NODE])["pods"]
+    given = {rule["target_label"] for rule in job["relabel_configs"] if "target_label" in rule}
+    given = {"__name__", "job", "instance"} | {label for label in given if not label.startswith("__")}
+    limits = cortex_limits(from_settings(settings(), "showdown").settings_of(SYSTEM))
+    assert job["label_limit"] == len(given) + 24 == limits["max_label_names_per_series"]
 
 
 def test_further_targets_are_scraped_once_for_the_cluster() -> None:

@@ -58,7 +58,13 @@ def test_the_system_tenant_has_limits_of_its_own_by_default() -> None:
     own = from_settings(settings(), "showdown").settings_of("system")
     metrics, logs = cortex_limits(own), loki_limits(own, "system")
     bounded = {*SYSTEM_DEFAULTS.limits.metrics.model_dump(exclude_none=True)}
-    assert bounded == {"max_series_per_user", "ingestion_rate", "ingestion_burst_size", "out_of_order_time_window"}
+    assert bounded == {
+        "max_series_per_user",
+        "ingestion_rate",
+        "ingestion_burst_size",
+        "out_of_order_time_window",
+        "max_label_names_per_series",
+    }
     assert {name: metrics[name] for name in bounded} == SYSTEM_DEFAULTS.limits.metrics.model_dump(exclude_none=True)
     assert {*SYSTEM_DEFAULTS.limits.logs.model_dump(exclude_none=True)} <= {*logs}
     assert (metrics["compactor_blocks_retention_period"], logs["retention_period"]) == ("168h", "168h")
