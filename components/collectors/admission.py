@@ -3,7 +3,8 @@
 The namespace has the Pod Security level `privileged`, because the others forbid host paths. So a policy of its own says
 which pods there may be. It holds for whoever may create pods in the namespace: the collector's program with another
 configuration could read all log files and write to the system tenant, so what it runs is fixed, too. For the same reason,
-nobody may run a program in a collector's container. Whoever may change the collectors' ConfigMaps is not stopped.
+it refuses `exec` and `attach` to a collector's container. Whoever may change the collectors' ConfigMaps, or ask a kubelet
+(`nodes/proxy`), is not stopped.
 """
 
 import json
