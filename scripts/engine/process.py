@@ -56,12 +56,13 @@ class Engines:
         with self._lock:
             self._running.discard(process)
 
-    def interrupt(self) -> None:
-        """Interrupt the engines that run, and start no other."""
+    def interrupt(self) -> bool:
+        """Interrupt the engines that run, and start no other; return whether one runs."""
         with self._lock:
             self.interrupted = True
             for process in self._running:
                 process.send_signal(signal.SIGINT)
+            return bool(self._running)
 
 
 class InterruptedEngineError(UserError):

@@ -35,13 +35,14 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 1  # for answers that are under way when the page ends
 UNDER_WAY = (
-    "An update is under way: {titles}. The page ends after it. Press Ctrl-C again to interrupt the update; "
-    "a later command completes it."
+    "An update is under way: {titles}. The page ends after it. Press Ctrl-C again to interrupt its engine; "
+    "a later command completes the update."
 )
 INTERRUPTED = (
     "The update is interrupted. Its engine completes the requests that are under way, then the page ends. Press Ctrl-C "
     "again to end the engine at once."
 )
+WITHOUT_ENGINE = "No engine is running, so nothing is interrupted, and none starts. The page ends after the update."
 CHECKING = "The checks end first, because they delete their pods. They take up to 20 seconds."
 
 
@@ -105,10 +106,10 @@ class Server(uvicorn.Server):
             changes.close()
             changes.interrupt()
         elif changes.is_closed:
+            has_engine = changes.interrupt()
             if changes.active() and not self._has_interrupted:
-                note(INTERRUPTED)
+                note(INTERRUPTED if has_engine else WITHOUT_ENGINE)
             self._has_interrupted = True
-            changes.interrupt()
         elif working := changes.close():
             self._outlasting = working
             note(UNDER_WAY.format(titles=", ".join(change.task.title for change in working)))

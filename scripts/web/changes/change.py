@@ -139,10 +139,10 @@ class Change:
         """Answer the question that waits; return False where none does, or where another one does."""
         return self.conversation.answer(question_id, text)
 
-    def stop(self) -> None:
-        """End the wait for an answer, or interrupt the engine. Its second interrupt ends it at once."""
+    def stop(self) -> bool:
+        """End the wait for an answer, or interrupt the engine; return whether one runs. Its second interrupt ends it at once."""
         self.conversation.stop()
-        self._engines.interrupt()
+        return self._engines.interrupt()
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the change has ended, `seconds` at most."""

@@ -73,7 +73,7 @@ class Changes:
                 working.append(change)
         return working
 
-    def interrupt(self) -> None:
-        """Interrupt all changes."""
-        for change in self.active():
-            change.stop()
+    def interrupt(self) -> bool:
+        """Interrupt all changes; return whether an engine runs for one of them."""
+        had_engines = [change.stop() for change in self.active()]
+        return any(had_engines)

@@ -214,11 +214,16 @@ def test_an_interrupt_during_an_update_says_so_and_the_page_goes_on(
 def test_a_second_interrupt_or_a_termination_interrupts_the_engine(
     site: Site, numbers: tuple[int, ...], capfd: pytest.CaptureFixture[str]
 ) -> None:
+    started = threading.Event()
+
     def work(context: Any) -> None:
-        eventually(lambda: context.engines.interrupted, 60)
+        engine = context.engines.start(["sleep", "60"])
+        started.set()
+        assert engine.wait(60) == -signal.SIGINT
         raise UserError("interrupted")
 
     changing = Changing(site, work)
+    assert started.wait(60)
     with changing.server.capture_signals():
         for number in numbers:
             signal.raise_signal(number)
@@ -230,6 +235,22 @@ def test_a_second_interrupt_or_a_termination_interrupts_the_engine(
     changing.server.tell_results()
     told = ["Add the tenant shop: interrupted: interrupted"] if len(numbers) > 1 else []
     assert capfd.readouterr().err.splitlines() == told
+
+
+def test_a_second_interrupt_says_that_a_change_without_an_engine_ends_by_itself(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Such as a purge, which works on S3 alone."""
+    done = threading.Event()
+    changing = Changing(site, lambda _: done.wait(60))
+    with changing.server.capture_signals():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    said = capfd.readouterr().err
+    assert "No engine is running, so nothing is interrupted" in said and "The update is interrupted" not in said
+    done.set()
+    changing.change.wait(60)
+    assert changing.change.state == "done"
 
 
 def test_an_interrupt_while_a_question_waits_changes_nothing(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
