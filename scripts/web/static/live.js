@@ -5,7 +5,7 @@ let wasConnected = false;
 const ACCOUNT_MS = 300_000; // between two events `account` of a connection
 let accountAt = Date.now(); // of the last one; parts of the view are asked for when it loads
 
-const now = () => `${new Date().toISOString().slice(11, 19)} UTC`;
+const now = () => `${new Date().toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
 function say(status) {
   lost ??= now();
