@@ -1,4 +1,5 @@
-// Says on the page that values are old: when its process does not answer, and when a part of a view does not load.
+// Says on the page that values are old: when its process does not answer, and when a part of a view does not load. After a lost
+// connection, it lets the view ask again.
 const banner = document.getElementById("connection");
 let lost = null;
 let wasConnected = false;
