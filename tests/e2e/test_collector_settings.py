@@ -91,7 +91,7 @@ def pods(walk: UserSession) -> dict[str, dict[str, Any]]:
 
 def recent_jobs(walk: UserSession, place: str = ".*") -> set[str]:
     """Return the jobs with samples of a namespace from the last scrapes; the usual query also takes older ones."""
-    query = f'group by (job) (count_over_time({{job!="",namespace=~"{place}"}}[{RECENT_SECONDS}s]))'
+    query = f'group by (job) (last_over_time({{job!="",namespace=~"{place}"}}[{RECENT_SECONDS}s]))'
     return {entry["metric"]["job"] for entry in asked(walk, METRICS, query=query)}
 
 
@@ -113,7 +113,11 @@ def test_no_line_is_lost_while_the_settings_of_the_collectors_change(
     mark = f"m{uuid.uuid4().hex}"
     with numbered_lines(walk, mark) as numbers:
         eventually(lambda: found(walk, mark) != set() and recent_lines(walk, shop), ROLL_SECONDS)
-        eventually(lambda: recent_jobs(walk, shop) == {"cadvisor", "kubernetes", "pods"}, ROLL_SECONDS)
+        eventually(
+            lambda: recent_jobs(walk, shop) == {"cadvisor", "kubernetes", "pods"},
+            ROLL_SECONDS,
+            detail=lambda: recent_jobs(walk, shop),
+        )
         change(walk, SCRAPE | {"namespaces.exclude[0]": shop})
         containers = [container for spec in pods(walk).values() for container in spec["containers"]]
         assert [container["resources"]["requests"]["cpu"] for container in containers] == [CPU, CPU]
