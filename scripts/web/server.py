@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -162,7 +163,11 @@ def serve(context: Context, provider_name: str, instance: str, options: Options)
 
 
 def leave() -> NoReturn:
-    """End this process. Python's own end would wait for threads whose requests hang, and they only read."""
+    """End this process. Python's own end would wait for threads whose requests hang, and they only read.
+
+    What is registered for the end runs: the client of Kubernetes has keys in temporary files until then.
+    """
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -260,3 +260,26 @@ def test_an_interrupt_while_a_question_waits_changes_nothing(site: Site, capfd: 
         signal.raise_signal(signal.SIGINT)
     changing.change.wait(60)
     assert changing.change.state == "not confirmed" and "under way" not in capfd.readouterr().err
+
+
+LEFT = """
+import atexit
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from scripts.web.server import leave
+ThreadPoolExecutor().submit(Event().wait)
+atexit.register(print, "files with keys are removed")
+leave()
+"""
+
+
+def test_what_is_registered_for_the_end_runs_beside_a_read_that_hangs() -> None:
+    """The client of Kubernetes keeps keys in temporary files until then."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{LEFT}"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "files with keys are removed\n"
