@@ -12,7 +12,7 @@ from tests.support.served_page import ServedPage
 
 FIGURES = "htmx.trigger(document.getElementById('live'), 'figures')"  # as the stream's event every 30 seconds
 ACCOUNT = FIGURES.replace("figures", "account")  # as that every 5 minutes
-CHANGES = FIGURES.replace("figures", "changes")
+TURNED = FIGURES.replace("figures", "turned")  # as when a change begins or ends
 UPDATES = "**/instance/data/updates"
 CONNECTED = "document.getElementById('live').dispatchEvent(new Event('htmx:sse:after:connection', {bubbles: true}))"
 LATER = "void (Date.now = (now => () => now + 300_000)(Date.now()))"
@@ -116,8 +116,8 @@ def test_updates_are_read_again_if_a_change_ends_while_they_are_read(started: Se
 
     page.route(UPDATES, hold)
     with page.expect_request(UPDATES):
-        page.evaluate(CHANGES)  # a change begins
-    page.evaluate(CHANGES)  # it ends
+        page.evaluate(TURNED)  # a change begins
+    page.evaluate(TURNED)  # it ends
     with page.expect_request(UPDATES):
         held[0].continue_()
     assert problems == []

@@ -195,6 +195,8 @@ async def _changes(page: Page, change: Change | None) -> AsyncGenerator[str]:
                 yield "event: ages\ndata:\n\n"
             active = [(one.id, one.is_waiting) for one in page.changes.active()]
             if changes != active:
+                if changes is not None:  # or a view would read once more what it has just read
+                    yield "event: turned\ndata:\n\n"
                 changes = active
                 yield "event: changes\ndata:\n\n"
             for event, seconds in PERIODS.items():

@@ -1,6 +1,7 @@
 """The stream of events follows the list and a change."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -57,8 +58,28 @@ def test_views_are_told_in_rounds_to_ask_again(site: Site, monkeypatch: pytest.M
     monkeypatch.setattr(tenants, "anyio", clock)
     text = site.browser().get("/events")
     assert text.count("event: figures") == 700 // 30 and text.count("event: account") == 700 // 300
+    assert "event: turned" not in text
     first = text.split("\n\n")[:3]  # a view that was just opened has asked already
     assert first == [f"event: {name}\ndata:" for name in ("tenants", "ages", "changes")]
+
+
+def test_views_are_told_when_a_change_turns(site: Site) -> None:
+    ended = threading.Event()
+    task = Task(title="Add the tenant shop", stack="showdown", tenant="shop", work=lambda _: ended.wait(60))
+    change = site.page.changes.start(site.page.context, task)
+
+    def end() -> None:
+        eventually(lambda: site.page.tenants.is_watched, 60)
+        ended.set()
+        change.wait(60)
+        time.sleep(4 * tenants.LOOK_SECONDS)
+        site.page.is_ending = True
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    text = site.browser().get("/events")
+    ender.join(60)
+    assert text.count("event: turned") == 1 and text.count("event: changes") == 2
 
 
 def test_the_output_of_the_engine_is_shown_as_text(site: Site) -> None:
