@@ -29,14 +29,15 @@ def s3_server() -> Iterator[tuple[str, Any]]:
     command = ["setpriv", "--pdeathsig", "KILL", *python, "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: _answers(url), pause=0.1)
+        eventually(lambda: _answers(server, url), pause=0.1)
         yield url, make_buckets(url)
     finally:
         server.kill()
         server.wait()
 
 
-def _answers(url: str) -> bool:
+def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
+    assert server.poll() is None, f"moto ended: is another server at {url}?"
     try:
         urllib3.request("GET", url, retries=False)
     except urllib3.exceptions.HTTPError:
