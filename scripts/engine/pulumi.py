@@ -169,7 +169,7 @@ class Engine:
             self._remove_stack()
 
     def _remove_stack(self) -> None:
-        """Remove the stack. Another that is selected stays so: `pulumi stack rm` leaves none selected, whichever it was."""
+        """Remove the stack. Another of this backend that is selected stays so: `pulumi stack rm` selects none, whichever it was."""
         selected = self._pulumi.capture("stack", "--show-name").stdout.strip()  # "" if there is none
         completed = self._pulumi.capture("stack", "rm", "--yes", "--preserve-config", self.instance)
         if completed.returncode:
