@@ -20,7 +20,7 @@ MINUTES = {
     "first_200": 4,
     "collectors_start": 5,
     "page": 3,
-    "gateway": 15,
+    "gateway": 18,
     "gateway_steps": 7,
     "scale": 80,
     "terraform": 60,
