@@ -48,10 +48,14 @@ def _all_unready(stateful_sets: Mapping[str, Mapping[str, Any] | None]) -> str:
 
 @dataclass(frozen=True)
 class State:
-    """Whether a tenant's pods are ready: `READY` or what is not, and the reasons in the cluster's own words."""
+    """Whether a tenant's pods are ready: `READY` or what is not, and the reasons in the cluster's own words.
+
+    With `is_explained` false, the reasons were not looked up.
+    """
 
     text: str
     reasons: list[str] = field(default_factory=list)
+    is_explained: bool = True
 
 
 def states(cluster: Cluster, programs_of: Mapping[str, Iterable[str]]) -> dict[str, State]:
@@ -68,7 +72,10 @@ def states(cluster: Cluster, programs_of: Mapping[str, Iterable[str]]) -> dict[s
     unready = [tenant for tenant, text in texts.items() if text != READY][:MOST_EXPLAINED]
     explained = map_concurrently(lambda tenant: _reasons(cluster, of_tenants[tenant].values()), unready)
     why = dict(zip(unready, explained, strict=True))
-    return {tenant: State(text, why.get(tenant, [])) for tenant, text in texts.items()}
+    return {
+        tenant: State(text, why.get(tenant, []), is_explained=text == READY or tenant in why)
+        for tenant, text in texts.items()
+    }
 
 
 def state_of(cluster: Cluster, tenant: str, names: Iterable[str]) -> str:

@@ -117,7 +117,7 @@ class Pods(EmptyCluster):
     def _one(self, name: str, tenant: str) -> dict[str, Any]:
         return {
             "metadata": {"namespace": f"{tenant}-tenant", "name": name, "uid": name},
-            "spec": {"replicas": 1, "selector": {"matchLabels": {}}},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}},
             "status": {"readyReplicas": self.ready[tenant]},
         }
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from components.core.names import namespace
-from scripts.tenants.readiness import programs, states
+from scripts.tenants.readiness import State, programs, reasons_of, states
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from components.config.tenant import OnDelete, TenantSettings
     from scripts.clients.kubernetes import Cluster
-    from scripts.tenants.readiness import State
     from scripts.tenants.recorded_state import Applied
 
 NAMESPACES = "/api/v1/namespaces"
@@ -33,6 +32,7 @@ class Glance:
         name: Its name.
         state: `ready`, or what is not; `unknown` before state and cluster were read.
         reasons: Why its pods are not ready.
+        is_explained: Whether the reasons were looked up; `explained` does that.
         retention: Its retention by kind of data; none where no file has the tenant.
         owner: Its owner; None for none.
         own_stack: Whether it has a stack of its own.
@@ -44,6 +44,7 @@ class Glance:
     name: str
     state: str = UNKNOWN
     reasons: list[str] = field(default_factory=list)
+    is_explained: bool = True
     retention: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
     own_stack: bool = False
@@ -57,6 +58,11 @@ def pod_states(
 ) -> dict[str, State]:
     """Return the states of the pods of all tenants that are in a file and applied; raises as `Cluster.get` does."""
     return states(cluster, {name: programs(one) for name, one in settings.items() if name in deployed})
+
+
+def explained(cluster: Cluster, tenant: Glance, settings: TenantSettings) -> Glance:
+    """Return a tenant at a glance with the reasons of its state; raises as `Cluster.get` does."""
+    return replace(tenant, reasons=reasons_of(cluster, tenant.name, programs(settings)), is_explained=True)
 
 
 def creations(cluster: Cluster) -> dict[str, float]:
@@ -100,13 +106,13 @@ def _glance(
         gone = deployed[name] if deployed else None
         return Glance(name, PROTECTED if gone and gone.protect else TO_BE_DELETED, own_stack=own_stack)
     if deployed is not None and name not in deployed:
-        state, reasons = NOT_APPLIED, list[str]()
-    else:
-        state, reasons = (pods.text, pods.reasons) if pods else (UNKNOWN, [])
+        pods = State(NOT_APPLIED)
+    pods = pods or State(UNKNOWN)
     return Glance(
         name,
-        state,
-        reasons,
+        pods.text,
+        pods.reasons,
+        pods.is_explained,
         settings.retention.model_dump(),
         settings.owner,
         own_stack,

@@ -14,6 +14,7 @@ from components.core.timestamps import instant
 from scripts.clients.errors import REPAIRABLE
 from scripts.tenants.apply import InstanceEdit
 from scripts.tenants.reports.list_and_show import show_tenant
+from scripts.tenants.reports.overview import explained
 from scripts.tokens.issued import chosen, entries
 from scripts.trust.revocation import revoke_tokens
 from scripts.ui.sizes import in_units
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from components.config.stack import StackConfig
+    from scripts.tenants.reports.overview import Glance
+    from scripts.web.page import Page
 
 
 def show(request: Request) -> Response:
@@ -59,8 +62,20 @@ def _state(request: Request) -> dict[str, Any]:
 
 
 def state(request: Request) -> Response:
-    """Answer with the state of a tenant alone, which its view asks for when the list has changed."""
-    return HTMLResponse(page_of(request).html("tenant_state.html", **_state(request)))
+    """Answer with the state of a tenant alone and its reasons, which its view asks for when the pods were looked at."""
+    page, values = page_of(request), _state(request)
+    return HTMLResponse(page.html("tenant_state.html", **values | _explanation(page, values["tenant"])))
+
+
+def _explanation(page: Page, tenant: Glance) -> dict[str, Any]:
+    """Return a tenant with the reasons that the list has not looked up, or why they are unknown; nothing where it has them."""
+    if tenant.is_explained:
+        return {}
+    try:
+        cluster, settings = page.subject.target().cluster, page.subject.settings()[tenant.name]
+        return {"tenant": explained(cluster, tenant, settings)}
+    except REPAIRABLE as error:
+        return {"outage": str(error)}
 
 
 def _tokens(instance: str, tenant: str, config: StackConfig) -> list[dict[str, Any]]:
