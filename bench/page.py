@@ -2,8 +2,8 @@
 
 The tenants stand in the instance's file, or in files of their own stacks.
 
-- A start is that of a user: from `./opstrace ui aws INSTANCE` until it has printed the URL. AWS does not answer, which the
-  page only learns after its start. `local` takes as long as the import of the embedded cloud more.
+- A start is that of a user: from `./opstrace ui PROVIDER INSTANCE` until it has printed the URL, with both providers, and with
+  a key. AWS does not answer, and the embedded cloud was killed, which the page only learns after its start.
 - An end is from Ctrl-C until the command has ended.
 - A list is the whole answer to a browser. States and pods are recorded answers, so no cloud runs. Meanwhile, a browser follows
   the page, which reads pods and rows again, as it does for a user.
@@ -24,9 +24,12 @@ from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from bench.figure import Figure, finish
 from scripts.stackfile.file import ROOT, STACKS, StackFile
-from tests.support.factories import settings
+from scripts.tokens.key_files import write_secret
+from tests.support.factories import PAIR, settings
 
 TITLE = "The tenants page"
 STARTED = "benchpage"  # the instance of the command, whose files stand in the checkout's folder
@@ -135,27 +138,42 @@ def _page(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[tu
 
 
 def _commands(where: str, *, own_stacks: bool) -> Iterator[Figure]:
-    """Start and end the command of a user."""
-    command = [str(ROOT / "opstrace"), "ui", "aws", STARTED, "--no-browser"]
-    starts, ends = [], []
+    """Start and end the command of a user, in each way."""
     _forget()  # files of a run that was killed
     try:
         _write(STARTED, STACKS, own_stacks=own_stacks)
-        for _ in range(STARTS):
-            with _page(command, os.environ | KEYS) as (process, url, seconds):
-                starts.append(seconds)
-                Browser(url)  # it follows, so the page reads meanwhile
-                time.sleep(PAUSE)
-                began = time.monotonic()
-                process.send_signal(signal.SIGINT)
-                if status := process.wait():
-                    sys.exit(f"{' '.join(command)} ends with {status}")
-                ends.append(time.monotonic() - began)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            key = folder / "key.pem"
+            write_secret(key, PAIR.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            yield from _starts(f"aws, {where}", "aws", os.environ | KEYS)
+            yield from _starts(f"aws with --key, {where}", "aws", os.environ | KEYS, "--key", str(key))
+            killed = os.environ | {"XDG_STATE_HOME": name, "OPSTRACE_LOCAL_SLOT": "0"}
+            record = folder / "opstrace" / "local" / "pid"
+            record.parent.mkdir(parents=True)
+            record.touch()
+            yield from _starts(f"local, {where}", "local", killed)
     finally:
         _forget()
-    yield Figure(f"start, {where}", statistics.median(starts), "s", most=MOST_START)
-    yield Figure(f"slowest start, {where}", max(starts), "s")
-    yield Figure(f"end by Ctrl-C, {where}", statistics.median(ends), "s", most=MOST_END)
+
+
+def _starts(what: str, provider: str, environment: Mapping[str, str], *options: str) -> Iterator[Figure]:
+    """Start and end the command of a user some times."""
+    command = [str(ROOT / "opstrace"), "ui", provider, STARTED, "--no-browser", *options]
+    starts, ends = [], []
+    for _ in range(STARTS):
+        with _page(command, environment) as (process, url, seconds):
+            starts.append(seconds)
+            Browser(url)  # it follows, so the page reads meanwhile
+            time.sleep(PAUSE)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            if status := process.wait():
+                sys.exit(f"{' '.join(command)} ends with {status}")
+            ends.append(time.monotonic() - began)
+    yield Figure(f"start, {what}", statistics.median(starts), "s", most=MOST_START)
+    yield Figure(f"slowest start, {what}", max(starts), "s")
+    yield Figure(f"end by Ctrl-C, {what}", statistics.median(ends), "s", most=MOST_END)
 
 
 def _lists(where: str, *, own_stacks: bool) -> Iterator[Figure]:

@@ -105,11 +105,24 @@ def embedded_cloud(*, must_run: bool = False) -> ModuleType:
     Raises `UserError` where the embedded cloud cannot run, or where its packages cannot be installed. With `must_run`, also
     where none was started: before the packages are installed, because that takes minutes.
     """
+    _require_embedded_cloud(must_run=must_run)
+    return importlib.import_module("localcloud.cloud")
+
+
+def require_provider(name: str) -> None:
+    """Raise `UserError` where a provider cannot be used, without the import of the embedded cloud.
+
+    A cloud that was killed since its start is not noticed.
+    """
+    if name == "local":
+        _require_embedded_cloud(must_run=True)
+
+
+def _require_embedded_cloud(*, must_run: bool) -> None:
     _require_machine()
     if must_run and not settings_from_environment().pid_file.exists():
         raise not_running()
     _require_packages()
-    return importlib.import_module("localcloud.cloud")
 
 
 def _require_machine() -> None:

@@ -9,7 +9,7 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scripts.clients.providers import Provider, Start, embedded_cloud, provider
+from scripts.clients.providers import Provider, Start, embedded_cloud, provider, require_provider
 from scripts.stackfile.file import STACKS, StackFile, own_stack_tenants, require, to_edit
 from scripts.ui.output import STDERR, Output
 from scripts.ui.terminal import TERMINAL, Terminal
@@ -88,6 +88,10 @@ class Context:
     def provider(self, name: str, start: Start | None = None) -> Provider:
         """Return a provider by its name; with `start`, start the embedded cloud first."""
         return provider(name, start)
+
+    def require_provider(self, name: str) -> None:
+        """Raise `UserError` where a provider cannot be used; `provider` takes a second more."""
+        require_provider(name)
 
     def embedded_cloud(self, *, must_run: bool = False) -> ModuleType:
         """Return the module of the embedded cloud; raises `UserError` where its packages are not installed.

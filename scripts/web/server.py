@@ -131,6 +131,7 @@ class Server(uvicorn.Server):
 def serve(context: Context, provider_name: str, instance: str, options: Options) -> None:
     """Serve a page about an instance until Ctrl-C.
 
+    The URL is shown first. The embedded cloud takes a second to import, so a thread does that when it first asks.
     Raises `UserError` where the instance has no valid stack file, where it does not trust the key, where its provider is
     missing, or where the port is in use.
     """
@@ -138,16 +139,16 @@ def serve(context: Context, provider_name: str, instance: str, options: Options)
         port = listener.getsockname()[1]
         page = Page(context, provider_name, instance, Path(folder), read_only=options.read_only, signer=options.signer)
         _require_trusted(options.signer, page.subject.config(), instance)
-        context.provider(provider_name)
+        context.require_provider(provider_name)
         gc.enable()  # unlike other commands, this one runs for hours; before, it reads files faster without
         sessions = Sessions()
         link = Link(page, sessions, port)
         server = Server(application(page, sessions, port, link.show_next), page)
-        page.tenants.start()
-        page.figures.start()
-        page.stored.start()
         try:
             link.show(open_browser=options.open_browser)
+            page.tenants.start()
+            page.figures.start()
+            page.stored.start()
             server.run(sockets=[listener])
         finally:
             page.tenants.stop()

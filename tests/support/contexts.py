@@ -103,6 +103,9 @@ class FakeContext(Context):
     def provider(self, name: str, start: Start | None = None) -> Provider:
         return self._provider
 
+    def require_provider(self, name: str) -> None:
+        """Accept the test's provider."""
+
     def embedded_cloud(self, *, must_run: bool = False) -> Any:
         assert self._cloud, "the test has no embedded cloud"
         return self._cloud

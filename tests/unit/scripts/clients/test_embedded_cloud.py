@@ -1,5 +1,6 @@
 """Commands that need no embedded cloud work without its Python packages, and on other machines than Linux on x86-64."""
 
+import importlib
 import json
 import platform
 import subprocess
@@ -11,6 +12,7 @@ import click
 import pytest
 
 from components.core.errors import UserError
+from localcloud.settings import settings_from_environment
 from scripts.cli.instances import list_, status
 from scripts.cli.local import env, local
 from scripts.clients import packages, providers
@@ -204,6 +206,23 @@ def test_a_command_that_needs_a_running_cloud_installs_nothing_where_none_was_st
         refused.exception
     )
     assert installed == []
+
+
+def test_a_provider_is_checked_without_the_import_of_the_embedded_cloud(
+    monkeypatch: pytest.MonkeyPatch, environment: Environment, tmp_path: Path
+) -> None:
+    environment.lock_file("local").parent.mkdir()
+    environment.lock_file("local").write_text("new")
+    environment.stamp("local").write_text("new")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(importlib, "import_module", None)
+    providers.require_provider("aws")
+    with pytest.raises(UserError, match=r"does not run; start it: `\./opstrace local up`"):
+        providers.require_provider("local")
+    pid_file = settings_from_environment().pid_file
+    pid_file.parent.mkdir(parents=True)
+    pid_file.touch()
+    providers.require_provider("local")
 
 
 def test_where_the_packages_cannot_be_installed_the_reason_is_the_error(environment: Environment) -> None:

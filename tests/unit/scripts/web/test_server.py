@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from components.core.errors import UserError
 from scripts.cli.ui import ui
+from scripts.clients.providers import Provider, Start
 from scripts.stackfile.file import StackFile
 from scripts.web import browser
 from scripts.web.changes.change import Task
@@ -167,6 +168,24 @@ def test_without_a_screen_no_browser_is_opened(
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(os, "environ", variables)
     assert browser.has_screen() is expected
+
+
+def test_the_url_is_shown_before_a_thread_loads_the_provider(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    class Loading(FakeContext):
+        def require_provider(self, name: str) -> None:
+            events.append(f"{name} is there")
+
+        def provider(self, name: str, start: Start | None = None) -> Provider:
+            events.append(threading.current_thread().name)
+            return super().provider(name, start)
+
+    monkeypatch.setattr(browser, "has_screen", lambda: True)
+    monkeypatch.setattr(browser, "show", lambda _: events.append("shown"))
+    monkeypatch.setattr(Server, "run", lambda *_, **__: eventually(lambda: len(events) > 2, 30))
+    serve(Loading(stack.parent, lambda stack: None), "local", "showdown", Options())
+    assert events[:3] == ["local is there", "shown", "tenant list"]
 
 
 def test_a_port_in_use_is_told(stack: Path) -> None:
