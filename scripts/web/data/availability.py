@@ -1,4 +1,7 @@
-"""Why the page has no data: no key, or collectors and rules that are off. Each reason says how to get the data."""
+"""Why the page has no data: no key, or collectors and rules that are off. Each reason says how to get the data.
+
+The reasons are those of the stack file, which may not be applied yet. So a part without data says that (`data/not_applied.html`).
+"""
 
 from __future__ import annotations
 

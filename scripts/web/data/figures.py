@@ -28,7 +28,10 @@ ROUND_SECONDS = 30
 STEP_SECONDS = 180  # between two points of a sparkline
 RATES: Mapping[Kind, str] = {"series": SERIES_BY_TENANT, "samples": SAMPLES_BY_TENANT, "lines": LINES_BY_TENANT}
 NOT_READ = "The system tenant is being asked."
-NOTHING = "The system tenant has no metrics of tenants of the last hour: `./opstrace status` tells how old its data is."
+NOTHING = (
+    "The system tenant has no metrics of tenants of the last hour: `./opstrace status` tells how old its data is. "
+    "If `opstrace:collectors` changed in the stack file since the last update, apply it first."
+)
 
 
 @dataclass(frozen=True)

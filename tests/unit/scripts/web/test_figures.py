@@ -114,7 +114,7 @@ def test_a_system_tenant_that_is_down_is_told(site: Site, apis: TenantApis) -> N
 
 def test_a_system_tenant_without_data_is_told(site: Site, apis: TenantApis) -> None:
     apis.answer = lambda asked: (200, matrix())
-    assert "no metrics of tenants of the last hour" in reason(site)
+    assert "no metrics of tenants of the last hour" in reason(site) and "apply it first" in reason(site)
 
 
 def test_old_figures_stay_while_the_system_tenant_is_down_and_the_list_says_so(site: Site, apis: TenantApis) -> None:

@@ -16,6 +16,7 @@ from tests.support.tenant_apis import Asked, TenantApis, matrix, streams, vector
 
 SCRIPT = "<script>alert(1)</script>"
 SHOWN_SCRIPT = "&lt;script&gt;alert(1)&lt;/script&gt;"
+NOT_APPLIED = "changed in the stack file since the last update, apply it first"
 NOW = 1_796_040_000_000_000_000  # nanoseconds
 # A line of the access log, as Envoy writes it, with a path of a client.
 REFUSED = {
@@ -149,7 +150,15 @@ def test_nothing_to_show_is_said(browser: Browser, apis: TenantApis) -> None:
     assert "No client of this tenant has sent a request" in browser.get("/tenants/default/data/answers")
     errors = browser.get("/tenants/default/data/errors")
     assert "told of no error in 24 hours" in errors
+    assert NOT_APPLIED in errors and NOT_APPLIED in browser.get("/tenants/default/data/answers")
     assert re.search(r"Read at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.", errors)  # a tab may stay open for a night
+
+
+@pytest.mark.parametrize("part", ["use", "alerts"])
+def test_the_collectors_setting_may_not_be_applied_yet(browser: Browser, apis: TenantApis, part: str) -> None:
+    """The page reads the stack file, which differs from what runs until the next update."""
+    apis.answer = lambda asked: (200, {"data": {"alerts": []}} if asked.path.endswith("alerts") else matrix())
+    assert browser.get(f"/tenants/default/data/{part}").count(NOT_APPLIED) == 1
 
 
 @pytest.mark.parametrize("part", ["use", "answers", "errors", "alerts"])
