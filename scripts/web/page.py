@@ -80,7 +80,7 @@ class Page:
         self.stored = StoredBytes(self.subject, self.tenants.buckets, lambda: self.tenants.is_watched)
         self.base_limits = BaseLimits()
         self.rows = Rows(lambda values: self.html("row.html", **values))
-        self.changes = Changes(folder, self.tenants.refresh)
+        self.changes = Changes(folder, self.tenants.states.refresh)
         self.checks = threading.Lock()  # of the checks that start pods: the page ends after them
         self.is_ending = False
 

@@ -1,11 +1,12 @@
 """The list of tenants, kept up to date while a browser looks at it.
 
-Files are read when they change. The cluster is asked every few seconds. The states of the engine take longest: they are read
-at the start, after each change of the page, every few minutes, and on request.
+Files are read when they change. The cluster is asked every few seconds. The states of the engine take longest, so another
+thread reads them (`States`).
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING
 from components.core.errors import UserError
 from components.core.units import hours
 from scripts.clients.errors import REPAIRABLE
-from scripts.tenants.locate import deployed_tenants
-from scripts.tenants.reports.overview import Glance, creations, glances, pod_states
+from scripts.tenants.reports.overview import Glance, glances, pod_states
+from scripts.web.data.states import States
 from scripts.web.fault import reported
 from scripts.web.rounds import Rounds
 
@@ -22,13 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from scripts.context.context import Target
     from scripts.tenants.readiness import State
-    from scripts.tenants.recorded_state import Applied
     from scripts.web.subject import Subject
 
 ROUND_SECONDS = 5  # between two looks at the cluster
-APPLIED_SECONDS = 300  # between two looks at the engine's states
 SORTS: Mapping[str, Callable[[Glance], Any]] = {
     "name": lambda one: one.name,
     "age": lambda one: -(one.created or time.time()),
@@ -45,42 +43,39 @@ class TenantList:
 
     Attributes:
         version: Grows whenever the list changes.
-        error: Why cluster or account do not answer; None where they do.
+        error: Why cluster, account or engine do not answer; None where they do.
+        states: The tenants in the engine's states.
     """
 
     def __init__(self, subject: Subject) -> None:
         self.version = 0
         self.error: str | None = None
         self._subject = subject
-        self._deployed: Mapping[str, Applied] | None = None
-        self._buckets: Mapping[str, frozenset[str]] | None = None
         self._pods: Mapping[str, State] = {}
-        self._created: Mapping[str, float] = {}
-        self._applied_at: float | None = None  # in seconds since the epoch; None before
         self._pods_at: float | None = None
-        self._is_stale = True
+        self._pods_error: str | None = None
         self._watchers = 0
+        self._lock = threading.Lock()  # of what was shown last
         self._shown: list[Glance] | None = None
-        self._rounds = Rounds("tenant list", ROUND_SECONDS, self._read, lambda: self.is_watched)
+        self._rounds = Rounds("tenant list", ROUND_SECONDS, self.read, lambda: self.is_watched)
+        self.states = States(subject, lambda: self.is_watched, self._notice_states)
 
     def start(self) -> None:
         """Begin to read."""
         self._rounds.start()
+        self.states.start()
 
     def stop(self) -> None:
         """End to read."""
         self._rounds.stop()
-
-    def refresh(self) -> None:
-        """Read everything again soon."""
-        self._is_stale = True
-        self._rounds.request()
+        self.states.stop()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Keep the list up to date while the block runs."""
         self._watchers += 1
         self._rounds.request()
+        self.states.request()
         try:
             yield
         finally:
@@ -94,7 +89,7 @@ class TenantList:
     @property
     def applied_at(self) -> float | None:
         """When the engine's states were read, in seconds since the epoch; None before."""
-        return self._applied_at
+        return self.states.read_at
 
     @property
     def pods_at(self) -> float | None:
@@ -103,7 +98,8 @@ class TenantList:
 
     def buckets(self) -> Mapping[str, frozenset[str]] | None:
         """Return the buckets of each tenant that is applied; None before the engine's states were read."""
-        return self._buckets
+        deployed = self.states.deployed
+        return None if deployed is None else {name: frozenset(one.buckets.values()) for name, one in deployed.items()}
 
     def tenants(
         self, text: str = "", key: Callable[[Glance], Any] = SORTS["name"], *, descending: bool = False
@@ -112,53 +108,45 @@ class TenantList:
 
         Raises `UserError` where a stack file is invalid.
         """
-        subject = self._subject
-        found = glances(subject.settings(), subject.own_stacks(), self._deployed, self._pods, self._created)
+        subject, states = self._subject, self.states
+        found = glances(subject.settings(), subject.own_stacks(), states.deployed, self._pods, states.created)
         wanted = text.lower().split()
         chosen = [one for one in found if all(word in _text_of(one) for word in wanted)]
         return sorted(chosen, key=key, reverse=descending)
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Look at the pods. An error is kept as the reason."""
+        states = self.states
         try:
-            target = self._subject.target()
-            if self._deployed is None or self._is_due():
-                self._read_applied(target)
-            self._pods = pod_states(target.cluster, self._subject.settings(), self._deployed or {})
+            # Before the states were read, a namespace tells that its tenant is applied.
+            applied = states.created if states.deployed is None else states.deployed
+            self._pods = pod_states(self._subject.target().cluster, self._subject.settings(), applied)
             self._pods_at = time.time()
-            error = None
+            self._pods_error = None
         except REPAIRABLE as failed:
             self._subject.forget_target()
-            error = str(failed)
+            self._pods_error = str(failed)
         except Exception as fault:
-            error = reported(fault)
-        self._notice(error)
+            self._pods_error = reported(fault)
+        self._notice()
 
-    def _read_applied(self, target: Target) -> None:
-        self._is_stale = False  # first: a change that ends now makes it stale again
-        try:
-            deployed = deployed_tenants(target.context, target.provider, self._subject.instance)
-            self._deployed = deployed
-            self._buckets = {name: frozenset(one.buckets.values()) for name, one in deployed.items()}
-            self._created = creations(target.cluster)
-        except Exception:
-            self._is_stale = True  # what failed is asked for again in the next round
-            raise
-        self._applied_at = time.time()
+    def _notice_states(self) -> None:
+        self._notice()
+        self._rounds.request()  # of the pods of tenants that the states have now
 
-    def _is_due(self) -> bool:
-        return self._is_stale or time.time() - (self._applied_at or 0) > APPLIED_SECONDS
-
-    def _notice(self, error: str | None) -> None:
+    def _notice(self) -> None:
         """Count a version if the list or its error has changed."""
-        try:
-            shown = self.tenants()
-        except UserError as invalid:
-            shown, error = [], str(invalid)
-        except Exception as fault:
-            shown, error = [], reported(fault)
-        if (shown, error) != (self._shown, self.error):
-            self._shown, self.error = shown, error
-            self.version += 1
+        with self._lock:
+            error = self._pods_error or self.states.error
+            try:
+                shown = self.tenants()
+            except UserError as invalid:
+                shown, error = [], str(invalid)
+            except Exception as fault:
+                shown, error = [], reported(fault)
+            if (shown, error) != (self._shown, self.error):
+                self._shown, self.error = shown, error
+                self.version += 1
 
 
 def _text_of(tenant: Glance) -> str:

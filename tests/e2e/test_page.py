@@ -9,15 +9,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from scripts.web.data.limits import LIMITED
-from scripts.web.tenant_list import APPLIED_SECONDS
+from scripts.web.data.states import STATES_SECONDS
 from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
 from tests.support.served_page import ServedPage, served_instance
 from tests.support.user_session import UserSession, url
 
 # Until each collector has scraped each target twice, on a busy machine; on a used instance, the data is there. The view asks for
-# some of it again after `APPLIED_SECONDS`.
-DATA_SECONDS = APPLIED_SECONDS + 240
+# some of it again after `STATES_SECONDS`.
+DATA_SECONDS = STATES_SECONDS + 240
 # That policies are enforced, or on a busy machine, that there was no time to prove it; never that they are not.
 VERDICT = re.compile(r"^(enforced[:,] |not proven: |not checked: no answer in )")
 SCRIPT = "<script>alert(1)</script>"

@@ -46,7 +46,7 @@ def test_an_s3_that_refuses_lists_is_told_until_it_takes_them(refusing: Refusing
         s3.put_object(Bucket=store.buckets["logs"], Key="chunk", Body=b"x" * (1500 if tenant == "ops" else 1000))
     site = Site(file.path, tmp_path, aws={"s3": s3})
     site.states = applied(tmp_path)
-    site.page.tenants._read()
+    site.read()
     refusing.refused = READS
     with site.page.tenants.watched():
         site.page.stored.read()

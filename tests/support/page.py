@@ -152,6 +152,11 @@ class Site:
     def _begin(self) -> None:
         self.begun += 1
 
+    def read(self) -> None:
+        """Let the page read the states that are due, and look at the pods."""
+        self.page.tenants.states.read()
+        self.page.tenants.read()
+
     def stranger(self) -> "TestClient":
         """Return a browser without a session."""
         from starlette.testclient import TestClient  # noqa: PLC0415 served pages do not need it, and their start is measured

@@ -53,9 +53,7 @@ class Glance:
     created: float | None = None
 
 
-def pod_states(
-    cluster: Cluster, settings: Mapping[str, TenantSettings], deployed: Mapping[str, Applied]
-) -> dict[str, State]:
+def pod_states(cluster: Cluster, settings: Mapping[str, TenantSettings], deployed: Collection[str]) -> dict[str, State]:
     """Return the states of the pods of all tenants that are in a file and applied; raises as `Cluster.get` does."""
     return states(cluster, {name: programs(one) for name, one in settings.items() if name in deployed})
 

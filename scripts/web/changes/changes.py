@@ -23,10 +23,10 @@ class Changes:
 
     Args:
         folder: A folder of the user alone, for the logs of events.
-        ended: Called after a change has ended.
+        ended: Called with the stack of a change after it has ended.
     """
 
-    def __init__(self, folder: Path, ended: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, ended: Callable[[str], None]) -> None:
         self._folder, self._ended = folder, ended
         self._lock = threading.Lock()
         self._changes: dict[str, Change] = {}
@@ -46,7 +46,7 @@ class Changes:
             for old in ended[: max(0, len(self._changes) + 1 - MOST_KEPT)]:
                 del self._changes[old]
             self._changes[change.id] = change
-        change.start(context, self._ended)
+        change.start(context, lambda: self._ended(task.stack))
         return change
 
     def find(self, change_id: str) -> Change | None:

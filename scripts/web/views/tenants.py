@@ -14,9 +14,10 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from components.core.errors import UserError
 from scripts.ui.durations import age_in_words
 from scripts.web.data.figures import ROUND_SECONDS
+from scripts.web.data.states import STATES_SECONDS
 from scripts.web.fault import reported
 from scripts.web.page import page_of
-from scripts.web.tenant_list import APPLIED_SECONDS, SORTS
+from scripts.web.tenant_list import SORTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5
 # Events that come again and again, and the seconds between two. They make views ask for what the page does not follow: queries,
 # and what AWS and the engine tell, which changes seldom.
-PERIODS = {"figures": ROUND_SECONDS, "account": APPLIED_SECONDS}
+PERIODS = {"figures": ROUND_SECONDS, "account": STATES_SECONDS}
 SHOWN = "Rows-Shown"  # the header with the mark of the rows that a browser shows
 REDRAW_SECONDS = 60  # after which the list is shown anew without a change, because tenants get older
 HEADINGS = {
@@ -138,9 +139,9 @@ def ages(request: Request) -> Response:
 
 
 def refresh(request: Request) -> Response:
-    """Read the engine's states again soon, and sum what failed. The stream tells browsers, so they keep filter and order."""
+    """Read all the engine's states again soon, and sum what failed. The stream tells browsers, so they keep filter and order."""
     page = page_of(request)
-    page.tenants.refresh()
+    page.tenants.states.refresh()
     page.stored.refresh()
     return Response(status_code=HTTPStatus.NO_CONTENT)
 

@@ -101,7 +101,7 @@ def site(make_site: Callable[..., Site], s3_counted: CountedS3) -> Site:
     """A page whose tenants are applied, and that has read the states."""
     site = make_site(aws={"s3": s3_counted})
     site.states = applied(site.stack.parent)
-    site.page.tenants._read()
+    site.read()
     return site
 
 
@@ -204,7 +204,7 @@ def test_before_the_states_are_read_and_for_tenants_that_are_not_applied_the_lis
     site = make_site(aws={"s3": s3_counted})
     summed(site)
     assert {*cells(site).values()} == {"being read"}
-    site.page.tenants._read()
+    site.read()
     summed(site)
     assert {*cells(site).values()} == {"none"} and s3_counted.lists == []
 
@@ -218,8 +218,8 @@ def test_a_tenant_with_other_buckets_is_summed_at_once_and_one_that_is_gone_is_f
     (bucket,) = (entry for entry in entries if entry["urn"].endswith("tenant-ops-metrics-bucket"))
     bucket["id"] = bucket["id"].replace("ops", "default")  # has no such bucket, which counts as empty
     site.states["showdown"] = entries
-    site.page.tenants.refresh()
-    site.page.tenants._read()
+    site.page.tenants.states.refresh()
+    site.read()
     s3_counted.errors = {"showdown-ops": denied()} if denies else {}
     summed(site)
     assert len(s3_counted.lists) == 3 * LISTS + (0 if denies else LISTS - 2)
@@ -367,7 +367,7 @@ def test_what_the_list_says_already_is_not_said_again(site: Site, monkeypatch: p
 
     site.page.subject.forget_target()
     monkeypatch.setattr(site.context, "clients", fail)
-    site.page.tenants._read()
+    site.read()
     summed(site)
     page = site.browser().get("/")
     assert page.count("the account does not answer") == 1 and {*cells(site).values()} == {"see above"}
@@ -413,8 +413,8 @@ def test_the_list_with_a_thousand_tenants_does_not_wait_for_sums(site: Site, s3_
     file.set("tenants", [{"name": name} for name in names])
     file.write()
     site.states = applied(site.stack.parent)
-    site.page.tenants.refresh()
-    site.page.tenants._read()
+    site.page.tenants.states.refresh()
+    site.read()
     ended = threading.Event()
 
     class Waiting:

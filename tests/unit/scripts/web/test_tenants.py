@@ -55,13 +55,6 @@ def site(make_site: Callable[..., Site]) -> Site:
     return made
 
 
-def read(site: Site) -> None:
-    """Let the page read states and cluster once."""
-    site.page.tenants.start()
-    eventually(lambda: site.page.tenants.version > 0, 30)
-    site.page.tenants.stop()
-
-
 def test_the_list_lives_on_after_a_fault(site: Site, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     def fail() -> Any:
         raise ZeroDivisionError
@@ -71,7 +64,7 @@ def test_the_list_lives_on_after_a_fault(site: Site, monkeypatch: pytest.MonkeyP
         site.page.tenants.start()
         eventually(lambda: site.page.tenants.version > 0, 30)
         assert "this is a fault of opstrace" in str(site.page.tenants.error)
-    site.page.tenants.refresh()
+    site.page.tenants.states.refresh()
     eventually(lambda: site.page.tenants.error is None, 30)
     site.page.tenants.stop()
     assert ">ready<" in site.browser().get("/") and "ZeroDivisionError" in capfd.readouterr().err
@@ -83,11 +76,11 @@ def test_a_cluster_that_is_down_is_told_with_the_age_of_what_is_shown(
     def fail(*_: Any) -> Any:
         raise UserError("the cluster does not answer")
 
-    read(site)
+    site.read()
     browser, read_at = site.browser(), site.page.tenants.pods_at
     assert "The pods were looked at " in browser.get("/") and ">at " in browser.get("/tenants/default")
     monkeypatch.setattr("scripts.web.tenant_list.pod_states", fail)
-    site.page.tenants._read()
+    site.page.tenants.read()
     for path in ("/", "/tenants/default", "/tenants/default/state"):
         page = browser.get(path)
         assert "the cluster does not answer" in page and ">ready<" in page
@@ -153,7 +146,7 @@ def test_the_list_shows_what_files_have_before_anything_else_was_read(site: Site
 
 
 def test_the_list_shows_states_with_their_reasons(site: Site) -> None:
-    read(site)
+    site.read()
     page = site.browser().get("/")
     row = dict(re.findall(r'<tr id="tenant-(\w+)">(.*?)</tr>', page, re.DOTALL))
     assert ">ready<" in row["default"] and "zoe" in row["default"] and "7d" in row["default"]
@@ -174,7 +167,7 @@ def test_the_list_shows_states_with_their_reasons(site: Site) -> None:
     ],
 )
 def test_the_list_is_sorted_and_filtered(site: Site, query: str, expected: list[str]) -> None:
-    read(site)
+    site.read()
     browser = site.browser()
     assert names(browser.get(f"/?{query}")) == names(browser.get(f"/rows?{query}")) == expected
 
@@ -198,7 +191,7 @@ def test_a_fault_of_the_page_is_told_in_the_list_and_in_the_terminal(
         raise RuntimeError("a fault")
 
     monkeypatch.setattr(site.cluster, "read", read_wrongly)
-    read(site)
+    site.read()
     assert FAULT in site.browser().get("/").replace("&#39;", "'") and "RuntimeError: a fault" in capsys.readouterr().err
 
 
@@ -248,11 +241,11 @@ def test_one_tenant_shows_urls_and_the_command_for_a_token(site: Site) -> None:
 
 
 def test_the_state_of_a_tenant_is_asked_for_alone(site: Site) -> None:
-    read(site)
+    site.read()
     browser = site.browser()
     assert ">ready<" in browser.get("/tenants/default/state") and "zoe" in browser.get("/tenants/default/state")
     site.cluster.ready["default"] = 0
-    site.page.tenants._read()
+    site.page.tenants.read()
     part = browser.get("/tenants/default/state")
     assert ">ready<" not in part and "<main" not in part
     assert "There is no tenant nobody" in browser.get("/tenants/nobody/state", 404)

@@ -1,0 +1,104 @@
+"""The tenants in the engine's states: each state is kept until its stack is updated.
+
+Each state takes the engine half a second of a processor. So they are read in a thread of their own, while another one follows
+the pods.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from scripts.clients.concurrent import map_concurrently
+from scripts.clients.errors import REPAIRABLE
+from scripts.tenants import recorded_state
+from scripts.tenants.reports.overview import creations
+from scripts.web.fault import reported
+from scripts.web.rounds import Rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scripts.context.context import Target
+    from scripts.tenants.recorded_state import Applied
+    from scripts.web.subject import Subject
+
+    Kept = dict[str, tuple[str, Mapping[str, Applied]]]
+    """The tenants of each stack, after when it was last updated."""
+
+LOOK_SECONDS = 5  # between two looks whether states are due
+STATES_SECONDS = 300  # between two questions which stacks were updated
+
+
+class States:
+    """The tenants in the states of an instance's stacks.
+
+    Args:
+        subject: The instance.
+        is_watched: Tells whether browsers look. Otherwise, states are read at the start and on request alone.
+        told: Called after each time they were read.
+
+    Attributes:
+        deployed: The tenants that are applied, by name; None before the states were read.
+        created: When each tenant's namespace was created, in seconds since the epoch.
+        read_at: When the states were read, in seconds since the epoch; None before.
+        error: Why they cannot be read; None where they can.
+    """
+
+    def __init__(self, subject: Subject, is_watched: Callable[[], bool], told: Callable[[], None]) -> None:
+        self.deployed: Mapping[str, Applied] | None = None
+        self.created: Mapping[str, float] = {}
+        self.read_at: float | None = None
+        self.error: str | None = None
+        self._subject, self._told = subject, told
+        self._kept: Kept = {}
+        self._is_stale = True
+        self._rounds = Rounds("states of the engine", LOOK_SECONDS, self.read, is_watched)
+        self.start, self.stop, self.request = self._rounds.start, self._rounds.stop, self._rounds.request
+
+    def refresh(self, stack: str | None = None) -> None:
+        """Read soon which stacks were updated, and the state of `stack` in any case; None for all states."""
+        # A read that is under way keeps what it reads in the old mapping. That may be of before the refresh.
+        self._kept = {name: one for name, one in self._kept.items() if stack not in (None, name)}
+        self._is_stale = True
+        self._rounds.request()
+
+    def read(self) -> None:
+        """Read what is due. An error is kept as the reason."""
+        if not self._is_stale and time.time() - (self.read_at or 0) <= STATES_SECONDS:
+            return
+        self._is_stale = False  # first: a change that ends now makes it stale again
+        try:
+            self._read(self._subject.target())
+            self.error = None
+        except REPAIRABLE as failed:
+            self._subject.forget_target()
+            self._fail(str(failed))
+        except Exception as fault:
+            self._fail(reported(fault))
+        self._told()
+
+    def _fail(self, error: str) -> None:
+        self.error, self._is_stale = error, True  # what failed is asked for again in the next round
+
+    def _read(self, target: Target) -> None:
+        if self.deployed is None:
+            self.created = creations(target.cluster)
+            self._told()  # the states of many stacks take minutes
+        instance, kept = self._subject.instance, self._kept
+        updated = target.engine.last_updates()
+        stacks = [stack for stack in updated if stack.split(".", maxsplit=1)[0] == instance]
+
+        def read(stack: str) -> None:
+            resources = target.context.engine(target.provider, stack).state()
+            kept[stack] = updated[stack], recorded_state.tenants(resources)
+
+        map_concurrently(read, [stack for stack in stacks if not _is_kept(kept, stack, updated[stack])])
+        self.deployed = {name: one for stack in stacks for name, one in kept[stack][1].items()}
+        self.created = creations(target.cluster)
+        self.read_at = time.time()
+
+
+def _is_kept(kept: Kept, stack: str, updated: str) -> bool:
+    """Tell whether the state of a stack is kept since its last update; some backends tell of none."""
+    return bool(updated) and stack in kept and kept[stack][0] == updated
