@@ -36,7 +36,8 @@ class Subject:
 
     def __init__(self, context: Context, provider_name: str, instance: str) -> None:
         self.context, self.provider_name, self.instance = context, provider_name, instance
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what files have
+        self._target_lock = threading.Lock()  # held while an account does not answer
         self._config: StackConfig | None = None
         self._config_stamps: dict[str, Stamp] = {}  # of the files from which it was read
         self._own: dict[str, TenantSettings] = {}  # of each tenant's own file, without the defaults of the instance
@@ -92,12 +93,12 @@ class Subject:
         Raises `UserError` where it does not answer.
         """
         config = self.config()
-        with self._lock:
+        with self._target_lock:
             if self._target is None:
                 self._target = self.context.hurried().target(self.provider_name, self.instance, config)
             return self._target
 
     def forget_target(self) -> None:
         """Make the clients anew at their next use, after an error: credentials may have expired."""
-        with self._lock:
+        with self._target_lock:
             self._target = None

@@ -1,5 +1,6 @@
 """The files of an instance are read again when they change, and no others."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,34 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeContext:
     monkeypatch.setattr(context, "stack_file", stack_file)
     monkeypatch.setattr(context, "read", read, raising=False)
     return context
+
+
+def test_files_are_read_while_an_account_does_not_answer(
+    instance: StackFile, context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def clients(*_: Any) -> Any:
+        asked.set()
+        assert may_answer.wait(60)
+        raise UserError("no answer")
+
+    monkeypatch.setattr(FakeContext, "clients", clients)
+    monkeypatch.setattr(FakeContext, "engine", lambda *_, **__: None)
+    subject, errors = Subject(context, "local", "showdown"), list[str]()
+
+    def ask() -> None:
+        with pytest.raises(UserError, match="no answer"):
+            subject.target()
+        errors.append("told")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert asked.wait(60)
+    assert "default" in subject.settings() and errors == []  # a browser gets its list meanwhile
+    may_answer.set()
+    thread.join(60)
+    assert errors == ["told"]
 
 
 def test_only_changed_files_are_read_again(
