@@ -19,10 +19,11 @@ from scripts.stackfile.file import ROOT
 MINUTES = {
     "first_200": 4,
     "collectors_start": 5,
-    "page": 3,
+    "page": 5,
     "gateway": 18,
     "gateway_steps": 7,
     "scale": 80,
+    "page_states": 12,
     "terraform": 60,
     "collectors": 15,
     "full_queues": 5,

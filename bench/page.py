@@ -6,7 +6,7 @@ The tenants stand in the instance's file, or in files of their own stacks.
   a key. AWS does not answer, and the embedded cloud was killed, which the page only learns after its start.
 - An end is from Ctrl-C until the command has ended.
 - A list is the whole answer to a browser. States and pods are recorded answers, so no cloud runs. Meanwhile, a browser follows
-  the page, which reads pods and rows again, as it does for a user.
+  the page, which reads pods and rows again, as it does for a user. `bench.page_states` has real states.
 """
 
 import os
@@ -98,10 +98,14 @@ class Browser:
         except OSError:  # the page has ended
             return
 
+    def text(self, path: str) -> str:
+        """Return an answer."""
+        return str(self._opener.open(f"{self._site}{path}").read().decode())
+
     def seconds(self, path: str, expected: str) -> float:
         """Return how long the whole list takes, in which must be the `expected` text."""
         began = time.monotonic()
-        text = self._opener.open(f"{self._site}{path}").read().decode()
+        text = self.text(path)
         took = time.monotonic() - began
         rows = text.count('<tr id="tenant-')
         if expected not in text or rows != len(TENANTS) + len(OTHERS):
@@ -112,15 +116,16 @@ class Browser:
         """Wait until the list has the states of all tenants."""
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
-            text = self._opener.open(f"{self._site}/rows").read().decode()
-            if text.count(">ready<") == len(TENANTS) + len(OTHERS):
+            if self.text("/rows").count(">ready<") == len(TENANTS) + len(OTHERS):
                 return
             time.sleep(1)
         sys.exit(f"the list has not all states after {SECONDS} s")
 
 
 @contextmanager
-def _page(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str, float]]:
+def started_page(
+    command: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], str, float]]:
     """Yield a page's process, its URL, and the seconds until it was printed."""
     began = time.monotonic()
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
@@ -162,7 +167,7 @@ def _starts(what: str, provider: str, environment: Mapping[str, str], *options: 
     command = [str(ROOT / "opstrace"), "ui", provider, STARTED, "--no-browser", *options]
     starts, ends = [], []
     for _ in range(STARTS):
-        with _page(command, environment) as (process, url, seconds):
+        with started_page(command, environment) as (process, url, seconds):
             starts.append(seconds)
             Browser(url)  # it follows, so the page reads meanwhile
             time.sleep(PAUSE)
@@ -182,7 +187,7 @@ def _lists(where: str, *, own_stacks: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write(LISTED, folder, own_stacks=own_stacks)
-        with _page([*command, name, "--applied"], os.environ) as (_, url, _):
+        with started_page([*command, name, "--applied"], os.environ) as (_, url, _):
             browser = Browser(url)
             first = browser.seconds("/", TENANTS[-1])
             browser.wait_for_states()

@@ -10,7 +10,12 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-def map_concurrently(request: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
-    """Return the answers to `request` for each item, in their order; raises the first error in that order."""
-    with ThreadPoolExecutor(MOST_REQUESTS) as threads:
+def map_concurrently(
+    request: Callable[[Item], Answer], items: Iterable[Item], most: int = MOST_REQUESTS
+) -> list[Answer]:
+    """Return the answers to `request` for each item, in their order; raises the first error in that order.
+
+    `most` are sent at a time.
+    """
+    with ThreadPoolExecutor(most) as threads:
         return list(threads.map(request, items))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Kept = dict[str, tuple[str, Mapping[str, Applied]]]
     """The tenants of each stack, after when it was last updated."""
 
+AT_ONCE = 4  # states: each takes a processor, which answers to browsers need too
 LOOK_SECONDS = 5  # between two looks whether states are due
 STATES_SECONDS = 300  # between two questions which stacks were updated
 
@@ -93,7 +94,7 @@ class States:
             resources = target.context.engine(target.provider, stack).state()
             kept[stack] = updated[stack], recorded_state.tenants(resources)
 
-        map_concurrently(read, [stack for stack in stacks if not _is_kept(kept, stack, updated[stack])])
+        map_concurrently(read, [stack for stack in stacks if not _is_kept(kept, stack, updated[stack])], AT_ONCE)
         self.deployed = {name: one for stack in stacks for name, one in kept[stack][1].items()}
         self.created = creations(target.cluster)
         self.read_at = time.time()
