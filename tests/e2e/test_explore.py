@@ -1,22 +1,13 @@
 """Explore on a real instance in Chromium: a query of metrics gives a plot, and a query of logs gives lines."""
 
-import re
-
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
-from tests.support.served_page import served_instance
+from tests.support.served_page import finds, served_instance
 from tests.support.user_session import UserSession
 
 LINE = 'explored <b>"line"</b>'
-
-
-def finds(page: Page, words: str) -> bool:
-    """Run the query of the editor, and tell whether the answer is this."""
-    page.get_by_role("textbox", name="Query").press("Control+Enter")
-    expect(page.get_by_role("status")).to_have_text(re.compile(r"\.$"))
-    return page.get_by_role("status").inner_text() == words
 
 
 def test_queries_give_a_plot_and_lines(walk: UserSession, trusted_pair: str) -> None:

@@ -127,6 +127,13 @@ def open_tenant(page: Page, tenant: str) -> None:
     expect(page.get_by_role("heading", name=tenant, exact=True, level=1)).to_be_visible()
 
 
+def finds(page: Page, words: str) -> bool:
+    """Run the query of Explore's editor, and tell whether the answer is this."""
+    page.get_by_role("textbox", name="Query").press("Control+Enter")
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"\.$"))
+    return page.get_by_role("status").inner_text() == words
+
+
 def delete(page: Page, tenant: str, data: str, tokens: str = "") -> None:
     """Delete a tenant; `data` and `tokens` say what becomes of them, in the form's words."""
     open_tenant(page, tenant)

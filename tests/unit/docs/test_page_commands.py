@@ -33,6 +33,8 @@ FOLLOWED = {
     "reference/metrics.md": "e2e/test_metrics.py",
     "how-to/integrations.md": "e2e/test_integrations.py",
 }
+# Page to the test that does the same in a browser.
+WALKED = dict.fromkeys(TUTORIALS, "e2e/test_page_walk.py")
 # Page to the test that runs equivalent commands, where no test can run the page's own.
 NOT_FOLLOWED = {
     "how-to/install.md": "needs a Mac; test_launcher.py does the same with the tools of one",
@@ -40,7 +42,7 @@ NOT_FOLLOWED = {
     "how-to/connect-clients.md": "needs logcli, which is not built here; test_collector.py runs the OpenTelemetry Collector of the page",
     "how-to/own-cluster.md": "stops the cloud of other tests; test_a_context.py does the same in another slot",
     "how-to/recover-from-a-crash.md": "needs a crash; test_crash.py and test_plain_recovery.py do the same after one",
-    "how-to/tenants-page.md": "does not end; test_server.py serves the page, and ends it",
+    "how-to/tenants-page.md": "does not end; test_server.py serves the page, and ends it; test_page_walk.py uses it",
     "reference/access-log.md": "does not end; test_walk.py reads the same log",
     "how-to/upgrade.md": "needs an earlier version; test_walk_again.py does the same with one version",
 }
@@ -84,6 +86,11 @@ def test_every_page_with_commands_is_followed_or_says_why_not() -> None:
 @pytest.mark.parametrize("page", FOLLOWED)
 def test_the_test_that_follows_a_page_names_it(page: str) -> None:
     assert f'"{page}"' in (ROOT / "tests" / FOLLOWED[page]).read_text()
+
+
+@pytest.mark.parametrize("page", WALKED)
+def test_the_test_that_walks_a_page_in_a_browser_names_it(page: str) -> None:
+    assert page in (ROOT / "tests" / WALKED[page]).read_text()
 
 
 def test_the_commands_of_all_pages_are_found() -> None:
