@@ -5,9 +5,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from scripts.tenants.locate import entry_of
 from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
 from tests.support.served_page import (
@@ -15,8 +14,8 @@ from tests.support.served_page import (
     delete,
     let_expire,
     open_retained,
-    open_tenant,
     purge,
+    refuses_to_delete_what_is_protected,
     require_not_retained,
     served_instance,
     show_plan,
@@ -41,18 +40,6 @@ def has_line(walk: UserSession, token: str) -> bool:
     return LINE in walk.curl(url("loki", TENANT, f"/loki/api/v1/query_range?query={LINES}"), token=token)[1]
 
 
-def refuses_to_delete_what_is_protected(walk: UserSession, page: Page) -> None:
-    """Protect the tenant in the file until the page has refused to delete it."""
-    before, file = walk.stack_path.read_text(), walk.stack_file()
-    entry_of(file, TENANT)["protect"] = True
-    file.write()
-    open_tenant(page, TENANT)
-    page.get_by_role("link", name="Delete", exact=True).press("Enter")
-    expect(page.get_by_text(f"the tenant {TENANT} is protected")).to_be_visible()
-    expect(page.get_by_role("button", name=f"Delete {TENANT}")).to_have_count(0)
-    walk.stack_path.write_text(before)
-
-
 @pytest.mark.nightly  # minutes; test_page_walk.py lists retained data, lets it expire and deletes it in each run
 def test_retained_data_answers_again_after_its_adoption_in_a_browser(
     walk: UserSession, trusted_pair: str, file_as_before: None
@@ -65,7 +52,7 @@ def test_retained_data_answers_again_after_its_adoption_in_a_browser(
         wait_for_end(page)
         eventually(lambda: walk.push_line(TENANT, LINE, token, "kept")[0] == 204, SECONDS)
         assert walk.push_sample(TENANT, {"__name__": "kept"}, 4711, token)[0] == 200
-        refuses_to_delete_what_is_protected(walk, page)
+        refuses_to_delete_what_is_protected(walk, page, TENANT)
         delete(page, TENANT, "keep it", tokens="keep them valid: they open a later tenant of this name")
         wait_for_end(page)
         kept = walk.buckets(TENANT)

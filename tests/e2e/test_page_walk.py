@@ -20,6 +20,7 @@ from tests.support.served_page import (
     open_retained,
     open_tenant,
     purge,
+    refuses_to_delete_what_is_protected,
     require_not_retained,
     served_instance,
     show_plan,
@@ -140,6 +141,7 @@ def test_the_tutorials_are_walked_in_a_browser(walk: UserSession, trusted_pair: 
         wait_for_end(other)
         filters_and_sorts(page)
         shows_stored_bytes(page)
+        refuses_to_delete_what_is_protected(walk, page, SHOP)
         delete(other, ALONE, "delete it for good")
         delete(page, SHOP, "keep it")
         wait_for_end(page)

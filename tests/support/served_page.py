@@ -14,6 +14,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from scripts.stackfile.file import StackFile
+from scripts.tenants.locate import entry_of
 from tests.support.browser import SECONDS, without_problems
 from tests.support.factories import settings
 from tests.support.shell import ROOT
@@ -144,6 +145,18 @@ def delete(page: Page, tenant: str, data: str, tokens: str = "") -> None:
         page.get_by_label("Tokens", exact=True).select_option(label=tokens)
     page.get_by_label("Type the tenant's name to go on").fill(tenant)
     page.get_by_role("button", name=f"Delete {tenant}").press("Enter")
+
+
+def refuses_to_delete_what_is_protected(walk: UserSession, page: Page, tenant: str) -> None:
+    """Protect a tenant in the file until the page has refused to delete it."""
+    before, file = walk.stack_path.read_text(), walk.stack_file()
+    entry_of(file, tenant)["protect"] = True
+    file.write()
+    open_tenant(page, tenant)
+    page.get_by_role("link", name="Delete", exact=True).press("Enter")
+    expect(page.get_by_text(f"the tenant {tenant} is protected")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Delete {tenant}")).to_have_count(0)
+    walk.stack_path.write_text(before)
 
 
 def open_retained(page: Page, tenant: str, expires: str = "never") -> None:
