@@ -1,13 +1,18 @@
 """The tenants page of a real instance in Chromium: the list, a change with the engine's progress, a second browser, and data."""
 
 import getpass
+import json
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from components.core.public_keys import key_id
+from components.gateway.gateway import REPLICAS
+from scripts.tokens.key_files import read_key_pair
 from scripts.web.data.limits import LIMITED
 from scripts.web.data.states import STATES_SECONDS
 from tests.support.browser import SECONDS, chromium
@@ -21,6 +26,19 @@ DATA_SECONDS = STATES_SECONDS + 240
 # That policies are enforced, or on a busy machine, that there was no time to prove it; never that they are not.
 VERDICT = re.compile(r"^(enforced[:,] |not proven: |not checked: no answer in )")
 SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def firing(walk: UserSession) -> Iterator[str]:
+    """The name of an alert of the tenant's own rules, which fires after some rounds of its ruler."""
+    token, rules, name = walk.token("default"), url("cortex", "default", "/api/v1/rules/page"), "PageAlways"
+    rule = {"alert": name, "expr": "vector(1)", "labels": {"severity": "page"}}
+    group = json.dumps({"name": "page", "interval": "5s", "rules": [rule]})  # JSON is YAML
+    typed = ("-X", "POST", "-H", "Content-Type: application/yaml", "-d", group)
+    status, body = walk.curl(rules, *typed, token=token)
+    assert status == 202, body
+    yield name
+    walk.curl(rules, "-X", "DELETE", token=token)
 
 
 @pytest.fixture
@@ -66,7 +84,9 @@ def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
     assert page_of_walk.process.wait(SECONDS) == 0
 
 
-def test_data_of_the_instance_arrives_in_a_browser(walk: UserSession, page_with_key: ServedPage) -> None:
+def test_data_of_the_instance_arrives_in_a_browser(
+    walk: UserSession, page_with_key: ServedPage, trusted_pair: str, firing: str
+) -> None:
     """The queries' own tests are those of scripts.web; here real collectors, back ends and rules answer them."""
     token = walk.token("default")
     for number in range(5):
@@ -88,10 +108,14 @@ def test_data_of_the_instance_arrives_in_a_browser(walk: UserSession, page_with_
         expect(use.get_by_role("row", name="Series in a pod")).to_contain_text("%")
         expect(use.get_by_text("no figure", exact=True)).to_have_count(len(LIMITED) - len(with_figures))
         expect(page.locator("#data-alerts").get_by_role("heading", name="By its rules of logs")).to_be_visible()
+        expect(page.locator("#data-alerts").get_by_role("rowheader", name=firing, exact=True)).to_be_visible()
         expect(page.locator("#data-errors")).not_to_contain_text("being asked")
         assert page.locator(".why").all_inner_texts() == []
         _require_answers(page)
         page.get_by_role("link", name="Instance", exact=True).press("Enter")
+        key = key_id(read_key_pair(Path(trusted_pair)).public_key())
+        expect(page.locator("#gateway dt")).to_have_count(REPLICAS)
+        expect(page.locator("#gateway dd")).to_contain_text([key] * REPLICAS)
         expect(page.locator("#data-certificates")).to_contain_text("certificates, 0 of them to look at")
         expect(page.locator("#data-quotas")).to_contain_text("The embedded cloud has no quotas")
         expect(page.locator("#data-updates")).to_contain_text("opstrace ")
@@ -109,6 +133,9 @@ def test_the_checks_are_run_in_a_browser(walk: UserSession) -> None:
         page.get_by_role("button", name="Check account, network, domain and cluster").press("Enter")
         for check in ("account", "cluster version", "network policies"):
             expect(page.get_by_role("rowheader", name=check, exact=True)).to_be_visible()
+        quotas = page.locator("#data-quotas")
+        expect(quotas.get_by_role("rowheader", name="quota of buckets", exact=True)).to_be_visible()
+        expect(quotas.get_by_role("row", name="quota of roles")).to_contain_text(re.compile(r"Roles.*: \d+ of \d+"))
         row = page.locator("tr", has=page.get_by_role("rowheader", name="network policies", exact=True))
         expect(row.locator("td").last).to_have_text(VERDICT)
     eventually(lambda: "opstrace-probe" not in walk.kubectl("get", "namespaces", "-o", "name"), SECONDS)
