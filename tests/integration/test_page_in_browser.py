@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from scripts.integrations.catalog import FORMATS
 from scripts.stackfile.file import StackFile
+from scripts.web.browser import write_redirect
 from tests.support.browser import chromium
 from tests.support.served_page import ServedPage, apply, served_stacks, show_plan, wait_for_end, written_stack
 
@@ -36,6 +37,15 @@ def started(stack: StackFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def opened(started: ServedPage, browser: Browser, *, scale: int = 1, **options: Any) -> tuple[Page, list[str]]:
     """Return the page in a small window of a new browser, and the list of its problems."""
     return started.open(browser, viewport={"width": 640, "height": 400}, device_scale_factor=scale, **options)
+
+
+def test_the_file_that_the_command_opens_leads_a_browser_to_the_list(started: ServedPage, browser: Browser) -> None:
+    file = write_redirect(started.link())
+    assert file.stat().st_mode & 0o777 == 0o600
+    page = browser.new_context().new_page()
+    page.goto(file.as_uri(), wait_until="commit")  # it leads on
+    expect(page.locator("#tenant-ops")).to_be_visible()
+    assert "token" not in page.url
 
 
 def test_a_tenant_is_added_by_the_keyboard_while_another_browser_follows(
