@@ -60,7 +60,9 @@ def _one_tenant(page: Page, folder: Path, site: str) -> None:
 def _instance(page: Page, folder: Path, site: str) -> None:
     page.goto(f"{site}/instance")
     _settled(page)
-    page.set_viewport_size({"width": WINDOW["width"], "height": 1000})  # with the last updates
+    height = page.evaluate("document.documentElement.scrollHeight")  # with the last updates
+    page.set_viewport_size({"width": WINDOW["width"], "height": height})
+    expect(page.locator("#data-updates tr").last).to_be_in_viewport(ratio=1)
     page.screenshot(path=folder / "page-instance.png")
     page.set_viewport_size(WINDOW)
 
