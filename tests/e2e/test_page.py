@@ -38,7 +38,8 @@ def firing(walk: UserSession) -> Iterator[str]:
     status, body = walk.curl(rules, *typed, token=token)
     assert status == 202, body
     yield name
-    walk.curl(rules, "-X", "DELETE", token=token)
+    status, body = walk.curl(rules, "-X", "DELETE", token=token)
+    assert status == 202, body
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Rules of a tenant, by the commands of docs/how-to/rules.md; a real Cortex evaluates them."""
 
 import json
+from urllib.parse import urlencode
 
 from tests.support.polling import eventually
 from tests.support.user_session import UserSession, commands, url
@@ -19,10 +20,10 @@ def test_the_commands_of_the_page_on_rules_do_what_it_says(walk: UserSession) ->
     assert "name: availability" in output
 
     def has(series: str) -> bool:
-        answer = query_result(walk, f"/api/v1/query?query={series}")
+        answer = query_result(walk, f"/api/v1/query?{urlencode({'query': series})}")
         return bool(answer and json.loads(answer)["data"]["result"])
 
-    eventually(lambda: has("job:up:share") and has("ALERTS"), LOADED_SECONDS)
+    eventually(lambda: has("job:up:share") and has('ALERTS{alertname="Always"}'), LOADED_SECONDS)
     assert "team-a" not in query_result(walk, "/api/v1/rules", "system")  # another tenant has its own alone
 
     for path in ("/api/v1/alerts", "/alertmanager/", "/multitenant_alertmanager/configs"):

@@ -6,6 +6,7 @@ the pods.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -53,14 +54,19 @@ class States:
         self.error: str | None = None
         self._subject, self._told = subject, told
         self._kept: Kept = {}
+        self._again = set[str]()  # stacks to read in any case
+        self._lock = threading.Lock()  # of that set
         self._is_stale = True
         self._rounds = Rounds("states of the engine", LOOK_SECONDS, self.read, is_watched)
         self.start, self.stop, self.request = self._rounds.start, self._rounds.stop, self._rounds.request
 
     def refresh(self, stack: str | None = None) -> None:
         """Read soon which stacks were updated, and the state of `stack` in any case; None for all states."""
-        # A read that is under way keeps what it reads in the old mapping. That may be of before the refresh.
-        self._kept = {name: one for name, one in self._kept.items() if stack not in (None, name)}
+        if stack:
+            with self._lock:
+                self._again.add(stack)
+        else:
+            self._kept = {}  # a read that is under way keeps what it reads in the old mapping
         self._is_stale = True
         self._rounds.request()
 
@@ -87,6 +93,10 @@ class States:
             self.created = creations(target.cluster)
             self._told()  # the states of many stacks take minutes
         instance, kept = self._subject.instance, self._kept
+        with self._lock:
+            again, self._again = self._again, set()
+        for stack in again:
+            kept.pop(stack, None)
         updated = target.engine.last_updates()
         stacks = [stack for stack in updated if stack.split(".", maxsplit=1)[0] == instance]
 

@@ -69,11 +69,13 @@ def state(request: Request) -> Response:
 
 def _explanation(page: Page, tenant: Glance) -> dict[str, Any]:
     """Return a tenant with the reasons that the list has not looked up, or why they are unknown; nothing where it has them."""
-    if tenant.is_explained:
+    if (
+        tenant.is_explained or page.tenants.error
+    ):  # where nothing answers, the view says so, and does not wait for it again
         return {}
     try:
-        cluster, settings = page.subject.target().cluster, page.subject.settings()[tenant.name]
-        return {"tenant": explained(cluster, tenant, settings)}
+        settings = page.subject.settings().get(tenant.name)
+        return {"tenant": explained(page.subject.target().cluster, tenant, settings)} if settings else {}
     except REPAIRABLE as error:
         return {"outage": str(error)}
 
