@@ -75,6 +75,19 @@ def is_pushed_and_read(walk: UserSession, page: Page, token: str) -> None:
     expect(page.locator("#lines li > code")).to_have_text(["hello, tenant"])
 
 
+def changes_retention(page: Page) -> None:
+    """Change how long metrics of the tenant are kept, once its view shows what it has."""
+    open_tenant(page, SHOP)
+    expect(page.locator("dt:text-is('Active series') + dd")).to_have_text("1")
+    page.get_by_role("link", name="Change", exact=True).press("Enter")
+    expect(page.locator("[id='retention.metrics-effect']")).to_have_text("a change: live")
+    page.get_by_label("retention.metrics").fill("30d")
+    page.get_by_role("button", name="Show the plan").press("Enter")
+    expect(page.get_by_text("retention: {metrics: 30d}").or_(page.get_by_text("metrics: 30d"))).to_be_visible()
+    apply(page)
+    wait_for_end(page)
+
+
 def filters_and_sorts(page: Page) -> None:
     """Fail unless the list shows the tenants that were asked for, in the order that was asked for."""
     page.get_by_role("link", name="Tenants", exact=True).press("Enter")
@@ -118,16 +131,7 @@ def test_the_tutorials_are_walked_in_a_browser(walk: UserSession, trusted_pair: 
         token = token_of(walk, page, trusted_pair)
         is_pushed_and_read(walk, page, token)
 
-        open_tenant(page, SHOP)
-        expect(page.locator("dt:text-is('Active series') + dd")).to_have_text("1")
-        page.get_by_role("link", name="Change", exact=True).press("Enter")
-        expect(page.locator("[id='retention.metrics-effect']")).to_have_text("a change: live")
-        page.get_by_label("retention.metrics").fill("30d")
-        page.get_by_role("button", name="Show the plan").press("Enter")
-        expect(page.get_by_text("retention: {metrics: 30d}").or_(page.get_by_text("metrics: 30d"))).to_be_visible()
-        apply(page)
-        wait_for_end(page)
-
+        changes_retention(page)
         open_tenant(page, SHOP)
         issued = page.get_by_role("row").filter(has=page.get_by_role("button", name="Revoke the token"))
         expect(issued).to_contain_text(str(read_token(token).text_of("jti")))
