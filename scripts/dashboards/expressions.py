@@ -4,16 +4,16 @@ Every expression has a value also where nothing has happened yet: `OR_ZERO` is 0
 with the first error, `of_each_tenant` has a 0 for each tenant.
 """
 
-from components.collectors.rules.selectors import series
+from components.collectors.rules.selectors import of_back_end, series
 from components.core.names import GATEWAY_NAMESPACE
 
 OR_ZERO = "or on () vector(0)"
 RATE = "[$__rate_interval]"
 TENANT_NAMESPACES = 'namespace=~".+-tenant"'
-BLOCKS = series("cortex", "cortex_ingester_tsdb_storage_blocks_bytes")
+BLOCKS = of_back_end("cortex_ingester_tsdb_storage_blocks_bytes")
 BLOCK_HOURS = 6
-CHUNKS = series("loki", "loki_ingester_chunk_stored_bytes_total")
-SCRAPED_CORTEX = series("cortex", "cortex_build_info")
+CHUNKS = of_back_end("loki_ingester_chunk_stored_bytes_total")
+SCRAPED_CORTEX = of_back_end("cortex_build_info")
 NAMED = 'container!=""'  # without the sums of pods
 _ENVOY = f'{{k8s_namespace_name="{GATEWAY_NAMESPACE}",k8s_container_name="envoy"}}'
 ACCESS_LOG = f"{_ENVOY} | json"
@@ -34,7 +34,7 @@ def of_each_tenant(expression: str) -> str:
 
 def rate_by_tenant(counter: str) -> str:
     """Return the rate of a counter of back ends by tenant. Its name begins with that of the job."""
-    return f"sum by (tenant) (rate({series(counter.partition('_')[0], counter)}{RATE}))"
+    return f"sum by (tenant) (rate({of_back_end(counter)}{RATE}))"
 
 
 def by_tenant(expression: str) -> str:
@@ -65,19 +65,11 @@ def memory(*matchers: str) -> str:
     return series("cadvisor", "container_memory_working_set_bytes", *matchers, NAMED)
 
 
-def free_share(*matchers: str) -> str:
-    """Return the free share of volumes."""
-    available, capacity = (
-        series("kubelet", f"kubelet_volume_stats_{what}_bytes", *matchers) for what in ("available", "capacity")
-    )
-    return f"{available} / {capacity}"
-
-
 def share(part: str, whole: str) -> str:
     """Return the share of a part that may have no series in a whole that may be 0."""
     return f"(({part}) {OR_ZERO}) / clamp_min(({whole}), 1e-9)"
 
 
-SERIES_BY_TENANT = of_each_tenant(f"max by (tenant) ({series('cortex', 'cortex_ingester_memory_series')})")
+SERIES_BY_TENANT = of_each_tenant(f"max by (tenant) ({of_back_end('cortex_ingester_memory_series')})")
 SAMPLES_BY_TENANT = of_each_tenant(rate_by_tenant("cortex_distributor_received_samples_total"))
 LINES_BY_TENANT = of_each_tenant(rate_by_tenant("loki_distributor_lines_received_total"))

@@ -2,6 +2,7 @@
 
 from components.collectors.rules.gateway import REQUESTS
 from components.collectors.rules.selectors import series
+from components.collectors.rules.storage import free_share
 from components.core.names import GATEWAY_NAMESPACE
 from scripts.dashboards.dashboard import Dashboard, Row
 from scripts.dashboards.expressions import (
@@ -10,7 +11,6 @@ from scripts.dashboards.expressions import (
     SCRAPED_CORTEX,
     TENANT_NAMESPACES,
     cpu,
-    free_share,
     memory,
     rate_by_tenant,
     share,

@@ -1,6 +1,6 @@
 """The dashboard of the volume of logs: of all tenants, and of the cluster's own."""
 
-from components.collectors.rules.selectors import series
+from components.collectors.rules.selectors import of_back_end
 from scripts.dashboards.dashboard import Dashboard, Row
 from scripts.dashboards.expressions import LINES_BY_TENANT, RATE, of_each_tenant, rate_by_tenant
 from scripts.dashboards.panel import Query, graph, lines
@@ -28,16 +28,14 @@ _TENANTS = Row(
             "Streams by tenant",
             "short",
             "Streams in memory. Each takes memory and an entry of the index.",
-            Query(of_each_tenant(f"sum by (tenant) ({series('loki', 'loki_ingester_memory_streams')})"), "{{tenant}}"),
+            Query(of_each_tenant(f"sum by (tenant) ({of_back_end('loki_ingester_memory_streams')})"), "{{tenant}}"),
         ),
         graph(
             "Refused lines",
             "cps",
             "Lines that Loki refuses each second, by tenant and reason.",
             Query(
-                of_each_tenant(
-                    f"sum by (tenant, reason) (rate({series('loki', 'loki_discarded_samples_total')}{RATE}))"
-                ),
+                of_each_tenant(f"sum by (tenant, reason) (rate({of_back_end('loki_discarded_samples_total')}{RATE}))"),
                 "{{tenant}} {{reason}}",
             ),
         ),

@@ -1,8 +1,9 @@
 """The dashboard of one tenant: what it sends, what it asks, and its pods."""
 
-from components.collectors.rules.selectors import series
+from components.collectors.rules.selectors import of_back_end
+from components.collectors.rules.storage import free_share
 from scripts.dashboards.dashboard import Dashboard, Row, tenant_variable
-from scripts.dashboards.expressions import OR_ZERO, RATE, access_log_of, free_share
+from scripts.dashboards.expressions import OR_ZERO, RATE, access_log_of
 from scripts.dashboards.panel import WHOLE_WIDTH, Query, graph
 from scripts.dashboards.pods import use_of_pods
 
@@ -14,8 +15,8 @@ _LOG_READS = 'route=~"loki_api_v1_(query|query_range|labels|label_name_values|se
 
 
 def _own(metric: str, *matchers: str) -> str:
-    """Return the selector of a metric of the tenant's back ends. Its name begins with that of the job."""
-    return series(metric.partition("_")[0], metric, _OWN, *matchers)
+    """Return the selector of a metric of the tenant's back ends."""
+    return of_back_end(metric, _OWN, *matchers)
 
 
 def _rate(counter: str, *matchers: str) -> str:

@@ -14,3 +14,8 @@ def series(job: str, metric: str, *matchers: str) -> str:
 def recorded(name: str, *matchers: str) -> str:
     """Return the selector of what a rule records: series without `job`, which those of all targets have."""
     return series("", name, *matchers)
+
+
+def of_back_end(metric: str, *matchers: str) -> str:
+    """Return the selector of a metric of Cortex or Loki. Its name begins with that of the job."""
+    return series(metric.partition("_")[0], metric, *matchers)

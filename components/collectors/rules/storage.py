@@ -10,31 +10,36 @@ Intervals: Cortex compacts each hour and deletes blocks each 30 minutes, Loki do
 from typing import Literal
 
 from components.collectors.rules.rule import Alert, Group, rise
-from components.collectors.rules.selectors import series
+from components.collectors.rules.selectors import of_back_end, series
 from components.collectors.rules.tenants import OF_TENANTS
 from components.core.units import HOUR
 
 STANDS_STILL = 3 * HOUR
 # Blocks of Cortex, and chunks of Loki. Cortex looks into the bucket before it uploads. If that fails, no upload has failed.
 FAILED_UPLOADS = (
-    series("cortex", "cortex_ingester_shipper_upload_failures_total"),
-    series("cortex", "cortex_ingester_shipper_dir_sync_failures_total"),
-    series("loki", "loki_ingester_chunks_flush_failures_total"),
+    of_back_end("cortex_ingester_shipper_upload_failures_total"),
+    of_back_end("cortex_ingester_shipper_dir_sync_failures_total"),
+    of_back_end("loki_ingester_chunks_flush_failures_total"),
 )
 FAILED_DELETIONS = (
-    series("cortex", "cortex_compactor_block_cleanup_failures_total"),
-    series("loki", "loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds_count", 'status="failure"'),
+    of_back_end("cortex_compactor_block_cleanup_failures_total"),
+    of_back_end("loki_boltdb_shipper_retention_sweeper_chunk_deleted_duration_seconds_count", 'status="failure"'),
 )
+
+
+def free_share(*matchers: str) -> str:
+    """Return the expression for the free share of volumes."""
+    available, capacity = (
+        series("kubelet", f"kubelet_volume_stats_{what}_bytes", *matchers) for what in ("available", "capacity")
+    )
+    return f"{available} / {capacity}"
 
 
 def _volume_used(name: str, share: float, minutes: int, severity: Literal["critical", "warning"]) -> Alert:
     """Return the alert about volumes that are used beyond a share."""
-    available, capacity = (
-        series("kubelet", f"kubelet_volume_stats_{what}_bytes", OF_TENANTS) for what in ("available", "capacity")
-    )
     return Alert(
         name=name,
-        expr=f"1 - max by (namespace, persistentvolumeclaim) ({available} / {capacity}) > {share}",
+        expr=f"1 - max by (namespace, persistentvolumeclaim) ({free_share(OF_TENANTS)}) > {share}",
         minutes=minutes,
         severity=severity,
         summary="{{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} is {{ $value | humanizePercentage }} full.",
@@ -51,9 +56,8 @@ def _stands_still(name: str, metric: str, what: str, seconds: int, *matchers: st
         seconds: The time.
         matchers: Further matchers of the metric.
     """
-    job = metric.partition("_")[0]
-    last_success = series(job, metric, *matchers)
-    started = f"max by (tenant) ({series(job, 'process_start_time_seconds')})"
+    last_success = of_back_end(metric, *matchers)
+    started = f"max by (tenant) ({series(metric.partition('_')[0], 'process_start_time_seconds')})"
     return Alert(
         name=name,
         expr=f"time() - (max by (tenant) ({last_success} > 0) or {started}) > {seconds}",

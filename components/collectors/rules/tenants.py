@@ -1,7 +1,7 @@
 """Rules about the pods of tenants, and what each tenant sends."""
 
 from components.collectors.rules.rule import Alert, Group, Recording, rise
-from components.collectors.rules.selectors import series
+from components.collectors.rules.selectors import of_back_end, series
 from components.core.names import ALERTMANAGER, APIS, COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE
 
 TENANT_NAMESPACES = "[a-z0-9]+-tenant"
@@ -10,9 +10,9 @@ OF_INSTANCE = f'namespace=~"{TENANT_NAMESPACES}|{GATEWAY_NAMESPACE}|{COLLECTORS_
 PODS = "namespace, statefulset"
 
 
-def _rate(job: str, counter: str) -> str:
+def _rate(counter: str) -> str:
     """Return the expression for the rate of a counter of each tenant."""
-    return f"sum by (tenant) (rate({series(job, counter)}[5m]))"
+    return f"sum by (tenant) (rate({of_back_end(counter)}[5m]))"
 
 
 GROUP = Group(
@@ -20,13 +20,11 @@ GROUP = Group(
     rules=[
         Recording(
             record="tenant:samples:rate5m",
-            expr=_rate("cortex", "cortex_distributor_received_samples_total"),
+            expr=_rate("cortex_distributor_received_samples_total"),
         ),
-        Recording(
-            record="tenant:series:sum", expr=f"sum by (tenant) ({series('cortex', 'cortex_ingester_memory_series')})"
-        ),
-        Recording(record="tenant:log_lines:rate5m", expr=_rate("loki", "loki_distributor_lines_received_total")),
-        Recording(record="tenant:log_bytes:rate5m", expr=_rate("loki", "loki_distributor_bytes_received_total")),
+        Recording(record="tenant:series:sum", expr=f"sum by (tenant) ({of_back_end('cortex_ingester_memory_series')})"),
+        Recording(record="tenant:log_lines:rate5m", expr=_rate("loki_distributor_lines_received_total")),
+        Recording(record="tenant:log_bytes:rate5m", expr=_rate("loki_distributor_bytes_received_total")),
         Alert(
             name="TenantNotReady",
             expr=(
@@ -54,7 +52,7 @@ GROUP = Group(
         ),
         Alert(
             name="RulesFailing",
-            expr=rise([series(api, f"{api}_prometheus_rule_evaluation_failures_total") for api in APIS], "15m"),
+            expr=rise([of_back_end(f"{api}_prometheus_rule_evaluation_failures_total") for api in APIS], "15m"),
             minutes=15,
             severity="warning",
             summary="Rules of the tenant {{ $labels.tenant }} cannot be evaluated.",
@@ -63,7 +61,7 @@ GROUP = Group(
             name="NotificationsFailing",
             expr=rise(
                 [
-                    *(series(api, f"{api}_prometheus_notifications_errors_total") for api in APIS),
+                    *(of_back_end(f"{api}_prometheus_notifications_errors_total") for api in APIS),
                     series(ALERTMANAGER, "cortex_alertmanager_notifications_failed_total"),
                 ],
                 "15m",
