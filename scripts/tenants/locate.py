@@ -131,6 +131,16 @@ def require_tenants(context: Context, instance: str, names: Iterable[str]) -> No
         require_tenant(context, instance, tenant)
 
 
+def stacks_of(instance: str, stacks: Iterable[str]) -> list[str]:
+    """Return which of these stacks are an instance's: its own, and those of single tenants."""
+    return [stack for stack in stacks if stack.split(".", maxsplit=1)[0] == instance]
+
+
+def deployed_in(context: Context, provider: Provider, stack: str) -> dict[str, recorded_state.Applied]:
+    """Return the tenants in the state of one stack."""
+    return recorded_state.tenants(context.engine(provider, stack).state())
+
+
 def deployed_tenants(
     context: Context, provider: Provider, instance: str, tenant: str | None = None
 ) -> dict[str, recorded_state.Applied]:
@@ -139,14 +149,10 @@ def deployed_tenants(
     With `tenant`, return that one alone, and read no state that cannot have it.
     """
     if tenant is None:
-        stacks = [
-            stack
-            for stack in context.engine(provider, instance).stacks()
-            if stack.split(".", maxsplit=1)[0] == instance
-        ]
+        stacks = stacks_of(instance, context.engine(provider, instance).stacks())
     else:
         stacks = [instance, stack_name(instance, tenant)]
     deployed: dict[str, recorded_state.Applied] = {}
-    for resources in map_concurrently(lambda stack: context.engine(provider, stack).state(), stacks):
-        deployed |= recorded_state.tenants(resources)
+    for found in map_concurrently(lambda stack: deployed_in(context, provider, stack), stacks):
+        deployed |= found
     return {name: one for name, one in deployed.items() if tenant in (None, name)}

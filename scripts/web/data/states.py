@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from scripts.clients.concurrent import map_concurrently
 from scripts.clients.errors import REPAIRABLE
-from scripts.tenants import recorded_state
+from scripts.tenants.locate import deployed_in, stacks_of
 from scripts.tenants.reports.overview import creations
 from scripts.web.fault import reported
 from scripts.web.rounds import Rounds
@@ -92,17 +92,16 @@ class States:
         if self.deployed is None:
             self.created = creations(target.cluster)
             self._told()  # the states of many stacks take minutes
-        instance, kept = self._subject.instance, self._kept
+        kept = self._kept
         with self._lock:
             again, self._again = self._again, set()
         for stack in again:
             kept.pop(stack, None)
         updated = target.engine.last_updates()
-        stacks = [stack for stack in updated if stack.split(".", maxsplit=1)[0] == instance]
+        stacks = stacks_of(self._subject.instance, updated)
 
         def read(stack: str) -> None:
-            resources = target.context.engine(target.provider, stack).state()
-            kept[stack] = updated[stack], recorded_state.tenants(resources)
+            kept[stack] = updated[stack], deployed_in(target.context, target.provider, stack)
 
         map_concurrently(read, [stack for stack in stacks if not _is_kept(kept, stack, updated[stack])], AT_ONCE)
         self.deployed = {name: one for stack in stacks for name, one in kept[stack][1].items()}

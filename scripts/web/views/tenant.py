@@ -69,9 +69,8 @@ def state(request: Request) -> Response:
 
 def _explanation(page: Page, tenant: Glance) -> dict[str, Any]:
     """Return a tenant with the reasons that the list has not looked up, or why they are unknown; nothing where it has them."""
-    if (
-        tenant.is_explained or page.tenants.error
-    ):  # where nothing answers, the view says so, and does not wait for it again
+    # Where nothing answers, the view says so, and does not wait for it again.
+    if tenant.is_explained or page.tenants.error:
         return {}
     try:
         settings = page.subject.settings().get(tenant.name)
