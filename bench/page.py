@@ -27,6 +27,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bench.figure import Figure, finish
+from bench.stack_files import forget_files
 from scripts.stackfile.file import ROOT, STACKS, StackFile
 from scripts.tokens.key_files import write_secret
 from tests.support.factories import PAIR, settings
@@ -73,12 +74,6 @@ def _change(instance: str, folder: Path, tenant: str, owner: str, *, own_stacks:
     entries = file.entry("tenants")
     next(entry for entry in entries if entry["name"] == tenant)["owner"] = owner
     file.write()
-
-
-def _forget() -> None:
-    """Remove the stack files in the checkout."""
-    for file in STACKS.glob(f"Pulumi.{STARTED}*.yaml"):
-        file.unlink()
 
 
 class Browser:
@@ -144,7 +139,7 @@ def started_page(
 
 def _commands(where: str, *, own_stacks: bool) -> Iterator[Figure]:
     """Start and end the command of a user, in each way."""
-    _forget()  # files of a run that was killed
+    forget_files(STARTED)  # files of a run that was killed
     try:
         _write(STARTED, STACKS, own_stacks=own_stacks)
         with tempfile.TemporaryDirectory() as name:
@@ -159,7 +154,7 @@ def _commands(where: str, *, own_stacks: bool) -> Iterator[Figure]:
             record.touch()
             yield from _starts(f"local, {where}", "local", killed)
     finally:
-        _forget()
+        forget_files(STARTED)
 
 
 def _starts(what: str, provider: str, environment: Mapping[str, str], *options: str) -> Iterator[Figure]:

@@ -12,7 +12,8 @@ import time
 
 from bench.figure import Figure, finish
 from bench.page import MOST_LIST, PAUSE, TENANTS, Browser, started_page
-from bench.scale import INSTANCE, forget_files, new_bench
+from bench.scale import INSTANCE, new_bench
+from bench.stack_files import forget_files
 from scripts.stackfile.file import ROOT
 
 TITLE = "The tenants page while states are read"
@@ -22,7 +23,7 @@ READ = re.compile(r"The engine's state was read at")
 
 def measure() -> list[Figure]:
     """Measure the first read of all states, and the lists that a browser gets until it ends."""
-    forget_files()  # left by a run that was killed
+    forget_files(INSTANCE)  # left by a run that was killed
     with new_bench() as bench:
         bench.everything(1)
         bench.own(0)

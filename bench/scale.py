@@ -38,6 +38,7 @@ from ruamel.yaml import YAML
 from bench.cost import Cost, cost_of
 from bench.figure import WIDTH, Figure, finish
 from bench.machine import machine
+from bench.stack_files import forget_files
 from components.core.names import BUCKET_KINDS, RANDOM_BYTES, bucket_prefix
 from components.core.public_keys import canonical_pem, key_id
 from components.core.resource_names import PROJECT, tenant_name
@@ -266,7 +267,7 @@ def new_bench() -> Iterator[Bench]:
             yield Bench(cloud)
         finally:
             cloud.stop()
-            forget_files()
+            forget_files(INSTANCE)
 
 
 def compared(count: int) -> list[Row]:
@@ -308,15 +309,9 @@ def measured(most: int) -> list[Row]:
     return rows
 
 
-def forget_files() -> None:
-    """Remove the stack files of the bench."""
-    for file in (ROOT / "stacks").glob(f"Pulumi.{INSTANCE}*.yaml"):
-        file.unlink()
-
-
 def measure(most: int = MOST) -> list[Figure]:
     """Measure, print the table, and return the figures of one more tenant beside the most others."""
-    forget_files()  # left by a run that was killed
+    forget_files(INSTANCE)  # left by a run that was killed
     rows = measured(most)
     show(rows)
     seconds = {(place, count, step): cost.seconds for place, count, step, cost in rows}
@@ -354,7 +349,7 @@ def main() -> None:
     parser.add_argument("--own-stacks", metavar="COUNT", type=int)
     chosen = parser.parse_args()
     if chosen.own_stacks:
-        forget_files()
+        forget_files(INSTANCE)
         show(compared(chosen.own_stacks))
     else:
         finish(TITLE, measure(chosen.most))

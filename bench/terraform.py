@@ -27,11 +27,11 @@ from bench.scale import (
     ONE_MORE,
     ONE_MORE_THERE,
     Bench,
-    forget_files,
     model_of,
     new_bench,
     renamed,
 )
+from bench.stack_files import forget_files
 from bench.terraform_project import SETTINGS, command, missing, write
 from scripts.engine.pulumi import COLLECTOR
 
@@ -128,7 +128,7 @@ def measure(count: int = 100) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         if reason := missing(Path(folder), os.environ):
             raise SkippedError(reason)
-    forget_files()
+    forget_files(INSTANCE)
     with new_bench() as bench:
         rows, waits = compared(bench, count)
     with new_bench() as bench:
