@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -32,15 +33,21 @@ from tests.support.shell import ROOT
 MOST_END_SECONDS = 10  # a second on a quiet machine; requests to an S3 that hangs take minutes
 
 
-@pytest.fixture
-def running(stack: Path) -> Iterator[subprocess.Popen[str]]:
-    """A page in a process of its own."""
-    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.parent)]
+@contextmanager
+def page_process(stack: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a page in a process of its own, with the options of `tests.support.page`, until the block ends."""
+    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.parent), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+@pytest.fixture
+def running(stack: Path) -> Iterator[subprocess.Popen[str]]:
+    with page_process(stack) as process:
+        yield process
 
 
 def url_in(lines: Any) -> tuple[int, str]:
@@ -87,12 +94,11 @@ def test_the_page_ends_soon_though_requests_to_s3_hang(stack: Path, monkeypatch:
     """The list's sum waits for S3 in a thread of a pool, and a view in a thread of a request."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.parent), "--applied", "--account"]
     with hanging_server() as s3:
         file = StackFile("showdown", stack.parent)
         file.set("aws", {"region": "us-west-2", "endpoints": {"s3": s3.url}})
         file.write()
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        with page_process(stack, "--applied", "--account") as process:
             port, cookie = logged_in(process)
             view, stream = (http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(2))
             view.request("GET", "/retained/rows", headers=cookie)
@@ -103,14 +109,12 @@ def test_the_page_ends_soon_though_requests_to_s3_hang(stack: Path, monkeypatch:
             try:
                 assert process.wait(MOST_END_SECONDS) == 0
             finally:
-                process.kill()
                 for one in (view, stream):
                     one.close()
 
 
 def test_the_page_ends_after_checks_that_are_under_way_and_begins_no_other(stack: Path) -> None:
-    command = [sys.executable, "-P", "-m", "tests.support.page", str(stack.parent), "--checks"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with page_process(stack, "--checks") as process:
         port, cookie = logged_in(process)
         view, *clicks = (http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(4))
         view.request("GET", "/instance", headers=cookie)
@@ -130,7 +134,6 @@ def test_the_page_ends_after_checks_that_are_under_way_and_begins_no_other(stack
             (stack.parent / CHECKED).touch()
             assert process.wait(60) == 0 and f"{CHECKS_BEGIN}\n" not in said
         finally:
-            process.kill()
             for one in (view, *clicks):
                 one.close()
 
@@ -211,20 +214,27 @@ class Changing:
         self.server = Server(site.app, site.page)
 
 
-def test_an_interrupt_during_an_update_says_so_and_the_page_goes_on(
-    site: Site, capfd: pytest.CaptureFixture[str]
-) -> None:
+@contextmanager
+def waiting(site: Site) -> Iterator[Changing]:
+    """A page with a change that works without an engine until the block ends, and is done then."""
     done = threading.Event()
-    changing = Changing(site, lambda context: done.wait(60))
-    with changing.server.capture_signals():
-        signal.raise_signal(signal.SIGINT)
-    assert "An update is under way: Add the tenant shop." in capfd.readouterr().err
-    assert changing.change.is_active and site.browser().get("/")
-    with pytest.raises(UserError, match="no change begins"):
-        site.page.changes.start(site.page.context, changing.change.task)
+    changing = Changing(site, lambda _: done.wait(60))
+    yield changing
     done.set()
     changing.change.wait(60)
     assert changing.change.state == "done"
+
+
+def test_an_interrupt_during_an_update_says_so_and_the_page_goes_on(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with waiting(site) as changing:
+        with changing.server.capture_signals():
+            signal.raise_signal(signal.SIGINT)
+        assert "An update is under way: Add the tenant shop." in capfd.readouterr().err
+        assert changing.change.is_active and site.browser().get("/")
+        with pytest.raises(UserError, match="no change begins"):
+            site.page.changes.start(site.page.context, changing.change.task)
     changing.server.tell_results()  # the page has ended, so no browser says it
     assert capfd.readouterr().err == "Add the tenant shop: done\n"
 
@@ -260,16 +270,12 @@ def test_a_second_interrupt_says_that_a_change_without_an_engine_ends_by_itself(
     site: Site, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Such as a purge, which works on S3 alone."""
-    done = threading.Event()
-    changing = Changing(site, lambda _: done.wait(60))
-    with changing.server.capture_signals():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-    said = capfd.readouterr().err
-    assert "No engine is running, so nothing is interrupted" in said and "The update is interrupted" not in said
-    done.set()
-    changing.change.wait(60)
-    assert changing.change.state == "done"
+    with waiting(site) as changing:
+        with changing.server.capture_signals():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        said = capfd.readouterr().err
+        assert "No engine is running, so nothing is interrupted" in said and "The update is interrupted" not in said
 
 
 def test_an_interrupt_while_a_question_waits_changes_nothing(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
