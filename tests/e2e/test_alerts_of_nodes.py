@@ -11,7 +11,7 @@ from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, names
 from localcloud.node.images import PAUSE
 from tests.support.live_alerts import FAULT_SECONDS, firing
 from tests.support.live_kubelet import LiveKubelet
-from tests.support.manifests import apply
+from tests.support.manifests import apply, pod
 from tests.support.polling import eventually
 from tests.support.small_disk import SmallDisk
 from tests.support.user_session import GATEWAY_MARKS, UserSession, gateway_is_current
@@ -94,12 +94,7 @@ def volume(folder: Path, node: str) -> list[dict[str, Any]]:
             "metadata": metadata,
             "spec": spec | {"volumeName": NAME, "resources": {"requests": size}},
         },
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": metadata,
-            "spec": {"containers": [container], "volumes": [claimed], "automountServiceAccountToken": False},
-        },
+        pod(PLACE, NAME, {"containers": [container], "volumes": [claimed], "automountServiceAccountToken": False}),
     ]
 
 

@@ -17,10 +17,10 @@ from components.collectors.scrape import SLOW_SECONDS
 from components.collectors.settings import CLUSTER, LOGS_VOLUME, NODE
 from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, SYSTEM, namespace
 from components.core.tags import NAME_LABEL
-from tests.support.manifests import apply
+from tests.support.manifests import apply, new_namespace, pod
 from tests.support.polling import eventually, repeated
 from tests.support.queries import LINES, METRICS, asked, lines_of
-from tests.support.scraped_pods import PATH, PORT, SCRAPED, in_namespace, pod, usual
+from tests.support.scraped_pods import PATH, PORT, SCRAPED, usual
 from tests.support.user_session import INSTANCE, UserSession, url
 
 pytestmark = pytest.mark.nightly
@@ -43,7 +43,8 @@ def shop(walk: UserSession) -> Iterator[str]:
     """A namespace with a pod that is scraped, and that writes a line each second."""
     place = f"shop-{uuid.uuid4().hex[:8]}"
     probe = {"httpGet": {"path": PATH, "port": PORT}, "periodSeconds": 1}
-    apply(walk.shell, in_namespace(place), pod(place, "shop", usual("shop", log=LOG, readinessProbe=probe), SCRAPED))
+    shop = pod(place, "shop", usual("shop", log=LOG, readinessProbe=probe), annotations=SCRAPED)
+    apply(walk.shell, new_namespace(place), shop)
     yield place
     walk.kubectl("delete", "namespace", place, "--wait=false")
 

@@ -14,7 +14,7 @@ from components.collectors.settings import NODE
 from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.gateway.settings import METRICS_PORT
 from tests.support.envoy_server import pod_spec
-from tests.support.manifests import apply
+from tests.support.manifests import apply, deployment, new_namespace, pod
 from tests.support.packets import PodNetwork
 from tests.support.polling import eventually
 from tests.support.queries import LINES, METRICS, asked, lines_of
@@ -25,10 +25,7 @@ from tests.support.scraped_pods import (
     OTHER_PORT,
     PORT,
     SCRAPED,
-    deployment,
     elsewhere,
-    in_namespace,
-    pod,
     usual,
 )
 from tests.support.user_session import INSTANCE, UserSession, commands, url
@@ -100,8 +97,8 @@ def new_pods(walk: UserSession, collecting: None, tmp_path_factory: pytest.TempP
     job = {"template": {"spec": pod_spec(ENDS, ["--version"]) | {"restartPolicy": "Never"}}}
     apply(
         walk.shell,
-        in_namespace(place),
-        pod(place, NEW, usual(GOES_ON), SCRAPED),
+        new_namespace(place),
+        pod(place, NEW, usual(GOES_ON), annotations=SCRAPED),
         pod(place, UNMARKED, usual("server")),
         deployment(place, SHOP, elsewhere("server", tmp_path_factory.mktemp("shop")), ELSEWHERE),
         {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": NEW, "namespace": place}, "spec": job},

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -15,6 +16,7 @@ from localcloud.settings import Settings
 from scripts.tokens.parse import token_in
 from tests.support.envoy_server import answer, command_line, http_listener, pod_spec
 from tests.support.integration_data import WAIT, check, lines, values
+from tests.support.manifests import apply, new_namespace, pod
 from tests.support.node_processes import stop_node
 from tests.support.polling import eventually
 from tests.support.relay import Relay
@@ -35,10 +37,7 @@ class App:
 
     def __init__(self, walk: UserSession, namespace: str) -> None:
         self._walk, self._namespace = walk, namespace
-        walk.kubectl("create", "namespace", namespace)
-        file = walk.folder / f"{namespace}.json"
-        file.write_text(json.dumps(_app(namespace)))
-        walk.kubectl("apply", "-f", str(file))
+        apply(walk.shell, new_namespace(namespace), _app(namespace))
 
     @cached_property
     def _address(self) -> str:
@@ -49,18 +48,13 @@ class App:
         run("curl", "-sf", "-m", "20", *(f"http://{self._address}:{APP_PORT}/{line}" for line in lines))
 
 
-def _app(namespace: str) -> dict[str, object]:
+def _app(namespace: str) -> dict[str, Any]:
     listener = http_listener(APP_PORT, [answer()], log="%REQ(:PATH)%")
     probe = {"httpGet": {"path": "/ready", "port": ADMIN_PORT}, "periodSeconds": 1}
     spec = pod_spec("app", command_line(listener, admin_port=ADMIN_PORT), readinessProbe=probe)
     scraped = {"scrape": "true", "port": str(ADMIN_PORT), "path": "/stats/prometheus"}
     annotations = {f"prometheus.io/{name}": value for name, value in scraped.items()}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "app", "namespace": namespace, "annotations": annotations},
-        "spec": spec,
-    }
+    return pod(namespace, "app", spec, annotations=annotations)
 
 
 class Cluster:

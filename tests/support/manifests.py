@@ -11,3 +11,26 @@ def apply(environment: dict[str, str], *objects: Mapping[str, Any]) -> None:
     """Create or change objects in the cluster of an environment."""
     whole = {"apiVersion": "v1", "kind": "List", "items": objects}
     run("kubectl", "apply", "-f", "-", env=environment, typed=json.dumps(whole))
+
+
+def pod(namespace: str, name: str, spec: Mapping[str, Any], **metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return the manifest of a pod, with further parts of its metadata, such as `labels`."""
+    whole = {"name": name, "namespace": namespace, **metadata}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": whole, "spec": spec}
+
+
+def deployment(namespace: str, name: str, spec: Mapping[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:
+    """Return the manifest of a Deployment with one pod."""
+    marks = {"app": name}
+    template = {"metadata": {"labels": marks, "annotations": annotations}, "spec": spec}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"selector": {"matchLabels": marks}, "template": template},
+    }
+
+
+def new_namespace(name: str) -> dict[str, Any]:
+    """Return the manifest of a namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

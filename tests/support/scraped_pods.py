@@ -39,26 +39,3 @@ def elsewhere(container: str, folder: Path) -> dict[str, Any]:
     certificate = Authority.of(Settings(1, folder)).issue(container, names=["shop.example.com"])
     listener = http_listener(OTHER_PORT, [answer(TEXT, OTHER_PATH)], certificate=certificate)
     return pod_spec(container, command_line(listener))
-
-
-def pod(namespace: str, name: str, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> dict[str, Any]:
-    """Return the manifest of a pod."""
-    metadata = {"name": name, "namespace": namespace, "annotations": annotations or {}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def deployment(namespace: str, name: str, spec: dict[str, Any], annotations: dict[str, str]) -> dict[str, Any]:
-    """Return the manifest of a Deployment with one pod."""
-    marks = {"app": name}
-    template = {"metadata": {"labels": marks, "annotations": annotations}, "spec": spec}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"selector": {"matchLabels": marks}, "template": template},
-    }
-
-
-def in_namespace(name: str) -> dict[str, Any]:
-    """Return the manifest of a namespace."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

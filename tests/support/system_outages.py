@@ -10,7 +10,7 @@ from components.core.labels import labels
 from components.core.names import PORTS, SYSTEM, namespace
 from components.shared.pods import POD_SECURITY_CONTEXT, Container
 from tests.support.envoy_server import answer, command_line, http_listener
-from tests.support.manifests import apply
+from tests.support.manifests import apply, pod
 from tests.support.user_session import INSTANCE, UserSession
 
 STATUSES = (429, 503)
@@ -69,11 +69,11 @@ def _pod() -> dict[str, Any]:
         memory_limit="128Mi",
     )
     # By these labels, Loki's Service and the network policy select the pod.
-    metadata = {"name": POD, "namespace": namespace(SYSTEM), "labels": labels("loki", "logs", INSTANCE)}
+    marks = labels("loki", "logs", INSTANCE)
     spec = {
         "containers": [container.manifest()],
         "securityContext": POD_SECURITY_CONTEXT,
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 0,
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    return pod(namespace(SYSTEM), POD, spec, labels=marks)

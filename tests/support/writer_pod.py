@@ -15,7 +15,7 @@ from typing import Any
 from localcloud.node.images import Image, import_command, write_archive
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from tests.support.manifests import apply
+from tests.support.manifests import apply, new_namespace, pod
 from tests.support.packets import enforcer, process_of
 from tests.support.shell import run
 from tests.support.user_session import SLOT, UserSession
@@ -125,13 +125,8 @@ class WriterPod:
             "imagePullPolicy": "Never",
             "args": ["-c", PROGRAM, POD, str(LINES_A_SECOND), str(CHARACTERS)],
         }
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": POD, "namespace": self.namespace},
-            "spec": {"containers": [container], "restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 0},
-        }
-        return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}, pod]
+        spec = {"containers": [container], "restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 0}
+        return [new_namespace(self.namespace), pod(self.namespace, POD, spec)]
 
 
 @contextmanager
