@@ -72,8 +72,10 @@ LONGEST_HOST = 253 + 6  # characters: a name (RFC 1035) with a port
 READ_PATH_CHARACTERS = 768  # of a path, for the access log
 
 # Sizes of the caches in Lua, of each Envoy worker: the bytes of the cached texts, and ENTRY_BYTES for each entry.
-# Envoy's overload manager does not count them. They hold 3,400 of our tokens.
+# Envoy's overload manager does not count them. They hold 3,400 of our tokens after authentication. Before it, anybody can fill
+# them, and each host's first filter has its own: 850 tokens in its newer half, and as many in the older one.
 TOKEN_BYTES_KEPT = 4 * 2**20
+FORM_BYTES_KEPT = 2 * 2**20
 HEADER_BYTES_KEPT = 128 * 2**10
 ENTRY_BYTES = 512
 # TTL of a name in Envoy's DNS cache. Together with the time of expiry and of retries it is shorter than a turn. It is
@@ -89,6 +91,7 @@ PARAMETERS: Mapping[str, Any] = {
     "clock_skew_seconds": CLOCK_SKEW_SECONDS,
     "connection_header": CONNECTION_HEADER,
     "entry_bytes": ENTRY_BYTES,
+    "form_bytes": FORM_BYTES_KEPT,
     "header_bytes": HEADER_BYTES_KEPT,
     "key_id_header": KEY_ID_HEADER,
     "logged": REQUEST,

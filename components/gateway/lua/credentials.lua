@@ -37,6 +37,20 @@ local function parts_of(credentials)
   if are_parts then return credentials:sub(start, dot - 1), credentials:sub(dot + 1, second_dot - 1) end
 end
 
+-- Returns whether credentials have the form of a token, and otherwise the text of the answer. It is the same for the same
+-- credentials, so a client's are checked once and not for each push.
+local has_form = memoized(function(credentials)
+  if #credentials > #SCHEME + PARAMETERS.longest_token and credentials:find("^Bearer ") then
+    return false, PARAMETERS.bad_token
+  end
+  local header, claims = parts_of(credentials)
+  if not header then return false, FORM end
+  if #header > PARAMETERS.longest_header or not names_key(header) or not is_simple(claims) then
+    return false, PARAMETERS.bad_token
+  end
+  return true
+end, PARAMETERS.form_bytes)
+
 -- Returns whether the credentials have the right form. If they have not, the request is answered.
 local function has_credentials(handle)
   local headers = handle:headers()
@@ -58,16 +72,8 @@ local function has_credentials(handle)
     credentials = SCHEME .. credentials:sub(#SCHEME + 1)
     headers:replace("authorization", credentials)
   end
-  local is_too_long = #credentials > #SCHEME + PARAMETERS.longest_token and credentials:find("^Bearer ")
-  local header, claims
-  if not is_too_long then header, claims = parts_of(credentials) end
-  if not is_too_long and (not header or headers:getNumValues("authorization") ~= 1) then
-    refuse(handle, "401", FORM)
-    return false
-  end
-  if is_too_long or #header > PARAMETERS.longest_header or not names_key(header) or not is_simple(claims) then
-    refuse(handle, "401", PARAMETERS.bad_token)
-    return false
-  end
-  return true
+  local is_token, answer = has_form(credentials)
+  if is_token and headers:getNumValues("authorization") ~= 1 then is_token, answer = false, FORM end
+  if not is_token then refuse(handle, "401", answer) end
+  return is_token
 end

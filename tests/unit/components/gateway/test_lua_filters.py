@@ -62,7 +62,7 @@ def decoded(runtime: LuaRuntime) -> Any:
 
 @pytest.fixture(scope="module")
 def names_key(runtime: LuaRuntime) -> Any:
-    return runtime.execute(f"{PARAMETERS}{PARTS}\nreturn names_key")
+    return runtime.execute(f"{PARAMETERS}{PARTS}\nreturn function(text) return (names_key(text)) end")
 
 
 @pytest.fixture(scope="module")
@@ -217,17 +217,45 @@ def test_no_text_raises_an_error(names_key: Any, text: str) -> None:
     assert names_key(in_base64(text)) in (True, False)
 
 
-def test_what_is_remembered_is_bounded_by_bytes(runtime: LuaRuntime) -> None:
-    keep = runtime.execute(f"""{PARAMETERS}{PARTS}
+@pytest.fixture
+def keep(runtime: LuaRuntime) -> Any:
+    """A function that is remembered within 10 kB and refuses texts that begin with `-`; returns how often it was asked."""
+    return runtime.execute(f"""{PARAMETERS}{PARTS}
         local asked = 0
         local find = memoized(function(text) asked = asked + 1 return text:sub(1, 1) ~= "-" end, 10 * 1000)
         return function(text) find(text) return asked end""")
-    texts = [f"{number:0{1000 - ENTRY_BYTES}d}" for number in range(10)]
-    assert [keep(text) for text in texts] == [*range(1, 11)]
-    assert [keep(text) for text in texts] == [10] * 10  # all ten fit
-    assert keep("x" * (1000 - ENTRY_BYTES)) == 11  # the eleventh drops them
+
+
+def of_a_kilobyte(number: int) -> str:
+    """Return a text that takes 1 kB with what its entry takes."""
+    return f"{number:0{1000 - ENTRY_BYTES}d}"
+
+
+def test_what_is_remembered_is_bounded_by_bytes(keep: Any) -> None:
+    texts = [of_a_kilobyte(number) for number in range(11)]
+    assert [keep(text) for text in texts] == [*range(1, 12)]
+    assert [keep(text) for text in texts[6:]] == [11] * 5  # the eleventh has dropped the first five
     assert keep(texts[0]) == 12
     assert [keep("-refused") for _ in range(3)] == [13, 14, 15]
+
+
+def test_what_is_in_use_outlives_texts_that_come_once(keep: Any) -> None:
+    used, asked = of_a_kilobyte(0), 0
+    keep(used)
+    for number in range(1, 101):
+        asked = keep(of_a_kilobyte(number))
+        assert keep(used) == asked == number + 1
+
+
+def test_a_result_that_is_false_comes_with_its_reason(runtime: LuaRuntime) -> None:
+    find = runtime.execute(f"""{PARAMETERS}{PARTS}
+        return memoized(function(text) if text == "bad" then return false, "the reason" end return true end, 1000)""")
+    assert [find("good"), find("bad"), find("bad"), find("good")] == [
+        True,
+        (False, "the reason"),
+        (False, "the reason"),
+        True,
+    ]
 
 
 def test_the_keys_of_a_filter_are_read_from_its_data() -> None:
