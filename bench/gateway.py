@@ -4,15 +4,15 @@ Each gateway is an Envoy with the gateway's own configuration and one worker on 
 (wrk), the upstream, and a name server with every tenant. The upstream is an Envoy that reads a request to its end and
 answers 200.
 
-- All gateways run at the same time. The bench measures them in turn, for one second or five, in both orders, because a
-  machine's speed changes from second to second.
-- The same load runs for a second or two before each measurement. Between two measurements of a gateway, Envoy drops names that
-  nothing uses for 12 s, and their connections. A thousand tenants would have theirs anew within each measurement.
+- All gateways run at the same time. The bench measures those of a group in turn, for one second or five, in both orders,
+  because a machine's speed changes from second to second. The group with most of the limits has eight turns.
+- The same load runs for a second or two before the first turn. Envoy drops names that nothing uses for 12 s, and their
+  connections, and all turns of a group follow each other faster. A thousand tenants would have theirs anew within each measurement.
 - Each number of connections has gateways of its own. After a load of 1,000 connections, a gateway takes up to a third more for
   a push over 32. A gateway that is only measured over 32 would compare too well.
 - Then all processes are started again: two processes with the same configuration differ by 10%, because of their memory
   layout. A generation is one such set of processes.
-- The result for two variants is the median of their ratio, within a generation and over all generations.
+- The result for two variants is the median of their ratio in a turn, within a generation and over all generations.
 - The load is closed: each connection has one request at a time.
 - The cost of a thousand tenants is measured twice, each time beside one tenant. The first load has a thousand
   connections, because each tenant has a client. The second has few connections; there the thousand connections to the
@@ -25,7 +25,7 @@ answers 200.
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,33 +39,36 @@ from bench.gateway_processes import CLIENTS, TENANTS, Access, Bench, Load, Resul
 from bench.machine import machine
 
 TITLE = "Ratios at the gateway"
-# Processes of two generations differ more than two measurements of a process, so each generation is measured once.
-ROUNDS, GENERATIONS = 1, 12
+GENERATIONS, TURNS = 9, 8
 LEAST: dict[Load, float] = {"push": 0.8, "small": 0.6}  # of the throughput without authentication
 LEAST_OF_PLAIN = 0.8  # of the throughput of pushes with neither authentication nor limits
 # Relative to the same ratio without authentication, which was 0.94 and 1.01 for pushes, and 0.96 and 0.97 for the smallest requests
 # (bench/results/gateway-*.md): a target for the bare ratio could be within that cost.
 LEAST_OF_MANY = 0.95
-# Variants that are compared are next to each other.
-COMPARED: list[tuple[Access, int]] = [
-    ("off", TENANTS),
-    ("off", 1),
-    ("off, without limits", 1),
-    ("on", 1),
-    ("on", TENANTS),
-    ("on, without JWT cache", 1),
-]
-MANY_CLIENTS: list[tuple[Access, int]] = [("off", TENANTS), ("off", 1), ("on", 1), ("on", TENANTS)]
-VARIANTS = [
-    Variant(access, load, tenants, clients)
-    for clients, compared in ((CLIENTS, COMPARED), (TENANTS, MANY_CLIENTS))
-    for load in get_args(Load)
-    for access, tenants in compared
-]
 
 
-Round = Mapping[Variant, Result]
-Rounds = list[Round]
+@dataclass(frozen=True)
+class Group:
+    """Gateways that are measured in turn under a load, and how often; each has an access and a number of tenants."""
+
+    gateways: Sequence[tuple[Access, int]]
+    clients: int
+    turns: int = 1
+
+    def variants(self, load: Load) -> list[Variant]:
+        """Return the gateways with a load."""
+        return [Variant(access, load, tenants, self.clients) for access, tenants in self.gateways]
+
+
+GROUPS = (
+    Group([("off", 1), ("off, without limits", 1), ("on", 1)], CLIENTS, TURNS),
+    Group([("off", TENANTS), ("on", TENANTS), ("on, without JWT cache", 1)], CLIENTS),
+    Group([("off", TENANTS), ("off", 1), ("on", 1), ("on", TENANTS)], TENANTS),
+)
+VARIANTS = [variant for group in GROUPS for load in get_args(Load) for variant in group.variants(load)]
+
+Generation = Mapping[Variant, Sequence[Result]]
+"""What each turn of a variant has measured."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +86,21 @@ class Ratio:
     least: float | None = None
     most: float | None = None
 
-    def by_generation(self, generations: Sequence[Rounds]) -> list[float]:
-        """Return the ratio of each generation in ascending order; a generation's ratio is the median of its rounds."""
+    def by_generation(self, generations: Iterable[Generation]) -> list[float]:
+        """Return the ratio of each generation in ascending order. It is the median of the turns that all variants have."""
 
-        def of(round_: Round, variant: Variant) -> float:
-            return float(getattr(round_[variant], self.figure))
+        def figures(generation: Generation, variant: Variant) -> list[float]:
+            return [float(getattr(result, self.figure)) for result in generation[variant]]
 
-        def ratio(round_: Round) -> float:
-            found = of(round_, self.of) / of(round_, self.to)
-            return found / (of(round_, self.base[0]) / of(round_, self.base[1])) if self.base else found
+        def of_turns(generation: Generation, of: Variant, to: Variant) -> list[float]:
+            pairs = zip(figures(generation, of), figures(generation, to), strict=False)
+            return [one / other for one, other in pairs]
 
-        return sorted(statistics.median(map(ratio, rounds)) for rounds in generations)
+        def ratio(generation: Generation) -> float:
+            found = statistics.median(of_turns(generation, self.of, self.to))
+            return found / statistics.median(of_turns(generation, *self.base)) if self.base else found
+
+        return sorted(map(ratio, generations))
 
 
 def ratios() -> Iterator[Ratio]:
@@ -121,33 +128,43 @@ def ratios() -> Iterator[Ratio]:
         yield Ratio(f"{load}: the same, without authentication", off_many, off)
 
 
-def _generation(number: int) -> Rounds:
-    """Start all processes and measure `ROUNDS` rounds; `number` is that of the generation."""
-    rounds: Rounds = []
+def _turns(bench: Bench, variants: Sequence[Variant], turns: int) -> Generation:
+    """Measure variants in turn, so often; every second turn is in the reverse order."""
+    measured: dict[Variant, list[Result]] = {variant: [] for variant in variants}
+    for turn in range(turns):
+        for variant in variants[:: -1 if turn % 2 else 1]:
+            measure_one = bench.measured if turn else bench.warmed
+            measured[variant].append(measure_one(variant.gateway, variant))
+    return measured
+
+
+def _generation(number: int) -> Generation:
+    """Start all processes and measure all groups; `number` is that of the generation."""
+    measured: dict[Variant, Sequence[Result]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         bench = Bench(Path(folder), stack)
         for gateway, access in {variant.gateway: variant.access for variant in VARIANTS}.items():
             bench.start(gateway, access)
-        for round_number in range(number, number + ROUNDS):
-            order = VARIANTS[:: -1 if round_number % 2 else 1]
-            rounds.append({variant: bench.warmed(variant.gateway, variant) for variant in order})
-    return rounds
+        for group in GROUPS:
+            for load in get_args(Load):
+                variants = group.variants(load)[:: -1 if number % 2 else 1]
+                measured |= _turns(bench, variants, group.turns)
+    return measured
 
 
 def measure() -> list[Figure]:
     """Measure, print the tables, and return the ratios that have a limit."""
-    generations: list[Rounds] = []
+    generations: list[Generation] = []
     for number in range(GENERATIONS):
         print(f"generation {number + 1} of {GENERATIONS}", file=sys.stderr)
         generations.append(_generation(number))
-    rounds = [round_ for generation in generations for round_ in generation]
     console = Console(width=120)
     size = len(push_body())
     title = f"The gateway on one core; a push has {size:,} bytes; {machine()}"
     columns = ("authentication", "load", "tenants", "connections", "requests/s", "p50 ms", "p99 ms", "of its core")
     table = Table(*columns, title=title, title_justify="left")
     for variant in VARIANTS:
-        results = [round_[variant] for round_ in rounds]
+        results = [result for generation in generations for result in generation[variant]]
         rate, p50, p99, core = (
             statistics.median(getattr(result, name) for result in results) for name in ("rate", "p50", "p99", "core")
         )

@@ -229,16 +229,21 @@ class Bench:
 
     def warmed(self, key: Hashable, variant: Variant) -> Result:
         """Measure the gateway of `key` under a variant's load once its names are resolved and its tokens are cached."""
-        port, process = self._gateways[key]
+        port, _ = self._gateways[key]
         self._load(port, variant, WARMING_SECONDS[variant.clients])
+        return self.measured(key, variant)
+
+    def measured(self, key: Hashable, variant: Variant) -> Result:
+        """Measure the gateway of `key` under a variant's load."""
+        port, process = self._gateways[key]
         before = process.cpu_times()
-        measured = self._load(port, variant, SECONDS[variant.clients])
+        done = self._load(port, variant, SECONDS[variant.clients])
         after = process.cpu_times()
-        if measured["failed"] or not measured["requests"]:
-            sys.exit(f"{variant}: {measured['failed']} of {measured['requests']} requests failed")
-        rate = measured["requests"] / measured["microseconds"] * 1e6
-        cpu = (after.user + after.system - before.user - before.system) / measured["requests"] * 1e6
-        return Result(rate, measured["p50"] / 1000, measured["p99"] / 1000, cpu)
+        if done["failed"] or not done["requests"]:
+            sys.exit(f"{variant}: {done['failed']} of {done['requests']} requests failed")
+        rate = done["requests"] / done["microseconds"] * 1e6
+        cpu = (after.user + after.system - before.user - before.system) / done["requests"] * 1e6
+        return Result(rate, done["p50"] / 1000, done["p99"] / 1000, cpu)
 
     def _await_200(self, name: str, port: int) -> None:
         host, token = (self._folder / "tenants-1").read_text().split()
