@@ -191,6 +191,21 @@ def test_the_url_is_shown_before_a_thread_loads_the_provider(stack: Path, monkey
     assert events[:2] == ["local is there", "shown"] and events[2] in ("tenant list", "states of the engine")
 
 
+def test_no_other_address_of_this_machine_is_served(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux has all of 127.0.0.0/8 on loopback, so each process can reach 127.0.0.2 as it would reach other addresses."""
+    ports: list[int] = []
+
+    def run(_: Server, sockets: list[socket.socket]) -> None:
+        ports.append(sockets[0].getsockname()[1])
+        socket.create_connection(("127.0.0.1", ports[0]), 60).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", ports[0]), 60).close()
+
+    monkeypatch.setattr(Server, "run", run)
+    serve(FakeContext(stack.parent, lambda stack: None), "local", "showdown", Options(open_browser=False))
+    assert ports
+
+
 def test_a_port_in_use_is_told(stack: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
