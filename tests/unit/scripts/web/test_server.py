@@ -1,7 +1,6 @@
-"""Serving the page: its URL, the file that opens the browser, and its end, also during an update."""
+"""Serving the page: its address, its URL, and its end, also during an update."""
 
 import http.client
-import os
 import re
 import signal
 import socket
@@ -136,41 +135,6 @@ def test_the_page_ends_after_checks_that_are_under_way_and_begins_no_other(stack
         finally:
             for one in (view, *clicks):
                 one.close()
-
-
-def test_the_file_that_opens_the_browser_is_the_users_alone_and_goes_when_it_was_used(
-    stack: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    seen: list[tuple[int, str, str]] = []
-
-    def show(file: Path) -> None:
-        seen.append((file.stat().st_mode & 0o777, file.read_text(), str(file)))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(browser, "has_screen", lambda: True)
-    monkeypatch.setattr(browser, "show", show)
-    context = FakeContext(stack.parent, lambda stack: None)
-    with pytest.raises(KeyboardInterrupt):
-        serve(context, "local", "showdown", Options())
-    ((mode, text, name),) = seen
-    url = re.findall(r"http://\S+", capfd.readouterr().err)[0]
-    assert mode == 0o600 and f"0;url={url}" in text and "token" not in name and not Path(name).exists()
-
-
-def test_the_browser_gets_a_file_and_not_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
-    browser.show(tmp_path / "open.html")
-    assert opened == [(tmp_path / "open.html").as_uri()]
-
-
-@pytest.mark.parametrize(("variables", "expected"), [({}, False), ({"DISPLAY": ":0"}, True)])
-def test_without_a_screen_no_browser_is_opened(
-    variables: dict[str, str], expected: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(os, "environ", variables)
-    assert browser.has_screen() is expected
 
 
 def test_the_url_is_shown_before_a_thread_loads_the_provider(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
