@@ -1,6 +1,7 @@
-"""A change of the page with the real engine and the stand-ins: its events, and its interrupt."""
+"""A change of the page with the real engine and the stand-ins: its events, its lock and its interrupt."""
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -103,8 +104,18 @@ def test_an_engine_that_is_killed_is_told_and_the_next_update_completes(update: 
     assert f"Cleared the lock of pulumi process {running[0].pid}, which was killed." in said
 
 
-def test_an_interrupt_ends_the_update_and_leaves_no_lock(update: Callable[[str], Change], tmp_path: Path) -> None:
+def test_a_change_meets_the_lock_of_another_command_and_an_interrupt_of_that_leaves_none(
+    update: Callable[[str], Change], tmp_path: Path
+) -> None:
+    """Neither change is one of the page's `Changes`, so the engine alone holds them apart, as it does other commands."""
     change = at_work(update(SLOW))
+    running = engine_of(os.getpid())
+    refused = update(QUICK)
+    refused.wait(120)
+    assert running and refused.state == "failed" and refused.can_run_again
+    told = rf"process {running[0].pid} of \S+ on \S+ has locked the stack {STACK} since \S+; wait until it ends\. "
+    assert re.match(f"{told}If it does not run any more, `pulumi cancel {STACK}` removes its lock$", str(refused.error))
+    assert change.is_active
     change.stop()
     change.wait(120)
     assert change.state == "interrupted" and not change.is_active
