@@ -4,16 +4,21 @@ import datetime
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from playwright.sync_api import expect
 
 from components.config.backend_limits import LOGS_LIMIT_NAMES, METRICS_LIMIT_NAMES
 from scripts.tenants.locate import entry_of
+from tests.support.browser import chromium
 from tests.support.killing import kill_at
 from tests.support.polling import eventually
+from tests.support.served_page import served_instance
 from tests.support.shell import run
 from tests.support.user_session import (
     DESTROY,
@@ -109,6 +114,31 @@ def states(walk: UserSession) -> dict[str, str]:
 
 def stored(walk: UserSession) -> list[dict[str, Any]]:
     return [entry for entry in json.loads(tenants(walk, "data", "list", "--json").stdout) if entry["tenant"] == TENANT]
+
+
+@contextmanager
+def cordoned(walk: UserSession) -> Iterator[None]:
+    """Let the node take no new pod until the block ends."""
+    node = walk.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")
+    walk.kubectl("cordon", node)
+    try:
+        yield
+    finally:
+        walk.kubectl("uncordon", node)
+
+
+def is_explained_in_a_browser(walk: UserSession, *start: str) -> None:
+    """Fail unless the list of the page says why the tenant's pod does not start, and follows until it is ready."""
+    with served_instance(walk) as started, chromium() as browser:
+        page, problems = started.open(browser)
+        cell = page.locator(f"#tenant-{TENANT} td").first
+        expect(cell.locator(".state")).to_have_text("loki 0 of 1 ready")
+        with cordoned(walk):
+            walk.kubectl(*start)
+            expect(cell).to_contain_text("pod loki-0: 0/1 nodes are available: 1 node(s) were unschedulable")
+            expect(cell.locator(".state")).to_have_text("loki 0 of 1 ready")
+        expect(cell).to_have_text("ready")
+        assert problems == []
 
 
 def test_a_tenant_is_added_with_the_comments_of_the_file_kept(walk: UserSession, token: str) -> None:
@@ -233,7 +263,7 @@ def test_data_accepted_before_a_deletion_is_retained_and_its_urls_are_404(
     eventually(lambda: states(walk)[TENANT] == "loki 0 of 1 ready", 180)  # after its flush
     refused = tenants(walk, "remove", TENANT, "--keep-tokens", check=False)
     assert refused.returncode == 1 and "is not ready (loki 0 of 1 ready)" in refused.stderr
-    walk.kubectl(*loki, "--replicas=1")
+    is_explained_in_a_browser(walk, *loki, "--replicas=1")
     ready(walk, token)
     assert push_sample(walk, token, 44) == 200
     assert push_line(walk, token, LINE) == 204
