@@ -1,5 +1,6 @@
 """The tenants page of a real instance in Chromium: the list, a change with the engine's progress, a second browser, and data."""
 
+import datetime
 import getpass
 import json
 import re
@@ -12,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from components.core.public_keys import key_id
 from components.gateway.gateway import REPLICAS
+from scripts.checks.quotas import KEY_TYPES
 from scripts.tokens.key_files import read_key_pair
 from scripts.web.data.limits import LIMITED
 from scripts.web.data.states import STATES_SECONDS
@@ -97,6 +99,7 @@ def test_data_of_the_instance_arrives_in_a_browser(
     with chromium() as browser:
         expect.set_options(timeout=DATA_SECONDS * 1000)
         page, problems = page_with_key.open(browser)
+        expect(page.get_by_role("link", name="Add a tenant")).to_have_count(0)
         row = page.locator("#tenant-default")
         expect(row.locator("svg.sparkline")).to_have_count(3)
         expect(row.locator("td").nth(1)).to_have_text(re.compile(r"^\d+[smhd]$"))
@@ -113,11 +116,12 @@ def test_data_of_the_instance_arrives_in_a_browser(
         expect(page.locator("#data-errors")).not_to_contain_text("being asked")
         assert page.locator(".why").all_inner_texts() == []
         _require_answers(page)
+        _offers_no_change(page, page_with_key.site)
         page.get_by_role("link", name="Instance", exact=True).press("Enter")
         key = key_id(read_key_pair(Path(trusted_pair)).public_key())
         expect(page.locator("#gateway dt")).to_have_count(REPLICAS)
         expect(page.locator("#gateway dd")).to_contain_text([key] * REPLICAS)
-        expect(page.locator("#data-certificates")).to_contain_text("certificates, 0 of them to look at")
+        expect(page.locator("#data-certificates")).to_contain_text(_certificates_in_words(walk))
         expect(page.locator("#data-quotas")).to_contain_text("The embedded cloud has no quotas")
         expect(page.locator("#data-updates")).to_contain_text("opstrace ")
         expect(page.locator("#data-updates")).to_contain_text(getpass.getuser())
@@ -149,3 +153,20 @@ def _require_answers(page: Page) -> None:
         expect(answers.locator("th[scope=row]").get_by_text(status, exact=True).first).to_be_visible()
     answers.get_by_text("The newest errors").click()
     expect(answers).to_contain_text("404")
+
+
+def _certificates_in_words(walk: UserSession) -> str:
+    """Return what the page says of the certificates in ACM, which are all good."""
+    listed = walk.aws("acm").list_certificates(Includes={"keyTypes": KEY_TYPES})["CertificateSummaryList"]
+    ends = min(one["NotAfter"] for one in listed).astimezone(datetime.UTC)
+    return f"{len(listed)} certificates, 0 of them to look at; the first ends on {ends:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _offers_no_change(page: Page, site: str) -> None:
+    """Fail if the view of a tenant offers a change, or if the page has the form of one."""
+    expect(page.locator("nav .name")).to_have_text(re.compile(", read-only$"))
+    expect(page.get_by_role("cell", name="valid", exact=True).first).to_be_visible()
+    expect(page.get_by_role("button", name="Revoke")).to_have_count(0)
+    for name in ("Change", "Delete"):
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_count(0)
+    assert page.request.get(f"{site}/tenants/default/change").status == 403
