@@ -19,6 +19,7 @@ from scripts.web.data.limits import LIMITED
 from scripts.web.data.states import STATES_SECONDS
 from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
+from tests.support.recorded_answers import recording, require_no_token
 from tests.support.served_page import ServedPage, served_instance
 from tests.support.user_session import UserSession, url
 
@@ -98,7 +99,8 @@ def test_data_of_the_instance_arrives_in_a_browser(
     assert walk.curl(url("cortex", "default", f"/{SCRIPT}"), token=token)[0] == 404
     with chromium() as browser:
         expect.set_options(timeout=DATA_SECONDS * 1000)
-        page, problems = page_with_key.open(browser)
+        answers = walk.folder / "answers.har"
+        page, problems = page_with_key.open(browser, **recording(answers))
         expect(page.get_by_role("link", name="Add a tenant")).to_have_count(0)
         row = page.locator("#tenant-default")
         expect(row.locator("svg.sparkline")).to_have_count(3)
@@ -128,6 +130,10 @@ def test_data_of_the_instance_arrives_in_a_browser(
         expect(page.locator("#data-alerts")).not_to_contain_text("being read")
         assert page.locator("#data-alerts .why").all_inner_texts() == []
         assert problems == []
+        page.context.close()
+    require_no_token(
+        answers, "/", "/tenants/default", "/tenants/default/data/use", "/instance", "/instance/data/alerts"
+    )
 
 
 def test_the_checks_are_run_in_a_browser(walk: UserSession) -> None:
