@@ -58,7 +58,7 @@ SERIES = {"billing": 8_400.0, "default": 310.0, "ops": 2_150.0, "shop": 41_800.0
 SCRAPE_SECONDS = 30.0
 LINES = {"billing": 3.1, "default": 0.2, "shop": 46.0, "system": 12.4}
 # Of each tenant, by the names of `scripts.web.data.limits`; `series` and `samples` are those above.
-NUMBERS = {"queue": 0.0, "groups": 4.0, "streams": 212.0, "lines": LINES["shop"], "bytes": 11_900.0}
+NUMBERS = {"queue": 0.0, "groups": 24.0, "streams": 212.0, "lines": LINES["shop"], "bytes": 11_900.0}
 LIMITS = {
     "/config": "limits: {max_series_per_user: 5000000, max_global_series_per_user: 50000, ingestion_rate: 25000, "
     "max_outstanding_requests_per_tenant: 100, ruler_max_rule_groups_per_tenant: 70, max_series_per_metric: 50000, "

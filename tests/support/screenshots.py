@@ -55,6 +55,13 @@ def _one_tenant(page: Page, folder: Path, site: str) -> None:
     page.goto(f"{site}/tenants/shop")
     _settled(page)
     page.screenshot(path=folder / "page-tenant.png")
+    top = page.locator("#data-use").evaluate("(one) => one.getBoundingClientRect().top + scrollY")
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.screenshot(
+        path=folder / "page-tenant-data.png",
+        full_page=True,
+        clip={"x": 0, "y": top, "width": WINDOW["width"], "height": height - top},
+    )
 
 
 def _instance(page: Page, folder: Path, site: str) -> None:
