@@ -4,7 +4,8 @@
 targets are for 1,000 lines/s and 100,000 series.
 
 The collector runs with its pod's configuration and GOMEMLIMIT, in a cgroup with the memory limit. It reads log files,
-scrapes a server in place of the kubelet's `/metrics/cadvisor`, and sends to a server in place of the system tenant.
+scrapes a server in place of the kubelet's `/metrics/cadvisor`, and sends to a server in place of the system tenant. What needs
+a cluster is left out: the processor `k8s_attributes`, and the jobs `kubelet` and `pods`.
 """
 
 import gzip
