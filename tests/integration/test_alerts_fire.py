@@ -11,16 +11,21 @@ from typing import Any
 
 import pytest
 
+from components.collectors.rules.selectors import series
 from components.core.units import DAY
+from tests.support.collector_faults import FAILED_LINES, FAILED_POINTS, REFUSED_POINTS
 from tests.support.container_log import write
 from tests.support.gateway import Gateway, Variant, signed
 from tests.support.platform_rules import STANDS_STILL
+from tests.support.polling import eventually
 from tests.support.refusing_s3 import DELETIONS, EVERYTHING, READS
 from tests.support.s3_server import empty
 from tests.support.watched_tenant import WatchedTenant
 
 LINES = 6000  # of 500 characters: more than the queue has room for
 TOO_LONG = "x" * 3000  # characters; Cortex takes 2,048 in the value of a label
+# The queue of samples has no room for three scrapes of these series.
+MANY = "".join(f'orders{{shop="{number}"}} 1\n' for number in range(5000))
 # Of each back end: where its rules are, an expression that cannot be evaluated, and one that always fires.
 RULES = {
     "cortex": ("/api/v1/rules/team", 'label_replace(vector(1), "a", "$1", "b", "(")', "vector(1)"),
@@ -62,12 +67,10 @@ def test_no_alert_fires_without_a_fault(tenant: WatchedTenant) -> None:
 
 def test_series_of_an_annotated_pod_raise_no_alert_and_hide_none(tenant: WatchedTenant) -> None:
     text = FORGED % (time.time() + DAY)
-    tenant.pod.expect_request("/metrics").respond_with_data(text, content_type="text/plain; version=0.0.4")
+    tenant.expose(text)
     names = {line.partition("{")[0].partition(" ")[0] for line in text.split("\n") if line}
     query = f'count({{job="pods",__name__=~"{"|".join(sorted(names))}"}}) == {len(names)}'
-    tenant.system.until(
-        lambda: '"value"' in tenant.system.ask("GET", "/prometheus/api/v1/query", fields={"query": query})[1]
-    )
+    tenant.system.until(lambda: tenant.system.returns(query))
     time.sleep(EVALUATED_SECONDS)
     assert tenant.system.firing("tenant") == USUAL
     tenant.pod.clear()
@@ -146,11 +149,25 @@ def test_an_alert_fires_when_the_bucket_takes_nothing(tenant: WatchedTenant, exp
 
 
 @pytest.mark.fires("CollectorDataLost")
+def test_an_alert_fires_when_an_outage_fills_the_queue_of_samples(tenant: WatchedTenant, expected: set[str]) -> None:
+    lost = {(alert, "otlp_http/metrics") for alert in expected}
+    assert not tenant.system.firing("exporter") & lost
+    tenant.expose(MANY)
+    tenant.way.cut()
+    eventually(lambda: tenant.collector.own_metric(REFUSED_POINTS) > 0, detail=tenant.collector.said)
+    tenant.pod.clear()
+    tenant.way.restore()
+    tenant.until_firing(lost, "exporter")
+    assert not tenant.system.returns(series("collector", FAILED_POINTS))  # so nothing else lets it fire
+
+
+@pytest.mark.fires("CollectorDataLost")
 def test_an_alert_fires_when_the_system_tenant_refuses_samples(tenant: WatchedTenant, expected: set[str]) -> None:
-    tenant.pod.expect_request("/metrics").respond_with_data(
-        f'orders{{shop="{TOO_LONG}"}} 1\n', content_type="text/plain; version=0.0.4"
-    )
+    """It may fire already; what it looks at has series now."""
+    tenant.expose(f'orders{{shop="{TOO_LONG}"}} 1\n')
+    tenant.system.until(lambda: tenant.system.returns(f"{series('collector', FAILED_POINTS)} > 0"))
     tenant.until_firing({(alert, "otlp_http/metrics") for alert in expected}, "exporter")
+    tenant.pod.clear()
 
 
 @pytest.mark.fires("ClusterLogsMissing")
@@ -181,3 +198,12 @@ def test_alerts_fire_when_a_collector_cannot_send_lines(tenant: WatchedTenant, e
         *(f"line {number}".ljust(500, "x") for number in range(LINES)),
     )
     tenant.until_firing({(alert, "node-1") for alert in expected}, "node")
+
+
+@pytest.mark.fires("CollectorDataLost")
+def test_an_alert_fires_when_the_system_tenant_refuses_lines(tenant: WatchedTenant, expected: set[str]) -> None:
+    tenant.lines.status = 400
+    tenant.lines.up()
+    write(tenant.collector.log_file("shop", "cart-3", "web"), "refused")
+    tenant.until_firing({(alert, "otlp_http/logs") for alert in expected}, "exporter")
+    assert tenant.system.returns(f"{series('collector', FAILED_LINES)} > 0")

@@ -16,10 +16,12 @@ from components.collectors.rules.rule import Alert, Group
 from components.config.tenant import TenantSettings
 from localcloud.toolchain import catalog
 from localcloud.toolchain.store import ensure
-from tests.support.alert_cases import CASES, NEVER, Case
+from tests.support import alert_cases, collector_alert_cases
+from tests.support.alert_cases import NEVER, Case
 from tests.support.backend import TENANT, Backend
 from tests.support.shell import run
 
+CASES = [*alert_cases.CASES, *collector_alert_cases.CASES]
 KEYS = {"k1": 86400 + 60, "k2": 400 * 86400}  # when they end; promtool's clock starts at 0
 GROUPS = groups(KEYS)
 ALERTS = [rule for group in GROUPS for rule in group.rules if isinstance(rule, Alert)]

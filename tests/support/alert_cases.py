@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 RESTARTS = 'k8s_container_restarts{job="kubernetes",namespace="a-tenant",pod="loki-0",container="loki"}'
-DAEMON_SET = 'job="kubernetes",namespace="opstrace-collectors",daemonset="node-collector"'
 GATEWAY = 'job="kubernetes",namespace="opstrace",deployment="gateway"'
 SET = 'job="kubernetes",namespace="a-tenant",statefulset="loki"'
 CLAIM = 'job="kubelet",namespace="a-tenant",persistentvolumeclaim="data-loki-0"'
@@ -13,7 +12,6 @@ OF_CORTEX = OF_TENANT % ("cortex", "cortex")
 OF_ALERTMANAGER = OF_TENANT % ("alertmanager", "alertmanager")
 NODE = 'job="kubernetes",node="n1"'
 KUBELET = 'job="kubelet",node="n1"'
-QUEUE = 'job="collector",collector="node-collector",node="n1",exporter="otlp_http/logs"'
 TOKEN_ENDS = 'envoy_http_rbac_shadow_allowed_total{job="gateway",envoy_http_conn_manager_prefix="gateway",envoy_rbac_http_prefix="token_ends_",instance="%s"}'
 ANSWERS = 'envoy_http_downstream_rq_xx_total{job="gateway",envoy_http_conn_manager_prefix="gateway",envoy_response_code_class="%s"}'
 
@@ -252,126 +250,6 @@ CASES = [
         minute=100,
         labels={},
         summary="Clients use tokens that end within 7 days.",
-    ),
-    Case(
-        alert="Watchdog",
-        fault={},
-        healthy={},
-        minute=1,
-        labels={},
-        summary="Always fires. If your receiver gets it no longer, alerts do not arrive.",
-    ),
-    Case(
-        alert="ClusterMetricsOld",
-        fault={f"k8s_node_condition_ready{{{NODE}}}": "1x20", f"up{{{KUBELET}}}": "1x10"},
-        healthy={f"k8s_node_condition_ready{{{NODE}}}": "1x20", f"up{{{KUBELET}}}": "1x11"},
-        minute=16,
-        labels={"node": "n1"},
-        summary="The newest metrics of the node n1 are older than 5 minutes.",
-    ),
-    Case(
-        alert="ClusterLogsOld",
-        fault={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "5x20",
-            f"otelcol_exporter_sent_log_records_total{{{QUEUE}}}": "9x20",
-        },
-        healthy={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "5x20",
-            f"otelcol_exporter_sent_log_records_total{{{QUEUE}}}": "0+1x20",
-        },
-        minute=10,
-        labels={"collector": "node-collector", "node": "n1"},
-        summary="The collector of n1 has lines that it could not send for 5 minutes.",
-    ),
-    Case(  # of a collector that has sent nothing since its start
-        alert="ClusterLogsOld",
-        fault={f"otelcol_exporter_queue_size{{{QUEUE}}}": "5x20"},
-        healthy={f"otelcol_exporter_queue_size{{{QUEUE}}}": "0x20"},
-        minute=10,
-        labels={"collector": "node-collector", "node": "n1"},
-        summary="The collector of n1 has lines that it could not send for 5 minutes.",
-    ),
-    Case(
-        alert="ClusterLogsMissing",
-        fault={
-            ANSWERS % "2": "0+60x40",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40",
-            f"otelcol_receiver_accepted_log_records_total{{{QUEUE}}}": "0+60x5 300x35",
-        },
-        healthy={
-            ANSWERS % "2": "0+60x40",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40",
-            f"otelcol_receiver_accepted_log_records_total{{{QUEUE}}}": "0+60x40",
-        },
-        minute=25,
-        labels={},
-        summary="The gateway answered 600 requests in 10 minutes, and no collector read a line.",
-    ),
-    Case(  # without logs, nothing is missing
-        alert="ClusterLogsMissing",
-        fault={ANSWERS % "2": "0+60x40", f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40"},
-        healthy={ANSWERS % "2": "0+60x40"},
-        minute=25,
-        labels={},
-        summary="The gateway answered 600 requests in 10 minutes, and no collector read a line.",
-    ),
-    Case(
-        alert="CollectorDown",
-        fault={
-            f"k8s_daemonset_ready_nodes{{{DAEMON_SET}}}": "1x20",
-            f"k8s_daemonset_desired_scheduled_nodes{{{DAEMON_SET}}}": "2x20",
-        },
-        healthy={
-            f"k8s_daemonset_ready_nodes{{{DAEMON_SET}}}": "2x20",
-            f"k8s_daemonset_desired_scheduled_nodes{{{DAEMON_SET}}}": "2x20",
-        },
-        minute=15,
-        labels={"job": "kubernetes", "namespace": "opstrace-collectors", "daemonset": "node-collector"},
-        summary="Collectors run on 1 nodes only.",
-    ),
-    Case(
-        alert="CollectorQueueFillingUp",
-        fault={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "60x20",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
-        },
-        healthy={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "40x20",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
-        },
-        minute=10,
-        labels={"job": "collector", "collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
-        summary="The queue otlp_http/logs of n1 is 60% full.",
-    ),
-    Case(
-        alert="CollectorLinesWait",  # the outage is over, and the queue empty
-        fault={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "96x10 0x9",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
-        },
-        healthy={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "94x10 0x9",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
-        },
-        minute=20,
-        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
-        summary="Lines of n1 waited in their files in the last 15 minutes: otlp_http/logs had no room.",
-    ),
-    Case(
-        alert="CollectorLinesWait",  # the disk of the queue was full
-        fault={f"otelcol_exporter_enqueue_failed_log_records_total{{{QUEUE}}}": "_x10 100x20"},
-        healthy={f"otelcol_exporter_enqueue_failed_log_records_total{{{QUEUE}}}": "100x40"},
-        minute=20,
-        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
-        summary="Lines of n1 waited in their files in the last 15 minutes: otlp_http/logs had no room.",
-    ),
-    Case(
-        alert="CollectorDataLost",
-        fault={f"otelcol_exporter_send_failed_log_records_total{{{QUEUE}}}": "_x10 7x20"},
-        healthy={f"otelcol_exporter_send_failed_log_records_total{{{QUEUE}}}": "7x40"},
-        minute=20,
-        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
-        summary="7 lines or samples of n1 were lost by otlp_http/logs in 15 minutes.",
     ),
 ]
 NEVER = compaction(

@@ -28,6 +28,11 @@ class SystemCortex(Backend):
     tenant = SYSTEM
     rules = impatient_rules(1)
 
+    def returns(self, query: str) -> bool:
+        """Tell whether a query gives series."""
+        status, text = self.ask("GET", "/prometheus/api/v1/query", fields={"query": query})
+        return status == 200 and bool(json.loads(text)["data"]["result"])
+
     def firing(self, label: str) -> set[tuple[str, str]]:
         """Return the names of the alerts that fire, each with the value of a label, '' without it."""
         status, text = self.ask("GET", "/prometheus/api/v1/alerts")

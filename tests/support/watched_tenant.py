@@ -18,10 +18,14 @@ from tests.support.platform_rules import SystemCortex
 from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.refusing_s3 import RefusingS3
+from tests.support.relay import Relay
 from tests.support.remote_write import HEADERS, request
+from tests.support.system_tenant import SystemTenant
 
 STREAMS = 10
-LINES_BYTES = 2_000_000  # of the collector's queue of lines: a batch of a hundred is less than a twentieth of it
+# Of the collector's queues. A batch of a hundred lines is less than a twentieth of the one, a scrape of all less than that of the other.
+LINES_BYTES, SAMPLES_BYTES = 2_000_000, 4_000_000
+LOOPBACK, WAY = "127.0.0.1", "127.0.0.2"
 WATCHED = ("cortex", "loki", "alertmanager")
 SETTINGS = {"retention": {"metrics": "2d", "logs": "2d"}, "alertmanager": {"enabled": True}}
 QUICK_SCRAPES = {'"scrape_interval": "30s", "scrape_timeout": "10s"': '"scrape_interval": "1s", "scrape_timeout": "1s"'}
@@ -61,7 +65,10 @@ def _target(port: int, program: str) -> dict[str, Any]:
 class WatchedTenant:
     """Starts everything; `close` ends it.
 
-    `pod` is an annotated pod. The collector cannot send lines: no Loki of the system tenant runs.
+    Attributes:
+        pod: An annotated pod.
+        way: The way of the collector's samples to the Cortex of the system tenant.
+        lines: What takes the collector's lines, in place of the system tenant's Loki. It is down at first.
     """
 
     def __init__(self, folder: Path, s3: str) -> None:
@@ -69,6 +76,7 @@ class WatchedTenant:
         self._folder = folder
         self._started: list[Backend] = []
         self.system = SystemCortex("cortex", self._of("system"), s3, TenantSettings())
+        self.way, self.lines = Relay(WAY, self.system.port), SystemTenant(free_port())
         self.alertmanager = self._backend("alertmanager")
         self.cortex = self._backend("cortex", self.alertmanager)
         self.loki = self._backend("loki", self.alertmanager, self.cortex)
@@ -77,11 +85,13 @@ class WatchedTenant:
         back_ends = {each.name: each for each in (self.cortex, self.loki, self.alertmanager)}
         targets = {name: _target(each.port, name) for name, each in back_ends.items()}
         targets["pods"] = _target(self.pod.port, "pods")
+        by_relay = {f"http://{LOOPBACK}:{self.system.port}": f"http://{WAY}:{self.system.port}"}
+        queues = queue_of("loki", LINES_BYTES) | queue_of("cortex", SAMPLES_BYTES)
         surroundings = Surroundings(
-            {"cortex": self.system.port, "loki": free_port()},
+            {"cortex": self.system.port, "loki": self.lines.port},
             NO_CLUSTER,
             targets=targets,
-            changes=QUICK | QUICK_READER | queue_of("loki", LINES_BYTES) | QUICK_SCRAPES,
+            changes=QUICK | QUICK_READER | queues | QUICK_SCRAPES | by_relay,
         )
         self.collector = ClusterCollector(self._of("collector"), NODE, arguments(), surroundings)
 
@@ -107,8 +117,14 @@ class WatchedTenant:
         self.collector.kill()
         for each in self._started:
             each.kill()
+        self.way.close()
+        self.lines.down()
         self.pod.stop()
         self.s3.close()
+
+    def expose(self, text: str) -> None:
+        """Let the annotated pod expose series, until `pod.clear()`."""
+        self.pod.expect_request("/metrics").respond_with_data(text, content_type="text/plain; version=0.0.4")
 
     def push_sample(self, age: float = 0) -> None:
         """Send a sample that is as old as `age` seconds to Cortex, and let it upload a block."""
