@@ -9,7 +9,7 @@ from tests.support.http_server import read_body
 
 DELETIONS = ("DELETE",)
 READS = ("GET", "HEAD")
-EVERYTHING = (*DELETIONS, *READS, "PUT", "POST")
+WRITES = ("PUT", "POST")
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
