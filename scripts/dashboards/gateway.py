@@ -10,6 +10,10 @@ from scripts.dashboards.pods import use_of_pods
 
 _BUCKETS = f"sum by (le) (rate(envoy_http_downstream_rq_time_bucket{{{REQUESTS}}}{RATE}))"
 _PODS = f'namespace="{GATEWAY_NAMESPACE}"'
+# Of the watched files, and of the one with the listener of log tails. Clusters also have an `update_failure`: of name resolution.
+_SOURCES = "extension_config_discovery|listener_manager"
+REFUSED_CHANGES = f'{{__name__=~"envoy_({_SOURCES})_.+_update_(rejected|failure)_total",job="gateway"}}'
+FAILED_CONNECTIONS = 'envoy_cluster_upstream_cx_connect_fail_total{job="gateway"}'
 
 
 def _quantile(quantile: float) -> Query:
@@ -73,10 +77,7 @@ _REFUSED = Row(
             "Configuration refused",
             "short",
             "Changes of keys, limits or ranges that a pod refused since its start. It goes on with what it had.",
-            Query(
-                f'sum by (instance) ({{__name__=~"envoy_.*_update_(rejected|failure)_total",job="gateway"}}) {OR_ZERO}',
-                "{{instance}}",
-            ),
+            Query(f"sum by (instance) ({REFUSED_CHANGES}) {OR_ZERO}", "{{instance}}"),
         ),
     ),
 )
@@ -98,9 +99,7 @@ _BACK_ENDS = Row(
             "cps",
             "Connections each second that failed or took too long.",
             Query(
-                "sum by (envoy_cluster_name)"
-                f' (rate(envoy_cluster_upstream_cx_connect_fail_total{{job="gateway"}}{RATE})) {OR_ZERO}',
-                "{{envoy_cluster_name}}",
+                f"sum by (envoy_cluster_name) (rate({FAILED_CONNECTIONS}{RATE})) {OR_ZERO}", "{{envoy_cluster_name}}"
             ),
         ),
     ),

@@ -14,6 +14,7 @@ from components.collectors.rules.selectors import series
 from components.core.names import PORTS, namespace
 from scripts.dashboards.catalog import DASHBOARDS
 from scripts.dashboards.expressions import OR_ZERO, SCRAPED_CORTEX
+from scripts.dashboards.gateway import FAILED_CONNECTIONS, REFUSED_CHANGES
 from tests.support.dashboards import Asked, queries
 from tests.support.expressions import selectors
 from tests.support.packets import PodNetwork
@@ -29,15 +30,16 @@ TOO_LONG = "x" * 3000  # characters; both back ends take 2,048 in the value of a
 SELECTORS = {
     selector for query in queries() if query.source == "metrics" for selector in selectors(query.filled(**VALUES))
 }
-# These appear with the first fault: data lost or changes refused, which no test makes, and failures of back ends.
+# These appear with the first fault: data lost or changes refused, which no test of this folder makes, and failures of back ends.
+# tests/integration/test_alerts_fire.py and test_gateway_faults_counted.py make each of them, and find its series.
 LOSSES = {
-    '{__name__=~"envoy_.*_update_(rejected|failure)_total",job="gateway"}',
+    REFUSED_CHANGES,
     series("collector", "otelcol_exporter_enqueue_failed_metric_points_total"),
     series("collector", "otelcol_exporter_send_failed_log_records_total"),
     series("collector", "otelcol_exporter_send_failed_metric_points_total"),
 }
 FAILURES = {
-    'envoy_cluster_upstream_cx_connect_fail_total{job="gateway"}',
+    FAILED_CONNECTIONS,
     f'envoy_http_downstream_rq_xx_total{{{REQUESTS},envoy_response_code_class="5"}}',
 }
 RARE = LOSSES | FAILURES

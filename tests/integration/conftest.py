@@ -20,10 +20,11 @@ from tests.support.collector_faults import Collectors
 from tests.support.embedded_aws import ISSUER, EmbeddedAws
 from tests.support.faults import Faults
 from tests.support.gateway import Gateway
+from tests.support.platform_rules import SystemCortex
 from tests.support.ports import free_port
 from tests.support.project import Project
 from tests.support.recording_server import BackEnd
-from tests.support.s3_server import s3_server
+from tests.support.s3_server import SYSTEM_BUCKET, empty, s3_server
 from tests.support.small_disk import SmallDisk
 from tests.support.stack import Stack, Uninterrupted
 from tests.support.system_tenant import SystemTenant
@@ -73,6 +74,16 @@ def backend(s3: tuple[str, Any], tmp_path: Path) -> Iterator[Callable[..., Backe
     yield make
     for backend in backends:
         backend.kill()
+
+
+@pytest.fixture
+def system_cortex(s3: tuple[str, Any], tmp_path: Path) -> Iterator[SystemCortex]:
+    """The Cortex of the system tenant, with the platform's rules."""
+    server = SystemCortex("cortex", tmp_path, s3[0], TenantSettings())
+    server.start()
+    yield server
+    server.kill()
+    empty(s3[1], SYSTEM_BUCKET)
 
 
 @pytest.fixture
