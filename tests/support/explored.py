@@ -14,23 +14,24 @@ from tests.support.tenant_apis import Asked, TenantApis, matrix, streams
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 METRICS = ["http_requests_total", "up", "upload_bytes_total"]
+BROKEN = "sum("  # a query with which the back end finds fault
 PARSE_ERROR = "1:4: parse error: unexpected end of input"
+NAMES: dict[str, Any] = {
+    "/api/v1/label/__name__/values": METRICS,
+    "/api/v1/labels": ["instance", "job"],
+    "/api/v1/label/job/values": ["shop"],
+    "/loki/api/v1/labels": ["job", "level"],
+    "/loki/api/v1/label/job/values": ["ops", "shop"],
+    "/api/v1/series": [{"__name__": "up", "job": "shop"}],
+    "/api/v1/metadata": {"up": [{"type": "gauge", "help": "Whether a target answers.", "unit": ""}]},
+}
 
 
 def answer(asked: Asked) -> tuple[int, Any]:
-    """Answer as Cortex and Loki do: series of `up`, lines of any log, names, and an error for `sum(`."""
-    names = {
-        "/api/v1/label/__name__/values": METRICS,
-        "/api/v1/labels": ["instance", "job"],
-        "/api/v1/label/job/values": ["shop"],
-        "/loki/api/v1/labels": ["job", "level"],
-        "/loki/api/v1/label/job/values": ["ops", "shop"],
-        "/api/v1/series": [{"__name__": "up", "job": "shop"}],
-        "/api/v1/metadata": {"up": [{"type": "gauge", "help": "Whether a target answers.", "unit": ""}]},
-    }
-    if asked.path in names:
-        return 200, {"status": "success", "data": names[asked.path]}
-    if asked.query["query"] == "sum(":
+    """Answer as Cortex and Loki do: series of `up`, lines of any log, names, and an error for `BROKEN`."""
+    if asked.path in NAMES:
+        return 200, {"status": "success", "data": NAMES[asked.path]}
+    if asked.query["query"] == BROKEN:
         return 400, {"status": "error", "errorType": "bad_data", "error": PARSE_ERROR}
     end = int(asked.query["end"].split(".")[0])
     if asked.path == "/loki/api/v1/query_range":

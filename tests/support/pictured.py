@@ -183,7 +183,9 @@ def answer(asked: Asked) -> tuple[int, Any]:
     return 200, empty.get(asked.path, {"status": "success", "data": []})
 
 
-class _History(Engine):
+class History(Engine):
+    """An engine with the last updates of `UPDATES`."""
+
     def operations(self, most: int) -> list[Operation]:
         entries = [
             {
@@ -209,7 +211,14 @@ class _Cluster(Pods):
         return super().get(version, kind, name, namespace)
 
 
-class _Context(FakeContext):
+class PicturedContext(FakeContext):
+    """A context with engines on `states`, and with APIs of tenants that answer by `answer`."""
+
+    def __init__(self, folder: Path, states: dict[str, list[dict[str, Any]]], **parts: Any) -> None:
+        super().__init__(folder, lambda stack: History(folder, states, [], stack), **parts)
+        self.states = states
+        self.gateway = TenantApis(answer).client
+
     def gateway_pods(self, *_: Any) -> dict[str, Any]:
         state = PodState(key_ids=[key_id(KEY)], current=True, refused=False)
         return {f"{GATEWAY}-6c9f7d5b84-{end}": state for end in ("4kzqp", "w7d2n")}
@@ -246,22 +255,20 @@ def account() -> Iterator[dict[str, Any]]:
         yield aws
 
 
-def main() -> None:
-    """Write the stack file and the list of issued tokens, and serve the page."""
-    folder = Path(sys.argv[1])
+def serve_data(folder: Path, kind: type[PicturedContext], provider: str) -> None:
+    """Write the stack file and the list of issued tokens into a folder, and serve the page in a context of this kind."""
     file = StackFile(INSTANCE, folder)
     for name, value in settings(tenants=TENANTS).items():
         file.set(name, value)
     file.write()
     record(key_id(KEY), [TOKEN])
-    states, cluster = applied(folder), _Cluster()
+    cluster = _Cluster()
     cluster.ready = {tenant: int(tenant != UNREADY) for tenant in SERIES}
     with account() as aws:
-        context = _Context(folder, lambda stack: _History(folder, states, [], stack), aws=aws, cluster=cluster)
-        context.gateway = TenantApis(answer).client
-        serve(context, "local", INSTANCE, Options(open_browser=False, signer=Signer(PAIR)))
+        context = kind(folder, applied(folder), aws=aws, cluster=cluster)
+        serve(context, provider, INSTANCE, Options(open_browser=False, signer=Signer(PAIR)))
     leave()
 
 
 if __name__ == "__main__":
-    main()
+    serve_data(Path(sys.argv[1]), PicturedContext, "local")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.support.browser import chromium
 from tests.support.pictured import KEPT, KEPT_ID, LOGS_QUERY, METRICS_QUERY
-from tests.support.served_page import ServedPage, served
+from tests.support.served_page import ServedPage, served, settled
 from tests.support.shell import ROOT
 
 FOLDER = ROOT / "docs" / "images"
@@ -20,9 +20,9 @@ WINDOW: ViewportSize = {"width": 1240, "height": 720}  # so that no cell of the 
 
 
 @contextmanager
-def pictured(folder: Path) -> Iterator[ServedPage]:
-    """Serve the page of the pictures, with its files in a folder."""
-    command = [sys.executable, "-P", "-m", "tests.support.pictured", str(folder)]
+def pictured(folder: Path, module: str = "tests.support.pictured") -> Iterator[ServedPage]:
+    """Serve the page of the pictures, with its files in a folder. Another module serves it with other engines."""
+    command = [sys.executable, "-P", "-m", module, str(folder)]
     with served(command, cwd=ROOT, env=os.environ | {"XDG_STATE_HOME": str(folder / "state")}) as started:
         yield started
 
@@ -39,10 +39,6 @@ def take(started: ServedPage, browser: Browser, folder: Path) -> None:
     _change(dark, folder, started.site)
 
 
-def _settled(page: Page) -> None:
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
-
-
 def _tenants(page: Page, folder: Path) -> None:
     expect(page.locator("#tenant-shop .state")).to_have_text("ready")
     expect(page.locator("#tenant-shop svg.sparkline")).to_have_count(3)
@@ -53,7 +49,7 @@ def _tenants(page: Page, folder: Path) -> None:
 
 def _one_tenant(page: Page, folder: Path, site: str) -> None:
     page.goto(f"{site}/tenants/shop")
-    _settled(page)
+    settled(page)
     page.screenshot(path=folder / "page-tenant.png")
     top = page.locator("#data-use").evaluate("(one) => one.getBoundingClientRect().top + scrollY")
     height = page.evaluate("document.documentElement.scrollHeight")
@@ -66,7 +62,7 @@ def _one_tenant(page: Page, folder: Path, site: str) -> None:
 
 def _instance(page: Page, folder: Path, site: str) -> None:
     page.goto(f"{site}/instance")
-    _settled(page)
+    settled(page)
     height = page.evaluate("document.documentElement.scrollHeight")  # with the last updates
     page.set_viewport_size({"width": WINDOW["width"], "height": height})
     expect(page.locator("#data-updates tr").last).to_be_in_viewport(ratio=1)

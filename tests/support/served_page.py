@@ -92,6 +92,11 @@ def served_stacks(folder: Path, *options: str) -> AbstractContextManager[ServedP
     return served([sys.executable, "-P", "-m", "tests.support.page", str(folder), *options], cwd=ROOT)
 
 
+def settled(page: Page) -> None:
+    """Wait until the parts that follow a view are there."""
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
 def show_plan(
     page: Page, tenant: str, *, own_stack: bool = False, on_delete: str = "", others: Sequence[str] = ()
 ) -> None:
@@ -200,5 +205,5 @@ def require_not_retained(page: Page, tenant: str) -> None:
     """Fail if the list of retained data has some of a tenant."""
     page.get_by_role("link", name="Retained data", exact=True).press("Enter")
     expect(page.get_by_role("heading", name="Retained data", exact=True)).to_be_visible()
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    settled(page)
     expect(page.get_by_role("link", name=tenant, exact=True)).to_have_count(0)
