@@ -1,33 +1,42 @@
 """Every view of the page in Chromium: without barriers for assistive technology, in the dark, at 200 % zoom, by keyboard."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
+from starlette.routing import Match, Route
 
 from components.core.public_keys import key_id
 from scripts.tokens.issued import record
 from scripts.tokens.signing import Grant
-from tests.support.accessibility import motion, overflow, serious_findings
+from scripts.web.app import ROUTES
+from tests.support.accessibility import barriers, motion, overflow, serious_findings, without_keys
 from tests.support.browser import chromium
 from tests.support.factories import KEY
-from tests.support.pictured import KEPT, KEPT_ID, LOGS_QUERY, METRICS_QUERY
-from tests.support.screenshots import FOLDER, explored, pictured, take
-from tests.support.served_page import ServedPage, served_stacks, written_stack
+from tests.support.page_stories import STORIES, Story
+from tests.support.screenshots import FOLDER, pictured, take
+from tests.support.served_page import ServedPage, served_stacks, settled, written_stack
+from tests.support.staged import COMPLETES, stage
+from tests.support.visit import Visit
 
-ZOOMED = {"width": 640, "height": 400}  # a window of 1280 by 800 pixels at 200 %, in CSS pixels
-VIEWS = (
+# Views of a page that changes nothing, without a key and without data. The stories visit those with data.
+WITHOUT_DATA = [
     "/",
-    "/?filter=nobody",
     "/tenants/ops",
     "/tenants/system",
-    "/tenants/ops/change",
-    "/tenants/ops/delete",
     "/add",
-)
-OTHERS = ("/instance", "/changes", "/explore", "/retained", "/nothing")
+    "/instance",
+    "/changes",
+    "/explore",
+    "/retained",
+    "/nothing",
+]
+IS_COVERED = """one => {
+    const {left, top, width, height} = one.getBoundingClientRect();
+    return !one.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+}"""
+SMALLEST: ViewportSize = {"width": 960, "height": 640}  # in which headings of tables stay while rows are scrolled
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +46,21 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
-    """A page about tenants with long and short texts, and with tokens."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("staged")
+
+
+@pytest.fixture(scope="module")
+def with_data(folder: Path) -> Iterator[ServedPage]:
+    """A page whose views have plots, alerts, lines, tokens and retained data, and whose updates a test leads."""
+    with pictured(folder, "tests.support.staged") as page:
+        yield page
+        stage(folder, COMPLETES)  # an update that waits would keep the page from its end
+
+
+@pytest.fixture(scope="module")
+def without_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
+    """A page that changes nothing, about tenants with long and short texts, and with tokens."""
     folder, state = tmp_path_factory.mktemp("stacks"), tmp_path_factory.mktemp("state")
     owner = "a team with a very long name " * 8
     written_stack(folder, {"name": "ops", "owner": owner, "labels": {"team": "web"}})
@@ -48,105 +70,26 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(state))
         record(key_id(KEY), [token])
-        with served_stacks(folder, "--applied") as page:
+        with served_stacks(folder, "--applied", "--read-only") as page:
             yield page
 
 
-def settled(page: Page) -> None:
-    """Wait until the parts that follow a view are there."""
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
-
-
-def visited(page: Page, site: str) -> Iterator[str]:
-    """Lead the page to each view, and yield its path: at last those of a change that asks, and of one that has ended."""
-    for path in (*VIEWS, *OTHERS):
-        page.goto(f"{site}{path}")
-        settled(page)
-        yield path
-    page.goto(f"{site}/add")
-    page.get_by_label("Name", exact=True).fill("Shop")
-    expect(page.get_by_text("use 1 to 30 characters")).to_be_visible()
-    yield "a wrong name"
-    page.get_by_label("Name", exact=True).fill("shop")
-    page.get_by_label("owner").fill("<b>Bob</b>")
-    page.get_by_role("button", name="Show the plan").click()
-    expect(page.get_by_role("alert")).to_be_visible()
-    yield "a refused form"
-    page.get_by_label("owner").fill("Bob")
-    page.get_by_role("button", name="Show the plan").click()
-    expect(page.get_by_role("button", name="Apply")).to_be_visible()
-    yield "a question"
-    page.get_by_role("button", name="No", exact=True).click()
-    expect(page.get_by_role("status")).to_have_text("not confirmed")
-    page.get_by_text("Output of the engine").click()
-    yield "the end of a change"
-    page.goto(f"{site}/changes")
-    yield "changes"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_view_has_a_serious_barrier(started: ServedPage, browser: Browser, scheme: str) -> None:
-    page, _ = started.open(browser, color_scheme=scheme)
-    found = {path: findings for path in visited(page, started.site) if (findings := serious_findings(page))}
-    assert found == {}
-
-
-def test_a_barrier_is_found(started: ServedPage, browser: Browser) -> None:
-    page, _ = started.open(browser, color_scheme="light", viewport=ZOOMED, reduced_motion="reduce")
-    assert (serious_findings(page), overflow(page), motion(page)) == ([], 0, [])
-    page.evaluate(
-        """() => {
-            const main = document.querySelector('main');
-            main.style.color = '#ddd';
-            main.style.width = '1000px';
-        }"""
+def opened(served: ServedPage, browser: Browser) -> Page:
+    """Return the page in a browser of a user who wants no motion, on a screen with twice as many pixels as CSS has."""
+    page, _ = served.open(
+        browser, device_scale_factor=2, reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"]
     )
-    assert any(one.startswith("color-contrast (serious)") for one in serious_findings(page))
-    page.evaluate("document.querySelector('main').style.transition = 'color 1s'")
-    assert overflow(page) > 0 and motion(page)
-
-
-def test_dark_and_light_follow_the_system(started: ServedPage, browser: Browser) -> None:
-    def lightness(page: Page) -> int:
-        color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        return sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(", ")))
-
-    light, _ = started.open(browser, color_scheme="light")
-    dark, _ = started.open(browser, color_scheme="dark")
-    assert lightness(light) > 700 and lightness(dark) < 100
-
-
-def test_at_200_percent_no_view_is_wider_than_the_window_and_nothing_moves(
-    started: ServedPage, browser: Browser
-) -> None:
-    page, _ = started.open(browser, viewport=ZOOMED, device_scale_factor=2, reduced_motion="reduce")
-    found = {path: wide for path in visited(page, started.site) if (wide := (overflow(page), motion(page))) != (0, [])}
-    assert found == {}
+    return page
 
 
 @pytest.fixture(scope="module")
-def with_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
-    """The page of the pictures, whose views have plots, alerts, lines and retained data."""
-    with pictured(tmp_path_factory.mktemp("pictured")) as page:
-        yield page
+def page(with_data: ServedPage, browser: Browser) -> Page:
+    return opened(with_data, browser)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_view_with_data_has_a_serious_barrier_or_is_too_wide_at_200_percent(
-    with_data: ServedPage, browser: Browser, scheme: str
-) -> None:
-    page, _ = with_data.open(browser, color_scheme=scheme, viewport=ZOOMED, device_scale_factor=2)
-    site, found = with_data.site, {}
-    urls = [f"{site}{path}" for path in ("/", "/tenants/shop", "/instance", "/retained", f"/retained/{KEPT}/{KEPT_ID}")]
-    queries = {"promql": METRICS_QUERY, "logql": LOGS_QUERY}
-    for url in (*urls, *(explored(site, language=language, query=query) for language, query in queries.items())):
-        page.goto(url)
-        settled(page)
-        if "/explore" in url:
-            expect(page.get_by_role("status")).to_have_text(re.compile(r"\.$"))
-        if (problems := (serious_findings(page), overflow(page))) != ([], 0):
-            found[url] = problems
-    assert found == {}
+@pytest.fixture(scope="module")
+def page_without_data(without_data: ServedPage, browser: Browser) -> Page:
+    return opened(without_data, browser)
 
 
 def test_the_pictures_of_the_documentation_are_taken_again(
@@ -157,28 +100,95 @@ def test_the_pictures_of_the_documentation_are_taken_again(
     assert sorted(path.name for path in tmp_path.iterdir()) == shown
 
 
-@pytest.mark.parametrize("path", [*VIEWS, *OTHERS])
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(
-    started: ServedPage, browser: Browser, path: str
+@pytest.mark.parametrize("path", WITHOUT_DATA)
+def test_a_view_without_data_has_no_barrier(without_data: ServedPage, page_without_data: Page, path: str) -> None:
+    page_without_data.goto(f"{without_data.site}{path}")
+    settled(page_without_data)
+    assert barriers(page_without_data) == []
+
+
+def route_of(method: str, path: str) -> str:
+    """Return the method and the path of the route that answers a request; "" for a static file."""
+    scope = {"type": "http", "method": method, "path": path}
+    routes = (one for one in ROUTES if isinstance(one, Route) and one.matches(scope)[0] is Match.FULL)
+    return next((f"{method} {route.path}" for route in routes), "")
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda one: str(one.steps.__name__))
+def test_each_step_by_the_keyboard_leads_to_a_view_without_a_barrier(
+    with_data: ServedPage, page: Page, folder: Path, story: Story
 ) -> None:
-    page, _ = started.open(browser)
-    page.goto(f"{started.site}{path}")
-    settled(page)
-    wanted = page.evaluate(
+    stage(folder, COMPLETES)
+    site, found, asked, changes = with_data.site, {}, set[str](), set[str]()
+
+    def note(request: Request) -> None:
+        asked.add(route_of(request.method, request.url.removeprefix(site).partition("?")[0]))
+
+    page.on("request", note)
+    for state in story.steps(Visit(page, site, folder)):
+        changes |= {*page.locator("strong[role=status]").all_inner_texts()}
+        if problems := barriers(page):
+            found[state] = problems
+    page.remove_listener("request", note)
+    assert found == {}
+    assert {*story.routes} <= asked and changes == {*story.changes}
+
+
+def test_a_barrier_is_found(page_without_data: Page, without_data: ServedPage) -> None:
+    page = page_without_data
+    page.goto(without_data.site)
+    assert barriers(page) == []
+    page.evaluate(
         """() => {
-            const all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')];
-            return all.filter((one) => one.type !== 'hidden' && one.checkVisibility()).length;
+            const main = document.querySelector('main');
+            main.style.color = '#555';
+            main.style.width = '1000px';
         }"""
     )
-    reached = set()
-    for _ in range(wanted):
-        page.keyboard.press("Tab")
-        number, outlined = page.evaluate(
-            """() => {
-                const one = document.activeElement;
-                return [[...document.querySelectorAll('*')].indexOf(one), getComputedStyle(one).outlineStyle !== 'none'];
-            }"""
-        )
-        assert outlined
-        reached.add(number)
-    assert len(reached) == wanted
+    assert any(one.startswith("color-contrast (serious)") for one in serious_findings(page))
+    page.evaluate("document.querySelector('main').style.transition = 'color 1s'")
+    assert overflow(page) > 0 and motion(page)
+
+
+def test_a_control_that_keys_do_not_reach_is_found(page_without_data: Page, without_data: ServedPage) -> None:
+    page = page_without_data
+    page.goto(without_data.site)
+    page.evaluate(
+        """() => {
+            const [unreached, unmarked, covered] = document.querySelectorAll('nav a');
+            unreached.tabIndex = -1;
+            unmarked.style.outline = 'none';
+            const {left, top, width, height} = covered.getBoundingClientRect();
+            const cover = document.body.appendChild(document.createElement('div'));
+            Object.assign(cover.style, {position: 'fixed', left: `${left}px`, top: `${top}px`});
+            Object.assign(cover.style, {width: `${width}px`, height: `${height}px`});
+        }"""
+    )
+    unmarked, covered, unreached = without_keys(page)
+    assert unmarked.startswith('no focus is shown at <a href="/"')
+    assert covered.startswith("<div") and 'covers <a href="/instance"' in covered
+    assert unreached.startswith('not reached: <a class="name"')
+
+
+def test_no_heading_covers_the_control_that_gets_the_focus(page: Page, with_data: ServedPage) -> None:
+    page.set_viewport_size(SMALLEST)
+    page.goto(f"{with_data.site}/tenants/shop")
+    page.get_by_text("Write a client's configuration").press("Enter")
+    buttons = page.get_by_role("table").first.get_by_role("button", name="Copy")
+    buttons.nth(3).focus()
+    buttons.nth(2).evaluate("one => scrollBy(0, one.getBoundingClientRect().top)")
+    assert buttons.nth(2).evaluate(IS_COVERED)
+    page.keyboard.press("Shift+Tab")
+    expect(buttons.nth(2)).to_be_focused()
+    assert not buttons.nth(2).evaluate(IS_COVERED)
+
+
+def test_dark_and_light_follow_the_system(page_without_data: Page) -> None:
+    def lightness() -> int:
+        color: str = page_without_data.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(", ")))
+
+    page_without_data.emulate_media(color_scheme="light")
+    assert lightness() > 700
+    page_without_data.emulate_media(color_scheme="dark")
+    assert lightness() < 100

@@ -257,7 +257,7 @@ def main() -> None:
 
     With `--applied` after it, the files were applied, and the pods of all tenants but `ops` are ready. With `--account`,
     the account is that of the environment, at the endpoints of the stack file. With `--checks`, the provider is `aws`, and
-    checks take until the folder has the file `checked`.
+    checks take until the folder has the file `checked`. With `--read-only`, the page changes nothing.
     """
     disable_garbage_collector()
     folder, is_applied, has_checks = Path(sys.argv[1]), "--applied" in sys.argv[2:], "--checks" in sys.argv[2:]
@@ -274,7 +274,12 @@ def main() -> None:
 
     kind = SlowlyChecked if has_checks else FakeContext
     context = kind(folder, lambda stack: Engine(folder, states(), [], stack), aws=aws, cluster=cluster)
-    serve(context, "aws" if has_checks else "local", "showdown", Options(open_browser=False))
+    serve(
+        context,
+        "aws" if has_checks else "local",
+        "showdown",
+        Options(open_browser=False, read_only="--read-only" in sys.argv[2:]),
+    )
     leave()
 
 

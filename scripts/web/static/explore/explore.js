@@ -12,6 +12,9 @@ const form = document.getElementById("explore");
 const field = document.getElementById("query");
 const status = document.getElementById("status");
 const texts = { promql: "", logql: "" }; // what was typed in each language
+const { run: closeCompletion } = completionKeymap.find(({ key }) => key === "Escape");
+// Or Tab would lead into the options, which scroll.
+const leave = (view) => closeCompletion(view) && false;
 let editor, running;
 
 const chosen = () => Object.fromEntries(new FormData(form));
@@ -31,8 +34,10 @@ function edit() {
         EditorView.lineWrapping,
         EditorView.updateListener.of((update) => {
           if (update.docChanged) field.value = texts[language] = update.state.doc.toString();
+          // Options that scroll take the focus, for assistive technology that does not follow the chosen one.
+          update.view.dom.querySelector(".cm-tooltip-autocomplete > ul")?.setAttribute("tabindex", "0");
         }),
-        Prec.highest(keymap.of([{ key: "Ctrl-Enter", run }, { key: "Mod-Enter", run }])),
+        Prec.highest(keymap.of([{ key: "Ctrl-Enter", run }, { key: "Mod-Enter", run }, { key: "Tab", run: leave }])),
         keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap]),
         autocompletion(), bracketMatching(), closeBrackets(), history(), placeholder(EXAMPLES[language]), colors, theme, support,
       ],

@@ -14,6 +14,7 @@ export const theme = EditorView.theme({
   ".cm-lintRange": { backgroundImage: "none !important", paddingBottom: "0" },
   ".cm-lintRange-error": { textDecoration: "underline wavy var(--bad)" },
   ".cm-lintRange-warning": { textDecoration: "underline wavy var(--quiet)" },
+  ".cm-lintRange-active": { backgroundColor: "var(--raised)" },
 });
 
 export const colors = syntaxHighlighting(
