@@ -28,6 +28,13 @@ WAITS_FOR_ROOM: Mapping[Api, bool] = {"loki": True, "cortex": False}
 # A file that was larger gives its space back once its queue is empty. Smaller ones would do so after each large scrape.
 KEPT_FILE_MEBIBYTES = 1024
 KEPT_DATA_MEBIBYTES = 10  # in the queue at that time, which are copied
+# Of the queues' own metrics, and of others that the Collector writes at its level `detailed`.
+QUEUES_METER, HTTP_METER, PROCESSORS_METER, PIPELINES_METER = (
+    "go.opentelemetry.io/collector/exporter/exporterhelper",
+    "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
+    "go.opentelemetry.io/collector/processor/processorhelper",
+    "go.opentelemetry.io/collector/service",
+)
 
 
 def sending_queue(api: Api, queues: CollectorQueues) -> dict[str, Any]:
@@ -81,6 +88,34 @@ def telemetry() -> dict[str, Any]:
     return {"metrics": {"readers": [{"pull": {"exporter": exporter}}]}}
 
 
+def _view(meter: str, instrument: str, **stream: Any) -> dict[str, Any]:
+    """Return what becomes of the metrics of a name, which may have wildcards."""
+    return {"selector": {"meter_name": meter, "instrument_name": instrument}, "stream": stream}
+
+
+def _views() -> list[dict[str, Any]]:
+    """Return the views for the level `detailed`: the metrics of the level `normal`, and the bytes that the queues took.
+
+    The rules tell by these bytes how old a line in the queue is. The Collector names them those of batches that were sent, but
+    counts what is put into the queue (Collector 0.149, exporterhelper/internal/queue/obs_queue.go). The others leave out what
+    the level `normal` leaves out (service/internal/metricviews/views.go).
+    """
+    nothing: dict[str, Any] = {"aggregation": {"drop": {}}}
+    return [
+        _view(QUEUES_METER, "otelcol_exporter_queue_batch_send_size_bytes", aggregation={"sum": {}}),
+        _view(QUEUES_METER, "otelcol_exporter_queue_batch_send_size", **nothing),
+        _view(
+            QUEUES_METER,
+            "otelcol_exporter_send_failed_*",
+            attribute_keys={"excluded": ["error.type", "error.permanent"]},
+        ),
+        _view(HTTP_METER, "*", **nothing),
+        _view(PROCESSORS_METER, "otelcol_processor_internal_duration", **nothing),
+        *(_view(PIPELINES_METER, f"otelcol.*.{name}.size", **nothing) for name in ("consumed", "produced")),
+    ]
+
+
 def service(pipelines: dict[str, Any]) -> dict[str, Any]:
     """Return the `service` block."""
-    return {"extensions": [HEALTH, STORAGE], "telemetry": telemetry(), "pipelines": pipelines}
+    metrics = telemetry()["metrics"] | {"level": "detailed", "views": _views()}
+    return {"extensions": [HEALTH, STORAGE], "telemetry": {"metrics": metrics}, "pipelines": pipelines}

@@ -14,7 +14,7 @@ import pytest
 from components.collectors.rules.selectors import series
 from components.collectors.rules.storage import FAILED_UPLOADS
 from components.core.units import DAY
-from tests.support.collector_faults import FAILED_LINES, FAILED_POINTS, REFUSED_POINTS
+from tests.support.collector_faults import FAILED_LINES, FAILED_POINTS, REFUSED_POINTS, SENT_LINES
 from tests.support.container_log import write
 from tests.support.gateway import Gateway, Variant, signed
 from tests.support.platform_rules import STANDS_STILL
@@ -27,6 +27,7 @@ LINES = 6000  # of 500 characters: more than the queue has room for
 TOO_LONG = "x" * 3000  # characters; Cortex takes 2,048 in the value of a label
 # The queue of samples has no room for three scrapes of these series.
 MANY = "".join(f'orders{{shop="{number}"}} 1\n' for number in range(5000))
+SLOW_SECONDS = 3  # of a request with lines, each of which has an eighth of what the queue has room for
 # Of each back end: where its rules are, an expression that cannot be evaluated, and one that always fires.
 RULES = {
     "cortex": ("/api/v1/rules/team", 'label_replace(vector(1), "a", "$1", "b", "(")', "vector(1)"),
@@ -201,6 +202,22 @@ def test_alerts_fire_when_a_collector_cannot_send_lines(tenant: WatchedTenant, e
         *(f"line {number}".ljust(500, "x") for number in range(LINES)),
     )
     tenant.until_firing({(alert, "node-1") for alert in expected}, "node")
+
+
+@pytest.mark.fires("ClusterLogsOld")
+def test_an_alert_fires_when_lines_are_sent_too_slowly_and_ends(tenant: WatchedTenant, expected: set[str]) -> None:
+    late = {(alert, "node-1") for alert in expected}
+    file = tenant.collector.log_file("shop", "cart-2", "web")
+    write(file, *(f"slow {number}".ljust(500, "x") for number in range(LINES)))
+    tenant.lines.seconds = SLOW_SECONDS
+    tenant.lines.up()
+    sends = f"rate({series('collector', SENT_LINES)}[3m]) > 0"
+    tenant.system.until(lambda: tenant.system.returns(sends))
+    time.sleep(EVALUATED_SECONDS)  # it does not fire any more because nothing is sent
+    tenant.until_firing(late, "node")
+    tenant.lines.seconds = 0
+    tenant.system.until(lambda: not late & tenant.system.firing("node"))
+    tenant.lines.down()
 
 
 @pytest.mark.fires("CollectorDataLost")

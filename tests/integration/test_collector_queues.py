@@ -20,7 +20,9 @@ from tests.support.collector_faults import (
     READING_FILES,
     REFUSED_LINES,
     REFUSED_POINTS,
+    SENT_LINES,
     SMALL_BYTES,
+    TAKEN_BYTES,
     Collectors,
     all_arrive,
     counting_target,
@@ -89,6 +91,32 @@ def test_lines_that_wait_for_room_are_not_counted_as_lost(system_tenant: SystemT
     system_tenant.up()
     all_arrive(system_tenant, reader, writer.written)
     assert reader.own_metric(REFUSED_LINES) == 0
+
+
+def test_a_queue_counts_the_bytes_that_it_takes_as_it_counts_those_that_it_has(
+    system_tenant: SystemTenant, collectors: Collectors
+) -> None:
+    """By both, the rules tell how old lines are, also after a restart."""
+    system_tenant.down()
+    reader = collectors.node()
+    reader.start()
+    file = log_files(reader, 1)[0]
+
+    def has(lines: int) -> bool:
+        return reader.own_metric(ACCEPTED_LINES) == lines and reader.own_metric(QUEUE_SIZE) > 0
+
+    write(file, *(f"line {number}" for number in range(200)))
+    eventually(lambda: has(200), detail=reader.said)
+    waiting = reader.own_metric(QUEUE_SIZE)
+    assert reader.own_metric(TAKEN_BYTES) == waiting
+    reader.kill()
+    reader.start()
+    write(file, *(f"line {number}" for number in range(200, 300)))
+    eventually(lambda: has(100), detail=reader.said)
+    assert reader.own_metric(QUEUE_SIZE) == waiting + reader.own_metric(TAKEN_BYTES)
+    system_tenant.up()
+    eventually(lambda: reader.own_metric(SENT_LINES) == 300 and reader.own_metric(QUEUE_SIZE) == 0, detail=reader.said)
+    assert reader.own_metric(TAKEN_BYTES) > 0
 
 
 def test_samples_that_do_not_fit_into_the_queue_are_counted(

@@ -7,6 +7,13 @@ from tests.support.alert_cases import ANSWERS, KUBELET, NODE, Case
 DAEMON_SET = 'job="kubernetes",namespace="opstrace-collectors",daemonset="node-collector"'
 QUEUE = 'job="collector",collector="node-collector",node="n1",exporter="otlp_http/logs"'
 SIZE, SENT = "otelcol_exporter_queue_size", "otelcol_exporter_sent_log_records_total"
+TOOK = "otelcol_exporter_queue_batch_send_size_bytes_total"
+
+
+def queue(size: str, took: str, sent: str, pod: str = "a") -> dict[str, str]:
+    """Return the series of a queue of lines: its bytes, all bytes that it took, and the lines that were sent."""
+    labels = f'{QUEUE},instance="{pod}"'
+    return {f"{name}{{{labels}}}": values for name, values in ((SIZE, size), (TOOK, took), (SENT, sent))}
 
 
 def old_lines(fault: Mapping[str, str], healthy: Mapping[str, str]) -> Case:
@@ -58,6 +65,28 @@ CASES = [
     ),
     # A collector that has sent nothing since its start.
     old_lines(fault={f"{SIZE}{{{QUEUE}}}": "5x20"}, healthy={f"{SIZE}{{{QUEUE}}}": "0x20"}),
+    # Lines are sent, but too slowly after an outage of 8 minutes. Without a fault, an outage has lasted for 4 minutes.
+    old_lines(
+        fault=queue("0x1 0+100x8 780-20x10", "0+100x21", "0x10 1+120x10"),
+        healthy=queue("0x9 0+100x4 0x7", "0+100x21", "0+100x10 1000x3 1400+100x6"),
+    ),
+    # Lines always wait for 6 minutes, and without a fault for 4.
+    old_lines(fault=queue("600x20", "0+100x20", "0+1x20"), healthy=queue("400x20", "0+100x20", "0+1x20")),
+    # The collector restarted, and its counters began again.
+    old_lines(
+        fault=queue("1000x20", "0+100x10 0+100x9", "0+1x10 0+1x9"),
+        healthy=queue("90x20", "0+100x10 0+100x9", "0+1x10 0+1x9"),
+    ),
+    # Its pod was replaced. Without a fault, the new one sent what waited.
+    old_lines(
+        fault=queue("1000x10", "0+100x10", "0+1x10", "a") | queue("_x11 1000x9", "_x11 100+100x9", "_x11 0+1x9", "b"),
+        healthy=queue("800x10", "0+100x10", "0+1x10", "a") | queue("_x11 50x9", "_x11 100+100x9", "_x11 0+1x9", "b"),
+    ),
+    # A collector sends slowly since its start. Without a fault, the first one of a node reads many old lines at once.
+    old_lines(
+        fault=queue("_x5 1000x15", "_x5 0+100x15", "_x5 0+1x15"),
+        healthy=queue("_x11 800x9", "_x11 900+100x9", "_x11 0+1x9"),
+    ),
     Case(
         alert="ClusterLogsMissing",
         fault={

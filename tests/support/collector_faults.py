@@ -35,6 +35,7 @@ SENT_LINES = "otelcol_exporter_sent_log_records_total"
 READING_FILES = "otelcol_fileconsumer_reading_files"
 QUEUE_SIZE = "otelcol_exporter_queue_size"
 QUEUE_CAPACITY = "otelcol_exporter_queue_capacity"
+TAKEN_BYTES = "otelcol_exporter_queue_batch_send_size_bytes_total"
 
 
 def queue_of(api: Api, size: int = SMALL_BYTES) -> dict[str, str]:

@@ -10,11 +10,12 @@ from tests.support.backend import SHORT_WAITS, Backend
 from tests.support.s3_server import SYSTEM_BUCKET
 
 STANDS_STILL = 15  # seconds without a success of a compactor, which runs every 2 seconds in tests
+OLD = 8  # seconds after which a line in a collector's queue is old
 
 
-def impatient_rules(seconds: int, stands_still: int = STANDS_STILL) -> str:
+def impatient_rules(seconds: int, stands_still: int = STANDS_STILL, old: int = OLD) -> str:
     """Return the platform's rule file with the same expressions, evaluated every few seconds, and without waits."""
-    file: dict[str, Any] = {"groups": [group.as_group(RUNBOOKS) for group in groups({}, stands_still)]}
+    file: dict[str, Any] = {"groups": [group.as_group(RUNBOOKS) for group in groups({}, stands_still, old)]}
     for group in file["groups"]:
         group["interval"] = f"{seconds}s"
         group["rules"] = [rule | ({"for": "0s"} if "alert" in rule else {}) for rule in group["rules"]]

@@ -22,6 +22,7 @@ class SystemTenant:
 
     Attributes:
         status: The status of each answer, CUT or HANG.
+        seconds: How long each answer takes.
         lines: The lines that arrived, and when each did first, in seconds of `time.time`.
         samples: The values that arrived, by the metric's name.
         delays: Of each request with metrics, the seconds since the oldest of its samples.
@@ -30,7 +31,7 @@ class SystemTenant:
     """
 
     def __init__(self, port: int) -> None:
-        self.port, self.status = port, OK
+        self.port, self.status, self.seconds = port, OK, 0.0
         self.lines: dict[str, float] = {}
         self.samples: dict[str, list[float]] = {}
         self.delays: list[float] = []
@@ -75,6 +76,7 @@ class SystemTenant:
         self._open.clear()
 
     def _answer(self, path: str, body: bytes) -> int:
+        time.sleep(self.seconds)
         status = self.status if self._server else CUT
         while self.status == HANG and self._server:
             time.sleep(0.05)

@@ -9,12 +9,15 @@ from components.collectors.rules.rule import Group
 RUNBOOKS = "docs/how-to/runbooks.md"  # of the checkout
 
 
-def groups(key_ends: Mapping[str, int], stands_still: int = storage.STANDS_STILL) -> list[Group]:
+def groups(
+    key_ends: Mapping[str, int], stands_still: int = storage.STANDS_STILL, old: int = watching.OLD
+) -> list[Group]:
     """Return all groups.
 
     Args:
         key_ends: The time of the end of each limited key, in seconds since the epoch, by key id.
         stands_still: The seconds without a success after which a compactor stands still.
+        old: The seconds after which a line in a collector's queue is old.
     """
     return [
         gateway.GROUP,
@@ -22,7 +25,7 @@ def groups(key_ends: Mapping[str, int], stands_still: int = storage.STANDS_STILL
         storage.group(stands_still),
         nodes.GROUP,
         keys.group(key_ends),
-        watching.GROUP,
+        watching.group(old),
     ]
 
 

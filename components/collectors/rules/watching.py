@@ -1,4 +1,8 @@
-"""Rules about the collectors and the rules themselves: whether what the other rules look at arrives."""
+"""Rules about the collectors and the rules themselves: whether what the other rules look at arrives.
+
+A queue hands out first what it took first. So its oldest lines are older than a time if it has more bytes than it took within this
+time. This holds after restarts too, because a collector finds its queue again.
+"""
 
 from components.collectors.rules.gateway import ANSWERS
 from components.collectors.rules.nodes import condition
@@ -6,6 +10,7 @@ from components.collectors.rules.rule import Alert, Group, rose_or_appeared
 from components.collectors.rules.selectors import series
 from components.collectors.settings import NODE
 from components.core.names import COLLECTORS_NAMESPACE
+from components.core.units import MINUTE
 
 READY, DESIRED = (
     series("kubernetes", f"k8s_daemonset_{state}_nodes", f'namespace="{COLLECTORS_NAMESPACE}"', f'daemonset="{NODE}"')
@@ -13,6 +18,7 @@ READY, DESIRED = (
 )
 OF_LINES = 'exporter=~".*logs"'
 MINUTES = 15
+OLD = 5 * MINUTE  # lines in a queue
 REQUESTS_SEEN = 10  # that the gateway answered, from which on lines must have been read
 # Lines that found no room are no loss: the reader tries them again without end. They count attempts.
 NO_ROOM_FOR_LINES = "otelcol_exporter_enqueue_failed_log_records_total"
@@ -48,77 +54,96 @@ def _was_full() -> str:
     return f"{' / '.join(most)} > {FULL}"
 
 
-GROUP = Group(
-    name="watching",
-    rules=[
-        Alert(
-            name="Watchdog",
-            expr="vector(1)",
-            minutes=0,
-            severity="none",
-            summary="Always fires. If your receiver gets it no longer, alerts do not arrive.",
-        ),
-        Alert(
-            name="ClusterMetricsOld",
-            # A query looks five minutes back: a series is missing once its newest sample is older.
-            expr=(
-                f"absent({condition('ready')}) or (count by (node) ({condition('ready')}) unless on (node)"
-                f" count by (node) ({series('kubelet', 'up')}))"
-            ),
-            minutes=0,
-            severity="critical",
-            summary="The newest metrics of {{ with $labels.node }}the node {{ . }}{{ else }}the cluster{{ end }} are older than 5 minutes.",
-        ),
-        Alert(
-            name="ClusterLogsOld",
-            # A collector that has sent nothing since its start has no series of what it sent.
-            expr=(
-                f"sum by (collector, node) ({_own('otelcol_exporter_queue_size', OF_LINES)}) > 0 unless"
-                f" sum by (collector, node) (rate({_own('otelcol_exporter_sent_log_records_total')}[3m])) > 0"
-            ),
-            minutes=2,
-            severity="critical",
-            summary="The collector of {{ $labels.node }} has lines that it could not send for 5 minutes.",
-        ),
-        Alert(
-            name="ClusterLogsMissing",
-            # The gateway writes a line for each request. Without the collectors of logs there is no queue of lines.
-            expr=(
-                f"sum(increase({ANSWERS}[10m])) > {REQUESTS_SEEN}"
-                f" and on () count({_own('otelcol_exporter_queue_capacity', OF_LINES)})"
-                f" unless on () sum(increase({_own('otelcol_receiver_accepted_log_records_total')}[10m])) > 0"
-            ),
-            minutes=5,
-            severity="critical",
-            summary="The gateway answered {{ $value | humanize }} requests in 10 minutes, and no collector read a line.",
-        ),
-        Alert(
-            name="CollectorDown",
-            expr=f"{READY} < {DESIRED}",
-            minutes=10,
-            severity="warning",
-            summary="Collectors run on {{ $value }} nodes only.",
-        ),
-        Alert(
-            name="CollectorQueueFillingUp",
-            expr=f"{_own('otelcol_exporter_queue_size')} / {_own('otelcol_exporter_queue_capacity')} > 0.5",
-            minutes=5,
-            severity="warning",
-            summary="The queue {{ $labels.exporter }} of {{ $labels.node }} is {{ $value | humanizePercentage }} full.",
-        ),
-        Alert(
-            name="CollectorLinesWait",
-            expr=f"{_was_full()} or {_rose(NO_ROOM_FOR_LINES)}",
-            minutes=0,
-            severity="critical",
-            summary="Lines of {{ $labels.node }} waited in their files in the last 15 minutes: {{ $labels.exporter }} had no room.",
-        ),
-        Alert(
-            name="CollectorDataLost",
-            expr=" or ".join(_rose(counter) for counter in LOSSES),
-            minutes=0,
-            severity="critical",
-            summary="{{ $value }} lines or samples of {{ $labels.node }} were lost by {{ $labels.exporter }} in 15 minutes.",
-        ),
-    ],
+def _has_old(seconds: int) -> str:
+    """Return the expression for collectors whose queue has lines that it took longer ago than these seconds.
+
+    A new pod has no value of that time, so all that it counted is newer. The queue size of the pod before it is seen for five
+    minutes more: the minimum leaves it out. What a full disk refuses counts as taken, but `CollectorLinesWait` fires then.
+    """
+    took = _own("otelcol_exporter_queue_batch_send_size_bytes_total", OF_LINES)
+    lately = f"({took} unless {took} offset {seconds}s) or increase({took}[{seconds}s])"
+    has = f"min by (collector, node) ({_own('otelcol_exporter_queue_size', OF_LINES)})"
+    return f"{has} > sum by (collector, node) ({lately})"
+
+
+def _logs_old(seconds: int) -> Alert:
+    """Return the alert about lines that a collector read, but has not sent for these seconds."""
+    sends_nothing = (
+        f"sum by (collector, node) ({_own('otelcol_exporter_queue_size', OF_LINES)}) > 0 unless"
+        # A collector that has sent nothing since its start has no series of what it sent.
+        f" sum by (collector, node) (rate({_own('otelcol_exporter_sent_log_records_total')}[3m])) > 0"
+    )
+    return Alert(
+        name="ClusterLogsOld",
+        expr=f"({sends_nothing}) or ({_has_old(seconds)})",
+        minutes=2,
+        severity="critical",
+        summary="The collector of {{ $labels.node }} has lines that it could not send for 5 minutes.",
+    )
+
+
+WATCHDOG = Alert(
+    name="Watchdog",
+    expr="vector(1)",
+    minutes=0,
+    severity="none",
+    summary="Always fires. If your receiver gets it no longer, alerts do not arrive.",
 )
+METRICS_OLD = Alert(
+    name="ClusterMetricsOld",
+    # A query looks five minutes back: a series is missing once its newest sample is older.
+    expr=(
+        f"absent({condition('ready')}) or (count by (node) ({condition('ready')}) unless on (node)"
+        f" count by (node) ({series('kubelet', 'up')}))"
+    ),
+    minutes=0,
+    severity="critical",
+    summary="The newest metrics of {{ with $labels.node }}the node {{ . }}{{ else }}the cluster{{ end }} are older than 5 minutes.",
+)
+OF_COLLECTORS = (
+    Alert(
+        name="ClusterLogsMissing",
+        # The gateway writes a line for each request. Without the collectors of logs there is no queue of lines.
+        expr=(
+            f"sum(increase({ANSWERS}[10m])) > {REQUESTS_SEEN}"
+            f" and on () count({_own('otelcol_exporter_queue_capacity', OF_LINES)})"
+            f" unless on () sum(increase({_own('otelcol_receiver_accepted_log_records_total')}[10m])) > 0"
+        ),
+        minutes=5,
+        severity="critical",
+        summary="The gateway answered {{ $value | humanize }} requests in 10 minutes, and no collector read a line.",
+    ),
+    Alert(
+        name="CollectorDown",
+        expr=f"{READY} < {DESIRED}",
+        minutes=10,
+        severity="warning",
+        summary="Collectors run on {{ $value }} nodes only.",
+    ),
+    Alert(
+        name="CollectorQueueFillingUp",
+        expr=f"{_own('otelcol_exporter_queue_size')} / {_own('otelcol_exporter_queue_capacity')} > 0.5",
+        minutes=5,
+        severity="warning",
+        summary="The queue {{ $labels.exporter }} of {{ $labels.node }} is {{ $value | humanizePercentage }} full.",
+    ),
+    Alert(
+        name="CollectorLinesWait",
+        expr=f"{_was_full()} or {_rose(NO_ROOM_FOR_LINES)}",
+        minutes=0,
+        severity="critical",
+        summary="Lines of {{ $labels.node }} waited in their files in the last 15 minutes: {{ $labels.exporter }} had no room.",
+    ),
+    Alert(
+        name="CollectorDataLost",
+        expr=" or ".join(_rose(counter) for counter in LOSSES),
+        minutes=0,
+        severity="critical",
+        summary="{{ $value }} lines or samples of {{ $labels.node }} were lost by {{ $labels.exporter }} in 15 minutes.",
+    ),
+)
+
+
+def group(old: int = OLD) -> Group:
+    """Return the rules; lines in a queue are old after these seconds."""
+    return Group(name="watching", rules=[WATCHDOG, METRICS_OLD, _logs_old(old), *OF_COLLECTORS])
