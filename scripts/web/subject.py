@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from components.config.stack import stack_name
-from scripts.stackfile.file import own_stack_tenants
 from scripts.tenants.locate import own_file, settings_in_instance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from components.config.stack import StackConfig
     from components.config.tenant import TenantSettings
     from scripts.context.context import Context, Target
 
-
 Stamp = tuple[int, int]
 """When a file was changed, in nanoseconds, and its size in bytes."""
 
 
-def _stamp(file: Path) -> Stamp | None:
-    """Return the stamp of a file; None where it is gone since the folder was read, and for a link to nothing."""
+def _stamp(file: Path | os.DirEntry[str]) -> Stamp | None:
+    """Return the stamp of a file; None where it has none: it is gone since the folder was read, or a link to nothing."""
     try:
         status = file.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return status.st_mtime_ns, status.st_size
+
+
+def _stamps(folder: Path, key: Callable[[str], str | None]) -> dict[str, Stamp]:
+    """Return the stamps of files by what `key` makes of their names; those are left out for which it returns None.
+
+    To make a path of each of a thousand names takes several times as long.
+    """
+    found: dict[str, Stamp] = {}
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            name = key(entry.name)
+            if name is not None and (one := _stamp(entry)) is not None:
+                found[name] = one
+    return found
+
+
+def _is_revocations(name: str) -> bool:
+    return name.startswith("revoked-tokens.") and name.endswith(".txt")
 
 
 class Subject:
@@ -38,6 +55,9 @@ class Subject:
         self.context, self.provider_name, self.instance = context, provider_name, instance
         self._lock = threading.Lock()  # of what files have
         self._target_lock = threading.Lock()  # held while an account does not answer
+        self._file, self._prefix = f"Pulumi.{instance}.yaml", f"Pulumi.{instance}."
+        self._seen: tuple[dict[str, Stamp], dict[str, Stamp]] = ({}, {})  # what the last look has found
+        self._own_stacks: Sequence[str] = ()
         self._config: StackConfig | None = None
         self._config_stamps: dict[str, Stamp] = {}  # of the files from which it was read
         self._own: dict[str, TenantSettings] = {}  # of each tenant's own file, without the defaults of the instance
@@ -48,7 +68,7 @@ class Subject:
     def config(self) -> StackConfig:
         """Return the configuration of the instance; raises `UserError` where its file is missing or invalid."""
         with self._lock:
-            return self._read_config()
+            return self._read_config(self._look_at_config())
 
     def settings(self) -> Mapping[str, TenantSettings]:
         """Return the settings of all tenants of all files, `system` among them; raises as `config` does.
@@ -56,36 +76,55 @@ class Subject:
         A thousand files take half a second to read, so only changed ones are read again.
         """
         with self._lock:
-            config = self._read_config()
-            stamps = {tenant: stamp for tenant in self.own_stacks() if (stamp := self._own_stamp(tenant))}
-            if self._settings is None or stamps != self._own_stamps:
-                self._own = {tenant: self._own_settings(tenant, stamp) for tenant, stamp in stamps.items()}
-                self._own_stamps = stamps
-                own = {tenant: one.with_defaults(config.tenant_defaults) for tenant, one in self._own.items()}
-                self._settings = settings_in_instance(config) | own
+            of_config, of_tenants = self._look()
+            config = self._read_config(of_config)
+            if self._settings is None or of_tenants != self._own_stamps:
+                own = {tenant: self._own_settings(tenant, one) for tenant, one in of_tenants.items()}
+                settings = settings_in_instance(config) | self._with_defaults(own, config.tenant_defaults)
+                self._own, self._own_stamps, self._settings = own, of_tenants, settings
             return self._settings
 
-    def own_stacks(self) -> list[str]:
-        """Return the tenants with stacks of their own."""
-        return own_stack_tenants(self.context.stacks, self.instance)
+    def own_stacks(self) -> Sequence[str]:
+        """Return the tenants with stacks of their own, sorted."""
+        with self._lock:
+            self._look()
+            return self._own_stacks
 
-    def _read_config(self) -> StackConfig:
+    def _look(self) -> tuple[dict[str, Stamp], dict[str, Stamp]]:
+        """Return the stamps of the files that configure the instance, and those of tenants' own files by tenant."""
+        found = self._look_at_config(), _stamps(self.context.stacks, self._tenant_of)
+        if found != self._seen:
+            self._seen, self._own_stacks = found, tuple(sorted(found[1]))
+        return found
+
+    def _look_at_config(self) -> dict[str, Stamp]:
+        """Return the stamps of the files that configure the instance, by name. It costs less than a look at all files."""
+        return _stamps(self.context.stacks, lambda name: name if name == self._file or _is_revocations(name) else None)
+
+    def _tenant_of(self, name: str) -> str | None:
+        """Return the tenant to which a file belongs; None for another file."""
+        is_own = name.startswith(self._prefix) and name.endswith(".yaml") and name != self._file
+        return name.split(".")[2] if is_own else None
+
+    def _read_config(self, stamps: dict[str, Stamp]) -> StackConfig:
         """Return the configuration. A file with a thousand tenants takes a fifth of a second to read, so only a changed one is."""
-        folder = self.context.stacks
-        files = [*folder.glob(f"Pulumi.{self.instance}.yaml"), *folder.glob("revoked-tokens.*.txt")]
-        stamps = {file.name: stamp for file in files if (stamp := _stamp(file))}
         if self._config is None or stamps != self._config_stamps:
             config = self.context.require_file(self.instance).config()
             self._config, self._config_stamps, self._settings = config, stamps, None
         return self._config
 
-    def _own_stamp(self, tenant: str) -> Stamp | None:
-        return _stamp(self.context.stacks / f"Pulumi.{stack_name(self.instance, tenant)}.yaml")
-
-    def _own_settings(self, tenant: str, stamp: Stamp) -> TenantSettings:
-        if self._own_stamps.get(tenant) == stamp:
+    def _own_settings(self, tenant: str, one: Stamp) -> TenantSettings:
+        if self._own_stamps.get(tenant) == one:
             return self._own[tenant]
         return own_file(self.context, self.instance, tenant).tenant_stack().settings
+
+    def _with_defaults(self, own: Mapping[str, TenantSettings], defaults: TenantSettings) -> dict[str, TenantSettings]:
+        """Return the settings of tenants with stacks of their own; those that have not changed since the last time are kept."""
+        kept = self._settings or {}
+        return {
+            tenant: kept[tenant] if kept and self._own.get(tenant) is one else one.with_defaults(defaults)
+            for tenant, one in own.items()
+        }
 
     def target(self) -> Target:
         """Return the instance with its clients, which are made once, for reads.

@@ -6,6 +6,7 @@ thread reads them (`States`).
 
 from __future__ import annotations
 
+import operator
 import threading
 import time
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from scripts.web.fault import reported
 from scripts.web.rounds import Rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from scripts.tenants.readiness import State
@@ -56,7 +57,9 @@ class TenantList:
         self._pods_error: str | None = None
         self._watchers = 0
         self._lock = threading.Lock()  # of what was shown last
-        self._shown: list[Glance] | None = None
+        self._shown: Sequence[Glance] | None = None
+        # The last list, after what it was made of. It is one tuple, because threads replace it.
+        self._made: tuple[Sequence[Any], Sequence[Glance]] = ((None,) * 5, ())
         self._rounds = Rounds("tenant list", ROUND_SECONDS, self.read, lambda: self.is_watched)
         self.states = States(subject, lambda: self.is_watched, self._notice_states)
 
@@ -98,21 +101,20 @@ class TenantList:
 
     def buckets(self) -> Mapping[str, frozenset[str]] | None:
         """Return the buckets of each tenant that is applied; None before the engine's states were read."""
-        deployed = self.states.deployed
-        return None if deployed is None else {name: frozenset(one.buckets.values()) for name, one in deployed.items()}
+        return self.states.buckets
 
-    def tenants(
-        self, text: str = "", key: Callable[[Glance], Any] = SORTS["name"], *, descending: bool = False
-    ) -> list[Glance]:
-        """Return the tenants in whose name, state, reasons or owner `text` stands, sorted by `key`.
+    def tenants(self) -> Sequence[Glance]:
+        """Return all tenants by name. They are made anew only when something of them was read that differs.
 
         Raises `UserError` where a stack file is invalid.
         """
         subject, states = self._subject, self.states
-        found = glances(subject.settings(), subject.own_stacks(), states.deployed, self._pods, states.created)
-        wanted = text.lower().split()
-        chosen = [one for one in found if all(word in _text_of(one) for word in wanted)]
-        return sorted(chosen, key=key, reverse=descending)
+        parts = subject.settings(), subject.own_stacks(), states.deployed, self._pods, states.created
+        made_of, made = self._made
+        if not all(map(operator.is_, parts, made_of)):
+            made = glances(*parts)
+            self._made = parts, made
+        return made
 
     def read(self) -> None:
         """Look at the pods. An error is kept as the reason."""
@@ -120,7 +122,9 @@ class TenantList:
         try:
             # Before the states were read, a namespace tells that its tenant is applied.
             applied = states.created if states.deployed is None else states.deployed
-            self._pods = pod_states(self._subject.target().cluster, self._subject.settings(), applied)
+            pods = pod_states(self._subject.target().cluster, self._subject.settings(), applied)
+            if pods != self._pods:  # for equal ones, the list would be made anew
+                self._pods = pods
             self._pods_at = time.time()
             self._pods_error = None
         except REPAIRABLE as failed:
@@ -147,6 +151,15 @@ class TenantList:
             if (shown, error) != (self._shown, self.error):
                 self._shown, self.error = shown, error
                 self.version += 1
+
+
+def select(
+    tenants: Sequence[Glance], text: str, key: Callable[[Glance], Any], *, descending: bool = False
+) -> list[Glance]:
+    """Return the tenants in whose name, state, reasons or owner each word of `text` stands, sorted by `key`."""
+    wanted = text.lower().split()
+    chosen = [one for one in tenants if all(word in _text_of(one) for word in wanted)]
+    return sorted(chosen, key=key, reverse=descending)
 
 
 def _text_of(tenant: Glance) -> str:

@@ -85,8 +85,9 @@ def glances(
     created: Mapping[str, float],
 ) -> list[Glance]:
     """Return all tenants by name; `deployed` is None before the states were read."""
+    alone = {*own_stacks}
     found = [
-        _glance(name, settings.get(name), deployed, pods.get(name), own_stack=name in own_stacks)
+        _glance(name, settings.get(name), deployed, pods.get(name), own_stack=name in alone)
         for name in sorted({*settings, *(deployed or {})})
     ]
     return [replace(one, created=created.get(one.name)) for one in found]

@@ -49,6 +49,9 @@ class Figures:
     lines: Plot | None = None
 
 
+NONE = Figures()
+
+
 class FiguresOfTenants:
     """The figures of all tenants, read in rounds while browsers look.
 
@@ -69,7 +72,7 @@ class FiguresOfTenants:
 
     def of(self, tenant: str) -> Figures:
         """Return the figures of a tenant."""
-        return self._by_tenant.get(tenant, Figures())
+        return self._by_tenant.get(tenant, NONE)
 
     def refresh_if_old(self) -> None:
         """Read them soon if no browser looked for a while."""

@@ -42,6 +42,7 @@ class States:
 
     Attributes:
         deployed: The tenants that are applied, by name; None before the states were read.
+        buckets: The buckets of each of them; None before.
         created: When each tenant's namespace was created, in seconds since the epoch.
         read_at: When the states were read, in seconds since the epoch; None before.
         error: Why they cannot be read; None where they can.
@@ -49,6 +50,7 @@ class States:
 
     def __init__(self, subject: Subject, is_watched: Callable[[], bool], told: Callable[[], None]) -> None:
         self.deployed: Mapping[str, Applied] | None = None
+        self.buckets: Mapping[str, frozenset[str]] | None = None
         self.created: Mapping[str, float] = {}
         self.read_at: float | None = None
         self.error: str | None = None
@@ -105,6 +107,7 @@ class States:
 
         map_concurrently(read, [stack for stack in stacks if not _is_kept(kept, stack, updated[stack])], AT_ONCE)
         self.deployed = {name: one for stack in stacks for name, one in kept[stack][1].items()}
+        self.buckets = {name: frozenset(one.buckets.values()) for name, one in self.deployed.items()}
         self.created = creations(target.cluster)
         self.read_at = time.time()
 

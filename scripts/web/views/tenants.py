@@ -17,10 +17,10 @@ from scripts.web.data.figures import ROUND_SECONDS
 from scripts.web.data.states import STATES_SECONDS
 from scripts.web.fault import reported
 from scripts.web.page import page_of
-from scripts.web.tenant_list import SORTS
+from scripts.web.tenant_list import SORTS, select
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from starlette.requests import Request
 
@@ -59,18 +59,19 @@ def _listed(request: Request, shown: str | None = None) -> dict[str, Any]:
     sort = sort if sort in HEADINGS else "name"
     descending, text = query.get("order") == "descending", query.get("filter", "")
     error = page.tenants.error
+    everyone: Sequence[Glance] = ()
     try:
-        tenants = page.tenants.tenants(text, _key(page, sort), descending=descending)
-        total = len(page.subject.settings())
+        everyone = page.tenants.tenants()
     except UserError as invalid:
-        tenants, total, error = [], 0, str(invalid)
+        error = str(invalid)
+    tenants = select(everyone, text, _key(page, sort), descending=descending)
     now = time.time()
     html, mark = page.rows.html({one.name: _row(page, one, now) for one in tenants}, shown, are_all=not text.strip())
     return {
         "tenants": tenants,
         "rows": html,
         "mark": mark,
-        "total": total,
+        "total": len(everyone),
         "headings": HEADINGS,
         "sort": sort,
         "descending": descending,

@@ -134,6 +134,22 @@ def test_an_invalid_file_is_told_until_it_is_mended(
     assert subject.settings()["shop"].owner == "Zoe"
 
 
+def test_settings_that_do_not_fit_the_defaults_are_told_until_they_do(
+    instance: StackFile, context: Any, write: Callable[..., None]
+) -> None:
+    instance.set("tenantDefaults", {"size": {"metrics": {"memoryLimit": "1Gi"}}})
+    instance.write()
+    write("shop")
+    subject = Subject(context, "local", "showdown")
+    assert "shop" in subject.settings()
+    write("shop", size={"metrics": {"memory": "2Gi"}})
+    for _ in range(2):
+        with pytest.raises(UserError, match="raise memoryLimit"):
+            subject.settings()
+    write("shop", owner="Zoe")
+    assert subject.settings()["shop"].owner == "Zoe"
+
+
 def test_its_clients_give_up_soon(instance: StackFile, tmp_path: Path) -> None:
     class Recording(FakeContext):
         """A context that keeps whether its clients give up soon."""

@@ -251,6 +251,23 @@ def test_the_state_of_a_tenant_is_asked_for_alone(site: Site) -> None:
     assert "There is no tenant nobody" in browser.get("/tenants/nobody/state", 404)
 
 
+def test_the_list_is_made_anew_only_if_something_of_it_differs(site: Site) -> None:
+    site.read()
+    listed, buckets = site.page.tenants.tenants(), site.page.tenants.buckets()
+    site.page.tenants.read()
+    assert site.page.tenants.tenants() is listed and site.page.tenants.buckets() is buckets
+    site.cluster.ready["ops"] = 1
+    site.page.tenants.read()
+    assert [one.state for one in site.page.tenants.tenants()] == ["ready", "ready", "not applied", "ready"]
+
+
+def test_the_list_counts_tenants_that_the_next_update_deletes(site: Site) -> None:
+    site.states["showdown"] = deployed("gone")
+    site.read()
+    browser = site.browser()
+    assert ">5 of 5 tenants.<" in browser.get("/") and ">1 of 5 tenants.<" in browser.get("/?filter=gone")
+
+
 def test_the_contents_of_a_tenant_follow(site: Site) -> None:
     facts = site.browser().get("/tenants/default/facts")
     assert "0 B" in facts and "The back end does not answer." in facts
