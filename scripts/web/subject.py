@@ -21,7 +21,7 @@ Stamp = tuple[int, int]
 """When a file was changed, in nanoseconds, and its size in bytes."""
 
 
-def _stamp(file: Path | os.DirEntry[str]) -> Stamp | None:
+def stamp(file: Path | os.DirEntry[str]) -> Stamp | None:
     """Return the stamp of a file; None where it has none: it is gone since the folder was read, or a link to nothing."""
     try:
         status = file.stat()
@@ -39,7 +39,7 @@ def _stamps(folder: Path, key: Callable[[str], str | None]) -> dict[str, Stamp]:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             name = key(entry.name)
-            if name is not None and (one := _stamp(entry)) is not None:
+            if name is not None and (one := stamp(entry)) is not None:
                 found[name] = one
     return found
 
@@ -49,10 +49,15 @@ def _is_revocations(name: str) -> bool:
 
 
 class Subject:
-    """An instance of a provider. Threads may share it."""
+    """An instance of a provider. Threads may share it.
+
+    Attributes:
+        version: Grows when `settings` or `own_stacks` find that a file has changed.
+    """
 
     def __init__(self, context: Context, provider_name: str, instance: str) -> None:
         self.context, self.provider_name, self.instance = context, provider_name, instance
+        self.version = 0
         self._lock = threading.Lock()  # of what files have
         self._target_lock = threading.Lock()  # held while an account does not answer
         self._file, self._prefix = f"Pulumi.{instance}.yaml", f"Pulumi.{instance}."
@@ -95,6 +100,7 @@ class Subject:
         found = self._look_at_config(), _stamps(self.context.stacks, self._tenant_of)
         if found != self._seen:
             self._seen, self._own_stacks = found, tuple(sorted(found[1]))
+            self.version += 1
         return found
 
     def _look_at_config(self) -> dict[str, Stamp]:

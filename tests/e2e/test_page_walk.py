@@ -171,6 +171,7 @@ def test_the_tutorials_are_walked_in_a_browser(walk: UserSession, trusted_pair: 
         command = ends_with_what_clients_need(page)
         open_tenant(page, SHOP)
         token = token_of(walk, page, trusted_pair)
+        expect(page.get_by_role("row", name=str(read_token(token).text_of("jti")))).to_contain_text("valid")
         with prometheus(walk, command, trusted_pair) as port:
             is_pushed_and_read(walk, page, token, port)
 

@@ -1,26 +1,40 @@
 """The views of one tenant, of the instance and of changes follow without a reload: only what differs is replaced, in Chromium."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from scripts.cli.tokens.revoke import ta_revoke_token
+from scripts.stackfile.file import StackFile
+from scripts.tokens.issued import record
+from scripts.tokens.signing import Grant
 from tests.support.browser import chromium
-from tests.support.pictured import UNREADY
+from tests.support.contexts import FakeContext, invoke
+from tests.support.pictured import INSTANCE, TOKEN, UNREADY
 from tests.support.screenshots import pictured
 from tests.support.served_page import ServedPage
 
 FIGURES = "htmx.trigger(document.getElementById('live'), 'figures')"  # as the stream's event every 30 seconds
 ACCOUNT = FIGURES.replace("figures", "account")  # as that every 5 minutes
 TURNED = FIGURES.replace("figures", "turned")  # as when a change begins or ends
+CHANGES = FIGURES.replace("figures", "changes")  # as then, and when one asks
 UPDATES = "**/instance/data/updates"
 CONNECTED = "document.getElementById('live').dispatchEvent(new Event('htmx:sse:after:connection', {bubbles: true}))"
+MANY = 12  # tokens at once: more than the rows among which htmx looks for one that is equal
 LATER = "void (Date.now = (now => () => now + 300_000)(Date.now()))"
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
-    with pictured(tmp_path_factory.mktemp("pictured")) as one:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the stack file and the ledger of the page's user."""
+    return tmp_path_factory.mktemp("pictured")
+
+
+@pytest.fixture(scope="module")
+def started(folder: Path) -> Iterator[ServedPage]:
+    with pictured(folder) as one:
         yield one
 
 
@@ -44,6 +58,19 @@ def opened(started: ServedPage, browser: Browser, path: str, *, is_silent: bool 
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     page.wait_for_timeout(1000)  # until clocks and counts have other values
     return page, problems
+
+
+def say_no(page: Page) -> None:
+    """Answer the question of the page, and wait until its change has ended."""
+    page.get_by_role("button", name="No", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text("not confirmed")
+
+
+def ask_for_owner(page: Page, owner: str) -> None:
+    """Fill in the form of a tenant with another owner, and wait until the page asks whether to apply that."""
+    page.get_by_label("owner").fill(owner)
+    page.get_by_role("button", name="Show the plan").click()
+    expect(page.get_by_text("Apply this change?")).to_be_visible()
 
 
 def text(part: Locator) -> str:
@@ -127,8 +154,7 @@ def test_the_list_of_changes_follows(started: ServedPage, browser: Browser) -> N
     page, problems = opened(started, browser, "/changes")
     expect(page.get_by_text("This page has made no change yet.")).to_be_visible()
     other, _ = opened(started, browser, "/tenants/shop/change")
-    other.get_by_label("owner").fill("team shop")
-    other.get_by_role("button", name="Show the plan").click()
+    ask_for_owner(other, "team shop")
     row = page.get_by_role("row", name="Change the tenant shop")
     expect(row).to_contain_text("waits for an answer")
     link = row.get_by_role("link")
@@ -137,3 +163,56 @@ def test_the_list_of_changes_follows(started: ServedPage, browser: Browser) -> N
     expect(row).to_contain_text("not confirmed")
     expect(link).to_be_focused()
     assert problems == []
+
+
+def test_a_link_stays_that_of_its_change_when_that_ends_and_another_one_begins(
+    started: ServedPage, browser: Browser
+) -> None:
+    other, _ = opened(started, browser, "/tenants/shop/change")
+    ask_for_owner(other, "team shop")
+    change = other.url.removeprefix(started.site)
+    page, problems = opened(started, browser, "/changes", is_silent=True)
+    link = page.locator(f"#changes a[href='{change}']")
+    link.focus()
+    say_no(other)
+    other.goto(f"{started.site}/tenants/billing/change")
+    ask_for_owner(other, "team web")
+    page.evaluate(CHANGES)
+    expect(page.get_by_role("row", name="Change the tenant billing")).to_contain_text("waits for an answer")
+    expect(link).to_be_focused()
+    say_no(other)
+    assert problems == []
+
+
+def test_tokens_follow_the_verbs_of_another_terminal_and_a_button_stays_that_of_its_token(
+    started: ServedPage, browser: Browser, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    page, problems = opened(started, browser, "/tenants/shop")
+    instance, problems_of_instance = opened(started, browser, "/instance")
+    revoked = instance.locator("dt:text-is('Revoked tokens') + dd")
+    link = instance.get_by_role("link", name="Explore")
+    expect(revoked).to_have_text("0")
+    button = page.get_by_role("button", name=f"Revoke the token {TOKEN.id}")
+    for one in (button, link):
+        one.focus()
+
+    (key,) = StackFile(INSTANCE, folder).config().data_api.public_keys
+    later, *others = (Grant(instance=INSTANCE, tenant="shop", name="later") for _ in range(MANY))
+    record(key, [later, *others])
+    row = page.get_by_role("row", name=later.id)
+    expect(row).to_contain_text("valid")
+    expect(button).to_be_focused()
+    done = invoke(FakeContext(folder), ta_revoke_token, "local", INSTANCE, later.id, "--no-apply")
+    assert done.exit_code == 0, done.output
+    expect(row).to_contain_text("revoked")
+    expect(row.get_by_role("button")).to_have_count(0)
+    expect(revoked).to_have_text("1")
+    for one in (button, link):
+        expect(one).to_be_focused()
+
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Apply this change?")).to_be_visible()
+    expect(page.locator(".added", has_text=TOKEN.id)).to_be_visible()
+    say_no(page)
+    assert problems == problems_of_instance == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse, Response
 
@@ -31,20 +31,28 @@ def show(request: Request) -> Response:
 def _answer(request: Request, findings: Sequence[Finding] = (), error: str | None = None) -> Response:
     page = page_of(request)
     try:
-        config = page.subject.config()
+        shown = _header(page)
     except UserError as invalid:
         return page.respond(request, "problem.html", status=200, heading="The stack file is invalid", text=str(invalid))
-    return page.respond(
-        request,
-        "instance.html",
-        domain=instance_domain(page.instance, config.domain),
-        keys=sorted(config.data_api.public_keys),
-        revoked=len(config.data_api.revoked_tokens),
-        tenants=len(page.subject.settings()),
-        own_stacks=len(page.subject.own_stacks()),
-        findings=findings,
-        error=error,
-    )
+    return page.respond(request, "instance.html", findings=findings, error=error, **shown)
+
+
+def _header(page: Page) -> dict[str, Any]:
+    """Return what the files have of the instance; raises `UserError` where one is invalid."""
+    config, tenants = page.subject.config(), page.subject.settings()
+    return {
+        "domain": instance_domain(page.instance, config.domain),
+        "keys": sorted(config.data_api.public_keys),
+        "revoked": len(config.data_api.revoked_tokens),
+        "tenants": len(tenants),
+        "own_stacks": len(page.subject.own_stacks()),
+    }
+
+
+def header(request: Request) -> Response:
+    """Answer with what the files have of the instance, which its view asks for when one has changed."""
+    page = page_of(request)
+    return HTMLResponse(page.html("instance_header.html", **_header(page)))
 
 
 def gateway(request: Request) -> Response:

@@ -52,13 +52,19 @@ def _answer(request: Request, error: str | None = None, status: int = HTTPStatus
     )
 
 
-def _state(request: Request) -> dict[str, Any]:
-    """Return the values of the tenant's state; raises `HTTPException` where there is no such tenant."""
+def _glance(request: Request) -> Glance:
+    """Return the tenant of the URL; raises `HTTPException` where there is no such tenant."""
     page, name = page_of(request), request.path_params["tenant"]
     glance = next((one for one in page.tenants.tenants() if one.name == name), None)
     if glance is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no tenant {name} in {page.instance}.")
-    return {"tenant": glance, "outage": page.tenants.error, "pods_at": page.tenants.pods_at}
+    return glance
+
+
+def _state(request: Request) -> dict[str, Any]:
+    """Return the values of the tenant's state; raises as `_glance` does."""
+    page = page_of(request)
+    return {"tenant": _glance(request), "outage": page.tenants.error, "pods_at": page.tenants.pods_at}
 
 
 def state(request: Request) -> Response:
@@ -97,6 +103,13 @@ def _token(entry: Mapping[str, Any], config: StackConfig) -> dict[str, Any]:
         state = "valid"
     scope = "all" if entry.get("scope") is None else str(entry["scope"])
     return {"id": entry["id"], "name": entry.get("name"), "scope": scope, "expires": entry["expires"], "state": state}
+
+
+def tokens(request: Request) -> Response:
+    """Answer with the tokens of a tenant alone, which its view asks for when the ledger or a stack file has changed."""
+    page, tenant = page_of(request), _glance(request)
+    listed = _tokens(page.instance, tenant.name, page.subject.config())
+    return HTMLResponse(page.html("tokens.html", tenant=tenant, tokens=listed, csrf=request.state.session.csrf))
 
 
 def facts(request: Request) -> Response:

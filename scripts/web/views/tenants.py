@@ -12,11 +12,13 @@ import anyio.to_thread
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from components.core.errors import UserError
+from scripts.tokens import issued
 from scripts.ui.durations import age_in_words
 from scripts.web.data.figures import ROUND_SECONDS
 from scripts.web.data.states import STATES_SECONDS
 from scripts.web.fault import reported
 from scripts.web.page import page_of
+from scripts.web.subject import stamp
 from scripts.web.tenant_list import SORTS, select
 
 if TYPE_CHECKING:
@@ -27,13 +29,14 @@ if TYPE_CHECKING:
     from scripts.tenants.reports.overview import Glance
     from scripts.web.changes.change import Change
     from scripts.web.page import Page
+    from scripts.web.subject import Stamp
 
 LOOK_SECONDS = 0.5
 # Events that come again and again, and the seconds between two. They make views ask for what the page does not follow: queries,
 # and what AWS and the engine tell, which changes seldom.
 PERIODS = {"figures": ROUND_SECONDS, "account": STATES_SECONDS}
 SHOWN = "Rows-Shown"  # the header with the mark of the rows that a browser shows
-REDRAW_SECONDS = 60  # after which the list is shown anew without a change, because tenants get older
+REDRAW_SECONDS = 60  # after which views ask without a change, because tenants get older, and tokens end
 HEADINGS = {
     "name": "Name",
     "state": "State",
@@ -154,7 +157,7 @@ def banner(request: Request) -> Response:
 
 
 def stream(request: Request) -> Response:
-    """Answer with an event for each change of the list, for each change that begins, asks or ends, and in `PERIODS`.
+    """Answer with an event for each change of the list and of files, for each change that begins, asks or ends, and in `PERIODS`.
 
     With `change` in the URL, also for the progress of that one. A page has only one stream, because browsers have few
     connections to a host.
@@ -179,6 +182,7 @@ async def _changes(page: Page, change: Change | None) -> AsyncGenerator[str]:
     tenants: tuple[int, int, int, int] | None = None
     read_at: tuple[float | None, ...] | None = None
     changes: list[tuple[str, bool]] | None = None
+    files: tuple[int, Stamp | None, int] | None = None
     progress: int | None = None
     rounds = dict.fromkeys(PERIODS, 0)
     started = time.monotonic()
@@ -201,6 +205,9 @@ async def _changes(page: Page, change: Change | None) -> AsyncGenerator[str]:
                     yield "event: turned\ndata:\n\n"
                 changes = active
                 yield "event: changes\ndata:\n\n"
+            if files != (found := (page.subject.version, stamp(issued.path()), minutes)):
+                files = found
+                yield "event: files\ndata:\n\n"
             for event, seconds in PERIODS.items():
                 if rounds[event] != (number := int(passed // seconds)):
                     rounds[event] = number

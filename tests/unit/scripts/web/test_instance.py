@@ -8,6 +8,7 @@ import pytest
 
 from components.core.public_keys import key_id
 from scripts.checks.finding import Finding, ok, warning
+from scripts.stackfile.file import StackFile
 from tests.support.factories import KEY
 from tests.support.page import Site
 
@@ -15,6 +16,17 @@ from tests.support.page import Site
 def test_it_shows_domain_and_trusted_keys(site: Site) -> None:
     page = site.browser().get("/instance")
     assert "showdown.example.com" in page and key_id(KEY) in page
+
+
+def test_what_files_have_of_it_is_asked_for_alone(site: Site) -> None:
+    browser, path = site.browser(), "/instance/header"
+    assert "2, of which 0 have stacks of their own" in browser.get(path) and "<main" not in browser.get(path)
+    file = StackFile("showdown", site.stack.parent)
+    file.entry("tenants").append({"name": "shop"})
+    file.set_revoked_tokens({"44444444-4444-4444-8444-444444444444": "2999-01-01T00:00:00Z"})
+    file.write()
+    part = browser.get(path)
+    assert "3, of which 0 have stacks of their own" in part and "<dd>1</dd>" in part
 
 
 def test_the_event_of_a_change_s_end_waits_while_updates_are_read(site: Site) -> None:

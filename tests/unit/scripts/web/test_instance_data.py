@@ -152,6 +152,7 @@ def test_without_a_key_alerts_say_how_to_switch_them_on(site: Site) -> None:
     browser = site.browser()
     assert "`--key KEYPAIR_FILE`" in browser.get("/instance/data/alerts")
     assert re.findall(r'hx-get="(/instance/\S+)"', browser.get("/instance")) == [
+        "/instance/header",
         "/instance/gateway",
         *(f"/instance/data/{part}" for part in ("alerts", "certificates", "quotas", "updates")),
     ]

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from components.core.public_keys import key_id
+from scripts.tokens.issued import record
+from scripts.tokens.signing import Grant
 from scripts.web.changes.change import Task
 from scripts.web.views import tenants
+from tests.support.factories import KEY
 from tests.support.page import Site
 from tests.support.polling import eventually
 
@@ -58,9 +62,34 @@ def test_views_are_told_in_rounds_to_ask_again(site: Site, monkeypatch: pytest.M
     monkeypatch.setattr(tenants, "anyio", clock)
     text = site.browser().get("/events")
     assert text.count("event: figures") == 700 // 30 and text.count("event: account") == 700 // 300
+    assert text.count("event: files") == 1 + 700 // tenants.REDRAW_SECONDS  # tokens end without a change of a file
     assert "event: turned" not in text
-    first = text.split("\n\n")[:3]  # a view that was just opened has asked already
-    assert first == [f"event: {name}\ndata:" for name in ("tenants", "ages", "changes")]
+    first = text.split("\n\n")[:4]  # a view that was just opened has asked already
+    assert first == [f"event: {name}\ndata:" for name in ("tenants", "ages", "changes", "files")]
+
+
+def test_views_are_told_of_changed_files_and_issued_tokens(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def issue() -> None:
+        record(key_id(KEY), [Grant(instance="showdown", tenant="default")])
+
+    def change() -> None:
+        site.stack.write_text(f"{site.stack.read_text()}# a comment\n")
+        site.page.tenants.read()
+
+    def end() -> None:
+        site.page.is_ending = True
+
+    class Steps:
+        """What happens while the stream sleeps."""
+
+        left = [issue, change, end]
+
+        async def sleep(self, _: float) -> None:
+            self.left.pop(0)()
+
+    site.read()
+    monkeypatch.setattr(tenants, "anyio", Steps())
+    assert site.browser().get("/events").count("event: files") == 3
 
 
 def test_views_are_told_when_a_change_turns(site: Site) -> None:

@@ -1,5 +1,6 @@
 """The files of an instance are read again when they change, and no others."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,31 @@ def test_only_changed_files_are_read_again(
     assert subject.settings()["shop"].owner == "Bob Miller" and context.read[2:] == ["showdown.shop"]
     (tmp_path / "Pulumi.showdown.ops.yaml").unlink()
     assert [*subject.settings()] == ["system", "default", "shop"] and context.read[3:] == []
+
+
+def test_a_look_tells_whether_a_file_of_the_instance_has_changed(
+    instance: StackFile, context: Any, write: Callable[..., None], tmp_path: Path
+) -> None:
+    subject = Subject(context, "local", "showdown")
+
+    def has_changed() -> bool:
+        before = subject.version
+        subject.settings()
+        return subject.version != before
+
+    assert has_changed() and not has_changed()
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: write("shop"),
+        (tmp_path / "revoked-tokens.new.txt").touch,
+        lambda: os.utime(instance.path, (1, 1)),
+    )
+    for change in changes:
+        change()
+        assert has_changed() and not has_changed()
+    for name in ("Pulumi.showdown2.yaml", "Pulumi.showdown2.shop.yaml"):
+        (tmp_path / name).touch()
+        assert not has_changed()
+    assert subject.own_stacks() == ("shop",)
 
 
 def test_files_that_are_gone_since_the_folder_was_read_are_absent(

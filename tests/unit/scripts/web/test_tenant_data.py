@@ -107,7 +107,8 @@ def test_the_page_of_a_tenant_loads_each_part_by_itself(site: Site, browser: Bro
     found = dict(re.findall(r'hx-get="/tenants/default/(\S+)" .*?hx-trigger="(.*?)"', page))
     often = dict.fromkeys(("data/use", "data/alerts"), "load, figures from:#live")
     seldom = dict.fromkeys(("data/answers", "data/errors"), "load, account from:#live")  # they read many log lines
-    assert found == {"state": "tenants from:#live, ages from:#live", "facts": "load", **often, **seldom}
+    others = {"state": "tenants from:#live, ages from:#live", "tokens": "files from:#live", "facts": "load"}
+    assert found == {**others, **often, **seldom}
 
 
 def test_answers_of_the_gateway_are_counted_by_code_without_the_pages_own(browser: Browser, apis: TenantApis) -> None:

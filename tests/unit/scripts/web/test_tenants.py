@@ -298,3 +298,19 @@ def test_tokens_are_listed_without_a_token_and_one_is_revoked_from_there(site: S
     assert change.state == "done" and len(site.updates) == 1
     assert valid in StackFile("showdown", site.stack.parent).config().data_api.revoked_tokens
     assert "revoked" in browser.get("/tenants/default")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_the_tokens_of_a_tenant_are_asked_for_alone(make_site: Callable[..., Site], read_only: bool) -> None:
+    token = "44444444-4444-4444-8444-444444444444"
+    browser = make_site(read_only=read_only).browser()
+    path = "/tenants/default/tokens"
+    assert "No token of this tenant was issued" in browser.get(path)
+    record(key_id(KEY), [grant(token)])
+    part = browser.get(path)
+    assert f'<tr id="token-{token}">' in part and "<main" not in part and ("<form" in part) is not read_only
+    if not read_only:
+        change = browser.change(browser.submit("/tenants/default/revoke", on=path, token=token))
+        assert asks(change) == "Apply this change?"
+        change.stop()
+    assert "There is no tenant nobody" in browser.get("/tenants/nobody/tokens", 404)
