@@ -5,6 +5,7 @@ import getpass
 import json
 import re
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from scripts.web.data.limits import LIMITED
 from scripts.web.data.states import STATES_SECONDS
 from tests.support.browser import SECONDS, chromium
 from tests.support.polling import eventually
+from tests.support.queries import LINES, asked
 from tests.support.recorded_answers import recording, require_no_token
 from tests.support.served_page import ServedPage, served_instance
 from tests.support.user_session import UserSession, url
@@ -43,6 +45,18 @@ def firing(walk: UserSession) -> Iterator[str]:
     yield name
     status, body = walk.curl(rules, "-X", "DELETE", token=token)
     assert status == 202, body
+
+
+@pytest.fixture
+def error(walk: UserSession) -> str:
+    """A text in the error of the tenant's Cortex about a request that it cannot read, once the system tenant has that line."""
+    mark = f"w{uuid.uuid4().hex[:9]}"  # ten characters: of longer texts, the line has only the beginning
+    typed = ("-X", "POST", "-H", "Content-Type: application/yaml", "-d", json.dumps({"name": "wrong", "rules": mark}))
+    status, body = walk.curl(url("cortex", "default", "/api/v1/rules/wrong"), *typed, token=walk.token("default"))
+    assert status == 400, body
+    query = f'{{k8s_namespace_name="default-tenant"}} |= "{mark}"'
+    eventually(lambda: asked(walk, LINES, query=query) != [], DATA_SECONDS)
+    return mark
 
 
 @pytest.fixture
@@ -89,7 +103,7 @@ def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
 
 
 def test_data_of_the_instance_arrives_in_a_browser(
-    walk: UserSession, page_with_key: ServedPage, trusted_pair: str, firing: str
+    walk: UserSession, page_with_key: ServedPage, trusted_pair: str, firing: str, error: str
 ) -> None:
     """The queries' own tests are those of scripts.web; here real collectors, back ends and rules answer them."""
     token = walk.token("default")
@@ -115,7 +129,7 @@ def test_data_of_the_instance_arrives_in_a_browser(
         expect(use.get_by_text("no figure", exact=True)).to_have_count(len(LIMITED) - len(with_figures))
         expect(page.locator("#data-alerts").get_by_role("heading", name="By its rules of logs")).to_be_visible()
         expect(page.locator("#data-alerts").get_by_role("rowheader", name=firing, exact=True)).to_be_visible()
-        expect(page.locator("#data-errors")).not_to_contain_text("being asked")
+        expect(page.locator("#data-errors tr", has_text=error)).to_contain_text("cortex-0")
         assert page.locator(".why").all_inner_texts() == []
         _require_answers(page)
         _offers_no_change(page, page_with_key.site)
