@@ -19,10 +19,11 @@ from scripts.tokens.key_files import read_key_pair
 from scripts.web.data.limits import LIMITED
 from scripts.web.data.states import STATES_SECONDS
 from tests.support.browser import SECONDS, chromium
+from tests.support.killing import OPERATION_SECONDS, engine_at_work
 from tests.support.polling import eventually
 from tests.support.queries import LINES, asked
 from tests.support.recorded_answers import recording, require_no_token
-from tests.support.served_page import ServedPage, served_instance
+from tests.support.served_page import ServedPage, apply, open_tenant, served_instance
 from tests.support.user_session import UserSession, url
 
 # Until each collector has scraped each target twice, on a busy machine; on a used instance, the data is there. The view asks for
@@ -71,6 +72,27 @@ def page_with_key(walk: UserSession, trusted_pair: str) -> Iterator[ServedPage]:
         yield one
 
 
+def show_plan_of_owner(page: Page, owner: str) -> None:
+    """Let a tenant's page show the plan of another owner."""
+    page.get_by_role("link", name="Change", exact=True).press("Enter")
+    page.get_by_label("owner").fill(owner)
+    page.get_by_label("owner").press("Enter")
+
+
+def outlasts_an_interrupt(started: ServedPage, page: Page) -> None:
+    """Fail unless the page and its update go on after one Ctrl-C, and the page says how the update ended."""
+    open_tenant(page, "default")
+    show_plan_of_owner(page, "")
+    apply(page)
+    engine_at_work(started.process.pid, "up")
+    started.process.send_signal(signal.SIGINT)
+    page.reload()
+    expect(page.get_by_role("heading", name="Change the tenant default")).to_be_visible()
+    assert started.process.wait(OPERATION_SECONDS) == 0
+    eventually(lambda: started.said[-1] == "Change the tenant default: done\n", SECONDS)
+    assert started.said[-2].startswith("An update is under way: Change the tenant default. The page ends after it.")
+
+
 def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
     walk: UserSession, page_of_walk: ServedPage, file_as_before: None
 ) -> None:
@@ -81,9 +103,7 @@ def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
             expect(one.locator("#tenant-default .state")).to_have_text("ready")
         page.get_by_role("link", name="default", exact=True).press("Enter")
         expect(page.get_by_text("Active series")).to_be_visible()
-        page.get_by_role("link", name="Change", exact=True).press("Enter")
-        page.get_by_label("owner").fill("team web")
-        page.get_by_label("owner").press("Enter")
+        show_plan_of_owner(page, "team web")
         expect(page.get_by_text("Apply this change?")).to_be_visible()
         expect(page.get_by_text("owner: team web")).to_be_visible()
         expect(page.get_by_text("1 tenant to change (default)")).to_be_visible()
@@ -97,9 +117,9 @@ def test_a_tenant_is_changed_in_a_browser_and_another_one_sees_it(
         other.get_by_role("link", name="All tenants").click()
         expect(other.locator("#tenant-default")).to_contain_text("team web")
         assert problems == problems_of_other == []
-    assert "owner: team web" in walk.stack_path.read_text()
-    page_of_walk.process.send_signal(signal.SIGINT)
-    assert page_of_walk.process.wait(SECONDS) == 0
+        assert "owner: team web" in walk.stack_path.read_text()
+        outlasts_an_interrupt(page_of_walk, page)
+    assert "team web" not in walk.stack_path.read_text()
 
 
 def test_data_of_the_instance_arrives_in_a_browser(

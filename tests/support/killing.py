@@ -25,6 +25,19 @@ def engine_of(command: int) -> tuple[psutil.Process, str] | None:
     return None
 
 
+def engine_at_work(command: int, operation: str) -> psutil.Process:
+    """Return the engine that an `opstrace` process waits for, once it is at this operation."""
+    found: list[psutil.Process] = []
+
+    def is_at_work() -> bool:
+        engine = engine_of(command)
+        found[:] = [engine[0]] if engine and engine[1].startswith(operation) else []
+        return bool(found)
+
+    eventually(is_at_work, OPERATION_SECONDS, 0.1)
+    return found[0]
+
+
 def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start an `opstrace` command in a new process group, so that `os.killpg` kills it with its children."""
     return subprocess.Popen(
