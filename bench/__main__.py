@@ -20,6 +20,7 @@ MINUTES = {
     "first_200": 4,
     "collectors_start": 5,
     "page": 5,
+    "page_browser": 2,
     "gateway": 18,
     "gateway_steps": 7,
     "scale": 80,
