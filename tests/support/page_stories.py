@@ -50,6 +50,12 @@ def story(*routes: str, changes: tuple[str, ...] = ()) -> Callable[[Steps], Step
     return add
 
 
+def _follows_files(visit: Visit, part: str) -> None:
+    """Let the stack file look changed, and wait until the view has asked for a part of it again."""
+    with visit.page.expect_response(f"**{part}"):
+        (visit.folder / f"Pulumi.{INSTANCE}.yaml").touch()
+
+
 @story("GET /", "GET /rows", "GET /ages", "POST /refresh", "GET /events", "GET /banner")
 def the_list_is_filtered_and_sorted(visit: Visit) -> Iterator[str]:
     page, keys = visit.page, visit.keys
@@ -68,7 +74,7 @@ def the_list_is_filtered_and_sorted(visit: Visit) -> Iterator[str]:
 
 
 @story(
-    *(f"GET /tenants/{{tenant}}{part}" for part in ("", "/state", "/facts", "/data/{part}")),
+    *(f"GET /tenants/{{tenant}}{part}" for part in ("", "/state", "/facts", "/tokens", "/data/{part}")),
     "POST /tenants/{tenant}/revoke",
     changes=("waits for your answer", "not confirmed"),
 )
@@ -82,6 +88,7 @@ def a_tenant_is_looked_at_and_its_token_revoked(visit: Visit) -> Iterator[str]:
     keys.press(visit.button("Copy").first, "Space")
     expect(visit.button("Copied")).to_be_visible()
     yield "a tenant with data"
+    _follows_files(visit, "/tenants/shop/tokens")
     keys.press(visit.button(f"Revoke the token {TOKEN.id}"))
     expect(visit.button("Apply")).to_be_visible()
     yield "the question about a token"
@@ -281,7 +288,10 @@ def metrics_and_logs_are_explored(visit: Visit) -> Iterator[str]:
     yield "lines of a log"
 
 
-@story("GET /instance", "GET /instance/gateway", "GET /instance/data/{part}", "POST /instance/check")
+@story(
+    *(f"GET /instance{part}" for part in ("", "/gateway", "/header", "/data/{part}")),
+    "POST /instance/check",
+)
 def the_instance_is_checked(visit: Visit) -> Iterator[str]:
     page = visit.page
     visit.open("/")
@@ -290,6 +300,7 @@ def the_instance_is_checked(visit: Visit) -> Iterator[str]:
     settled(page)
     visit.open_details()
     yield "the instance"
+    _follows_files(visit, "/instance/header")
     visit.keys.press(visit.button("Check account, network, domain and cluster"))
     expect(page.get_by_role("columnheader", name="Check")).to_be_visible()
     settled(page)
