@@ -5,8 +5,18 @@ from collections.abc import Mapping
 from tests.support.alert_cases import ANSWERS, KUBELET, NODE, Case
 
 DAEMON_SET = 'job="kubernetes",namespace="opstrace-collectors",daemonset="node-collector"'
-QUEUE = 'job="collector",collector="node-collector",node="n1",exporter="otlp_http/logs"'
-SIZE, SENT = "otelcol_exporter_queue_size", "otelcol_exporter_sent_log_records_total"
+LOGS = "otlp_http/logs"
+
+
+def of_exporter(exporter: str) -> str:
+    """Return the labels of a metric of a collector's exporter."""
+    return f'job="collector",collector="node-collector",node="n1",exporter="{exporter}"'
+
+
+QUEUE = of_exporter(LOGS)
+QUEUE_LABELS = {"collector": "node-collector", "node": "n1", "exporter": LOGS}  # of alerts
+SIZE, CAPACITY = "otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"
+SENT = "otelcol_exporter_sent_log_records_total"
 TOOK = "otelcol_exporter_queue_batch_send_size_bytes_total"
 
 
@@ -30,14 +40,14 @@ def old_lines(fault: Mapping[str, str], healthy: Mapping[str, str]) -> Case:
 
 def lost(counter: str, values: str) -> Case:
     """Return a case of 7 lines or samples that were lost, by a counter with these values."""
-    exporter = "otlp_http/logs" if "log_records" in counter else "otlp_http/metrics"
-    labels = f'job="collector",collector="node-collector",node="n1",exporter="{exporter}"'
+    exporter = LOGS if "log_records" in counter else "otlp_http/metrics"
+    series = f"{counter}{{{of_exporter(exporter)}}}"
     return Case(
         alert="CollectorDataLost",
-        fault={f"{counter}{{{labels}}}": values},
-        healthy={f"{counter}{{{labels}}}": "7x40"},
+        fault={series: values},
+        healthy={series: "7x40"},
         minute=20,
-        labels={"collector": "node-collector", "node": "n1", "exporter": exporter},
+        labels=QUEUE_LABELS | {"exporter": exporter},
         summary=f"7 lines or samples of n1 were lost by {exporter} in 15 minutes.",
     )
 
@@ -91,12 +101,12 @@ CASES = [
         alert="ClusterLogsMissing",
         fault={
             ANSWERS % "2": "0+60x40",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40",
+            f"{CAPACITY}{{{QUEUE}}}": "100x40",
             f"otelcol_receiver_accepted_log_records_total{{{QUEUE}}}": "0+60x5 300x35",
         },
         healthy={
             ANSWERS % "2": "0+60x40",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40",
+            f"{CAPACITY}{{{QUEUE}}}": "100x40",
             f"otelcol_receiver_accepted_log_records_total{{{QUEUE}}}": "0+60x40",
         },
         minute=25,
@@ -105,7 +115,7 @@ CASES = [
     ),
     Case(  # without logs, nothing is missing
         alert="ClusterLogsMissing",
-        fault={ANSWERS % "2": "0+60x40", f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x40"},
+        fault={ANSWERS % "2": "0+60x40", f"{CAPACITY}{{{QUEUE}}}": "100x40"},
         healthy={ANSWERS % "2": "0+60x40"},
         minute=25,
         labels={},
@@ -128,29 +138,29 @@ CASES = [
     Case(
         alert="CollectorQueueFillingUp",
         fault={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "60x20",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+            f"{SIZE}{{{QUEUE}}}": "60x20",
+            f"{CAPACITY}{{{QUEUE}}}": "100x20",
         },
         healthy={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "40x20",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+            f"{SIZE}{{{QUEUE}}}": "40x20",
+            f"{CAPACITY}{{{QUEUE}}}": "100x20",
         },
         minute=10,
-        labels={"job": "collector", "collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+        labels={"job": "collector"} | QUEUE_LABELS,
         summary="The queue otlp_http/logs of n1 is 60% full.",
     ),
     Case(
         alert="CollectorLinesWait",  # the outage is over, and the queue empty
         fault={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "96x10 0x9",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+            f"{SIZE}{{{QUEUE}}}": "96x10 0x9",
+            f"{CAPACITY}{{{QUEUE}}}": "100x20",
         },
         healthy={
-            f"otelcol_exporter_queue_size{{{QUEUE}}}": "94x10 0x9",
-            f"otelcol_exporter_queue_capacity{{{QUEUE}}}": "100x20",
+            f"{SIZE}{{{QUEUE}}}": "94x10 0x9",
+            f"{CAPACITY}{{{QUEUE}}}": "100x20",
         },
         minute=20,
-        labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+        labels=QUEUE_LABELS,
         summary="Lines of n1 waited in their files in the last 15 minutes: otlp_http/logs had no room.",
     ),
     *(
@@ -159,7 +169,7 @@ CASES = [
             fault={f"otelcol_exporter_enqueue_failed_log_records_total{{{QUEUE}}}": values},
             healthy={f"otelcol_exporter_enqueue_failed_log_records_total{{{QUEUE}}}": "100x40"},
             minute=20,
-            labels={"collector": "node-collector", "node": "n1", "exporter": "otlp_http/logs"},
+            labels=QUEUE_LABELS,
             summary="Lines of n1 waited in their files in the last 15 minutes: otlp_http/logs had no room.",
         )
         for values in ("_x10 100x20", "0x10 100x20")
