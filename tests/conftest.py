@@ -11,6 +11,7 @@ import pytest
 
 from localcloud.node.pid1 import PRIVATE_FOLDERS
 from tests.support import scheduling
+from tests.support.cloud_processes import processes_of
 from tests.support.polling import eventually
 from tests.support.project import Project, make_project, stack_files_of_checkout
 from tests.support.shell import ROOT, local_environment, run
@@ -140,19 +141,6 @@ def _new_folders(before: list[str]) -> list[str]:
 def _clouds() -> bool:
     """Return whether any node runs on this machine, the user's included."""
     return any(Path("/sys/fs/cgroup").glob("**/opst[0-9]"))
-
-
-def processes_of(slot: int) -> list[str]:
-    """Return the command lines of the processes of the tests' cloud in `slot`."""
-    commands = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if f"/opstrace/local-{slot}" in command:
-            commands.append(command)
-    return commands
 
 
 def assert_nothing_left(slot: int) -> None:

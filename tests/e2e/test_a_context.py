@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from localcloud.moto import account
 from localcloud.settings import Settings
-from tests.conftest import assert_nothing_left, processes_of
+from tests.conftest import assert_nothing_left
+from tests.support.cloud_processes import processes_of
 from tests.support.polling import eventually
 from tests.support.project import Project
 from tests.support.shell import local_environment, run
@@ -81,13 +81,8 @@ def test_status_names_the_cluster_on_which_network_policies_depend(borrower: Use
 
 
 def test_the_load_balancer_keeps_nothing_that_would_outlive_it(borrower: UserSession) -> None:
-    envoys = [
-        process
-        for process in psutil.process_iter(["name", "cmdline"])
-        if process.info["name"] == "envoy" and f"/opstrace/local-{SLOT}/" in " ".join(process.info["cmdline"])
-    ]
-    assert len(envoys) == 1
-    assert not [entry.path for entry in envoys[0].memory_maps() if Path(entry.path).is_relative_to(SHARED_MEMORY)]
+    (envoy,) = processes_of(SLOT, "envoy")
+    assert not [entry.path for entry in envoy.memory_maps() if Path(entry.path).is_relative_to(SHARED_MEMORY)]
 
 
 def test_a_log_line_goes_to_a_bucket_of_the_second_cloud_and_the_first_knows_nothing(

@@ -12,6 +12,7 @@ from localcloud import certificate_authority
 from localcloud.certificate_authority import Authority, write_pair
 from localcloud.files import write_whole
 from localcloud.settings import Settings
+from tests.support.cloud_processes import processes_of
 from tests.support.polling import eventually
 from tests.support.user_session import SLOT, UserSession
 
@@ -32,10 +33,7 @@ class LiveKubelet:
     @staticmethod
     def process() -> psutil.Process:
         """Return the process of the kubelet, which runs."""
-        for process in psutil.process_iter(["name", "cmdline"]):
-            if process.info["name"] == "kubelet" and f"/opstrace/local-{SLOT}/" in " ".join(process.info["cmdline"]):
-                return process
-        raise AssertionError("no kubelet runs")
+        return processes_of(SLOT, "kubelet")[0]
 
     def restart(self, changes: dict[str, Any], life: datetime.timedelta) -> None:
         """Start it with these changes of its configuration, and with a client certificate that is valid for `life`."""

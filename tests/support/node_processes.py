@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from localcloud.node import cgroups
+from tests.support.cloud_processes import processes_of
 from tests.support.user_session import SLOT
 
 NODE = f"opst{SLOT}"
@@ -35,11 +36,8 @@ def _namespace(process: psutil.Process) -> str:
 
 def processes_of_node() -> list[psutil.Process]:
     """Return the processes of the tests' node: its services and pods."""
-    own = f"/opstrace/local-{SLOT}/"
-    processes = list(psutil.process_iter(["name", "cmdline"]))
-    kubelet = next(one for one in processes if one.info["name"] == "kubelet" and own in " ".join(one.info["cmdline"]))
-    node, pods = _namespace(kubelet), cgroups.processes(NODE)
-    return [process for process in processes if process.pid in pods or _namespace(process) == node]
+    node, pods = _namespace(processes_of(SLOT, "kubelet")[0]), cgroups.processes(NODE)
+    return [process for process in psutil.process_iter(["name"]) if process.pid in pods or _namespace(process) == node]
 
 
 def stop_node() -> None:
