@@ -15,11 +15,13 @@ from pytest_httpserver import HTTPServer
 from components.collectors.rules.watching import FULL
 from tests.support.cluster_collector import ClusterCollector
 from tests.support.collector_faults import (
+    ACCEPTED_POINTS,
     QUEUE_CAPACITY,
     QUEUE_SIZE,
     REFUSED_LINES,
     REFUSED_POINTS,
     SENT_LINES,
+    SENT_POINTS,
     Collectors,
     all_arrive,
     counting_target,
@@ -28,14 +30,18 @@ from tests.support.collector_faults import (
     queue_of,
 )
 from tests.support.container_log import Writer, write
+from tests.support.platform_rules import SystemCortex
 from tests.support.polling import eventually
+from tests.support.relay import Relay
 from tests.support.small_disk import SmallDisk
 from tests.support.system_tenant import SystemTenant
 
 OFTEN = {'"enabled": true, "max_interval": "1s"': '"enabled": true, "max_interval": "200ms"'}  # the reader's retries
 LEAKED_BYTES = 1_000_000  # of a queue
 STUCK_SECONDS = 5
+WAY = "127.0.0.2"  # by which samples reach the Cortex of the system tenant
 LINES = 1500
+SERIES = 2500  # of a scrape: several of them have one page of the file, which the queue writes anew to hand one out
 
 Disk = Callable[[ClusterCollector], SmallDisk]
 
@@ -109,20 +115,61 @@ def test_a_queue_of_lines_whose_room_a_full_disk_took_fires_alerts_until_a_resta
     all_arrive(system_tenant, reader, written)
 
 
-def test_scrapes_that_a_full_disk_refuses_are_counted(
+def lose_scrapes(
+    scraper: ClusterCollector, small: SmallDisk, scrapes: list[int], *, down: Callable[[], None], up: Callable[[], None]
+) -> int:
+    """Fill the disk of a queue that has scrapes, and let it hand them out; return the last scrape before the disk is freed.
+
+    `down` and `up` end and start what the scraper sends to.
+    """
+    down()
+    waiting = len(scrapes) + 3
+    eventually(lambda: len(scrapes) > waiting, detail=scraper.said)
+    small.fill()
+    eventually(lambda: scraper.own_metric(REFUSED_POINTS) > SERIES, detail=scraper.said)
+    up()
+    last = len(scrapes) + 1
+    eventually(lambda: len(scrapes) > last, detail=scraper.said)
+    small.free()
+    return last
+
+
+def test_scrapes_that_a_full_disk_refuses_or_lets_vanish_are_counted(
     system_tenant: SystemTenant, collectors: Collectors, disk: Disk, httpserver: HTTPServer
 ) -> None:
-    scrapes = counting_target(httpserver, series=2500)
+    """What vanishes is neither sent nor in the queue: `CollectorQueueLost` looks at that."""
+    scrapes = counting_target(httpserver, series=SERIES)
     scraper = collectors.scraper(httpserver.port)
     small = disk(scraper)
     scraper.start()
     eventually(lambda: "orders_total" in system_tenant.samples, detail=scraper.said)
-    system_tenant.down()  # or the queue gives back space for the next scrape
-    small.fill()
-    eventually(lambda: scraper.own_metric(REFUSED_POINTS) > 2500, detail=scraper.said)
-    small.free()
-    system_tenant.up()
-    freed = len(scrapes) + 1
-    eventually(lambda: system_tenant.samples["orders_total"][-1] > freed, detail=scraper.said)
-    counted = scraper.own_metric(REFUSED_POINTS)
-    assert len(lost_scrapes(system_tenant, scrapes[:freed])) * 2500 <= counted
+    last = lose_scrapes(scraper, small, scrapes, down=system_tenant.down, up=system_tenant.up)
+
+    def lost() -> tuple[int, float, float]:
+        """Return how many samples did not arrive, how many were refused, and how many are neither sent nor refused."""
+        vanished = scraper.own_metric(ACCEPTED_POINTS) - scraper.own_metric(SENT_POINTS)
+        missing = len(lost_scrapes(system_tenant, scrapes[:last])) * SERIES
+        return missing, scraper.own_metric(REFUSED_POINTS), vanished
+
+    def are_counted() -> bool:
+        missing, refused, vanished = lost()
+        return system_tenant.samples["orders_total"][-1] > last and vanished > 0 and missing <= refused + vanished
+
+    eventually(are_counted, detail=lambda: (lost(), scraper.said()))
+
+
+@pytest.mark.fires("CollectorQueueLost")
+def test_an_alert_fires_when_a_queue_loses_scrapes(
+    system_cortex: SystemCortex, collectors: Collectors, disk: Disk, httpserver: HTTPServer, expected: set[str]
+) -> None:
+    way = Relay(WAY, system_cortex.port)
+    scrapes = counting_target(httpserver, series=SERIES)
+    by_relay = {f"http://127.0.0.1:{collectors.tenant.port}/api": f"http://{WAY}:{system_cortex.port}/api"}
+    scraper = collectors.scraper(httpserver.port, by_relay, watches_itself=True)
+    small = disk(scraper)
+    scraper.start()
+    system_cortex.until(lambda: system_cortex.returns("orders_total"))
+    lose_scrapes(scraper, small, scrapes, down=way.cut, up=way.restore)
+    lost = {(alert, "otlp_http/metrics") for alert in expected}
+    eventually(lambda: lost <= system_cortex.firing("exporter"), detail=scraper.said)
+    way.close()

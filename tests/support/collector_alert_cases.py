@@ -8,9 +8,12 @@ DAEMON_SET = 'job="kubernetes",namespace="opstrace-collectors",daemonset="node-c
 LOGS = "otlp_http/logs"
 
 
+NODE_COLLECTOR = 'job="collector",collector="node-collector",node="n1"'
+
+
 def of_exporter(exporter: str) -> str:
     """Return the labels of a metric of a collector's exporter."""
-    return f'job="collector",collector="node-collector",node="n1",exporter="{exporter}"'
+    return f'{NODE_COLLECTOR},exporter="{exporter}"'
 
 
 QUEUE = of_exporter(LOGS)
@@ -49,6 +52,26 @@ def lost(counter: str, values: str) -> Case:
         minute=20,
         labels=QUEUE_LABELS | {"exporter": exporter},
         summary=f"7 lines or samples of n1 were lost by {exporter} in 15 minutes.",
+    )
+
+
+def vanished(counted: str, exporter: str) -> Case:
+    """Return a case of 7 lines or samples that a queue took and lost. Without a fault, they wait in it."""
+    labels = of_exporter(exporter)
+    series = {
+        f"otelcol_receiver_accepted_{counted}_total{{{NODE_COLLECTOR}}}": "100x20 100+5x20",
+        f"otelcol_exporter_sent_{counted}_total{{{labels}}}": "90x20 90+5x20",
+        f"otelcol_exporter_send_failed_{counted}_total{{{labels}}}": "3x40",
+        f"{TOOK}{{{labels}}}": "1000x20 1000+50x20",
+    }
+    size = f"{SIZE}{{{labels}}}"
+    return Case(
+        alert="CollectorQueueLost",
+        fault=series | {size: "70x20 0x20"},
+        healthy=series | {size: "70x40"},
+        minute=30,
+        labels=QUEUE_LABELS | {"exporter": exporter},
+        summary=f"The queue {exporter} of n1 lost at least 7 lines or samples on a full disk.",
     )
 
 
@@ -179,4 +202,6 @@ CASES = [
         for counter in ("send_failed_log_records", "send_failed_metric_points", "enqueue_failed_metric_points")
         for values in ("_x10 7x20", "0x10 7x20")
     ),
+    vanished("log_records", LOGS),
+    vanished("metric_points", "otlp_http/metrics"),
 ]

@@ -27,11 +27,13 @@ SMALL_BYTES = 300_000
 FILES, BATCH_LINES = 3, 100  # the receiver's own batches
 FAULT_SECONDS = 0.8
 ACCEPTED_LINES = "otelcol_receiver_accepted_log_records_total"
+ACCEPTED_POINTS = "otelcol_receiver_accepted_metric_points_total"
 REFUSED_LINES = "otelcol_exporter_enqueue_failed_log_records_total"
 REFUSED_POINTS = "otelcol_exporter_enqueue_failed_metric_points_total"
 FAILED_LINES = "otelcol_exporter_send_failed_log_records_total"
 FAILED_POINTS = "otelcol_exporter_send_failed_metric_points_total"
 SENT_LINES = "otelcol_exporter_sent_log_records_total"
+SENT_POINTS = "otelcol_exporter_sent_metric_points_total"
 READING_FILES = "otelcol_fileconsumer_reading_files"
 QUEUE_SIZE = "otelcol_exporter_queue_size"
 QUEUE_CAPACITY = "otelcol_exporter_queue_capacity"
@@ -47,7 +49,7 @@ class Collectors:
     """Collectors that send to a tenant, each with a folder of its own below `folder`."""
 
     def __init__(self, folder: Path, tenant: SystemTenant) -> None:
-        self._folder, self._tenant = folder, tenant
+        self._folder, self.tenant = folder, tenant
         self._made: list[ClusterCollector] = []
 
     def make(
@@ -56,7 +58,7 @@ class Collectors:
         """Return a collector that does not run yet."""
         folder = self._folder / program
         folder.mkdir()
-        ports = {"loki": self._tenant.port, "cortex": self._tenant.port}
+        ports = {"loki": self.tenant.port, "cortex": self.tenant.port}
         quick = QUICK | (QUICK_READER if program == NODE else {})
         surroundings = Surroundings(ports, without, changes=quick | changes)
         self._made.append(ClusterCollector(folder, program, arguments(**settings), surroundings))
@@ -66,9 +68,12 @@ class Collectors:
         """Return a collector of log files alone."""
         return self.make(NODE, LOGS_ALONE, changes or {})
 
-    def scraper(self, port: int, changes: dict[str, str] | None = None) -> ClusterCollector:
-        """Return a collector that scrapes one target on loopback alone, each second."""
-        return self.make(CLUSTER, SCRAPES_ALONE, changes or {}, extra_scrape=[scrape_job(f"127.0.0.1:{port}")])
+    def scraper(
+        self, port: int, changes: dict[str, str] | None = None, *, watches_itself: bool = False
+    ) -> ClusterCollector:
+        """Return a collector that scrapes one target on loopback alone, each second, and its own metrics if it watches itself."""
+        without = tuple(job for job in SCRAPES_ALONE if not (watches_itself and job == "collector"))
+        return self.make(CLUSTER, without, changes or {}, extra_scrape=[scrape_job(f"127.0.0.1:{port}")])
 
     def kill(self) -> None:
         """End all of them."""
