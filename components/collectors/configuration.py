@@ -7,7 +7,7 @@ from components.collectors.export import exporter, extensions, service
 from components.collectors.settings import CLUSTER, NODE, CollectorsArgs
 
 METRICS, LOGS = "otlp_http/metrics", "otlp_http/logs"
-SERIES, OBJECTS, NAMED = "transform/series", "transform/objects", "transform/service"
+SERIES, OBJECTS, NAMED = "transform/series", "transform/objects", "transform/names"
 # Labels of the series about Kubernetes objects, as cAdvisor's series have them, and the resource attributes they come from.
 OBJECT_LABELS = {
     "namespace": "k8s.namespace.name",
@@ -34,7 +34,7 @@ def node_configuration(args: CollectorsArgs) -> dict[str, Any]:
     excluded = args.excluded_namespaces
     if args.logs:
         receivers["file_log"] = log_files.receiver(excluded)
-        processors |= {"k8s_attributes": log_files.pod_attributes(), NAMED: log_files.service_name()}
+        processors |= {"k8s_attributes": log_files.pod_attributes(), NAMED: log_files.names()}
         exporters[LOGS] = exporter("loki", args.queues)
         pipelines["logs"] = {"receivers": ["file_log"], "processors": ["k8s_attributes", NAMED], "exporters": [LOGS]}
     if args.metrics:

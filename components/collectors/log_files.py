@@ -27,7 +27,8 @@ FROM_FILE = {
 # Of a line: with one more part of 16 KiB it is below the 256 KB that Loki takes. A longer one becomes several. Of a line that
 # is longer than a batch, the exporter would drop all that is in the batch, and count nothing (Collector 0.149, queuebatch).
 LONGEST_LINE = "224KiB"
-WORKLOADS = ("deployment", "statefulset", "daemonset", "cronjob", "job")
+WORKLOADS = ("statefulset", "daemonset", "cronjob", "job")
+REPLICA_SET, TEMPLATE_HASH = "k8s.replicaset.name", "pod-template-hash"
 
 
 def receiver(excluded: Sequence[str], folder: str = LOGS_FOLDER) -> dict[str, Any]:
@@ -106,8 +107,8 @@ def pod_attributes() -> dict[str, Any]:
         # Without it, lines that are read at the start would have no workload. Until it starts, they stay in their files.
         "wait_for_metadata": True,
         "extract": {
-            "metadata": [*(f"k8s.{workload}.name" for workload in WORKLOADS), "k8s.node.name"],
-            "deployment_name_from_replicaset": True,  # or each node would watch all ReplicaSets
+            "metadata": [*(f"k8s.{workload}.name" for workload in WORKLOADS), REPLICA_SET, "k8s.node.name"],
+            "labels": [{"tag_name": TEMPLATE_HASH, "key": TEMPLATE_HASH, "from": "pod"}],
         },
         "pod_association": [
             {"sources": [{"from": "resource_attribute", "name": "k8s.pod.uid"}]},
@@ -117,8 +118,28 @@ def pod_attributes() -> dict[str, Any]:
     }
 
 
-def service_name() -> dict[str, Any]:
-    """Return the processor that names the service, by which Loki's clients group streams: after the container."""
+def names() -> dict[str, Any]:
+    """Return the processor that names the pod's Deployment, and the service."""
+    return {"log_statements": [{"context": "resource", "statements": [*_deployment(), _service()]}]}
+
+
+def _deployment() -> list[str]:
+    """Return the statements that cut the hash of the pod's template off its ReplicaSet's name.
+
+    The attribute of the processor `k8s_attributes` would need a watch of all ReplicaSets on each node. Its option
+    `deployment_name_from_replicaset` takes hashes of 10 characters alone, and a fifth of them is shorter (Collector 0.149).
+    """
+    name, ending = f'resource.attributes["{REPLICA_SET}"]', f'Concat(["-", resource.attributes["{TEMPLATE_HASH}"]], "")'
+    is_of_a_deployment = f'resource.attributes["{TEMPLATE_HASH}"] != nil and HasSuffix({name}, {ending})'
+    deployment = f"Substring({name}, 0, Len({name}) - Len({ending}))"
+    return [
+        f'set(resource.attributes["k8s.deployment.name"], {deployment}) where {name} != nil and {is_of_a_deployment}',
+        *(f'delete_key(resource.attributes, "{attribute}")' for attribute in (REPLICA_SET, TEMPLATE_HASH)),
+    ]
+
+
+def _service() -> str:
+    """Return the statement that names the service, by which Loki's clients group streams: after the container."""
     named = 'set(resource.attributes["service.name"], resource.attributes["k8s.container.name"])'
     unnamed = 'where resource.attributes["service.name"] == nil and resource.attributes["k8s.container.name"] != nil'
-    return {"log_statements": [{"context": "resource", "statements": [f"{named} {unnamed}"]}]}
+    return f"{named} {unnamed}"

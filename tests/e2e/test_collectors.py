@@ -14,7 +14,7 @@ from components.collectors.settings import NODE
 from components.core.names import COLLECTORS_NAMESPACE, GATEWAY_NAMESPACE, PORTS
 from components.gateway.settings import METRICS_PORT
 from tests.support.envoy_server import pod_spec
-from tests.support.manifests import apply, deployment, new_namespace, pod
+from tests.support.manifests import apply, deployment, new_namespace, pod, replica_set
 from tests.support.packets import PodNetwork
 from tests.support.polling import eventually
 from tests.support.queries import LINES, METRICS, asked, lines_of
@@ -23,6 +23,7 @@ from tests.support.scraped_pods import (
     FORGED,
     METRIC,
     OTHER_PORT,
+    PATH,
     PORT,
     SCRAPED,
     elsewhere,
@@ -38,6 +39,8 @@ MOST_SERIES = 400  # of one back end
 GOES_ON, ENDS = "goes-on", "ends"  # the containers of new pods
 NEW, SHOP = "new", "shop"  # a pod and a Deployment that are scraped
 UNMARKED = "unmarked"  # a pod without annotations
+PROBED = "probed"  # the container of a ReplicaSet's pod, which writes a line for each probe
+SHORT_HASH = "5d7f9"  # of a pod's template: most hashes have 10 characters, but some have fewer
 
 
 def lines(walk: UserSession, query: str) -> list[str]:
@@ -130,6 +133,26 @@ def test_lines_cpu_and_metrics_of_new_pods_are_found_soon(walk: UserSession, new
 
     eventually(all_are_found, START_SECONDS, detail=state)
     assert max(delays.values()) < SOON, delays
+
+
+def test_the_deployment_of_a_line_is_known_by_the_label_of_its_pod(walk: UserSession, new_pods: str) -> None:
+    """A ReplicaSet whose pods have no hash of a Deployment's template has none, whatever its name is."""
+    probe = {"httpGet": {"path": PATH, "port": PORT}, "periodSeconds": 2}
+    spec = usual(PROBED, log=PROBED, readinessProbe=probe)
+    marks = {f"cart-{SHORT_HASH}": {"pod-template-hash": SHORT_HASH}, "alone-5d7f9b6c8d": {"app": "alone"}}
+    apply(walk.shell, *(replica_set(new_pods, name, spec, labels) for name, labels in marks.items()))
+
+    def deployments() -> dict[str, str | None]:
+        """Return the Deployment of each pod's newest line."""
+        query = f'{{k8s_namespace_name="{new_pods}", k8s_container_name="{PROBED}"}} |= "{PROBED}"'
+        found = sorted(asked(walk, LINES, query=query, limit=100), key=lambda each: max(each["values"]))
+        assert not [each for each in found if {"pod_template_hash", "k8s_replicaset_name"} & {*each["stream"]}]
+        return {
+            each["stream"]["k8s_pod_name"].rpartition("-")[0]: each["stream"].get("k8s_deployment_name")
+            for each in found
+        }
+
+    eventually(lambda: deployments() == dict(zip(marks, ("cart", None), strict=True)), detail=deployments)
 
 
 def test_annotated_pods_are_scraped_where_their_annotations_say(walk: UserSession, new_pods: str) -> None:

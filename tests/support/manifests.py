@@ -21,13 +21,25 @@ def pod(namespace: str, name: str, spec: Mapping[str, Any], **metadata: Mapping[
 
 def deployment(namespace: str, name: str, spec: Mapping[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:
     """Return the manifest of a Deployment with one pod."""
-    marks = {"app": name}
-    template = {"metadata": {"labels": marks, "annotations": annotations}, "spec": spec}
+    return _of_pods("Deployment", namespace, name, spec, labels={"app": name}, annotations=annotations)
+
+
+def replica_set(namespace: str, name: str, spec: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return the manifest of a ReplicaSet with one pod, which has these labels."""
+    return _of_pods("ReplicaSet", namespace, name, spec, labels=labels)
+
+
+def _of_pods(
+    kind: str, namespace: str, name: str, spec: Mapping[str, Any], **metadata: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "kind": kind,
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"selector": {"matchLabels": marks}, "template": template},
+        "spec": {
+            "selector": {"matchLabels": metadata["labels"]},
+            "template": {"metadata": metadata, "spec": spec},
+        },
     }
 
 

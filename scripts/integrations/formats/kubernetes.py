@@ -81,7 +81,7 @@ def _node_configuration(integration: Integration) -> dict[str, Any]:
         ),
         "logs": Source(
             {FILES: log_files.receiver(())},
-            {"k8s_attributes": log_files.pod_attributes(), NAMED: log_files.service_name()},
+            {"k8s_attributes": log_files.pod_attributes(), NAMED: log_files.names()},
         ),
     }
     config = configuration(integration, sources, export.extensions())
