@@ -316,13 +316,16 @@ class Gateway:
         return pod_state(filters, listeners, counters, configuration_in(files))
 
     def access_log(self, count: int) -> list[dict[str, Any]]:
-        """Return the lines of the access log once it has `count`, without the lines before Envoy had its files."""
+        """Return the lines of the access log once it has `count`, by time, without the lines before Envoy had its files.
+
+        Each of Envoy's workers writes its own lines, so a later request can have the first line.
+        """
         deadline = time.monotonic() + LOADED_SECONDS
         while True:
             lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith('{"')]
             lines = [line for line in lines if line["reason"] != "filter_chain_not_found"]
             if len(lines) >= count or time.monotonic() > deadline:
-                return lines
+                return sorted(lines, key=lambda line: line["time"])
             time.sleep(0.1)
 
     def await_state(self, state: PodState) -> None:
