@@ -121,6 +121,8 @@ def test_an_attribute_that_htmx_would_evaluate_runs_nothing(page: Page) -> None:
 def test_a_command_of_the_tenant_page_is_copied(page: Page, problems: list[str]) -> None:
     page.get_by_role("link", name="Tenants", exact=True).click()
     page.get_by_role("link", name="default", exact=True).click()
+    expect(page).to_have_url(re.compile("/tenants/default$"))
+    page.wait_for_load_state()  # with the script that copies
     button = page.get_by_role("button", name="Copy").first
     button.press("Enter")
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
