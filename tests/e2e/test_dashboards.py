@@ -30,15 +30,15 @@ TOO_LONG = "x" * 3000  # characters; both back ends take 2,048 in the value of a
 SELECTORS = {
     selector for query in queries() if query.source == "metrics" for selector in selectors(query.filled(**VALUES))
 }
-# These appear with the first fault: data lost or changes refused, which no test of this folder makes, and failures of back ends.
+# These appear with the first fault: data lost, which no test of this folder makes, and failures and refusals, which others make.
 # tests/integration/test_alerts_fire.py and test_gateway_faults_counted.py make each of them, and find its series.
 LOSSES = {
-    REFUSED_CHANGES,
     series("collector", "otelcol_exporter_enqueue_failed_metric_points_total"),
     series("collector", "otelcol_exporter_send_failed_log_records_total"),
     series("collector", "otelcol_exporter_send_failed_metric_points_total"),
 }
 FAILURES = {
+    REFUSED_CHANGES,
     FAILED_CONNECTIONS,
     f'envoy_http_downstream_rq_xx_total{{{REQUESTS},envoy_response_code_class="5"}}',
 }
@@ -113,7 +113,7 @@ def test_what_panels_read_has_series(walk: UserSession) -> None:
 
 
 def test_what_appears_with_a_fault_alone_is_not_usual(walk: UserSession) -> None:
-    """Other tests restart back ends, so that failures may be counted; a count of 0 is there without any."""
+    """Other tests restart back ends and give keys that are refused, so there may be counts. None of them is 0."""
     usual = LOSSES | {f"({selector} == 0)" for selector in FAILURES}
     assert {selector for selector in usual if has_data(walk, of_series(selector))} == set()
 
