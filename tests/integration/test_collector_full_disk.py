@@ -7,6 +7,7 @@ fails with a Collector that does better, and then the page on guarantees and the
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ from tests.support.system_tenant import SystemTenant
 OFTEN = {'"enabled": true, "max_interval": "1s"': '"enabled": true, "max_interval": "200ms"'}  # the reader's retries
 LEAKED_BYTES = 1_000_000  # of a queue
 STUCK_SECONDS = 5
+LOSES_SECONDS = 120  # until a queue has lost a scrape: one outage is often enough
 WAY = "127.0.0.2"  # by which samples reach the Cortex of the system tenant
 LINES = 1500
 SERIES = 2500  # of a scrape: several of them have one page of the file, which the queue writes anew to hand one out
@@ -115,23 +117,37 @@ def test_a_queue_of_lines_whose_room_a_full_disk_took_fires_alerts_until_a_resta
     all_arrive(system_tenant, reader, written)
 
 
+def vanished(scraper: ClusterCollector) -> float:
+    """Return how many samples are neither sent nor in the queue, 0 while that is not empty."""
+    taken, sent = scraper.own_metric(ACCEPTED_POINTS), scraper.own_metric(SENT_POINTS)
+    return 0 if scraper.own_metric(QUEUE_SIZE) else taken - sent
+
+
 def lose_scrapes(
     scraper: ClusterCollector, small: SmallDisk, scrapes: list[int], *, down: Callable[[], None], up: Callable[[], None]
 ) -> int:
-    """Fill the disk of a queue that has scrapes, and let it hand them out; return the last scrape before the disk is freed.
+    """Fill the disk of a queue that has scrapes, until it has lost some; return the last scrape before the disk is freed.
 
-    `down` and `up` end and start what the scraper sends to.
+    `down` and `up` end and start what the scraper sends to. What a queue loses depends on what came and went before, so
+    this can take several outages.
     """
-    down()
-    waiting = len(scrapes) + 3
-    eventually(lambda: len(scrapes) > waiting, detail=scraper.said)
-    small.fill()
-    eventually(lambda: scraper.own_metric(REFUSED_POINTS) > SERIES, detail=scraper.said)
-    up()
-    last = len(scrapes) + 1
-    eventually(lambda: len(scrapes) > last, detail=scraper.said)
-    small.free()
-    return last
+
+    def loses() -> bool:
+        refused, waiting = scraper.own_metric(REFUSED_POINTS), len(scrapes) + 3
+        down()
+        eventually(lambda: len(scrapes) > waiting, detail=scraper.said)
+        small.fill()
+        eventually(lambda: scraper.own_metric(REFUSED_POINTS) > refused, detail=scraper.said)
+        up()
+        last = len(scrapes) + 1
+        eventually(lambda: len(scrapes) > last, detail=scraper.said)
+        small.free()
+        with suppress(AssertionError):
+            eventually(lambda: vanished(scraper) > 0, STUCK_SECONDS)
+        return vanished(scraper) > 0
+
+    eventually(loses, LOSES_SECONDS, detail=scraper.said)
+    return len(scrapes)
 
 
 def test_scrapes_that_a_full_disk_refuses_or_lets_vanish_are_counted(
@@ -146,18 +162,18 @@ def test_scrapes_that_a_full_disk_refuses_or_lets_vanish_are_counted(
     last = lose_scrapes(scraper, small, scrapes, down=system_tenant.down, up=system_tenant.up)
 
     def lost() -> tuple[int, float, float]:
-        """Return how many samples did not arrive, how many were refused, and how many are neither sent nor refused."""
-        vanished = scraper.own_metric(ACCEPTED_POINTS) - scraper.own_metric(SENT_POINTS)
+        """Return how many samples did not arrive, how many were refused, and how many vanished."""
         missing = len(lost_scrapes(system_tenant, scrapes[:last])) * SERIES
-        return missing, scraper.own_metric(REFUSED_POINTS), vanished
+        return missing, scraper.own_metric(REFUSED_POINTS), vanished(scraper)
 
     def are_counted() -> bool:
-        missing, refused, vanished = lost()
-        return system_tenant.samples["orders_total"][-1] > last and vanished > 0 and missing <= refused + vanished
+        missing, refused, gone = lost()
+        return system_tenant.samples["orders_total"][-1] > last and gone > 0 and missing <= refused + gone
 
     eventually(are_counted, detail=lambda: (lost(), scraper.said()))
 
 
+@pytest.mark.nightly
 @pytest.mark.fires("CollectorQueueLost")
 def test_an_alert_fires_when_a_queue_loses_scrapes(
     system_cortex: SystemCortex, collectors: Collectors, disk: Disk, httpserver: HTTPServer, expected: set[str]
