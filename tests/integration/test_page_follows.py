@@ -20,6 +20,8 @@ FIGURES = "htmx.trigger(document.getElementById('live'), 'figures')"  # as the s
 ACCOUNT = FIGURES.replace("figures", "account")  # as that every 5 minutes
 TURNED = FIGURES.replace("figures", "turned")  # as when a change begins or ends
 CHANGES = FIGURES.replace("figures", "changes")  # as then, and when one asks
+TENANTS = FIGURES.replace("figures", "tenants")  # as when anything in the list changes
+ROWS = "**/rows*"
 UPDATES = "**/instance/data/updates"
 CONNECTED = "document.getElementById('live').dispatchEvent(new Event('htmx:sse:after:connection', {bubbles: true}))"
 MANY = 12  # tokens at once: more than the rows among which htmx looks for one that is equal
@@ -147,6 +149,33 @@ def test_updates_are_read_again_if_a_change_ends_while_they_are_read(started: Se
     page.evaluate(TURNED)  # it ends
     with page.expect_request(UPDATES):
         held[0].continue_()
+    assert problems == []
+
+
+def test_the_list_follows_events_that_come_before_its_answers(started: ServedPage, browser: Browser) -> None:
+    page, problems = opened(started, browser, "/", is_silent=True)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # Playwright takes no built-in function
+        held.append(route)
+
+    page.route(ROWS, hold)
+    with page.expect_request(ROWS):
+        page.evaluate(TENANTS)
+    for _ in range(3):
+        page.evaluate(TENANTS)
+    with page.expect_response(ROWS) as first, page.expect_request(ROWS) as second:
+        held[0].continue_()
+    # It waited for the answer, so it says that the page shows those rows.
+    assert first.value.ok and f'data-mark="{second.value.headers["rows-shown"]}"' in first.value.text()
+    page.wait_for_timeout(500)
+    assert len(held) == 2  # one for all events
+    with page.expect_response(ROWS):
+        held[1].continue_()
+    with page.expect_request(ROWS):
+        page.evaluate(TENANTS)
+    with page.expect_request(lambda request: "filter=shop" in request.url):  # the filter does not wait
+        page.get_by_label("Filter").press_sequentially("shop")
     assert problems == []
 
 

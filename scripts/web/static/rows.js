@@ -36,7 +36,8 @@ function say(body, fragment) {
 }
 
 htmx.registerExtension("rows", {
-  htmx_config_request(_, { ctx }) {
+  htmx_before_request(_, { ctx }) {
+    // A request may have waited for another one, whose rows the page shows by now.
     if (ctx.swap === "rows") ctx.request.headers["Rows-Shown"] = mark() ?? "";
   },
   handle_swap(style, body, fragment) {
