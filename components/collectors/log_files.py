@@ -127,7 +127,7 @@ def _deployment() -> list[str]:
     """Return the statements that cut the hash of the pod's template off its ReplicaSet's name.
 
     The attribute of the processor `k8s_attributes` would need a watch of all ReplicaSets on each node. Its option
-    `deployment_name_from_replicaset` takes hashes of 10 characters alone, and a fifth of them is shorter (Collector 0.149).
+    `deployment_name_from_replicaset` takes hashes of 10 characters alone, and 23% of them are shorter (Collector 0.149).
     """
     name, ending = f'resource.attributes["{REPLICA_SET}"]', f'Concat(["-", resource.attributes["{TEMPLATE_HASH}"]], "")'
     is_of_a_deployment = f'resource.attributes["{TEMPLATE_HASH}"] != nil and HasSuffix({name}, {ending})'
