@@ -13,16 +13,15 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from components.collectors.rules.watching import FULL
-from tests.support.cluster_collector import ClusterCollector
+from components.collectors.rules.selectors import series
+from components.collectors.rules.watching import FULL, LATELY
+from tests.support.cluster_collector import QUICK_SCRAPES, ClusterCollector
 from tests.support.collector_faults import (
-    ACCEPTED_POINTS,
     QUEUE_CAPACITY,
     QUEUE_SIZE,
     REFUSED_LINES,
     REFUSED_POINTS,
     SENT_LINES,
-    SENT_POINTS,
     Collectors,
     all_arrive,
     counting_target,
@@ -31,7 +30,7 @@ from tests.support.collector_faults import (
     queue_of,
 )
 from tests.support.container_log import Writer, write
-from tests.support.platform_rules import SystemCortex
+from tests.support.platform_rules import OLD, SystemCortex
 from tests.support.polling import eventually
 from tests.support.relay import Relay
 from tests.support.small_disk import SmallDisk
@@ -43,6 +42,7 @@ STUCK_SECONDS = 5
 LOSES_SECONDS = 120  # until a queue has lost a scrape: one outage is often enough
 WAY = "127.0.0.2"  # by which samples reach the Cortex of the system tenant
 LINES = 1500
+POINTS = "metric_points"
 SERIES = 2500  # of a scrape: several of them have one page of the file, which the queue writes anew to hand one out
 
 Disk = Callable[[ClusterCollector], SmallDisk]
@@ -117,16 +117,10 @@ def test_a_queue_of_lines_whose_room_a_full_disk_took_fires_alerts_until_a_resta
     all_arrive(system_tenant, reader, written)
 
 
-def vanished(scraper: ClusterCollector) -> float:
-    """Return how many samples are neither sent nor in the queue, 0 while that is not empty."""
-    taken, sent = scraper.own_metric(ACCEPTED_POINTS), scraper.own_metric(SENT_POINTS)
-    return 0 if scraper.own_metric(QUEUE_SIZE) else taken - sent
-
-
 def lose_scrapes(
     scraper: ClusterCollector, small: SmallDisk, scrapes: list[int], *, down: Callable[[], None], up: Callable[[], None]
 ) -> int:
-    """Fill the disk of a queue that has scrapes, until it has lost some; return the last scrape before the disk is freed.
+    """Fill the disk of a queue that has scrapes, until it has lost some; return how many there were by then.
 
     `down` and `up` end and start what the scraper sends to. What a queue loses depends on what came and went before, so
     this can take several outages.
@@ -143,8 +137,8 @@ def lose_scrapes(
         eventually(lambda: len(scrapes) > last, detail=scraper.said)
         small.free()
         with suppress(AssertionError):
-            eventually(lambda: vanished(scraper) > 0, STUCK_SECONDS)
-        return vanished(scraper) > 0
+            eventually(lambda: scraper.vanished(POINTS) > 0, STUCK_SECONDS)
+        return scraper.vanished(POINTS) > 0
 
     eventually(loses, LOSES_SECONDS, detail=scraper.said)
     return len(scrapes)
@@ -164,7 +158,7 @@ def test_scrapes_that_a_full_disk_refuses_or_lets_vanish_are_counted(
     def lost() -> tuple[int, float, float]:
         """Return how many samples did not arrive, how many were refused, and how many vanished."""
         missing = len(lost_scrapes(system_tenant, scrapes[:last])) * SERIES
-        return missing, scraper.own_metric(REFUSED_POINTS), vanished(scraper)
+        return missing, scraper.own_metric(REFUSED_POINTS), scraper.vanished(POINTS)
 
     def are_counted() -> bool:
         missing, refused, gone = lost()
@@ -181,11 +175,16 @@ def test_an_alert_fires_when_a_queue_loses_scrapes(
     way = Relay(WAY, system_cortex.port)
     scrapes = counting_target(httpserver, series=SERIES)
     by_relay = {f"http://127.0.0.1:{collectors.tenant.port}/api": f"http://{WAY}:{system_cortex.port}/api"}
-    scraper = collectors.scraper(httpserver.port, by_relay, watches_itself=True)
+    scraper = collectors.scraper(httpserver.port, by_relay | QUICK_SCRAPES, watches_itself=True)
     small = disk(scraper)
-    scraper.start()
-    system_cortex.until(lambda: system_cortex.returns("orders_total"))
-    lose_scrapes(scraper, small, scrapes, down=way.cut, up=way.restore)
-    lost = {(alert, "otlp_http/metrics") for alert in expected}
-    eventually(lambda: lost <= system_cortex.firing("exporter"), detail=scraper.said)
-    way.close()
+    try:
+        scraper.start()
+        runs = f"{series('collector', 'otelcol_process_uptime_seconds_total')} > {LATELY * OLD}"
+        system_cortex.until(lambda: system_cortex.returns(runs), 3 * LATELY * OLD)
+        lost = {(alert, "otlp_http/metrics") for alert in expected}
+        assert not lost & system_cortex.firing("exporter")
+        lose_scrapes(scraper, small, scrapes, down=way.cut, up=way.restore)
+        eventually(lambda: lost <= system_cortex.firing("exporter"), detail=scraper.said)
+        eventually(lambda: not lost & system_cortex.firing("exporter"), 3 * LATELY * OLD, detail=scraper.said)
+    finally:
+        way.close()

@@ -34,6 +34,7 @@ QUICK = {
     '"flush_timeout": "1s"': '"flush_timeout": "200ms"',
 }
 QUICK_READER = {'"poll_interval": "1s"': '"poll_interval": "200ms"', '"max_interval": "5s"': '"max_interval": "1s"'}
+QUICK_SCRAPES = {'"scrape_interval": "30s", "scrape_timeout": "10s"': '"scrape_interval": "1s", "scrape_timeout": "1s"'}
 VARIABLES = {"NODE_NAME": "node-1", "NODE_IP": "127.0.0.1", "POD_NAME": "collector-1"}
 RESOURCES = CollectorResources(cpu="50m", memory="160Mi", memory_limit="512Mi")
 
@@ -131,13 +132,22 @@ class ClusterCollector:
 
     def own_metric(self, name: str, **labels: str) -> float:
         """Return the sum of the collector's own series of this name; 0 without any, and while it does not run."""
-        try:
-            text = urllib3.request("GET", f"http://127.0.0.1:{self._own_port}/metrics", retries=False).data.decode()
-        except urllib3.exceptions.HTTPError:
+        return _total(self._own_metrics(), name, labels)
+
+    def vanished(self, counted: str) -> float:
+        """Return how many lines or samples are neither sent nor in a queue; 0 while one is not empty, and while it does not run."""
+        text = self._own_metrics()
+        if _total(text, "otelcol_exporter_queue_size", {}):
             return 0
-        found = re.findall(rf"^{name}({{.*}})? (\S+)$", text, re.MULTILINE)
-        wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        return sum(float(value) for shown, value in found if all(label in shown for label in wanted))
+        return _total(text, f"otelcol_receiver_accepted_{counted}_total", {}) - _total(
+            text, f"otelcol_exporter_sent_{counted}_total", {}
+        )
+
+    def _own_metrics(self) -> str:
+        try:
+            return urllib3.request("GET", f"http://127.0.0.1:{self._own_port}/metrics", retries=False).data.decode()
+        except urllib3.exceptions.HTTPError:
+            return ""
 
     @property
     def queue_of_lines(self) -> Path:
@@ -157,6 +167,13 @@ class ClusterCollector:
         folder = self.pods / f"{namespace}_{pod}_0a1b2c3d-0000-4000-8000-000000000000" / container
         folder.mkdir(parents=True, exist_ok=True)
         return folder / "0.log"
+
+
+def _total(text: str, name: str, labels: Mapping[str, str]) -> float:
+    """Return the sum of the series of a name with these labels, in the text of a scrape."""
+    found = re.findall(rf"^{name}({{.*}})? (\S+)$", text, re.MULTILINE)
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return sum(float(value) for shown, value in found if all(label in shown for label in wanted))
 
 
 def _without(configuration: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

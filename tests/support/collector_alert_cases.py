@@ -55,23 +55,26 @@ def lost(counter: str, values: str) -> Case:
     )
 
 
-def vanished(counted: str, exporter: str) -> Case:
-    """Return a case of 7 lines or samples that a queue took and lost. Without a fault, they wait in it."""
-    labels = of_exporter(exporter)
-    series = {
-        f"otelcol_receiver_accepted_{counted}_total{{{NODE_COLLECTOR}}}": "100x20 100+5x20",
-        f"otelcol_exporter_sent_{counted}_total{{{labels}}}": "90x20 90+5x20",
-        f"otelcol_exporter_send_failed_{counted}_total{{{labels}}}": "3x40",
-        f"{TOOK}{{{labels}}}": "1000x20 1000+50x20",
+def vanished(counted: str, exporter: str, healthy: Mapping[str, str]) -> Case:
+    """Return a case of 7 lines or samples that a queue lost in the minute 70. Without a fault, the series are as `healthy` says."""
+    names = {
+        "taken": f"otelcol_receiver_accepted_{counted}_total{{{NODE_COLLECTOR}}}",
+        "sent": f"otelcol_exporter_sent_{counted}_total{{{of_exporter(exporter)}}}",
+        "refused": f"otelcol_exporter_send_failed_{counted}_total{{{of_exporter(exporter)}}}",
+        "size": f"{SIZE}{{{of_exporter(exporter)}}}",
+        "uptime": f"otelcol_process_uptime_seconds_total{{{NODE_COLLECTOR}}}",
     }
-    size = f"{SIZE}{{{labels}}}"
+    usual = {"taken": "100+5x100", "sent": "100+5x69 443+5x30", "size": "0x100", "uptime": "7200+60x100"}
+    fault, without = (
+        {names[part]: values for part, values in {**usual, **changes}.items()} for changes in ({}, healthy)
+    )
     return Case(
         alert="CollectorQueueLost",
-        fault=series | {size: "70x20 0x20"},
-        healthy=series | {size: "70x40"},
-        minute=30,
+        fault=fault,
+        healthy=without,
+        minute=80,
         labels=QUEUE_LABELS | {"exporter": exporter},
-        summary=f"The queue {exporter} of n1 lost at least 7 lines or samples on a full disk.",
+        summary=f"The queue {exporter} of node-collector on n1 lost at least 7 lines or samples in an hour.",
     )
 
 
@@ -202,6 +205,16 @@ CASES = [
         for counter in ("send_failed_log_records", "send_failed_metric_points", "enqueue_failed_metric_points")
         for values in ("_x10 7x20", "0x10 7x20")
     ),
-    vanished("log_records", LOGS),
-    vanished("metric_points", "otlp_http/metrics"),
+    *(
+        vanished(counted, exporter, healthy)
+        for counted, exporter, least in (("log_records", LOGS, 40), ("metric_points", "otlp_http/metrics", 18))
+        for healthy in (
+            {"size": f"0x69 {7 * least}x30"},  # they wait
+            {"refused": "_x70 7x30"},
+            {"sent": "100+5x5 123+5x95"},  # they were lost more than an hour before
+            {"sent": "100+5x78 483x1 500+5x20"},  # counters were read at different moments
+            # It has sent what the process before took, and restarts.
+            {"taken": "100x69 0+5x30", "sent": "600x69 0+5x30", "uptime": "7200+60x69 0+60x30"},
+        )
+    ),
 ]

@@ -12,7 +12,14 @@ from components.collectors.settings import NODE
 from components.config.base import merged
 from components.config.tenant import TenantSettings
 from tests.support.backend import SHORT_WAITS, TENANT, Backend
-from tests.support.cluster_collector import QUICK, QUICK_READER, ClusterCollector, Surroundings, arguments
+from tests.support.cluster_collector import (
+    QUICK,
+    QUICK_READER,
+    QUICK_SCRAPES,
+    ClusterCollector,
+    Surroundings,
+    arguments,
+)
 from tests.support.collector_faults import queue_of
 from tests.support.platform_rules import SystemCortex
 from tests.support.polling import eventually
@@ -28,7 +35,6 @@ LINES_BYTES, SAMPLES_BYTES = 2_000_000, 4_000_000
 LOOPBACK, WAY = "127.0.0.1", "127.0.0.2"
 WATCHED = ("cortex", "loki", "alertmanager")
 SETTINGS = {"retention": {"metrics": "2d", "logs": "2d"}, "alertmanager": {"enabled": True}}
-QUICK_SCRAPES = {'"scrape_interval": "30s", "scrape_timeout": "10s"': '"scrape_interval": "1s", "scrape_timeout": "1s"'}
 NO_CLUSTER = ("k8s_attributes", "kubelet", "cadvisor")
 AS_JSON, AS_YAML = ({"Content-Type": f"application/{kind}"} for kind in ("json", "yaml"))
 

@@ -27,8 +27,9 @@ LOSSES = [
     "otelcol_exporter_send_failed_metric_points_total",
     "otelcol_exporter_enqueue_failed_metric_points_total",
 ]
-# Of each signal: its exporter, and what its metrics count.
-SIGNALS = {"otlp_http/logs": "log_records", "otlp_http/metrics": "metric_points"}
+# Of each exporter: what its metrics count, and the fewest bytes of one in a queue: two times and a stream, or a time and a value.
+SIGNALS = {"otlp_http/logs": ("log_records", 40), "otlp_http/metrics": ("metric_points", 18)}
+LATELY = 12  # times the seconds of a look: an hour
 FULL = 0.95  # of a queue of lines: the batch that waits may have a hundred long ones
 
 
@@ -68,41 +69,48 @@ def _has_old(seconds: int) -> str:
     return f"{has} > sum by (collector, node) ({lately})"
 
 
-def _vanished(seconds: int) -> str:
-    """Return the expression for lines or samples that queues took and lost, at least, in each look within these seconds.
+def _lost(seconds: int) -> str:
+    """Return the expression for how many lines or samples a queue has lost lately, at least.
 
-    A queue that cannot note on a full disk what it hands out drops it, and counts nothing (Collector 0.149,
-    persistent_queue.go). But it is neither sent nor in the queue. What is in the queue is estimated by its bytes, twice:
-    other sizes, and counters that are read one after the other, must not look like a loss.
+    A queue drops what it cannot note as handed out, for example on a full disk, and counts nothing (Collector 0.149,
+    persistent_queue.go). But a collector has taken it, and neither sent nor refused it, nor is it in the queue. After a start,
+    the queue has what the process before took, so only the growth of this number counts, and only in one process.
     """
-    found = [_unaccounted(exporter, counted) for exporter, counted in SIGNALS.items()]
-    return f"min_over_time(({' or '.join(found)})[{seconds}s:{seconds // 5}s]) > 0"
+    found = [_growth(exporter, counted, least, seconds) for exporter, (counted, least) in SIGNALS.items()]
+    uptime = f"min by (collector, node) ({_own('otelcol_process_uptime_seconds_total')})"
+    return f"({' or '.join(found)}) > 0 and on (collector, node) {uptime} > {LATELY * seconds}"
 
 
-def _unaccounted(exporter: str, counted: str) -> str:
-    """Return the expression for what an exporter took, without what it sent, what was refused, and what waits."""
+def _growth(exporter: str, counted: str, least: int, seconds: int) -> str:
+    """Return the expression for by how much what an exporter neither sent nor refused has grown, without what waits at most.
+
+    Counters are read one after the other, so the median of several looks counts.
+    """
 
     def total(metric: str, *matchers: str) -> str:
         return f"sum by (collector, node) ({_own(metric, *matchers)})"
 
     taken = total(f"otelcol_receiver_accepted_{counted}_total")
     gone = [f"({total(f'otelcol_exporter_{how}_{counted}_total')} or 0 * {taken})" for how in ("sent", "send_failed")]
-    size, took = (
-        total(f"otelcol_exporter_queue_{what}", f'exporter="{exporter}"')
-        for what in ("size", "batch_send_size_bytes_total")
-    )
-    waits = f"2 * {taken} * {size} / {took}"
-    return f'label_replace({" - ".join([taken, *gone, waits])}, "exporter", "{exporter}", "", "")'
+    kept = " - ".join([taken, *gone])
+    size = total("otelcol_exporter_queue_size", f'exporter="{exporter}"')
+    step = max(1, seconds // 10)
+    now = f"quantile_over_time(0.5, ({kept} - {size} / {least})[{seconds}s:{step}s])"
+    earlier = f"min_over_time(({kept})[{LATELY * seconds}s:{step}s])"
+    return f'label_replace({now} - {earlier}, "exporter", "{exporter}", "", "")'
 
 
 def _queue_lost(seconds: int) -> Alert:
-    """Return the alert about what a queue lost, as each look within these seconds shows."""
+    """Return the alert about what a queue has lost, as looks within these seconds show."""
     return Alert(
         name="CollectorQueueLost",
-        expr=_vanished(seconds),
+        expr=_lost(seconds),
         minutes=0,
         severity="critical",
-        summary="The queue {{ $labels.exporter }} of {{ $labels.node }} lost at least {{ $value }} lines or samples on a full disk.",
+        summary=(
+            "The queue {{ $labels.exporter }} of {{ $labels.collector }} on {{ $labels.node }}"
+            " lost at least {{ $value | humanize }} lines or samples in an hour."
+        ),
     )
 
 
