@@ -1,5 +1,6 @@
 """What keeps people from using a page: findings of axe-core, scrolling to the side, motion, controls without keys."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from playwright.sync_api import Page, ViewportSize
@@ -10,6 +11,8 @@ from supplychain.vendored import TESTS
 SERIOUS = ("serious", "critical")
 WHOLE: ViewportSize = {"width": 1280, "height": 800}
 ZOOMED: ViewportSize = {"width": 640, "height": 400}  # that window at 200 %, in CSS pixels
+# The rules of axe that depend on colors and sizes. The others find the same in each setting.
+OF_STYLE = ("color-contrast", "link-in-text-block", "scrollable-region-focusable")
 SETTINGS: tuple[tuple[Literal["light", "dark"], ViewportSize], ...] = (("light", WHOLE), ("dark", ZOOMED))
 MOST_CONTROLS = 500
 CONTROLS = 'a[href], button, input, select, textarea, summary, [tabindex="0"], [contenteditable="true"]'
@@ -48,20 +51,24 @@ def barriers(page: Page) -> list[str]:
     Afterwards, the page is dark and at 200 %, and the focus is at its end.
     """
     found = []
-    for scheme, window in SETTINGS:
+    for rules, (scheme, window) in zip(((), OF_STYLE), SETTINGS, strict=True):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(window)
-        found += [f"{scheme}: {finding}" for finding in serious_findings(page)]
+        found += [f"{scheme}: {finding}" for finding in serious_findings(page, rules)]
         if wide := overflow(page):
             found.append(f"{wide} pixels wider than a window of {window['width']} pixels")
     return found + [f"moves: {one}" for one in motion(page)] + without_keys(page)
 
 
-def serious_findings(page: Page) -> list[str]:
-    """Return what axe finds to be a serious or critical barrier on a page, each with its rule and the first element."""
+def serious_findings(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """Return what axe finds to be a serious or critical barrier on a page, each with its rule and the first element.
+
+    With `rules`, it looks for these alone.
+    """
     if not page.evaluate("'axe' in window"):  # as a debugger does: the page's policy lets no other script in
         page.evaluate((TESTS.folder / "axe.min.js").read_text())
-    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
+    options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": [*rules]} if rules else {})
+    found: dict[str, Any] = page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{one['id']} ({one['impact']}): {one['nodes'][0]['html']}: {one['nodes'][0]['failureSummary']}"
         for one in found["violations"]
