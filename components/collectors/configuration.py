@@ -3,10 +3,9 @@
 from typing import Any
 
 from components.collectors import log_files, scrape
-from components.collectors.export import exporter, extensions, service
+from components.collectors.export import LOGS, METRICS, exporter, extensions, service
 from components.collectors.settings import CLUSTER, NODE, CollectorsArgs
 
-METRICS, LOGS = "otlp_http/metrics", "otlp_http/logs"
 SERIES, OBJECTS, NAMED = "transform/series", "transform/objects", "transform/names"
 # Labels of the series about Kubernetes objects, as cAdvisor's series have them, and the resource attributes they come from.
 OBJECT_LABELS = {

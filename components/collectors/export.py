@@ -11,6 +11,7 @@ from typing import Any
 from components.collectors.settings import HEALTH_PORT, OWN_METRICS_PORT, QUEUE_FOLDER, CollectorQueues
 from components.core.names import SYSTEM, Api, namespace
 
+METRICS, LOGS = "otlp_http/metrics", "otlp_http/logs"  # the exporters
 STORAGE = "file_storage"
 HEALTH = "health_check"
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 the network policy admits nobody; the kubelet probes from the node

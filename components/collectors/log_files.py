@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.collectors.export import READER_RETRIES, STORAGE
-from components.collectors.settings import LOGS_FOLDER, NODE_NAME
+from components.collectors.settings import LOGS_FOLDER, NODE_NAME, TEMPLATE_HASH
 
 SYNCHRONOUS = "stanza.synchronousLogEmitter"
 PATH = 'attributes["log.file.path"]'
@@ -28,7 +28,7 @@ FROM_FILE = {
 # is longer than a batch, the exporter would drop all that is in the batch, and count nothing (Collector 0.149, queuebatch).
 LONGEST_LINE = "224KiB"
 WORKLOADS = ("statefulset", "daemonset", "cronjob", "job")
-REPLICA_SET, TEMPLATE_HASH = "k8s.replicaset.name", "pod-template-hash"
+REPLICA_SET = "k8s.replicaset.name"
 
 
 def receiver(excluded: Sequence[str], folder: str = LOGS_FOLDER) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from components.collectors.settings import (
     OWN_METRICS_PORT,
     POD_NAME,
     SERVICE_ACCOUNT_FOLDER,
+    TEMPLATE_HASH,
     ScrapeJob,
 )
 from components.core.names import ALERTMANAGER, APIS, GATEWAY_NAMESPACE, METRICS_SERVICE, TENANT_PATTERN
@@ -83,7 +84,7 @@ CONTROLLER = [f"__meta_kubernetes_pod_controller_{part}" for part in ("kind", "n
 
 def _workload_labels() -> list[dict[str, Any]]:
     """Return the rules that name a pod's workload. The controller of a Deployment's pod is a ReplicaSet with a hash."""
-    hashed = [*CONTROLLER, f"__meta_kubernetes_pod_label_{_meta('pod-template-hash')}"]
+    hashed = [*CONTROLLER, f"__meta_kubernetes_pod_label_{_meta(TEMPLATE_HASH)}"]
     found = {
         "statefulset": (CONTROLLER, "StatefulSet;(.+)"),
         "daemonset": (CONTROLLER, "DaemonSet;(.+)"),

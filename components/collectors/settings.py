@@ -19,6 +19,9 @@ SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 HEALTH_PORT = 13133
 OWN_METRICS_PORT = 8888  # on loopback
 KUBELET_PORT = 10250
+TEMPLATE_HASH = (
+    "pod-template-hash"  # the label of the pods of a Deployment, with which the name of their ReplicaSet ends
+)
 
 NODE_NAME, NODE_ADDRESS, POD_NAME = "NODE_NAME", "NODE_IP", "POD_NAME"
 """Variables of the pods' environment that their configuration uses."""

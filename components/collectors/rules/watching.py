@@ -4,6 +4,7 @@ A queue hands out first what it took first. So its oldest lines are older than a
 time. This holds after restarts too, because a collector finds its queue again.
 """
 
+from components.collectors.export import LOGS, METRICS
 from components.collectors.rules.gateway import ANSWERS
 from components.collectors.rules.nodes import condition
 from components.collectors.rules.rule import Alert, Group, rose_or_appeared
@@ -28,7 +29,7 @@ LOSSES = [
     "otelcol_exporter_enqueue_failed_metric_points_total",
 ]
 # Of each exporter: what its metrics count, and the fewest bytes of one in a queue: two times and a stream, or a time and a value.
-SIGNALS = {"otlp_http/logs": ("log_records", 40), "otlp_http/metrics": ("metric_points", 18)}
+SIGNALS = {LOGS: ("log_records", 40), METRICS: ("metric_points", 18)}
 LATELY = 12  # times the seconds of a look: an hour
 FULL = 0.95  # of a queue of lines: the batch that waits may have a hundred long ones
 
@@ -36,6 +37,11 @@ FULL = 0.95  # of a queue of lines: the batch that waits may have a hundred long
 def _own(metric: str, *matchers: str) -> str:
     """Return the selector of a metric that collectors have of themselves."""
     return series("collector", metric, *matchers)
+
+
+def _total(metric: str, *matchers: str) -> str:
+    """Return the expression for the sum of a metric that each collector has of itself."""
+    return f"sum by (collector, node) ({_own(metric, *matchers)})"
 
 
 def _rose(counter: str) -> str:
@@ -86,14 +92,10 @@ def _growth(exporter: str, counted: str, least: int, seconds: int) -> str:
 
     Counters are read one after the other, so the median of several looks counts.
     """
-
-    def total(metric: str, *matchers: str) -> str:
-        return f"sum by (collector, node) ({_own(metric, *matchers)})"
-
-    taken = total(f"otelcol_receiver_accepted_{counted}_total")
-    gone = [f"({total(f'otelcol_exporter_{how}_{counted}_total')} or 0 * {taken})" for how in ("sent", "send_failed")]
+    taken = _total(f"otelcol_receiver_accepted_{counted}_total")
+    gone = [f"({_total(f'otelcol_exporter_{how}_{counted}_total')} or 0 * {taken})" for how in ("sent", "send_failed")]
     kept = " - ".join([taken, *gone])
-    size = total("otelcol_exporter_queue_size", f'exporter="{exporter}"')
+    size = _total("otelcol_exporter_queue_size", f'exporter="{exporter}"')
     step = max(1, seconds // 10)
     now = f"quantile_over_time(0.5, ({kept} - {size} / {least})[{seconds}s:{step}s])"
     earlier = f"min_over_time(({kept})[{LATELY * seconds}s:{step}s])"
@@ -117,7 +119,7 @@ def _queue_lost(seconds: int) -> Alert:
 def _logs_old(seconds: int) -> Alert:
     """Return the alert about lines that a collector read, but has not sent for these seconds."""
     sends_nothing = (
-        f"sum by (collector, node) ({_own('otelcol_exporter_queue_size', OF_LINES)}) > 0 unless"
+        f"{_total('otelcol_exporter_queue_size', OF_LINES)} > 0 unless"
         # A collector that has sent nothing since its start has no series of what it sent.
         f" sum by (collector, node) (rate({_own('otelcol_exporter_sent_log_records_total')}[3m])) > 0"
     )
