@@ -7,7 +7,6 @@ fails with a Collector that does better, and then the page on guarantees and the
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from components.collectors.rules.selectors import series
 from components.collectors.rules.watching import FULL, LATELY
+from localcloud.supervisor import until
 from tests.support.cluster_collector import QUICK_SCRAPES, ClusterCollector
 from tests.support.collector_faults import (
     QUEUE_CAPACITY,
@@ -32,7 +32,7 @@ from tests.support.collector_faults import (
 from tests.support.container_log import Writer, write
 from tests.support.platform_rules import OLD, SystemCortex
 from tests.support.polling import eventually
-from tests.support.relay import Relay
+from tests.support.relay import WAY, Relay
 from tests.support.small_disk import SmallDisk
 from tests.support.system_tenant import SystemTenant
 
@@ -40,7 +40,6 @@ OFTEN = {'"enabled": true, "max_interval": "1s"': '"enabled": true, "max_interva
 LEAKED_BYTES = 1_000_000  # of a queue
 STUCK_SECONDS = 5
 LOSES_SECONDS = 120  # until a queue has lost a scrape: one outage is often enough
-WAY = "127.0.0.2"  # by which samples reach the Cortex of the system tenant
 LINES = 1500
 POINTS = "metric_points"
 SERIES = 2500  # of a scrape: several of them have one page of the file, which the queue writes anew to hand one out
@@ -136,9 +135,7 @@ def lose_scrapes(
         last = len(scrapes) + 1
         eventually(lambda: len(scrapes) > last, detail=scraper.said)
         small.free()
-        with suppress(AssertionError):
-            eventually(lambda: scraper.vanished(POINTS) > 0, STUCK_SECONDS)
-        return scraper.vanished(POINTS) > 0
+        return until(lambda: scraper.vanished(POINTS) > 0, STUCK_SECONDS, 0.5)
 
     eventually(loses, LOSES_SECONDS, detail=scraper.said)
     return len(scrapes)

@@ -62,6 +62,17 @@ def opened(started: ServedPage, browser: Browser, path: str, *, is_silent: bool 
     return page, problems
 
 
+def requests_held(page: Page, addresses: str) -> list[Route]:
+    """Hold the requests of a page for these addresses back; return the list that collects them."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # Playwright takes no built-in function
+        held.append(route)
+
+    page.route(addresses, hold)
+    return held
+
+
 def say_no(page: Page) -> None:
     """Answer the question of the page, and wait until its change has ended."""
     page.get_by_role("button", name="No", exact=True).click()
@@ -138,12 +149,7 @@ def test_the_instance_follows(started: ServedPage, browser: Browser) -> None:
 
 def test_updates_are_read_again_if_a_change_ends_while_they_are_read(started: ServedPage, browser: Browser) -> None:
     page, problems = opened(started, browser, "/instance", is_silent=True)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:  # Playwright takes no built-in function
-        held.append(route)
-
-    page.route(UPDATES, hold)
+    held = requests_held(page, UPDATES)
     with page.expect_request(UPDATES):
         page.evaluate(TURNED)  # a change begins
     page.evaluate(TURNED)  # it ends
@@ -154,12 +160,7 @@ def test_updates_are_read_again_if_a_change_ends_while_they_are_read(started: Se
 
 def test_the_list_follows_events_that_come_before_its_answers(started: ServedPage, browser: Browser) -> None:
     page, problems = opened(started, browser, "/", is_silent=True)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:  # Playwright takes no built-in function
-        held.append(route)
-
-    page.route(ROWS, hold)
+    held = requests_held(page, ROWS)
     mark = page.locator("#count [data-mark]").get_attribute("data-mark")
     with page.expect_request(ROWS) as first:
         page.evaluate(TENANTS)

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from tests.support.alert_cases import ANSWERS, KUBELET, NODE, Case
 
 DAEMON_SET = 'job="kubernetes",namespace="opstrace-collectors",daemonset="node-collector"'
-LOGS = "otlp_http/logs"
-
-
+LOGS, METRICS = "otlp_http/logs", "otlp_http/metrics"
 NODE_COLLECTOR = 'job="collector",collector="node-collector",node="n1"'
 
 
@@ -43,7 +41,7 @@ def old_lines(fault: Mapping[str, str], healthy: Mapping[str, str]) -> Case:
 
 def lost(counter: str, values: str) -> Case:
     """Return a case of 7 lines or samples that were lost, by a counter with these values."""
-    exporter = LOGS if "log_records" in counter else "otlp_http/metrics"
+    exporter = LOGS if "log_records" in counter else METRICS
     series = f"{counter}{{{of_exporter(exporter)}}}"
     return Case(
         alert="CollectorDataLost",
@@ -207,7 +205,7 @@ CASES = [
     ),
     *(
         vanished(counted, exporter, healthy)
-        for counted, exporter, least in (("log_records", LOGS, 40), ("metric_points", "otlp_http/metrics", 18))
+        for counted, exporter, least in (("log_records", LOGS, 40), ("metric_points", METRICS, 18))
         for healthy in (
             {"size": f"0x69 {7 * least}x30"},  # they wait
             {"refused": "_x70 7x30"},

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 PIECE = 65536
+WAY = "127.0.0.2"  # an address of loopback for a relay
 
 
 class Relay:

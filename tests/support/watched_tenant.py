@@ -25,14 +25,14 @@ from tests.support.platform_rules import SystemCortex
 from tests.support.polling import eventually
 from tests.support.ports import free_port
 from tests.support.refusing_s3 import RefusingS3
-from tests.support.relay import Relay
+from tests.support.relay import WAY, Relay
 from tests.support.remote_write import HEADERS, request
 from tests.support.system_tenant import SystemTenant
 
 STREAMS = 10
 # Of the collector's queues. A batch of a hundred lines is less than a twentieth of the one, a scrape of all less than that of the other.
 LINES_BYTES, SAMPLES_BYTES = 2_000_000, 4_000_000
-LOOPBACK, WAY = "127.0.0.1", "127.0.0.2"
+LOOPBACK = "127.0.0.1"
 WATCHED = ("cortex", "loki", "alertmanager")
 SETTINGS = {"retention": {"metrics": "2d", "logs": "2d"}, "alertmanager": {"enabled": True}}
 NO_CLUSTER = ("k8s_attributes", "kubelet", "cadvisor")
